@@ -1,0 +1,53 @@
+# `make demo` and `make test` are all a newcomer needs; `make help` lists the rest.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+# The data of the demo: empty for the seeded simulator, or a CSV of the original schema.
+DATA ?=
+
+.PHONY: help setup demo test check format lock clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+setup: $(VENV)/.done build/lambda-layer/.done ## install the locked dependencies (other targets do it for you)
+
+$(VENV)/.done: requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info[:2] == (3, 11) else "Python 3.11 is needed, and $(PYTHON) is " + sys.version.split()[0] + ". Say which with: make PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --progress-bar off --require-hashes --requirement requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# The Lambda functions run on Amazon Linux whatever machine runs `pulumi up`, so their layer is of its wheels.
+build/lambda-layer/.done: requirements/lambda.txt $(VENV)/.done
+	rm -rf build/lambda-layer
+	$(BIN)/python -m pip install --quiet --progress-bar off --require-hashes --no-deps --no-compile --only-binary :all: \
+		--platform manylinux2014_x86_64 --implementation cp --python-version 3.11 \
+		--target build/lambda-layer/python --requirement requirements/lambda.txt
+	@touch $@
+
+demo: setup ## run the whole factory on this machine (DATA=file.csv for a series of your own)
+	$(BIN)/pm demo $(if $(DATA),--data $(DATA))
+
+test: setup ## run all tests
+	$(BIN)/pytest
+
+check: setup ## lint, format check, types, import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup ## format the code and mend what the linter can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: ## resolve requirements/*.in anew (needs uv)
+	uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements/dev.in -o requirements/dev.txt
+	for set in edge ml lambda; do uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		-c requirements/dev.txt requirements/$$set.in -o requirements/$$set.txt; done
+
+clean: ## remove what the targets made
+	rm -rf $(VENV) build out .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -1,0 +1,77 @@
+"""What each device type measures: names, units and the range a sensor can report.
+
+A measurement may be missing (`None`, JSON `null`); a number outside its range is refused, since no sensor of the kind can
+have read it. The names of the air-quality measurements are the columns of the UCI "Beijing PM2.5 Data" set in the form
+that the original sample used; those of the machine are the columns of the UCI "APS Failure at Scania Trucks" set: 100
+counters and 7 histograms of 10 bins.
+"""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+AIR_QUALITY = "air_quality"
+MACHINE = "machine"
+
+
+class AirQualityMeasurements(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One hour of air quality and weather at a station."""
+
+    pollution: (
+        Annotated[float, Meta(ge=0, le=2000, description="PM2.5 concentration, ug/m3; 0 marks a filled gap")] | None
+    )
+    dew: Annotated[float, Meta(ge=-80, le=60, description="dew point, degrees Celsius")] | None
+    temp: Annotated[float, Meta(ge=-80, le=70, description="temperature, degrees Celsius")] | None
+    press: Annotated[float, Meta(ge=800, le=1100, description="air pressure, hPa")] | None
+    wnd_dir: Annotated[float, Meta(ge=0, le=3, description="wind direction code, 0 to 3: a code, not an angle")] | None
+    wnd_spd: (
+        Annotated[
+            float,
+            Meta(ge=0, le=2000, description="wind run, m/s summed over the hours that the wind held its direction"),
+        ]
+        | None
+    )
+    snow: Annotated[float, Meta(ge=0, le=1000, description="hours of snow so far")] | None
+    rain: Annotated[float, Meta(ge=0, le=1000, description="hours of rain so far")] | None
+
+
+AIR_QUALITY_MEASUREMENTS: tuple[str, ...] = AirQualityMeasurements.__struct_fields__
+
+HISTOGRAMS: tuple[str, ...] = ("ag", "ay", "az", "ba", "cn", "cs", "ee")
+HISTOGRAM_BINS = 10
+
+_COUNTERS = (
+    "aa ab ac ad ae af ag* ah ai aj ak al am an ao ap aq ar as at au av ax ay* az* ba* bb bc bd be bf bg bh bi bj bk bl bm"
+    " bn bo bp bq br bs bt bu bv bx by bz ca cb cc cd ce cf cg ch ci cj ck cl cm cn* co cp cq cr cs* ct cu cv cx cy cz da"
+    " db dc dd de df dg dh di dj dk dl dm dn do dp dq dr ds dt du dv dx dy dz ea eb ec ed ee* ef eg"
+).split()
+
+
+def _machine_names() -> tuple[str, ...]:
+    names: list[str] = []
+    for stem in _COUNTERS:
+        if stem.endswith("*"):
+            names += [f"{stem[:-1]}_{bin_:03d}" for bin_ in range(HISTOGRAM_BINS)]
+        else:
+            names.append("am_0" if stem == "am" else f"{stem}_000")  # the data set itself writes this one so
+    return tuple(names)
+
+
+#: The 170 measurements of a machine, in the order of the data set's columns and of every fault model's input.
+MACHINE_MEASUREMENTS: tuple[str, ...] = _machine_names()
+
+# Every count is positive; the largest in the data set is 8,584,297,742 (column cf_000), hence the head room.
+_Count = Annotated[
+    float, Meta(ge=0, le=1e12, description="anonymised counter or histogram bin of the air-pressure system")
+]
+
+#: One report of a machine. A measurement that the message leaves out is missing, as one that is null.
+MachineMeasurements = msgspec.defstruct(
+    "MachineMeasurements",
+    [(name, _Count | None, None) for name in MACHINE_MEASUREMENTS],
+    frozen=True,
+    forbid_unknown_fields=True,
+    kw_only=True,
+    module=__name__,
+)

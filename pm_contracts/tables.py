@@ -1,0 +1,105 @@
+"""The lake's tables and the IoT rule statements that feed them, derived from the messages.
+
+A table has the columns of its message but for `site`, which is a partition key. The other key is the day of arrival, not
+of the event: a replay of years, or a device that was offline for weeks, then opens one partition and not one a day
+(Firehose keeps 500 open at most: "active partitions", Amazon Data Firehose quota).
+"""
+
+import datetime as dt
+import types
+import typing
+from typing import Any, NamedTuple, Union
+
+import msgspec
+
+from pm_contracts import topics
+from pm_contracts.measurements import AIR_QUALITY, MACHINE
+from pm_contracts.messages import AirQualityReading, Alert, FaultScore, Forecast, MachineReading, Outcome, _Message
+
+PARTITION_KEYS = (("site", "string"), ("ingest_day", "string"))
+
+
+class Column(NamedTuple):
+    """A column of the lake: Glue (Hive) type and what it means."""
+
+    name: str
+    type: str
+    comment: str
+
+
+class Table(NamedTuple):
+    """A table of the lake, and the topic filters and condition of the rules that feed it."""
+
+    message_type: type[_Message]
+    topic_filters: tuple[str, ...]
+    condition: str = ""
+
+    @property
+    def name(self) -> str:
+        """The table's name, which is the message's kind."""
+        return self.message_type.kind
+
+    @property
+    def columns(self) -> list[Column]:
+        """The table's columns, in the order of the message's fields."""
+        fields = [field for field in msgspec.structs.fields(self.message_type) if field.name != "site"]
+        return [Column(field.name, hive_type(field.type), _description(field.type)) for field in fields]
+
+    @property
+    def rule_statements(self) -> dict[str, str]:
+        """IoT SQL by channel: the whole message of each topic filter, as it came."""
+        where = f" WHERE {self.condition}" if self.condition else ""
+        return {
+            topic_filter.rsplit("/", 1)[-1]: f"SELECT * FROM '{topic_filter}'{where}"
+            for topic_filter in self.topic_filters
+        }
+
+
+_READINGS = tuple(topics.device_topic("+", "+", channel) for channel in (topics.READING, topics.HISTORY))
+
+TABLES: tuple[Table, ...] = (
+    Table(AirQualityReading, _READINGS, f"device_type = '{AIR_QUALITY}'"),
+    Table(MachineReading, _READINGS, f"device_type = '{MACHINE}'"),
+    Table(Forecast, (topics.device_topic("+", "+", topics.FORECAST),)),
+    Table(Outcome, (topics.device_topic("+", "+", topics.OUTCOME),)),
+    Table(FaultScore, (topics.device_topic("+", "+", topics.FAULT),)),
+    Table(Alert, (topics.site_topic("+", topics.ALERT),)),
+)
+
+_SCALARS = {str: "string", int: "bigint", float: "double", bool: "boolean", dt.datetime: "timestamp"}
+
+
+def hive_type(annotation: Any) -> str:
+    """The Glue (Hive) type of a message field's annotation.
+
+    Raises:
+        TypeError: for an annotation that the lake has no type for.
+    """
+    origin = typing.get_origin(annotation)
+    if origin is typing.Annotated:
+        return hive_type(typing.get_args(annotation)[0])
+    if origin in (Union, types.UnionType):
+        options = [option for option in typing.get_args(annotation) if option is not type(None)]
+        if len(options) == 1:
+            return hive_type(options[0])
+    if origin is list:
+        return f"array<{hive_type(typing.get_args(annotation)[0])}>"
+    if annotation in _SCALARS:
+        return _SCALARS[annotation]
+    if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
+        inner = ",".join(f"{f.name}:{hive_type(f.type)}" for f in msgspec.structs.fields(annotation))
+        return f"struct<{inner}>"
+    raise TypeError(f"the lake has no type for {annotation!r}")
+
+
+def _description(annotation: Any) -> str:
+    if typing.get_origin(annotation) is typing.Annotated:
+        inner, *metas = typing.get_args(annotation)
+        for meta in reversed(metas):
+            if isinstance(meta, msgspec.Meta) and meta.description:
+                return meta.description
+        return _description(inner)
+    for argument in typing.get_args(annotation):
+        if described := _description(argument):
+            return described
+    return ""

@@ -1,0 +1,107 @@
+"""The MQTT topics of a site, and the names that the original samples used for them.
+
+`pm/{site}/{device}/{channel}` carries what a device says or what is said of it, `pm/{site}/{channel}` what concerns the
+site, `pm/{site}/command/{name}` what someone asks of it.
+"""
+
+import re
+from typing import NamedTuple
+
+from pm_contracts.messages import (
+    NAME_PATTERN,
+    Alert,
+    Command,
+    DeadLetter,
+    FaultScore,
+    Forecast,
+    Outcome,
+    Reading,
+    Refused,
+    Status,
+)
+
+ROOT = "pm"
+
+READING = "reading"
+HISTORY = "history"
+"""A reading of the past, replayed: it goes into the lake like any other, but is neither forecast from nor scored."""
+FORECAST = "forecast"
+OUTCOME = "outcome"
+FAULT = "fault"
+ALERT = "alert"
+STATUS = "status"
+DEAD_LETTER = "dead-letter"
+COMMAND = "command"
+
+#: What each channel carries.
+DEVICE_CHANNELS = {READING: Reading, HISTORY: Reading, FORECAST: Forecast, OUTCOME: Outcome, FAULT: FaultScore}
+SITE_CHANNELS = {ALERT: Alert, STATUS: Status, DEAD_LETTER: DeadLetter}
+
+#: The original samples' topics and what they have become, for those who come from there.
+ALIASES = {
+    "pollution/data": "pm/{site}/{device}/reading",
+    "pollution/data/infer": "pm/{site}/{device}/forecast",
+    "pollution/data/ingest/trigger": "pm/{site}/command/replay",
+    "pollution/data/infer/trigger": "pm/{site}/command/simulate",
+    "pollution/data/model/accuracy": "pm/{site}/{device}/outcome",
+    "xgboost/offline": "pm/{site}/{device}/fault",
+}
+
+_NAME = re.compile(NAME_PATTERN)
+_COMMAND_NAME = re.compile("^[a-z][a-z_]{0,31}$")
+
+
+class Topic(NamedTuple):
+    """A topic taken apart. `device` is empty where it concerns the site; `command` only names a command."""
+
+    site: str
+    device: str
+    channel: str
+    command: str = ""
+
+    @property
+    def message_type(self) -> type:
+        """The message type (or union) that the topic carries."""
+        if self.channel == COMMAND:
+            return Command
+        return (DEVICE_CHANNELS if self.device else SITE_CHANNELS)[self.channel]  # type: ignore[return-value]
+
+
+def device_topic(site: str, device: str, channel: str) -> str:
+    """The topic of a device's channel; `+` for site or device makes it a filter."""
+    if channel not in DEVICE_CHANNELS:
+        raise ValueError(f"channel {channel!r} of a device: allowed are {', '.join(DEVICE_CHANNELS)}")
+    return f"{ROOT}/{site}/{device}/{channel}"
+
+
+def site_topic(site: str, channel: str) -> str:
+    """The topic of a site's channel."""
+    if channel not in SITE_CHANNELS:
+        raise ValueError(f"channel {channel!r} of a site: allowed are {', '.join(SITE_CHANNELS)}")
+    return f"{ROOT}/{site}/{channel}"
+
+
+def command_topic(site: str, name: str) -> str:
+    """The topic that asks a site to do `name`; `+` makes it a filter for all commands."""
+    return f"{ROOT}/{site}/{COMMAND}/{name}"
+
+
+def parse_topic(topic: str) -> Topic:
+    """Take a topic apart.
+
+    Raises:
+        Refused: where it is none of ours; the text says what is allowed.
+    """
+    match topic.split("/"):
+        case [root, site, "command", name] if root == ROOT and _NAME.match(site) and _COMMAND_NAME.match(name):
+            return Topic(site, "", COMMAND, name)
+        case [root, site, device, channel] if (
+            root == ROOT and _NAME.match(site) and _NAME.match(device) and channel in DEVICE_CHANNELS
+        ):
+            return Topic(site, device, channel)
+        case [root, site, channel] if root == ROOT and _NAME.match(site) and channel in SITE_CHANNELS:
+            return Topic(site, "", channel)
+    raise Refused(
+        f"topic {topic!r} is none of ours: allowed are {ROOT}/SITE/DEVICE/({'|'.join(DEVICE_CHANNELS)}), "
+        f"{ROOT}/SITE/({'|'.join(SITE_CHANNELS)}) and {ROOT}/SITE/{COMMAND}/NAME"
+    )
