@@ -1,9 +1,9 @@
 """What each device type measures: names, units and the range a sensor can report.
 
-A measurement may be missing (`None`, JSON `null`); a number outside its range is refused, since no sensor of the kind can
-have read it. The names of the air-quality measurements are the columns of the UCI "Beijing PM2.5 Data" set in the form
-that the original sample used; those of the machine are the columns of the UCI "APS Failure at Scania Trucks" set: 100
-counters and 7 histograms of 10 bins.
+A measurement may be missing (`None`, JSON `null`); a number outside its range is refused, since no sensor of the kind
+can have read it. The names of the air-quality measurements are the columns of the UCI "Beijing PM2.5 Data" set in the
+form that the original sample used; those of the machine are the columns of the UCI "APS Failure at Scania Trucks"
+set: 100 counters and 7 histograms of 10 bins.
 """
 
 from typing import Annotated
@@ -41,16 +41,18 @@ AIR_QUALITY_MEASUREMENTS: tuple[str, ...] = AirQualityMeasurements.__struct_fiel
 HISTOGRAMS: tuple[str, ...] = ("ag", "ay", "az", "ba", "cn", "cs", "ee")
 HISTOGRAM_BINS = 10
 
-_COUNTERS = (
-    "aa ab ac ad ae af ag* ah ai aj ak al am an ao ap aq ar as at au av ax ay* az* ba* bb bc bd be bf bg bh bi bj bk bl bm"
-    " bn bo bp bq br bs bt bu bv bx by bz ca cb cc cd ce cf cg ch ci cj ck cl cm cn* co cp cq cr cs* ct cu cv cx cy cz da"
-    " db dc dd de df dg dh di dj dk dl dm dn do dp dq dr ds dt du dv dx dy dz ea eb ec ed ee* ef eg"
-).split()
+# The data set's columns without their suffix; a star marks a histogram.
+_STEMS = (
+    "aa ab ac ad ae af ag* ah ai aj ak al am an ao ap aq ar as at au av ax ay* az* ba* bb bc bd be bf bg "
+    "bh bi bj bk bl bm bn bo bp bq br bs bt bu bv bx by bz ca cb cc cd ce cf cg ch ci cj ck cl cm cn* co "
+    "cp cq cr cs* ct cu cv cx cy cz da db dc dd de df dg dh di dj dk dl dm dn do dp dq dr ds dt du dv dx "
+    "dy dz ea eb ec ed ee* ef eg "
+)
 
 
 def _machine_names() -> tuple[str, ...]:
     names: list[str] = []
-    for stem in _COUNTERS:
+    for stem in _STEMS.split():
         if stem.endswith("*"):
             names += [f"{stem[:-1]}_{bin_:03d}" for bin_ in range(HISTOGRAM_BINS)]
         else:

@@ -52,7 +52,7 @@ class _Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             value = getattr(self, field)
             if isinstance(value, dt.datetime):
                 if value.utcoffset():
-                    value = value.astimezone(dt.timezone.utc)
+                    value = value.astimezone(dt.UTC)
                     force_setattr(self, field, value)
                 value = value.isoformat()
             parts.append(str(value))
@@ -231,7 +231,7 @@ def decode(payload: bytes, as_type: type[_Type]) -> _Type:
     if len(payload) > MAXIMUM_MESSAGE_BYTES:
         raise Refused(f"{len(payload)} bytes, and at most {MAXIMUM_MESSAGE_BYTES} are allowed")
     try:
-        return decoder.decode(payload)  # type: ignore[no-any-return]
+        return decoder.decode(payload)
     except msgspec.MsgspecError as error:
         raise Refused(str(error)) from error
     except UnicodeDecodeError as error:

@@ -1,7 +1,7 @@
 """The lake's tables and the IoT rule statements that feed them, derived from the messages.
 
-A table has the columns of its message but for `site`, which is a partition key. The other key is the day of arrival, not
-of the event: a replay of years, or a device that was offline for weeks, then opens one partition and not one a day
+A table has the columns of its message but for `site`, which is a partition key. The other key is the day of arrival,
+not of the event: a replay of years, or a device that was offline for weeks, then opens one partition and not one a day
 (Firehose keeps 500 open at most: "active partitions", Amazon Data Firehose quota).
 """
 
