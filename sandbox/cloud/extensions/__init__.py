@@ -1,0 +1,15 @@
+"""What the emulator lacks, one module a gap. Each has `install()`, which changes the emulator inside the launcher."""
+
+import importlib
+
+MODULES: tuple[str, ...] = ()
+
+
+def install_all() -> None:
+    """Install every extension, in order.
+
+    Raises:
+        SeamError: where the emulator is not the one that an extension was written against.
+    """
+    for name in MODULES:
+        importlib.import_module(f"{__name__}.{name}").install()

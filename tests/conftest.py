@@ -1,0 +1,16 @@
+"""Fixtures that all tests share."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox.cloud import Cloud
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """One emulated AWS for the whole run: give what you make in it names of your own."""
+    directory: Path = tmp_path_factory.mktemp("cloud")
+    with Cloud.start(directory) as running:
+        yield running
