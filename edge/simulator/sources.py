@@ -9,6 +9,7 @@ import datetime as dt
 import heapq
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -138,7 +139,7 @@ def _recorded_air_quality(
     site: str, device: str, path: Path, start: dt.datetime, end: dt.datetime, on_refused: OnRefused | None
 ) -> Iterator[AirQualityReading]:
     with path.open(newline="", encoding="utf-8", errors="replace") as file:
-        for sequence, row in enumerate(csv.DictReader(file, restval="", restkey="")):
+        for sequence, row in enumerate(csv.DictReader(file, restval=None, restkey="")):
             try:
                 reading = _recorded_reading(site, device, sequence, row)
             except ValueError as error:
@@ -151,9 +152,9 @@ def _recorded_air_quality(
                 yield reading
 
 
-def _recorded_reading(site: str, device: str, sequence: int, row: dict[str, str]) -> AirQualityReading:
-    if "" in row:
-        raise ValueError(f"more than the {len(CSV_COLUMNS)} columns of the header")
+def _recorded_reading(site: str, device: str, sequence: int, row: dict[str, Any]) -> AirQualityReading:
+    if "" in row or None in row.values():
+        raise ValueError(f"{'more' if '' in row else 'fewer'} than the {len(CSV_COLUMNS)} columns of the header")
     try:
         event_time = dt.datetime.fromisoformat(row["date"])
     except ValueError as error:
