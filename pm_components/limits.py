@@ -1,0 +1,34 @@
+"""Limits of AWS services, with their source, and the validators that hold names and sizes to them."""
+
+#: "Role name length", AWS IAM quotas.
+ROLE_NAME_LENGTH = 64
+#: "Function name length", AWS Lambda API reference, CreateFunction.
+FUNCTION_NAME_LENGTH = 64
+#: "Amazon S3 general purpose bucket naming rules".
+BUCKET_NAME_LENGTH = 63
+#: QueueName of CreateQueue, Amazon SQS API reference.
+QUEUE_NAME_LENGTH = 80
+#: RuleName of CreateTopicRule, AWS IoT API reference; the characters are a-z, A-Z, 0-9 and _.
+TOPIC_RULE_NAME_LENGTH = 128
+#: DeliveryStreamName of CreateDeliveryStream, Amazon Data Firehose API reference.
+DELIVERY_STREAM_NAME_LENGTH = 64
+#: "Dynamic partitioning" needs 64 MiB at least, Amazon Data Firehose: "Buffering hints".
+DYNAMIC_PARTITIONING_BUFFER_MEBIBYTES = 64
+#: IntervalInSeconds of BufferingHints with format conversion, Amazon Data Firehose: 0 to 900.
+BUFFERING_SECONDS_MAXIMUM = 900
+#: MessageRetentionPeriod of an Amazon SQS queue: 14 days at most.
+QUEUE_RETENTION_SECONDS = 14 * 24 * 3600
+#: "Configuring a queue to use with Lambda": the visibility timeout is to be six times the function's timeout.
+VISIBILITY_TIMEOUTS_PER_FUNCTION_TIMEOUT = 6
+#: "Configuring a queue to use with Lambda": maxReceiveCount is to be 5 at least.
+RECEIVE_COUNT_BEFORE_DEAD_LETTER = 5
+#: BytesScannedCutoffPerQuery of an Amazon Athena workgroup: 10 MB at least.
+ATHENA_SCAN_LIMIT_MINIMUM_BYTES = 10_000_000
+#: Subject of Publish, Amazon SNS API reference: fewer than 100 characters of printable ASCII.
+SNS_SUBJECT_LENGTH = 99
+#: Text of SynthesizeSpeech, Amazon Polly quotas: billed characters.
+POLLY_TEXT_LENGTH = 3000
+#: Item size, Amazon DynamoDB quotas.
+DYNAMODB_ITEM_BYTES = 400 * 1024
+#: "Timeout", AWS Lambda quotas, in seconds.
+LAMBDA_TIMEOUT_SECONDS = 900

@@ -1,0 +1,62 @@
+"""Archives of code, from explicit lists of files, so that two runs over one tree register the same inputs."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pulumi
+
+ROOT = Path(__file__).resolve().parent.parent
+FUNCTIONS = ROOT / "pm_components" / "functions"
+LAMBDA_LAYER = ROOT / "build" / "lambda-layer"
+
+_NOT_CODE = frozenset({"__pycache__", "README.md"})
+
+
+def files_below(directory: Path, pattern: str = "**/*") -> dict[str, Path]:
+    """The files of `directory` by their relative path (`/` between names), sorted, without caches and notes.
+
+    Raises:
+        FileNotFoundError: where there is no such directory, or no file in it.
+    """
+    found = {
+        path.relative_to(directory).as_posix(): path
+        for path in sorted(directory.glob(pattern))
+        if path.is_file() and _NOT_CODE.isdisjoint(path.relative_to(directory).parts)
+    }
+    if not found:
+        raise FileNotFoundError(f"no files {pattern} in {directory}")
+    return found
+
+
+def below(prefix: str, files: Mapping[str, Path]) -> dict[str, Path]:
+    """`files` with `prefix/` before each path."""
+    return {f"{prefix}/{path}": file for path, file in files.items()}
+
+
+def archive(files: Mapping[str, Path], text: Mapping[str, str] | None = None) -> pulumi.AssetArchive:
+    """An archive of `files`, by path in the archive, and of files that have only `text`."""
+    assets: dict[str, pulumi.Asset | pulumi.Archive] = {
+        path: pulumi.FileAsset(str(file)) for path, file in files.items()
+    }
+    assets |= {path: pulumi.StringAsset(content) for path, content in (text or {}).items()}
+    return pulumi.AssetArchive(dict(sorted(assets.items())))
+
+
+def function_files(package: str) -> dict[str, Path]:
+    """The files of the Lambda function `pm_components/functions/{package}`, with the modules that functions share."""
+    shared: Iterable[Path] = [ROOT / "pm_components" / "__init__.py", *sorted(FUNCTIONS.glob("*.py"))]
+    own = below(f"pm_components/functions/{package}", files_below(FUNCTIONS / package))
+    return {path.relative_to(ROOT).as_posix(): path for path in shared} | own
+
+
+def contracts_layer_files() -> dict[str, Path]:
+    """The files of the Lambda layer: the locked wheels for Amazon Linux, and the contracts.
+
+    Raises:
+        FileNotFoundError: where `make setup` has not fetched the wheels.
+    """
+    wheels = LAMBDA_LAYER / "python"
+    if not wheels.is_dir():
+        raise FileNotFoundError(f"{wheels} is missing: run `make setup`, which fetches the Lambda layer's wheels")
+    contracts = files_below(ROOT / "pm_contracts", "**/*.py")
+    return below("python", files_below(wheels)) | below("python/pm_contracts", contracts)

@@ -1,0 +1,99 @@
+"""IAM policy documents and service roles, least privilege by construction."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Optional
+
+import pulumi
+import pulumi_aws as aws
+
+from pm_components import naming
+from pm_components.limits import ROLE_NAME_LENGTH
+
+POLICY_VERSION = "2012-10-17"
+
+#: Actions that AWS cannot hold to a resource: Service Authorization Reference, column "Resource types".
+ACTIONS_WITHOUT_RESOURCE = frozenset({"polly:SynthesizeSpeech", "greengrass:ListDeployments", "logs:DescribeLogGroups"})
+
+#: Services that send no `aws:SourceAccount` when they take on a role.
+_WITHOUT_SOURCE_ACCOUNT = frozenset({"lambda.amazonaws.com", "credentials.iot.amazonaws.com"})
+
+_ACTION = re.compile(r"^[a-z0-9-]+:[A-Za-z0-9]+$")
+
+Statement = dict[str, Any]
+
+
+def allow(
+    actions: Sequence[str],
+    resources: Sequence[pulumi.Input[str]],
+    conditions: Optional[Mapping[str, Mapping[str, Any]]] = None,
+) -> Statement:
+    """A statement that allows `actions` on `resources`.
+
+    Raises:
+        ValueError: for an action with a wildcard, or the resource `*` for an action that AWS can hold to a resource.
+    """
+    for action in actions:
+        if not _ACTION.match(action):
+            raise ValueError(f"action {action!r}: allowed is service:Action, without a wildcard")
+    if any(isinstance(resource, str) and resource == "*" for resource in resources):
+        named = sorted(set(actions) - ACTIONS_WITHOUT_RESOURCE)
+        if named:
+            raise ValueError(f"resource '*' for {', '.join(named)}: name the resources, AWS can hold it to them")
+    statement: Statement = {"Effect": "Allow", "Action": list(actions), "Resource": list(resources)}
+    if conditions:
+        statement["Condition"] = {operator: dict(keys) for operator, keys in conditions.items()}
+    return statement
+
+
+def policy_document(statements: Sequence[Statement]) -> pulumi.Output[str]:
+    """The JSON text of a policy of `statements`, which may hold outputs."""
+    return pulumi.Output.json_dumps({"Version": POLICY_VERSION, "Statement": list(statements)})
+
+
+def deny_plain_transport(actions: str, resources: Sequence[pulumi.Input[str]]) -> Statement:
+    """A statement of a resource policy that refuses whoever comes without TLS."""
+    return {
+        "Sid": "TlsOnly",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": actions,
+        "Resource": list(resources),
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+
+
+class ServiceRole(NamedTuple):
+    """A role and its ARN; the ARN is known once the role may do its work, so take it rather than `role.arn`."""
+
+    role: aws.iam.Role
+    arn: pulumi.Output[str]
+
+
+def service_role(
+    name: str, service: str, statements: Sequence[Statement], *, parent: pulumi.Resource, physical_name: str = ""
+) -> ServiceRole:
+    """A role that `service` of this account alone may take on, with `statements` and nothing else.
+
+    Args:
+        name: the logical name; `{name}-role` and `{name}-permissions` are registered.
+        service: the principal, as `firehose.amazonaws.com`.
+        statements: made by `allow`.
+        parent: the component that the role belongs to.
+        physical_name: the role's name; by default that of the stack and `name`.
+    """
+    trust: Statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    if service not in _WITHOUT_SOURCE_ACCOUNT:
+        trust["Condition"] = {"StringEquals": {"aws:SourceAccount": naming.account_id(parent)}}
+    options = pulumi.ResourceOptions(parent=parent)
+    role = aws.iam.Role(
+        f"{name}-role",
+        name=physical_name or naming.physical_name(name, maximum=ROLE_NAME_LENGTH),
+        assume_role_policy=policy_document([trust]),
+        opts=options,
+    )
+    permissions = aws.iam.RolePolicy(
+        f"{name}-permissions", name="permissions", role=role.name, policy=policy_document(statements), opts=options
+    )
+    ready = pulumi.Output.all(role.arn, permissions.id).apply(lambda known: str(known[0]))
+    return ServiceRole(role, ready)

@@ -1,0 +1,82 @@
+"""Queues, each with a place for its dead letters and an alarm that says when something lies there."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Optional
+
+import pulumi
+import pulumi_aws as aws
+
+from pm_components import naming
+from pm_components.limits import (
+    QUEUE_NAME_LENGTH,
+    QUEUE_RETENTION_SECONDS,
+    RECEIVE_COUNT_BEFORE_DEAD_LETTER,
+    VISIBILITY_TIMEOUTS_PER_FUNCTION_TIMEOUT,
+)
+
+
+class WorkQueue(NamedTuple):
+    """A queue and the one that takes what could not be worked off."""
+
+    queue: aws.sqs.Queue
+    dead_letters: aws.sqs.Queue
+
+
+def dead_letter_queue(
+    name: str, *, parent: pulumi.Resource, alarm_topic_arns: Optional[pulumi.Input[Sequence[pulumi.Input[str]]]] = None
+) -> aws.sqs.Queue:
+    """The queue `{name}-dead-letters`, kept for 14 days, and the alarm `{name}-dead-letter-alarm` on its depth.
+
+    Args:
+        name: logical name of what the letters come from.
+        parent: the component that it belongs to.
+        alarm_topic_arns: SNS topics that hear of the alarm.
+    """
+    options = pulumi.ResourceOptions(parent=parent)
+    queue = aws.sqs.Queue(
+        f"{name}-dead-letters",
+        name=naming.physical_name(name, "dead-letters", maximum=QUEUE_NAME_LENGTH),
+        message_retention_seconds=QUEUE_RETENTION_SECONDS,
+        sqs_managed_sse_enabled=True,
+        opts=options,
+    )
+    aws.cloudwatch.MetricAlarm(
+        f"{name}-dead-letter-alarm",
+        name=naming.physical_name(name, "dead-letters"),
+        alarm_description=f"Something lies in the dead letters of {name}: read it, mend the cause, send it back.",
+        namespace="AWS/SQS",
+        metric_name="ApproximateNumberOfMessagesVisible",
+        dimensions={"QueueName": queue.name},
+        statistic="Maximum",
+        period=60,
+        evaluation_periods=1,
+        threshold=0,
+        comparison_operator="GreaterThanThreshold",
+        treat_missing_data="notBreaching",
+        alarm_actions=alarm_topic_arns,
+        opts=options,
+    )
+    return queue
+
+
+def work_queue(
+    name: str,
+    consumer_timeout_seconds: int,
+    *,
+    parent: pulumi.Resource,
+    alarm_topic_arns: Optional[pulumi.Input[Sequence[pulumi.Input[str]]]] = None,
+) -> WorkQueue:
+    """The queue `{name}-queue` for a Lambda function with the given timeout, with its dead letters and their alarm."""
+    dead_letters = dead_letter_queue(name, parent=parent, alarm_topic_arns=alarm_topic_arns)
+    queue = aws.sqs.Queue(
+        f"{name}-queue",
+        name=naming.physical_name(name, maximum=QUEUE_NAME_LENGTH),
+        message_retention_seconds=QUEUE_RETENTION_SECONDS,
+        visibility_timeout_seconds=consumer_timeout_seconds * VISIBILITY_TIMEOUTS_PER_FUNCTION_TIMEOUT,
+        sqs_managed_sse_enabled=True,
+        redrive_policy=pulumi.Output.json_dumps(
+            {"deadLetterTargetArn": dead_letters.arn, "maxReceiveCount": RECEIVE_COUNT_BEFORE_DEAD_LETTER}
+        ),
+        opts=pulumi.ResourceOptions(parent=parent),
+    )
+    return WorkQueue(queue, dead_letters)
