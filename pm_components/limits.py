@@ -32,3 +32,15 @@ POLLY_TEXT_LENGTH = 3000
 DYNAMODB_ITEM_BYTES = 400 * 1024
 #: "Timeout", AWS Lambda quotas, in seconds.
 LAMBDA_TIMEOUT_SECONDS = 900
+#: "Maximum component recipe size", AWS IoT Greengrass V2 quotas: 16 KB.
+COMPONENT_RECIPE_BYTES = 16_000
+#: "Policy document size" without white space, AWS IoT Core security and identity quotas.
+IOT_POLICY_CHARACTERS = 2048
+#: RoleAlias of CreateRoleAlias, AWS IoT API reference.
+ROLE_ALIAS_LENGTH = 128
+#: StateMachine name of CreateStateMachine, AWS Step Functions API reference.
+STATE_MACHINE_NAME_LENGTH = 80
+#: TrainingJobName of CreateTrainingJob, Amazon SageMaker API reference; a UUID of 36 characters ends ours.
+TRAINING_JOB_NAME_LENGTH = 63
+#: ModelPackageGroupName of CreateModelPackageGroup, Amazon SageMaker API reference.
+MODEL_PACKAGE_GROUP_NAME_LENGTH = 63

@@ -1,0 +1,81 @@
+"""Archives as files of this machine, byte for byte the same for the same content, and versions that follow from content.
+
+For what is uploaded as an object under a key of its own (a component's code, the training code); the code of a Lambda
+function is an archive that Pulumi makes (`packaging.archive`).
+"""
+
+import gzip
+import hashlib
+import io
+import tarfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+ARCHIVES = Path(__file__).resolve().parent.parent / "build" / "archives"
+
+_ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
+_MODE = 0o644
+#: Largest major, minor and patch number of a component version that AWS IoT Greengrass takes: six digits each.
+_VERSION_PART = 1_000_000
+
+
+def digest(files: Mapping[str, bytes]) -> str:
+    """The SHA-256 of paths and contents, in hex; the order of the mapping does not matter."""
+    total = hashlib.sha256()
+    for path, content in sorted(files.items()):
+        total.update(f"{len(path)}:{path}:{len(content)}:".encode())
+        total.update(content)
+    return total.hexdigest()
+
+
+def content_version(hex_digest: str) -> str:
+    """A semantic version `1.MINOR.PATCH` that stands for a content: 40 bits of its hash, six decimal digits a part.
+
+    Versions of other contents differ, but which is newer they do not say; a deployment names the one it means.
+    """
+    return f"1.{int(hex_digest[:10], 16) % _VERSION_PART}.{int(hex_digest[10:20], 16) % _VERSION_PART}"
+
+
+def read_files(files: Mapping[str, Path]) -> dict[str, bytes]:
+    """The contents of `files`, by path in the archive."""
+    return {path: file.read_bytes() for path, file in files.items()}
+
+
+def zip_bytes(files: Mapping[str, bytes]) -> bytes:
+    """A ZIP archive of `files`, without times, owners or an order of its own."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for path, content in sorted(files.items()):
+            entry = zipfile.ZipInfo(path, _ZIP_EPOCH)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = _MODE << 16
+            archive.writestr(entry, content)
+    return buffer.getvalue()
+
+
+def tar_gz_bytes(files: Mapping[str, bytes]) -> bytes:
+    """A gzipped tar archive of `files`, without times, owners or an order of its own."""
+    buffer = io.BytesIO()
+    with (
+        gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0, filename="") as zipped,
+        tarfile.open(fileobj=zipped, mode="w", format=tarfile.USTAR_FORMAT) as archive,
+    ):
+        for path, content in sorted(files.items()):
+            entry = tarfile.TarInfo(path)
+            entry.size = len(content)
+            entry.mode = _MODE
+            archive.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def stored(name: str, content: bytes) -> Path:
+    """The file below `build/archives` that holds `content`; its name has the content's hash, so it never changes."""
+    stem, _, suffix = name.partition(".")
+    path = ARCHIVES / f"{stem}-{hashlib.sha256(content).hexdigest()[:16]}.{suffix}"
+    if not path.exists():
+        ARCHIVES.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_suffix(".unfinished")
+        unfinished.write_bytes(content)
+        unfinished.replace(path)
+    return path

@@ -1,0 +1,202 @@
+"""The configuration of a stack: Pulumi's namespace `pm`, checked key by key before anything is created."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Optional
+
+import msgspec
+from msgspec import Meta
+from pulumi.runtime import config as pulumi_config
+
+from pm_contracts.measurements import AIR_QUALITY, MACHINE
+from pm_contracts.messages import NAME_PATTERN
+
+NAMESPACE = "pm"
+
+_Name = Annotated[str, Meta(pattern=NAME_PATTERN, description="1 to 32 of a-z, 0-9 and inner hyphens")]
+_AbsolutePath = Annotated[str, Meta(pattern="^/[A-Za-z0-9._/-]+$", description="an absolute POSIX path")]
+_Email = Annotated[str, Meta(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", description="an e-mail address")]
+_Share = Annotated[float, Meta(ge=0, le=1, description="a share, 0 to 1")]
+_Days = Annotated[int, Meta(ge=1, le=3650, description="1 to 3650 days")]
+_Date = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$", description="a date, yyyy-mm-dd")]
+
+
+class ConfigError(ValueError):
+    """A key of the configuration that is wrong; the text names it, what was found and what is allowed."""
+
+
+class _Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    pass
+
+
+class Device(_Settings, frozen=True, kw_only=True):
+    """A device of a site."""
+
+    name: _Name
+    type: Annotated[str, Meta(pattern=f"^({AIR_QUALITY}|{MACHINE})$", description=f"{AIR_QUALITY} or {MACHINE}")]
+
+
+class Site(_Settings, frozen=True, kw_only=True):
+    """A plant: its core devices, by thing name, and the devices behind them."""
+
+    name: _Name
+    core_devices: Annotated[list[_Name], Meta(min_length=1, description="at least one thing name")]
+    devices: Annotated[list[Device], Meta(min_length=1, description="at least one device")]
+
+    @property
+    def device_types(self) -> dict[str, str]:
+        """The type of each device by its name."""
+        return {device.name: device.type for device in self.devices}
+
+
+class DetectorSettings(_Settings, frozen=True, kw_only=True):
+    """When the forecasts of a device are called out of range too often."""
+
+    window: Annotated[int, Meta(ge=1, le=1000, description="1 to 1000 outcomes")] = 100
+    minimum_count: Annotated[int, Meta(ge=1, le=1000, description="1 to 1000 outcomes")] = 5
+    maximum_share: _Share = 0.1
+    clear_share: _Share = 0.05
+    tolerance: Annotated[float, Meta(gt=0, le=10, description="relative error, above 0")] | None = 0.1
+
+
+class TrainingSettings(_Settings, frozen=True, kw_only=True):
+    """How the models are trained, judged and rolled out."""
+
+    image_uri: str = ""
+    instance_type: Annotated[str, Meta(pattern=r"^ml\.[a-z0-9.-]+$", description="ml.FAMILY.SIZE")] = "ml.m5.xlarge"
+    maximum_seconds: Annotated[int, Meta(ge=60, le=432_000, description="60 to 432000 seconds")] = 3600
+    seed: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
+    train_end: _Date | None = None
+    validation_end: _Date | None = None
+    minimum_skill: Annotated[float, Meta(ge=0, lt=1, description="0 to below 1")] = 0.0
+    schedule: Annotated[str, Meta(pattern=r"^(rate|cron)\(.+\)$", description="rate(...) or cron(...)")] = "rate(7 days)"
+    schedule_enabled: bool = True
+    watch_interval_seconds: Annotated[int, Meta(ge=1, le=3600, description="1 to 3600 seconds")] = 30
+    watch_seconds: Annotated[int, Meta(ge=1, le=86_400, description="1 to 86400 seconds")] = 1800
+
+
+class Config(_Settings, frozen=True, kw_only=True):
+    """All that a stack sets."""
+
+    sites: Annotated[list[Site], Meta(min_length=1, description="at least one site")]
+    alert_emails: list[_Email] = []
+    python: _AbsolutePath = "/opt/pm/venv/bin/python"
+    data_directory: _AbsolutePath = "/var/lib/pm"
+    voice: Annotated[str, Meta(pattern="^[A-Z][a-zA-Z]+$", description="a voice of Amazon Polly")] = "Joanna"
+    retention_days: _Days = 365
+    disposable: bool = False
+    detector: DetectorSettings = DetectorSettings()
+    training: TrainingSettings = TrainingSettings()
+
+
+def load() -> Config:
+    """The configuration of the stack that runs.
+
+    Raises:
+        ConfigError: where a key is unknown, missing or has a value that is not allowed.
+    """
+    values = {**pulumi_config.get_config_env(), **pulumi_config.CONFIG.get()}
+    prefix = f"{NAMESPACE}:"
+    return parse({key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)})
+
+
+def parse(values: Mapping[str, str]) -> Config:
+    """The configuration in `values`, as Pulumi keeps them: text by key, JSON where a value is structured.
+
+    Raises:
+        ConfigError: where a key is unknown, missing or has a value that is not allowed.
+    """
+    texts = {field.name for field in msgspec.structs.fields(Config) if _without_meta(field.type) is str}
+    plain: dict[str, Any] = {}
+    for key, text in values.items():
+        try:
+            plain[key] = text if key in texts else json.loads(text)
+        except ValueError as error:
+            raise ConfigError(f"{NAMESPACE}:{key}: found {text!r}, allowed is JSON ({error})") from error
+    try:
+        config = msgspec.convert(plain, Config)
+    except msgspec.ValidationError as error:
+        raise ConfigError(_explained(str(error), plain)) from error
+    _check_names(config)
+    return config
+
+
+def _check_names(config: Config) -> None:
+    """Names that become physical names, topic levels or keys may be given once."""
+    _check_unique("sites[].name", [site.name for site in config.sites])
+    _check_unique("sites[].core_devices", [core for site in config.sites for core in site.core_devices])
+    for index, site in enumerate(config.sites):
+        _check_unique(f"sites[{index}].devices[].name", [device.name for device in site.devices])
+    detector = config.detector
+    if detector.clear_share > detector.maximum_share:
+        raise ConfigError(
+            f"{NAMESPACE}:detector.clear_share: found {detector.clear_share}, "
+            f"allowed is at most maximum_share ({detector.maximum_share})"
+        )
+    if detector.minimum_count > detector.window:
+        raise ConfigError(
+            f"{NAMESPACE}:detector.minimum_count: found {detector.minimum_count}, "
+            f"allowed is at most window ({detector.window})"
+        )
+
+
+def _check_unique(key: str, names: list[str]) -> None:
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ConfigError(f"{NAMESPACE}:{key}: found {', '.join(repeated)} more than once, each name is allowed once")
+
+
+_PLACE = re.compile(r" - at `\$(?P<path>[^`]*)`$")
+_UNKNOWN = re.compile(r"unknown field `(?P<name>[^`]*)`")
+_STEP = re.compile(r"\.(?P<key>[^.\[]+)|\[(?P<index>\d+|\.\.\.)\]")
+
+
+def _explained(error: str, plain: Mapping[str, Any]) -> str:
+    """What msgspec found wrong, with the key as the user writes it, the value found and what is allowed."""
+    place = _PLACE.search(error)
+    path = place["path"] if place else ""
+    found: Any = plain
+    expected: Any = Config
+    for step in _STEP.finditer(path):
+        found, expected = _descend(found, expected, step)
+    unknown = _UNKNOWN.search(error)
+    key = f"{NAMESPACE}:{path.removeprefix('.')}" if path else NAMESPACE
+    structure = _without_meta(expected)
+    if unknown:
+        allowed = ", ".join(sorted(structure.__struct_fields__))
+        return f"{key}{'.' if path else ''}{unknown['name']}: there is no such key, allowed are {allowed}"
+    reason = _PLACE.sub("", error)
+    if "missing required field" in error:
+        return f"{key}: {reason[0].lower()}{reason[1:]}; allowed are {', '.join(sorted(structure.__struct_fields__))}"
+    description = _meta_description(expected)
+    return f"{key}: found {found!r}; {reason[0].lower()}{reason[1:]}{f', allowed is {description}' if description else ''}"
+
+
+def _descend(found: Any, expected: Any, step: "re.Match[str]") -> tuple[Any, Any]:
+    expected = _without_meta(expected)
+    if step["key"]:
+        fields = {field.name: field.type for field in msgspec.structs.fields(expected)}
+        return found[step["key"]], fields[step["key"]]
+    return found[int(step["index"])], expected.__args__[0]
+
+
+def _without_meta(annotation: Any) -> Any:
+    """The type in an annotation, without `Annotated` and `None`."""
+    arguments = [argument for argument in getattr(annotation, "__args__", ()) if argument is not type(None)]
+    if hasattr(annotation, "__metadata__") or (len(arguments) == 1 and _is_optional(annotation)):
+        return _without_meta(arguments[0])
+    return annotation
+
+
+def _is_optional(annotation: Any) -> bool:
+    return type(None) in getattr(annotation, "__args__", ())
+
+
+def _meta_description(annotation: Any) -> Optional[str]:
+    for meta in getattr(annotation, "__metadata__", ()):
+        if meta.description:
+            return str(meta.description)
+    if _is_optional(annotation):
+        return next((text for part in annotation.__args__ if (text := _meta_description(part))), None)
+    return None
