@@ -27,7 +27,8 @@ from pm_contracts.messages import AirQualityReading, MachineReading, Reading
 CSV_COLUMNS = ("date", *AIR_QUALITY_MEASUREMENTS)
 #: The first hour of the simulated series, and of the real one.
 START = dt.datetime.fromtimestamp(air_quality.FIRST_HOUR * 3600, dt.UTC)
-END = START + dt.timedelta(hours=air_quality.HOURS)
+DAYS = air_quality.HOURS // 24
+END = START + dt.timedelta(days=DAYS)
 
 #: Called with the line number (1 is the header), the row as text, and the reason.
 OnRefused = Callable[[int, str, str], None]
@@ -104,8 +105,8 @@ def _simulated_air_quality(
 def _simulated_machine(
     site: str, device: str, start: dt.datetime, end: dt.datetime, seed: int, verdicts: bool
 ) -> Iterator[MachineReading]:
-    history = machines.simulate(device, air_quality.HOURS // 24, seed)
-    for day in range(air_quality.HOURS // 24):
+    history = machines.simulate(device, DAYS, seed)
+    for day in range(DAYS):
         event_time = START + dt.timedelta(days=day)
         if start <= event_time < end:
             row = zip(MACHINE_MEASUREMENTS, history.measurements[day].tolist(), strict=True)
