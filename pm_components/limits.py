@@ -24,12 +24,6 @@ VISIBILITY_TIMEOUTS_PER_FUNCTION_TIMEOUT = 6
 RECEIVE_COUNT_BEFORE_DEAD_LETTER = 5
 #: BytesScannedCutoffPerQuery of an Amazon Athena workgroup: 10 MB at least.
 ATHENA_SCAN_LIMIT_MINIMUM_BYTES = 10_000_000
-#: Subject of Publish, Amazon SNS API reference: fewer than 100 characters of printable ASCII.
-SNS_SUBJECT_LENGTH = 99
-#: Text of SynthesizeSpeech, Amazon Polly quotas: billed characters.
-POLLY_TEXT_LENGTH = 3000
-#: Item size, Amazon DynamoDB quotas.
-DYNAMODB_ITEM_BYTES = 400 * 1024
 #: "Timeout", AWS Lambda quotas, in seconds.
 LAMBDA_TIMEOUT_SECONDS = 900
 #: "Maximum component recipe size", AWS IoT Greengrass V2 quotas: 16 KB.

@@ -1,0 +1,44 @@
+"""Alerts from the alert topic (by way of SQS) -> speech of Amazon Polly -> recordings in S3."""
+
+import functools
+import os
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+
+from pm_components.functions.announcer.core import object_key, spoken_text
+from pm_components.functions.batches import work_off_each
+from pm_contracts.messages import Alert, decode
+
+
+def announce(body: bytes, speak: Callable[[str], bytes], store: Callable[[str, bytes], None]) -> str:
+    """Record one alert.
+
+    Raises:
+        Refused: where `body` is no alert.
+    """
+    alert = decode(body, Alert)
+    store(object_key(alert), speak(spoken_text(alert)))
+    return "Announced"
+
+
+@functools.cache
+def _means() -> tuple[Callable[[str], bytes], Callable[[str, bytes], None]]:
+    polly, s3 = boto3.client("polly"), boto3.client("s3")
+    voice, engine, bucket = os.environ["VOICE"], os.environ["VOICE_ENGINE"], os.environ["ANNOUNCEMENTS_BUCKET"]
+
+    def speak(text: str) -> bytes:
+        answer = polly.synthesize_speech(Text=text, VoiceId=voice, Engine=engine, OutputFormat="mp3")
+        with answer["AudioStream"] as stream:
+            return bytes(stream.read())
+
+    def store(key: str, recording: bytes) -> None:
+        s3.put_object(Bucket=bucket, Key=key, Body=recording, ContentType="audio/mpeg")
+
+    return speak, store
+
+
+def handle(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """The Lambda handler."""
+    return work_off_each(event, lambda body: announce(body, *_means()), "announcer")

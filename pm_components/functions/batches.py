@@ -1,0 +1,64 @@
+"""Batches from SQS: each record succeeds or fails by itself, so that a bad one never takes the good ones with it."""
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+METRIC_NAMESPACE = "PredictiveMaintenance"
+
+log = logging.getLogger(__name__)
+
+
+def failures(record_ids: Iterable[str]) -> dict[str, Any]:
+    """The answer (ReportBatchItemFailures) for which SQS delivers these records again, in the end to the dead letters."""
+    return {"batchItemFailures": [{"itemIdentifier": record_id} for record_id in record_ids]}
+
+
+def work_off_each(event: Mapping[str, Any], work: Callable[[bytes], str], function: str) -> dict[str, Any]:
+    """Give each record's body to `work`, count the words that it answers, and report the records that it refused.
+
+    Args:
+        event: the event of an SQS event source.
+        work: takes a body; answers one word for what it did, which is counted; raises where it could not.
+        function: the dimension of the counts.
+    """
+    counts: dict[str, int] = {}
+    failed: list[str] = []
+    for record in event["Records"]:
+        try:
+            word = work(record["body"].encode())
+        except Exception as error:  # whatever it is, the other records must not suffer from it
+            log_failure(record["messageId"], error)
+            failed.append(record["messageId"])
+            word = "Failed"
+        counts[word] = counts.get(word, 0) + 1
+    count(function, counts)
+    return failures(failed)
+
+
+def log_failure(record_id: str, error: Exception) -> None:
+    """Say that a record could not be worked off, and why; SQS will deliver it again."""
+    log.error("record %s failed: %s: %s", record_id, type(error).__name__, error)
+
+
+def count(function: str, counts: Mapping[str, int]) -> None:
+    """Write counts as CloudWatch metrics, by a log line in the embedded metric format."""
+    if not counts:
+        return
+    line = {
+        "_aws": {
+            "Timestamp": int(time.time() * 1000),
+            "CloudWatchMetrics": [
+                {
+                    "Namespace": METRIC_NAMESPACE,
+                    "Dimensions": [["Function"]],
+                    "Metrics": [{"Name": name, "Unit": "Count"} for name in counts],
+                }
+            ],
+        },
+        "Function": function,
+        **counts,
+    }
+    print(json.dumps(line))

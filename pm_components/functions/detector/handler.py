@@ -1,0 +1,104 @@
+"""Outcomes from SQS -> the detector's state in DynamoDB -> alerts on the sites' alert topics.
+
+An alert goes out on the topic, not to people directly: it comes into the lake and into the mail by the same way as the
+alerts that the site itself raises.
+"""
+
+import functools
+import os
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+import boto3
+import msgspec
+
+from pm_components.functions.batches import count, failures, log_failure
+from pm_components.functions.detector.core import Counts, Rule, State, observe
+from pm_components.functions.detector.store import Conflict, StateStore
+from pm_contracts import topics
+from pm_contracts.messages import Outcome, Refused, decode, encode
+
+_ATTEMPTS = 5
+
+
+class Detector:
+    """The detector with its table and its way out.
+
+    Args:
+        store: where states are kept.
+        publish: takes a topic and a payload, returns once the broker has it.
+        rule: when forecasts have left the acceptable range.
+    """
+
+    def __init__(self, store: StateStore, publish: Any, rule: Rule) -> None:
+        self._store = store
+        self._publish = publish
+        self._rule = rule
+
+    def handle(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        """Work off a batch of SQS records; those that could not be are reported, and come again."""
+        groups: defaultdict[tuple[str, str], list[tuple[str, Outcome]]] = defaultdict(list)
+        failed: list[str] = []
+        counts = {"Taken": 0, "Repeated": 0, "Late": 0, "Alerts": 0}
+        for record in event["Records"]:
+            try:
+                outcome = decode(record["body"].encode(), Outcome)
+            except Refused as error:
+                log_failure(record["messageId"], error)
+                failed.append(record["messageId"])
+            else:
+                groups[outcome.site, outcome.device].append((record["messageId"], outcome))
+        for (site, device), members in groups.items():
+            try:
+                done, alerts = self._observe(site, device, [outcome for _, outcome in members])
+            except Exception as error:  # of one device: the others must not suffer from it
+                for record_id, _ in members:
+                    log_failure(record_id, error)
+                    failed.append(record_id)
+                continue
+            counts["Taken"] += done.taken
+            counts["Repeated"] += done.repeated
+            counts["Late"] += done.late
+            counts["Alerts"] += alerts
+        counts["Failed"] = len(failed)
+        count("detector", counts)
+        return failures(failed)
+
+    def _observe(self, site: str, device: str, outcomes: list[Outcome]) -> tuple[Counts, int]:
+        key = f"{site}/{device}"
+        for _ in range(_ATTEMPTS):
+            state, version = self._store.load(key)
+            state, done = observe(state, outcomes, self._rule)
+            try:
+                if done.taken:
+                    version = self._store.save(key, state, version)
+                return done, self._publish_pending(key, site, state, version)
+            except Conflict:
+                continue
+        raise Conflict(f"{key}: someone else wrote its state {_ATTEMPTS} times in a row")
+
+    def _publish_pending(self, key: str, site: str, state: State, version: int) -> int:
+        """Publish what was decided. A crash before it is noted publishes twice; the identity of an alert tells."""
+        alerts = state.pending
+        if not alerts:
+            return 0
+        for alert in alerts:
+            self._publish(topics.site_topic(site, topics.ALERT), encode(alert))
+        self._store.save(key, State(outcomes=state.outcomes, active=state.active), version)
+        return len(alerts)
+
+
+@functools.cache
+def _detector() -> Detector:
+    iot = boto3.client("iot-data")
+    return Detector(
+        StateStore(boto3.client("dynamodb"), os.environ["DETECTOR_TABLE"]),
+        lambda topic, payload: iot.publish(topic=topic, qos=1, payload=payload),
+        msgspec.json.decode(os.environ["DETECTOR_RULE"], type=Rule),
+    )
+
+
+def handle(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """The Lambda handler."""
+    return _detector().handle(event)
