@@ -1,0 +1,1 @@
+"""The embedded factory: emulated AWS, emulated core device, local training, and the command line `pm`."""

@@ -1,0 +1,37 @@
+"""The demo's figures in a few sentences, for the terminal."""
+
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+
+def summary_table(summary: dict[str, Any]) -> Table:
+    """What happened, a line a subject; `summary` is what `demo.json` holds."""
+    readings, forecast, fault = summary["readings"], summary["forecast"], summary["fault"]
+    offline, alerts, seconds = summary["offline"], summary["alerts"], summary["seconds"]
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0), title="What happened", title_justify="left")
+    lines = {
+        "Ingest": f"{readings['published']:,} readings into the lake at {readings['per_second']:,.0f} a second; "
+        f"{readings['lost']} lost, {readings['duplicated']} doubled",
+        "Forecast": f"RMSE {forecast['rmse']:.2f} against persistence {forecast['persistence_rmse']:.2f}: "
+        f"skill {forecast['skill']:+.1%}; {forecast['interval_coverage']:.1%} inside the 90 % interval",
+        "Faults": f"{fault['detected']} of {fault['injected']} found before the part failed; "
+        f"{fault['false_alarms']} false alarms",
+        "Offline": f"{offline['buffered']:,} messages waited {offline['cut_seconds']:.0f} s for the uplink; "
+        f"{offline['lost']} lost",
+        "Alerts": f"{alerts['emails']} e-mails and {len(alerts['announcements'])} spoken announcements",
+        "Time": f"{seconds['total']:.0f} s in all: deploy {seconds['deploy']:.0f}, ingest {seconds['ingest']:.0f}, "
+        f"train {seconds['train']:.0f}, roll out {seconds['rollout']:.0f}, live {seconds['live']:.0f}",
+    }
+    for name, text in lines.items():
+        table.add_row(f"[bold]{name}", text)
+    return table
+
+
+def where_to_look(out: Path) -> str:
+    """Where the demo has left what."""
+    return (
+        f"Open [bold]{out / 'report.html'}[/] for the pictures, [bold]{out / 'mail'}[/] for the e-mails and "
+        f"[bold]{out / 'announcements'}[/] for the speech;\nall figures are in [bold]{out / 'demo.json'}[/]."
+    )

@@ -1,0 +1,196 @@
+"""The embedded factory: the emulated cloud, the deployed environment, and the core devices of its sites.
+
+`Factory.start` runs it as children of this process, for `pm demo` and the tests; `python -m sandbox.factory` keeps one
+running in the background for `pm up`, until it is told to stop.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from sandbox.cloud import Cloud
+from sandbox.core_device import CoreDevice
+from sandbox.deployer import Deployment, deploy
+from sandbox.operator import Operator
+from sandbox.progress import SILENT, Progress
+
+PROGRAM = Path(__file__).resolve().parent.parent
+#: In the folder of a factory that runs in the background: its process, and what it has said so far.
+STATE_FILE = "factory.json"
+STARTING_FILE = "starting.jsonl"
+
+
+class FactoryError(RuntimeError):
+    """The factory did not come up, or is not there; the text says why and where to look."""
+
+
+class Factory:
+    """A running factory.
+
+    Attributes:
+        directory: Its folder: the cloud's and each core device's are below.
+        cloud: The emulated AWS.
+        deployment: What the program has made in it.
+        core_devices: The emulated core devices by name.
+        operator: Acts on it all with the operator's credentials.
+    """
+
+    def __init__(
+        self, directory: Path, cloud: Cloud, deployment: Deployment, core_devices: dict[str, CoreDevice]
+    ) -> None:
+        """Take over what runs; use `start` or `attach`."""
+        self.directory = directory
+        self.cloud = cloud
+        self.deployment = deployment
+        self.core_devices = core_devices
+        self.operator = Operator(cloud, deployment.outputs)
+
+    @classmethod
+    def start(
+        cls, directory: Path, config: dict[str, Any] | None = None, stack: str = "dev", progress: Progress = SILENT
+    ) -> Self:
+        """Start the cloud, run the program against it, start the core devices and wait for their first deployment.
+
+        Args:
+            directory: The factory's folder, made where missing.
+            config: Values over those of the stack's configuration file.
+            stack: Whose configuration file the program reads.
+            progress: Whom to tell.
+
+        Raises:
+            RuntimeError: where a part does not come up; what has been started is stopped then.
+        """
+        with contextlib.ExitStack() as undo:
+            progress.step("Starting the embedded cloud")
+            cloud = undo.enter_context(Cloud.start(directory / "cloud"))
+            progress.say(f"AWS APIs at {cloud.endpoint}, MQTT over TLS at {cloud.mqtt_host}:{cloud.mqtt_port}")
+
+            progress.step("Running the Pulumi program against it")
+            made = 0
+
+            def on_resource(record: Any) -> None:
+                nonlocal made
+                made += 1
+                progress.advance(made, f"{record.type.split(':')[-1]} {record.name}")
+
+            settings = {"python": sys.executable, "data_directory": str(directory.absolute() / "floor")}
+            deployment = deploy(PROGRAM, stack, cloud, {**settings, **(config or {})}, on_resource)
+            progress.say(f"{len(deployment.resources)} resources registered")
+
+            progress.step("Starting the core devices")
+            core_devices = {}
+            for site in deployment.outputs["sites"].values():
+                for name in site["core_devices"]:
+                    device = CoreDevice.start(cloud, directory / "devices" / name, name, site)
+                    undo.callback(device.stop)
+                    core_devices[name] = device
+            for name, device in core_devices.items():
+                device.wait_for_deployment(deployment.outputs["sites"])
+                progress.say(f"{name}: {', '.join(sorted(device.status()['components']))}")
+            undo.pop_all()
+        return cls(directory, cloud, deployment, core_devices)
+
+    @classmethod
+    def attach(cls, directory: Path) -> Self:
+        """The factory that runs in the background with this folder.
+
+        Raises:
+            FactoryError: where none does.
+        """
+        state = read_state(directory)
+        cloud = Cloud.attach(directory / "cloud")
+        core_devices = {name: CoreDevice.attach(directory / "devices" / name) for name in state["core_devices"]}
+        return cls(directory, cloud, Deployment.load(cloud), core_devices)
+
+    def stop(self) -> None:
+        """Stop what this process has started, the devices first so that they can say good-bye."""
+        for device in self.core_devices.values():
+            device.stop()
+        self.cloud.stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def read_state(directory: Path) -> dict[str, Any]:
+    """What the factory that runs in the background with this folder has written of itself.
+
+    Raises:
+        FactoryError: where none runs there.
+    """
+    path = directory / STATE_FILE
+    try:
+        state: dict[str, Any] = json.loads(path.read_text())
+        os.kill(state["pid"], 0)
+    except FileNotFoundError as error:
+        raise FactoryError(f"no factory runs in {directory}: start one with `pm up`") from error
+    except ProcessLookupError as error:
+        raise FactoryError(f"the factory of {path} has ended: see {directory / STARTING_FILE}") from error
+    return state
+
+
+class _Telling:
+    """Progress as JSON lines, for the process that waits for the factory to come up."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("w", buffering=1)
+
+    def step(self, title: str, total: int | None = None) -> None:
+        self._tell(step=title, total=total)
+
+    def advance(self, done: int, note: str = "") -> None:
+        self._tell(done=done, note=note)
+
+    def say(self, text: str) -> None:
+        self._tell(say=text)
+
+    def end(self, error: str = "") -> None:
+        self._tell(error=error) if error else self._tell(ready=True)
+
+    def _tell(self, **event: Any) -> None:
+        self._file.write(json.dumps(event) + "\n")
+
+
+@contextlib.contextmanager
+def _until_told() -> Iterator[threading.Event]:
+    told = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: told.set())
+    yield told
+
+
+def main() -> None:
+    """Keep a factory running until SIGTERM."""
+    parser = argparse.ArgumentParser(prog="sandbox.factory")
+    parser.add_argument("--directory", type=Path, required=True)
+    directory: Path = parser.parse_args().directory
+    telling = _Telling(directory / STARTING_FILE)
+    with _until_told() as told:
+        try:
+            with Factory.start(directory, progress=telling) as factory:
+                state = {"pid": os.getpid(), "core_devices": sorted(factory.core_devices)}
+                (directory / STATE_FILE).write_text(json.dumps(state))
+                telling.end()
+                told.wait()
+        except BaseException as error:
+            telling.end(error=f"{type(error).__name__}: {error}")
+            raise
+        finally:
+            (directory / STATE_FILE).unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    main()
