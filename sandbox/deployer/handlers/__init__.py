@@ -1,0 +1,31 @@
+"""The handlers, by service: each makes one Pulumi type in the cloud. Importing this package registers them all."""
+
+from sandbox.deployer.handlers import (
+    analytics,
+    events,
+    functions,
+    greengrass,
+    identity,
+    iot,
+    keys,
+    messaging,
+    monitoring,
+    s3,
+    tables,
+    workflows,
+)
+
+__all__ = [
+    "analytics",
+    "events",
+    "functions",
+    "greengrass",
+    "identity",
+    "iot",
+    "keys",
+    "messaging",
+    "monitoring",
+    "s3",
+    "tables",
+    "workflows",
+]

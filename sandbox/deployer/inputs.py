@@ -1,0 +1,111 @@
+"""A resource's inputs, read so that none is dropped unnoticed: what nobody read is an error of the deployment."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+
+class InputError(Exception):
+    """An input that is missing, or that the sandbox cannot honour."""
+
+
+class Inputs:
+    """A resource's inputs, or a block within them. Each key must be read once, or the resource is refused.
+
+    Args:
+        values: The inputs by Pulumi's (camel case) names.
+        path: Where the block is, for error texts: `serverSideEncryption[0].`.
+    """
+
+    def __init__(self, values: Mapping[str, Any], path: str = "") -> None:
+        self._values = dict(values)
+        self._path = path
+        self._unread = set(self._values)
+        self._blocks: list[Inputs] = []
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._values
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """An input's value, or the default where the program did not give it."""
+        self._unread.discard(key)
+        return self._values.get(key, default)
+
+    def need(self, key: str) -> Any:
+        """An input that must be there.
+
+        Raises:
+            InputError: where it is not. The sandbox makes up no names, so these too must be given.
+        """
+        if key not in self._values:
+            raise InputError(
+                f"input {self._path}{key} is missing; given are {', '.join(sorted(self._values)) or 'none'}"
+            )
+        return self.get(key)
+
+    def renamed(self, **names: str) -> dict[str, Any]:
+        """Arguments for boto3 of the inputs that are there: `renamed(batchSize="BatchSize")`."""
+        return {new: self.get(old) for old, new in names.items() if old in self._values}
+
+    def blocks(self, key: str) -> list["Inputs"]:
+        """The blocks of a list input, or the one block of an object input; their own keys must be read as well."""
+        value = self.get(key, [])
+        items = value if isinstance(value, list) else [value]
+        made = [
+            Inputs(item, f"{self._path}{key}[{index}]." if isinstance(value, list) else f"{self._path}{key}.")
+            for index, item in enumerate(items)
+        ]
+        self._blocks += made
+        return made
+
+    def block(self, key: str) -> "Inputs | None":
+        """The block of an object input, or None where it is not there."""
+        return next(iter(self.blocks(key)), None)
+
+    def unread(self) -> Iterator[str]:
+        """The paths of the inputs that nobody read, blocks included."""
+        for key in sorted(self._unread):
+            yield f"{self._path}{key}"
+        for block in self._blocks:
+            yield from block.unread()
+
+
+def pascal(value: Any, **names: str) -> Any:
+    """Keys with a capital first letter at every depth, as most of AWS's interfaces want them.
+
+    Args:
+        value: The inputs, in Pulumi's camel case.
+        names: Keys whose AWS name is another: `pascal(value, roleArn="RoleARN")`.
+
+    Returns:
+        A copy. The object `parameters` keeps its keys, since these are the program's own and not AWS's.
+    """
+    if isinstance(value, dict):
+        return {
+            names.get(key, key[:1].upper() + key[1:]): dict(item)
+            if key == "parameters" and isinstance(item, dict)
+            else pascal(item, **names)
+            for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [pascal(item, **names) for item in value]
+    return value
+
+
+def json_text(value: Any) -> str:
+    """A policy or another document as JSON text; programs give it as text or as an object."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def tag_list(inputs: Inputs) -> list[dict[str, str]]:
+    """The resource's tags as AWS's list of keys and values."""
+    return [{"Key": key, "Value": value} for key, value in sorted(inputs.get("tags", {}).items())]
+
+
+def whole_numbers(value: Any) -> Any:
+    """Whole floats as integers, at every depth: Pulumi's wire format knows only floats."""
+    if isinstance(value, dict):
+        return {key: whole_numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [whole_numbers(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -1,0 +1,51 @@
+"""The providers' functions that a program may call, each with its answer."""
+
+from collections.abc import Callable
+from typing import Any
+
+from sandbox.deployer.inputs import InputError
+from sandbox.deployer.registry import Context
+
+
+def _caller_identity(context: Context) -> dict[str, Any]:
+    identity = context.client("sts").get_caller_identity()
+    account = identity["Account"]
+    return {"accountId": account, "arn": identity["Arn"], "userId": identity["UserId"], "id": account}
+
+
+def _region(context: Context) -> dict[str, Any]:
+    region = context.region
+    return {"id": region, "name": region, "region": region, "description": "the sandbox"}
+
+
+def _partition(context: Context) -> dict[str, Any]:  # noqa: ARG001 - all functions take the context
+    return {"id": "aws", "partition": "aws", "dnsSuffix": "amazonaws.com", "reverseDnsPrefix": "com.amazonaws"}
+
+
+def _iot_endpoint(context: Context) -> dict[str, Any]:
+    return {"id": context.cloud.mqtt_host, "endpointAddress": context.cloud.mqtt_host, "endpointType": "iot:Data-ATS"}
+
+
+FUNCTIONS: dict[str, Callable[[Context], dict[str, Any]]] = {
+    "aws:index/getCallerIdentity:getCallerIdentity": _caller_identity,
+    "aws:index/getPartition:getPartition": _partition,
+    "aws:index/getRegion:getRegion": _region,
+    "aws:iot/getEndpoint:getEndpoint": _iot_endpoint,
+}
+#: Arguments that are understood by all of them and change nothing here: there is one region and one kind of endpoint.
+_ALLOWED_ARGUMENTS = {"aws:iot/getEndpoint:getEndpoint": {"endpointType": "iot:Data-ATS"}}
+
+
+def call(token: str, arguments: dict[str, Any], context: Context) -> dict[str, Any]:
+    """A function's answer.
+
+    Raises:
+        InputError: for a function that has no answer here, or an argument that it cannot honour.
+    """
+    if token not in FUNCTIONS:
+        raise InputError(f"the sandbox has no answer to this function; it knows {', '.join(sorted(FUNCTIONS))}")
+    allowed = _ALLOWED_ARGUMENTS.get(token, {})
+    refused = {key: value for key, value in arguments.items() if allowed.get(key) != value}
+    if refused:
+        raise InputError(f"the sandbox cannot honour the argument(s) {refused}; allowed are {allowed or 'none'}")
+    return FUNCTIONS[token](context)

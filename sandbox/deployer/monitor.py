@@ -1,0 +1,184 @@
+"""The resource monitor that the Pulumi SDK talks to: it makes each registered resource in the emulated cloud."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from google.protobuf import empty_pb2, struct_pb2
+from pulumi.runtime.mocks import MockMonitor, MockResourceArgs, Mocks
+from pulumi.runtime.proto import resource_pb2
+
+from sandbox.deployer import handlers as _handlers  # noqa: F401 - importing them registers them
+from sandbox.deployer.assets import described
+from sandbox.deployer.inputs import InputError
+from sandbox.deployer.invokes import call
+from sandbox.deployer.records import DeploymentError, ResourceRecord
+from sandbox.deployer.registry import Context, make
+from sandbox.deployer.wire import plain
+
+_STACK = "pulumi:pulumi:Stack"
+
+
+class _NoMocks(Mocks):
+    """What the SDK's monitor asks for values; ours never does."""
+
+    def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        raise NotImplementedError
+
+    def call(self, args: Any) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
+        raise NotImplementedError
+
+
+class CloudMonitor(MockMonitor):
+    """Makes resources as a program registers them. Its methods are called from several threads.
+
+    What it makes it answers as *partly unknown*: an output that no handler gave a value is then unknown to the
+    program, not None, and what comes of it can be told at any depth. That is an error here, never a lost input.
+
+    Attributes:
+        records: What was made, by URN, in the order of making.
+        outputs: The stack's outputs, once the program has ended.
+        failure: The first thing that went wrong; nothing is made after it.
+    """
+
+    def __init__(self, context: Context, on_resource: Callable[[ResourceRecord], None]) -> None:
+        """Work in `context`; call `on_resource` for each resource and component, from one thread at a time."""
+        super().__init__(_NoMocks())
+        self.records: dict[str, ResourceRecord] = {}
+        self.outputs: dict[str, Any] = {}
+        self.failure: DeploymentError | None = None
+        self._context = context
+        self._on_resource = on_resource
+        self._lock = threading.Lock()
+
+    def make_urn(self, parent: str, type_: str, name: str) -> str:
+        """The URN as Pulumi's engine makes it, which holds the types of all parents but the stack's."""
+        parent_type = parent.split("::")[2] if parent else ""
+        qualified = type_ if parent_type in ("", _STACK) else f"{parent_type}${type_}"
+        return super().make_urn("", qualified, name)
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
+        """Make a resource, or record a component."""
+        urn = self.make_urn(request.parent, request.type, request.name)
+        if request.type == _STACK:
+            return resource_pb2.RegisterResourceResponse(urn=urn)
+        physical_id, outputs = self._guarded(f"{request.type} {request.name!r}", lambda: self._register(request, urn))
+        message = struct_pb2.Struct()
+        message.update(outputs)
+        return resource_pb2.RegisterResourceResponse(urn=urn, id=physical_id, object=message, unknown=True)
+
+    def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
+        """Keep the outputs of a component or of the stack; one without a value is an error."""
+
+        def keep() -> None:
+            outputs, missing = plain(request.outputs)
+            if missing:
+                raise DeploymentError(_without_value("output", missing))
+            with self._lock:
+                if request.urn in self.records:
+                    before = self.records[request.urn]
+                    self.records[request.urn] = ResourceRecord(**{**vars(before), "outputs": described(outputs)})
+                else:
+                    self.outputs = outputs
+
+        self._guarded(f"the outputs of {request.urn}", keep)
+        return empty_pb2.Empty()
+
+    def Invoke(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
+        """Answer a provider's function."""
+
+        def answer() -> dict[str, Any]:
+            arguments, missing = plain(request.args)
+            if missing:
+                raise DeploymentError(_without_value("argument", missing))
+            return call(request.tok, arguments, self._context)
+
+        message = struct_pb2.Struct()
+        message.update(self._guarded(f"function {request.tok}", answer))
+        return resource_pb2.ResourceInvokeResponse(**{"return": message})
+
+    def ReadResource(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
+        """Refuse: a new cloud holds nothing that a program could look up."""
+        self._refuse(request, "looks up a resource that exists already, and the sandbox's cloud starts empty")
+
+    def RegisterStackTransform(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
+        """Refuse: see `RegisterResource`."""
+        self._refuse(request, "a stack transform is not run by the sandbox; use transformations")
+
+    def RegisterStackInvokeTransform(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
+        """Refuse: the transform would be dropped."""
+        self._refuse(request, "a transform of function calls is not run by the sandbox")
+
+    def RegisterResourceHook(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
+        """Refuse: the hook would be dropped."""
+        self._refuse(request, "a resource hook is not run by the sandbox")
+
+    def RegisterErrorHook(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
+        """Refuse: the hook would be dropped."""
+        self._refuse(request, "an error hook is not run by the sandbox")
+
+    def _refuse(self, request: Any, reason: str) -> None:
+        def refuse() -> None:
+            raise DeploymentError(reason)
+
+        name = " ".join(part for part in (getattr(request, "type", ""), getattr(request, "name", "")) if part)
+        self._guarded(name or "the program", refuse)
+
+    def _register(self, request: Any, urn: str) -> tuple[str, dict[str, Any]]:
+        for field, option in (
+            ("importId", "import_"),
+            ("remote", "a component of another language"),
+            ("transforms", "transforms; use transformations"),
+            ("hooks", "hooks"),
+        ):
+            if getattr(request, field) and (field != "hooks" or request.hooks.ByteSize()):
+                raise DeploymentError(f"asks for {option}, which the sandbox does not do")
+        values, missing = plain(request.object)
+        missing += [key for key, urns in request.propertyDependencies.items() if urns.urns and key not in values]
+        if missing:
+            sources = {urn for dependency in request.propertyDependencies.values() for urn in dependency.urns}
+            raise DeploymentError(f"{_without_value('input', missing)}; it depends on {', '.join(sorted(sources))}")
+        if request.custom:
+            physical_id, outputs, reason = make(request.type, values, self._context)
+        else:
+            physical_id, outputs, reason = "", {}, ""
+        inputs = described(values)
+        with self._lock:
+            if urn in self.records:
+                raise DeploymentError(f"there are two resources of this type and name: {urn}")
+            self.records[urn] = ResourceRecord(
+                type=request.type,
+                name=request.name,
+                urn=urn,
+                parent=request.parent,
+                physical_id=physical_id,
+                inputs=inputs,
+                outputs={**inputs, **outputs} if request.custom else {},
+                record_only=reason,
+            )
+            self._on_resource(self.records[urn])
+        return physical_id, outputs
+
+    def _guarded(self, subject: str, action: Callable[[], Any]) -> Any:
+        """Do it unless something went wrong before; keep the first thing that goes wrong."""
+        if self.failure is not None:
+            raise self.failure
+        try:
+            return action()
+        except Exception as error:
+            failure = DeploymentError(f"{subject}: {_reason(error)}")
+            with self._lock:
+                self.failure = self.failure or failure
+            raise failure from error
+
+
+def _reason(error: Exception) -> str:
+    """The cloud's and our own errors speak for themselves; of others the kind must be told."""
+    if isinstance(error, ClientError | BotoCoreError | InputError | DeploymentError):
+        return str(error)
+    return f"{type(error).__name__}: {error}"
+
+
+def _without_value(what: str, paths: list[str]) -> str:
+    return f"{what} {', '.join(sorted(set(paths)))} has no value: a resource that it comes from did not give one"

@@ -1,0 +1,73 @@
+"""A Pulumi project's files: its name, and a stack's configuration as the Pulumi command would give it to a program."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from sandbox.deployer.records import DeploymentError
+
+
+class Project(NamedTuple):
+    """A project's name and the configuration of one stack: text by `namespace:key`, objects as JSON."""
+
+    name: str
+    config: dict[str, str]
+
+
+def read_project(program: Path, stack: str, overrides: dict[str, Any]) -> Project:
+    """Read `Pulumi.yaml` (defaults) and `Pulumi.{stack}.yaml`, and lay the overrides over them.
+
+    Args:
+        program: The program's directory.
+        stack: The stack's name.
+        overrides: Values by key; a key without `namespace:` is of the project's own namespace.
+
+    Raises:
+        DeploymentError: where a file is missing, or a value is missing or encrypted.
+    """
+    project = _read(program / "Pulumi.yaml")
+    name = project.get("name")
+    if not isinstance(name, str):
+        raise DeploymentError(f"{program / 'Pulumi.yaml'}: name is {name!r}, a text is needed")
+    stack_file = program / f"Pulumi.{stack}.yaml"
+    if not stack_file.exists():
+        there = sorted(path.name.split(".")[1] for path in program.glob("Pulumi.*.yaml"))
+        raise DeploymentError(f"stack {stack!r} has no file {stack_file}; stacks here: {', '.join(there) or 'none'}")
+    values: dict[str, Any] = {}
+    needed: set[str] = set()
+    for key, declared in (project.get("config") or {}).items():
+        full = _full_key(key, name)
+        if not isinstance(declared, dict):
+            values[full] = declared
+        elif "value" in declared or "default" in declared:
+            values[full] = declared.get("value", declared.get("default"))
+        else:
+            needed.add(full)
+    given = {**(_read(stack_file).get("config") or {}), **overrides}
+    for key, value in given.items():
+        if isinstance(value, dict) and set(value) == {"secure"}:
+            raise DeploymentError(f"{stack_file}: {key} is encrypted, and the sandbox has no key to it: override it")
+        values[_full_key(key, name)] = value
+    if absent := sorted(needed - set(values)):
+        raise DeploymentError(f"{stack_file}: {', '.join(absent)} must be set, Pulumi.yaml gives no default")
+    return Project(name, {key: _text(value) for key, value in values.items()})
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text()) or {}
+    except (OSError, yaml.YAMLError) as error:
+        raise DeploymentError(f"{path} cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise DeploymentError(f"{path} holds a {type(content).__name__}, a mapping is needed")
+    return content
+
+
+def _full_key(key: str, project: str) -> str:
+    return key if ":" in key else f"{project}:{key}"
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,91 @@
+"""What a deployment made: the stack's outputs and one record for each resource, kept as JSON beside the cloud."""
+
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+FILE_NAME = "deployment.json"
+
+
+class DeploymentError(Exception):
+    """A deployment that did not come about; the text names the resource and the reason."""
+
+
+class HasDirectory(Protocol):
+    """A cloud, as far as the records need it: the folder that it lives in."""
+
+    @property
+    def directory(self) -> Path:
+        """The folder of the cloud's state and of what is said about it."""
+
+
+@dataclass(frozen=True)
+class ResourceRecord:
+    """One resource of the program.
+
+    Attributes:
+        type: Pulumi's type token, such as `aws:s3/bucket:Bucket`.
+        name: The resource's logical name in the program.
+        urn: Pulumi's name for it, which holds the types of its parents.
+        parent: The parent's URN.
+        physical_id: Its id in the cloud; empty for a component.
+        inputs: What the program asked for; archives and files are told by their hash and size.
+        outputs: What the program got back.
+        record_only: Why nothing was made in the cloud; empty where something was.
+    """
+
+    type: str
+    name: str
+    urn: str
+    parent: str
+    physical_id: str
+    inputs: dict[str, Any]
+    outputs: dict[str, Any]
+    record_only: str = ""
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A finished deployment.
+
+    Attributes:
+        stack: The stack's name.
+        outputs: The stack's outputs, as the program exported them.
+        resources: One record for each resource, in the order in which they came to be.
+    """
+
+    stack: str
+    outputs: dict[str, Any]
+    resources: list[ResourceRecord]
+
+    def save(self, cloud: HasDirectory) -> Path:
+        """Write the deployment beside the cloud that it was made in; returns the file."""
+        path = cloud.directory / FILE_NAME
+        path.write_text(json.dumps(asdict(self), indent=1))
+        return path
+
+    @classmethod
+    def load(cls, cloud: HasDirectory) -> Self:
+        """Read the deployment of a cloud.
+
+        Raises:
+            DeploymentError: where nothing was deployed to it, or its file is not one of ours.
+        """
+        path = cloud.directory / FILE_NAME
+        try:
+            read = json.loads(path.read_text())
+            return cls(
+                stack=read["stack"],
+                outputs=read["outputs"],
+                resources=[record(values) for values in read["resources"]],
+            )
+        except FileNotFoundError:
+            raise DeploymentError(f"nothing is deployed to this cloud: {path} is not there") from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise DeploymentError(f"{path} is not a deployment's record: {error!r}") from error
+
+
+def record(values: dict[str, Any]) -> ResourceRecord:
+    """A resource's record from its JSON object; KeyError where a field is missing."""
+    return ResourceRecord(**{field.name: values[field.name] for field in fields(ResourceRecord)})

@@ -1,0 +1,105 @@
+"""A small program: a bucket, a role, a function fed by a queue, a rule, a table, a stream, a thing, a group."""
+
+import json
+
+import pulumi
+import pulumi_aws as aws
+
+config = pulumi.Config()
+limits = config.require_object("limits")
+account = aws.get_caller_identity_output().account_id
+print("a program may print")
+
+
+class Store(pulumi.ComponentResource):
+    bucket_name: pulumi.Output[str]
+
+    def __init__(self, name, opts=None):
+        super().__init__("small:index:Store", name, {}, opts)
+        bucket = aws.s3.Bucket(
+            f"{name}-bucket",
+            bucket=account.apply(lambda number: f"small-{number}"),
+            tags={"a": "b"},
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        aws.s3.BucketVersioning(
+            f"{name}-versioning",
+            bucket=bucket.bucket,
+            versioning_configuration={"status": "Enabled"},
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.bucket_name = bucket.bucket
+        self.bucket = bucket
+        self.register_outputs({"bucketName": bucket.bucket})
+
+
+def trust(service):
+    statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": service}}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+store = Store("store")
+dead = aws.sqs.Queue("dead", name="small-dead")
+queue = aws.sqs.Queue(
+    "queue",
+    name="small-queue",
+    visibility_timeout_seconds=limits["seconds"] * 6,
+    redrive_policy=pulumi.Output.json_dumps({"deadLetterTargetArn": dead.arn, "maxReceiveCount": 3}),
+)
+role = aws.iam.Role("role", name="small-function", assume_role_policy=trust("lambda.amazonaws.com"))
+may_read = {
+    "Effect": "Allow",
+    "Action": ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"],
+    "Resource": queue.arn,
+}
+aws.iam.RolePolicy(
+    "may-read",
+    name="may-read",
+    role=role.name,
+    policy=pulumi.Output.json_dumps({"Version": "2012-10-17", "Statement": [may_read]}),
+)
+function = aws.lambda_.Function(
+    "function",
+    name="small-function",
+    role=role.arn,
+    runtime="python3.11",
+    handler="lib.handler.handle",
+    code=pulumi.AssetArchive({"lib": pulumi.FileArchive("function"), "lib/note.txt": pulumi.StringAsset("note")}),
+    timeout=limits["seconds"],
+    environment={"variables": {"GREETING": pulumi.Output.secret(config.require("greeting"))}},
+)
+aws.lambda_.EventSourceMapping(
+    "mapping",
+    event_source_arn=queue.arn,
+    function_name=function.name,
+    batch_size=5,
+    function_response_types=["ReportBatchItemFailures"],
+)
+rule_role = aws.iam.Role("rule-role", name="small-rule", assume_role_policy=trust("iot.amazonaws.com"))
+rule = aws.iot.TopicRule(
+    "rule",
+    name="small_rule",
+    enabled=True,
+    sql="SELECT * FROM 'small/+/reading'",
+    sql_version="2016-03-23",
+    sqs=[{"queue_url": queue.url, "role_arn": rule_role.arn, "use_base64": False}],
+    error_action={"sqs": {"queue_url": dead.url, "role_arn": rule_role.arn, "use_base64": False}},
+)
+aws.dynamodb.Table(
+    "table",
+    name="small-table",
+    billing_mode="PAY_PER_REQUEST",
+    hash_key="id",
+    attributes=[{"name": "id", "type": "S"}],
+    ttl={"attribute_name": "expires", "enabled": True},
+)
+thing = aws.iot.Thing("thing", name="small-thing", attributes={"line": "one"})
+group = aws.iot.ThingGroup("group", name="small-group", properties={"description": "all of them"})
+aws.iot.ThingGroupMembership("member", thing_group_name=group.name, thing_name=thing.name)
+alias = aws.iot.RoleAlias("alias", alias="small-alias", role_arn=role.arn)
+
+pulumi.export("bucket", store.bucket_name)
+pulumi.export("function", {"arn": function.arn, "names": limits["names"]})
+pulumi.export("queue_url", queue.url)
+pulumi.export("alias_arn", alias.arn)
+pulumi.export("seconds", limits["seconds"])

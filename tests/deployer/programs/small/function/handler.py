@@ -1,0 +1,7 @@
+"""A handler that answers with its greeting."""
+
+import os
+
+
+def handle(event, context):
+    return {"greeting": os.environ["GREETING"], "event": event}
