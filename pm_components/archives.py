@@ -1,4 +1,4 @@
-"""Archives as files of this machine, byte for byte the same for the same content, and versions that follow from content.
+"""Archives as files, byte for byte the same for the same content, and versions that follow from content.
 
 For what is uploaded as an object under a key of its own (a component's code, the training code); the code of a Lambda
 function is an archive that Pulumi makes (`packaging.archive`).

@@ -70,7 +70,9 @@ class TrainingSettings(_Settings, frozen=True, kw_only=True):
     train_end: _Date | None = None
     validation_end: _Date | None = None
     minimum_skill: Annotated[float, Meta(ge=0, lt=1, description="0 to below 1")] = 0.0
-    schedule: Annotated[str, Meta(pattern=r"^(rate|cron)\(.+\)$", description="rate(...) or cron(...)")] = "rate(7 days)"
+    schedule: Annotated[str, Meta(pattern=r"^(rate|cron)\(.+\)$", description="rate(...) or cron(...)")] = (
+        "rate(7 days)"
+    )
     schedule_enabled: bool = True
     watch_interval_seconds: Annotated[int, Meta(ge=1, le=3600, description="1 to 3600 seconds")] = 30
     watch_seconds: Annotated[int, Meta(ge=1, le=86_400, description="1 to 86400 seconds")] = 1800
@@ -170,7 +172,9 @@ def _explained(error: str, plain: Mapping[str, Any]) -> str:
     if "missing required field" in error:
         return f"{key}: {reason[0].lower()}{reason[1:]}; allowed are {', '.join(sorted(structure.__struct_fields__))}"
     description = _meta_description(expected)
-    return f"{key}: found {found!r}; {reason[0].lower()}{reason[1:]}{f', allowed is {description}' if description else ''}"
+    return (
+        f"{key}: found {found!r}; {reason[0].lower()}{reason[1:]}{f', allowed is {description}' if description else ''}"
+    )
 
 
 def _descend(found: Any, expected: Any, step: "re.Match[str]") -> tuple[Any, Any]:

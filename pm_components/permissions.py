@@ -13,7 +13,27 @@ from pm_components.limits import ROLE_NAME_LENGTH
 POLICY_VERSION = "2012-10-17"
 
 #: Actions that AWS cannot hold to a resource: Service Authorization Reference, column "Resource types".
-ACTIONS_WITHOUT_RESOURCE = frozenset({"polly:SynthesizeSpeech", "greengrass:ListDeployments", "logs:DescribeLogGroups"})
+ACTIONS_WITHOUT_RESOURCE = frozenset(
+    {
+        "polly:SynthesizeSpeech",
+        "greengrass:CreateDeployment",
+        "greengrass:ListDeployments",
+        "logs:DescribeLogGroups",
+        # Delivery of a state machine's log: "Log destinations", AWS Step Functions developer guide.
+        "logs:CreateLogDelivery",
+        "logs:DeleteLogDelivery",
+        "logs:DescribeResourcePolicies",
+        "logs:GetLogDelivery",
+        "logs:ListLogDeliveries",
+        "logs:PutResourcePolicy",
+        "logs:UpdateLogDelivery",
+        # What a core device asks of the data plane: "Minimal AWS IoT policy", AWS IoT Greengrass V2 developer guide.
+        "greengrass:GetComponentVersionArtifact",
+        "greengrass:GetDeploymentConfiguration",
+        "greengrass:ListThingGroupsForCoreDevice",
+        "greengrass:ResolveComponentCandidates",
+    }
+)
 
 #: Services that send no `aws:SourceAccount` when they take on a role.
 _WITHOUT_SOURCE_ACCOUNT = frozenset({"lambda.amazonaws.com", "credentials.iot.amazonaws.com"})
