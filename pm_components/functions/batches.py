@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 
 def failures(record_ids: Iterable[str]) -> dict[str, Any]:
-    """The answer (ReportBatchItemFailures) for which SQS delivers these records again, in the end to the dead letters."""
+    """The answer (ReportBatchItemFailures) for which SQS delivers these records again, or to the dead letters."""
     return {"batchItemFailures": [{"itemIdentifier": record_id} for record_id in record_ids]}
 
 

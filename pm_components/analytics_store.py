@@ -1,0 +1,359 @@
+"""`AnalyticsStore`: what the sites publish becomes tables that anyone can query; what is refused is kept aside."""
+
+import re
+from collections.abc import Sequence
+from typing import NotRequired, Optional, TypedDict
+
+import pulumi
+import pulumi_aws as aws
+
+from pm_components import naming
+from pm_components.buckets import Expiry, private_bucket
+from pm_components.limits import (
+    ATHENA_SCAN_LIMIT_MINIMUM_BYTES,
+    DELIVERY_STREAM_NAME_LENGTH,
+    DYNAMIC_PARTITIONING_BUFFER_MEBIBYTES,
+    TOPIC_RULE_NAME_LENGTH,
+)
+from pm_components.named_queries import NAMED_QUERIES
+from pm_components.permissions import Statement, allow, service_role
+from pm_components.queues import dead_letter_queue
+from pm_components.tagging import tagged_options
+from pm_contracts.tables import PARTITION_KEYS, TABLES, Table
+
+DEFAULT_RETENTION_DAYS = 5 * 365
+DEFAULT_SCAN_LIMIT_BYTES = 10 * 1000**3
+
+_BUFFERING_SECONDS = 60
+_RESULT_DAYS = 7
+_LOG_RETENTION_DAYS = 30
+_STALE_SECONDS = 15 * 60
+_RESULTS = "athena-results/"
+_ERRORS = "errors/"
+
+_PARQUET_INPUT = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat"
+_PARQUET_OUTPUT = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat"
+_PARQUET_SERDE = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
+
+
+class AnalyticsStoreArgs(TypedDict):
+    """What an `AnalyticsStore` needs to know."""
+
+    sites: pulumi.Input[Sequence[pulumi.Input[str]]]
+    """The names of the sites whose messages it keeps; a query over all of them looks for data of these."""
+    retention_days: NotRequired[pulumi.Input[int]]
+    """Days after which data is deleted, counted from its arrival. By default 1,825 (5 years)."""
+    scan_limit_bytes: NotRequired[pulumi.Input[int]]
+    """Bytes after which Athena ends a query, 10,000,000 at least. By default 10 GB."""
+    alarm_topic_arns: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]]]
+    """SNS topics that hear of dead letters and of data that is stuck. By default only the console shows the alarms."""
+    disposable: NotRequired[pulumi.Input[bool]]
+    """Whether destroying the stack deletes the data. By default it does not: a filled bucket stays and says so."""
+
+
+class AnalyticsStore(pulumi.ComponentResource):
+    """A queryable lake: IoT rules -> Firehose (Parquet, partitions by site and day) -> S3 -> Glue tables -> Athena."""
+
+    lake_bucket: pulumi.Output[str]
+    """The bucket with the tables' data."""
+    lake_bucket_arn: pulumi.Output[str]
+    """Its ARN, for policies."""
+    database: pulumi.Output[str]
+    """The Glue database."""
+    workgroup: pulumi.Output[str]
+    """The Athena workgroup to ask in."""
+    streams: pulumi.Output[dict[str, str]]
+    """Name of the Firehose stream by table."""
+    dead_letter_queue_url: pulumi.Output[str]
+    """Where messages lie that the rules could not hand over."""
+
+    def __init__(self, name: str, args: AnalyticsStoreArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
+        super().__init__("pm:index:AnalyticsStore", name, None, tagged_options(opts, "AnalyticsStore"))
+        self._name = name
+        self._options = pulumi.ResourceOptions(parent=self)
+        self._alarm_topic_arns = args.get("alarm_topic_arns")
+        disposable = args.get("disposable", False)
+        retention_days = args.get("retention_days", DEFAULT_RETENTION_DAYS)
+
+        self._lake = private_bucket(
+            f"{name}-lake",
+            "lake",
+            parent=self,
+            expiries=[
+                *(Expiry(table.name, f"{table.name}/", retention_days) for table in TABLES),
+                Expiry("errors", _ERRORS, retention_days),
+                Expiry("athena-results", _RESULTS, _RESULT_DAYS),
+            ],
+            disposable=disposable,
+        )
+        self._database = aws.glue.CatalogDatabase(
+            f"{name}-database",
+            name=re.sub(r"\W", "_", naming.physical_name("lake", maximum=255)),
+            description="Readings, forecasts, outcomes, fault scores and alerts of the sites",
+            opts=self._options,
+        )
+        sites = pulumi.Output.from_input(args["sites"]).apply(lambda names: ",".join(sorted(map(str, names))))
+        tables = {table.name: self._table(table, sites, retention_days) for table in TABLES}
+        streams = self._streams(tables)
+        dead_letters = self._rules(streams)
+        workgroup = self._workgroup(args.get("scan_limit_bytes", DEFAULT_SCAN_LIMIT_BYTES), disposable)
+
+        self.lake_bucket = self._lake.bucket
+        self.lake_bucket_arn = self._lake.arn
+        self.database = self._database.name
+        self.workgroup = workgroup.name
+        self.streams = pulumi.Output.all(**{table: stream.name for table, stream in streams.items()})
+        self.dead_letter_queue_url = dead_letters.url
+        self.register_outputs(
+            {
+                "lake_bucket": self.lake_bucket,
+                "lake_bucket_arn": self.lake_bucket_arn,
+                "database": self.database,
+                "workgroup": self.workgroup,
+                "streams": self.streams,
+                "dead_letter_queue_url": self.dead_letter_queue_url,
+            }
+        )
+
+    def _table(
+        self, table: Table, sites: pulumi.Output[str], retention_days: pulumi.Input[int]
+    ) -> aws.glue.CatalogTable:
+        location = pulumi.Output.concat("s3://", self._lake.bucket, f"/{table.name}/")
+        # Partition projection: Athena works the partitions out of the names, so no crawler has to find them.
+        parameters: dict[str, pulumi.Input[str]] = {
+            "classification": "parquet",
+            "projection.enabled": "true",
+            "projection.site.type": "enum",
+            "projection.site.values": sites,
+            "projection.ingest_day.type": "date",
+            "projection.ingest_day.format": "yyyy-MM-dd",
+            "projection.ingest_day.range": pulumi.Output.format("NOW-{0}DAYS,NOW", retention_days),
+            "storage.location.template": pulumi.Output.concat(location, "site=${site}/ingest_day=${ingest_day}/"),
+        }
+        return aws.glue.CatalogTable(
+            f"{self._name}-{table.name}-table",
+            name=table.name,
+            database_name=self._database.name,
+            description=(table.message_type.__doc__ or "").split("\n")[0],
+            table_type="EXTERNAL_TABLE",
+            parameters=parameters,
+            partition_keys=[{"name": key, "type": type_} for key, type_ in PARTITION_KEYS],
+            storage_descriptor={
+                "location": location,
+                "input_format": _PARQUET_INPUT,
+                "output_format": _PARQUET_OUTPUT,
+                "ser_de_info": {"serialization_library": _PARQUET_SERDE},
+                "columns": [
+                    {"name": column.name, "type": column.type, "comment": column.comment} for column in table.columns
+                ],
+            },
+            opts=self._options,
+        )
+
+    def _streams(self, tables: dict[str, aws.glue.CatalogTable]) -> dict[str, aws.kinesis.FirehoseDeliveryStream]:
+        logs = aws.cloudwatch.LogGroup(
+            f"{self._name}-delivery-logs",
+            name=f"/aws/kinesisfirehose/{naming.physical_name('lake')}",
+            retention_in_days=_LOG_RETENTION_DAYS,
+            opts=self._options,
+        )
+        role = service_role(
+            f"{self._name}-delivery", "firehose.amazonaws.com", self._delivery_statements(tables, logs), parent=self
+        )
+        return {table: self._stream(table, resource, role.arn, logs) for table, resource in tables.items()}
+
+    def _delivery_statements(
+        self, tables: dict[str, aws.glue.CatalogTable], logs: aws.cloudwatch.LogGroup
+    ) -> list[Statement]:
+        """What Amazon Data Firehose needs for S3 with format conversion: "Controlling access", Firehose guide."""
+        written = [f"{table}/" for table in tables] + [_ERRORS]
+        return [
+            allow(
+                ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"],
+                [pulumi.Output.concat(self._lake.arn, f"/{prefix}*") for prefix in written],
+            ),
+            allow(["s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"], [self._lake.arn]),
+            allow(
+                ["glue:GetTable", "glue:GetTableVersion", "glue:GetTableVersions"],
+                [
+                    naming.arn("glue", "catalog", self),
+                    self._database.arn,
+                    *(table.arn for table in tables.values()),
+                ],
+            ),
+            allow(["logs:PutLogEvents"], [pulumi.Output.concat(logs.arn, ":log-stream:*")]),
+        ]
+
+    def _stream(
+        self,
+        table: str,
+        resource: aws.glue.CatalogTable,
+        role_arn: pulumi.Output[str],
+        logs: aws.cloudwatch.LogGroup,
+    ) -> aws.kinesis.FirehoseDeliveryStream:
+        log_stream = aws.cloudwatch.LogStream(
+            f"{self._name}-{table}-delivery-log", name=table, log_group_name=logs.name, opts=self._options
+        )
+        stream = aws.kinesis.FirehoseDeliveryStream(
+            f"{self._name}-{table}-stream",
+            name=naming.physical_name(table, maximum=DELIVERY_STREAM_NAME_LENGTH),
+            destination="extended_s3",
+            server_side_encryption={"enabled": True, "key_type": "AWS_OWNED_CMK"},
+            extended_s3_configuration={
+                "bucket_arn": self._lake.arn,
+                "role_arn": role_arn,
+                "prefix": f"{table}/site=!{{partitionKeyFromQuery:site}}/ingest_day=!{{timestamp:yyyy-MM-dd}}/",
+                "error_output_prefix": f"{_ERRORS}{table}/!{{firehose:error-output-type}}/!{{timestamp:yyyy-MM-dd}}/",
+                "buffering_size": DYNAMIC_PARTITIONING_BUFFER_MEBIBYTES,
+                "buffering_interval": _BUFFERING_SECONDS,
+                "dynamic_partitioning_configuration": {"enabled": True},
+                "processing_configuration": {
+                    "enabled": True,
+                    "processors": [
+                        {
+                            "type": "MetadataExtraction",
+                            "parameters": [
+                                {"parameter_name": "JsonParsingEngine", "parameter_value": "JQ-1.6"},
+                                {"parameter_name": "MetadataExtractionQuery", "parameter_value": "{site:.site}"},
+                            ],
+                        }
+                    ],
+                },
+                "data_format_conversion_configuration": {
+                    "enabled": True,
+                    "input_format_configuration": {"deserializer": {"open_x_json_ser_de": {}}},
+                    "output_format_configuration": {"serializer": {"parquet_ser_de": {"compression": "SNAPPY"}}},
+                    "schema_configuration": {
+                        "role_arn": role_arn,
+                        "database_name": resource.database_name,
+                        "table_name": resource.name,
+                    },
+                },
+                "cloudwatch_logging_options": {
+                    "enabled": True,
+                    "log_group_name": logs.name,
+                    "log_stream_name": log_stream.name,
+                },
+            },
+            opts=self._options,
+        )
+        self._stream_alarm(
+            table,
+            stream,
+            "stale",
+            "DeliveryToS3.DataFreshness",
+            _STALE_SECONDS,
+            f"Data of {table} has been waiting for more than {_STALE_SECONDS // 60} minutes: read the delivery log.",
+        )
+        self._stream_alarm(
+            table,
+            stream,
+            "refused",
+            "FailedConversion.Records",
+            0,
+            f"Records of {table} do not fit the table: they lie in the lake below {_ERRORS}{table}/.",
+        )
+        return stream
+
+    def _stream_alarm(
+        self,
+        table: str,
+        stream: aws.kinesis.FirehoseDeliveryStream,
+        word: str,
+        metric: str,
+        threshold: int,
+        description: str,
+    ) -> None:
+        aws.cloudwatch.MetricAlarm(
+            f"{self._name}-{table}-{word}-alarm",
+            name=naming.physical_name(table, word),
+            alarm_description=description,
+            namespace="AWS/Firehose",
+            metric_name=metric,
+            dimensions={"DeliveryStreamName": stream.name},
+            statistic="Maximum",
+            period=300,
+            evaluation_periods=1,
+            threshold=threshold,
+            comparison_operator="GreaterThanThreshold",
+            treat_missing_data="notBreaching",
+            alarm_actions=self._alarm_topic_arns,
+            opts=self._options,
+        )
+
+    def _rules(self, streams: dict[str, aws.kinesis.FirehoseDeliveryStream]) -> aws.sqs.Queue:
+        dead_letters = dead_letter_queue(f"{self._name}-rules", parent=self, alarm_topic_arns=self._alarm_topic_arns)
+        role = service_role(
+            f"{self._name}-rules",
+            "iot.amazonaws.com",
+            [
+                allow(["firehose:PutRecord"], [stream.arn for stream in streams.values()]),
+                allow(["sqs:SendMessage"], [dead_letters.arn]),
+            ],
+            parent=self,
+        )
+        for table in TABLES:
+            for channel, statement in table.rule_statements.items():
+                aws.iot.TopicRule(
+                    f"{self._name}-{table.name}-{channel}-rule",
+                    name=naming.physical_name(table.name, channel, maximum=TOPIC_RULE_NAME_LENGTH).replace("-", "_"),
+                    description=f"Messages on {channel} into the table {table.name}",
+                    enabled=True,
+                    sql=statement,
+                    sql_version="2016-03-23",
+                    firehoses=[
+                        {
+                            "delivery_stream_name": streams[table.name].name,
+                            "role_arn": role.arn,
+                            # In batch mode a record that Firehose refuses is not given to the error action.
+                            "batch_mode": False,
+                            "separator": "\n",
+                        }
+                    ],
+                    error_action={"sqs": {"queue_url": dead_letters.url, "role_arn": role.arn, "use_base64": False}},
+                    opts=self._options,
+                )
+        return dead_letters
+
+    def _workgroup(self, scan_limit_bytes: pulumi.Input[int], disposable: pulumi.Input[bool]) -> aws.athena.Workgroup:
+        workgroup = aws.athena.Workgroup(
+            f"{self._name}-workgroup",
+            name=naming.physical_name("lake"),
+            description="Questions to the lake; a query ends at the scan limit",
+            force_destroy=disposable,
+            configuration={
+                "enforce_workgroup_configuration": True,
+                "publish_cloudwatch_metrics_enabled": True,
+                "bytes_scanned_cutoff_per_query": pulumi.Output.from_input(scan_limit_bytes).apply(checked_scan_limit),
+                "engine_version": {"selected_engine_version": "Athena engine version 3"},
+                "result_configuration": {
+                    "output_location": pulumi.Output.concat("s3://", self._lake.bucket, f"/{_RESULTS}"),
+                    "encryption_configuration": {"encryption_option": "SSE_S3"},
+                },
+            },
+            opts=self._options,
+        )
+        for query in NAMED_QUERIES:
+            aws.athena.NamedQuery(
+                f"{self._name}-{query.name}-query",
+                name=query.name,
+                description=query.description,
+                workgroup=workgroup.name,
+                database=self._database.name,
+                query=query.statement,
+                opts=self._options,
+            )
+        return workgroup
+
+
+def checked_scan_limit(scan_limit_bytes: int) -> int:
+    """`scan_limit_bytes`, where Athena takes it.
+
+    Raises:
+        ValueError: where it is below what Athena allows.
+    """
+    if scan_limit_bytes < ATHENA_SCAN_LIMIT_MINIMUM_BYTES:
+        raise ValueError(
+            f"scan_limit_bytes: found {scan_limit_bytes}, allowed are {ATHENA_SCAN_LIMIT_MINIMUM_BYTES} and more"
+        )
+    return scan_limit_bytes
