@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import NotRequired, Optional, TypedDict
+from typing import Any, NotRequired, Optional, TypedDict
 
 import pulumi
 import pulumi_aws as aws
@@ -43,7 +43,7 @@ class GreengrassSiteArgs(TypedDict):
 
 
 def model_group_name(site: str) -> str:
-    """The thing group that the models of `site` are deployed to; the pipeline that makes models owns its deployments."""
+    """The thing group that models of `site` are deployed to; the pipeline that makes them owns its deployments."""
     return naming.physical_name(site, "model")
 
 
@@ -210,28 +210,16 @@ class GreengrassSite(pulumi.ComponentResource):
         endpoint = aws.iot.get_endpoint_output(
             endpoint_type="iot:Data-ATS", opts=pulumi.InvokeOutputOptions(parent=self)
         ).endpoint_address
-        values = pulumi.Output.from_input(
-            {
-                "python": args.get("python", "/opt/pm/venv/bin/python"),
-                "dataDirectory": args.get("data_directory", "/var/lib/pm"),
-                "flowControl": args.get("flow_control", "aws"),
-                "endpoint": endpoint,
-            }
+        values: pulumi.Output[Mapping[str, str]] = pulumi.Output.all(
+            python=args.get("python", "/opt/pm/venv/bin/python"),
+            dataDirectory=args.get("data_directory", "/var/lib/pm"),
+            flowControl=args.get("flow_control", "aws"),
+            endpoint=endpoint,
         )
-        known_versions = pulumi.Output.from_input(versions)
-        components: dict[str, greengrassv2.DeploymentComponentDeploymentSpecificationArgsDict] = {}
-        for folder in FOLDERS:
-            source = recipes.load(folder)
-            components[source.name] = {
-                "component_version": known_versions.apply(lambda known, key=source.name: str(known[key])),
-                "configuration_update": {
-                    "merge": values.apply(
-                        lambda known, recipe=source.recipe: json.dumps(
-                            recipes.site_configuration(recipe, site, devices, known), sort_keys=True
-                        )
-                    )
-                },
-            }
+        components = {
+            source.name: _specification(source, site, devices, versions, values)
+            for source in (recipes.load(folder) for folder in FOLDERS)
+        }
         return greengrassv2.Deployment(
             f"{self._name}-deployment",
             target_arn=group.arn,
@@ -249,6 +237,27 @@ class GreengrassSite(pulumi.ComponentResource):
         )
 
 
+def _specification(
+    source: recipes.ComponentSource,
+    site: str,
+    devices: Mapping[str, str],
+    versions: pulumi.Input[Mapping[str, pulumi.Input[str]]],
+    values: pulumi.Output[Mapping[str, str]],
+) -> greengrassv2.DeploymentComponentDeploymentSpecificationArgs:
+    """A component in the deployment: its version, and what the site sets of its configuration."""
+    known_versions: pulumi.Output[Any] = pulumi.Output.from_input(versions)
+    return greengrassv2.DeploymentComponentDeploymentSpecificationArgs(
+        component_version=known_versions.apply(lambda known: str(known[source.name])),
+        configuration_update=greengrassv2.DeploymentComponentConfigurationUpdateArgs(
+            merge=values.apply(
+                lambda known: json.dumps(
+                    recipes.site_configuration(source.recipe, site, devices, known), sort_keys=True
+                )
+            )
+        ),
+    )
+
+
 def device_policy_document(site: str, cores: Sequence[str], iot_arn: str, role_alias_arn: str) -> str:
     """The AWS IoT policy of a site's core devices, JSON.
 
@@ -258,7 +267,7 @@ def device_policy_document(site: str, cores: Sequence[str], iot_arn: str, role_a
     Args:
         site: the site, whose topics they may publish on.
         cores: thing names of the core devices.
-        iot_arn: what the ARNs of the account's AWS IoT resources begin with, as `arn:aws:iot:eu-central-1:123456789012:`.
+        iot_arn: what ARNs of AWS IoT resources begin with, as `arn:aws:iot:eu-central-1:123456789012:`.
         role_alias_arn: the alias of the token exchange role.
 
     Raises:
