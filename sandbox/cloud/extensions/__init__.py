@@ -2,7 +2,7 @@
 
 import importlib
 
-MODULES: tuple[str, ...] = ()
+MODULES: tuple[str, ...] = ("transport", "firehose", "rules", "greengrass")
 
 
 def install_all() -> None:

@@ -1,0 +1,122 @@
+"""What a service may do with the role that it was given, as AWS checks it when the service acts.
+
+The emulator checks the callers of its APIs, Lambda functions among them, but lets the rules engine, Firehose and Step
+Functions do as they like with any role. A policy that forgets a permission would then work here and fail on AWS.
+"""
+
+import json
+import time
+from typing import Any
+
+from ministack.core import iam_evaluator, responses
+from ministack.services import iam
+
+from sandbox.cloud import seams
+
+#: Seconds that an answer is kept: a rule asks with each message, and policies change rarely.
+_KEPT_SECONDS = 1.0
+
+_answers: dict[tuple[str, str, str, str], tuple[float, str]] = {}
+
+
+class PermissionDenied(RuntimeError):
+    """The role does not let the service do this; the text names role, action and resource."""
+
+
+def check_seams() -> None:
+    """Check the functions of the emulator that this module relies on.
+
+    Raises:
+        SeamError: where one has changed.
+    """
+    seams.require(iam_evaluator, "_gather_role_policies", "role_name", "account_id")
+    seams.require(iam_evaluator, "_permissions_boundary", "store", "name", "account_id")
+    seams.require(iam_evaluator, "_service_principal_matches", "principal", "service")
+    seams.require(iam_evaluator, "_conditions_met", "conditions", "ctx")
+    seams.require(iam_evaluator, "evaluate", "ctx", "policies", "limits")
+    seams.require_value(iam, "_roles", responses.AccountScopedDict)
+
+
+def require_permission(role_arn: str, service: str, action: str, resource: str) -> None:
+    """Refuse where `service` may not assume the role, or the role does not allow `action` on `resource`.
+
+    Args:
+        role_arn: The role that the resource was created with.
+        service: The service principal that acts, for example `iot.amazonaws.com`.
+        action: The IAM action, for example `firehose:PutRecord`.
+        resource: The ARN of what is acted on.
+
+    Raises:
+        PermissionDenied: naming the role, the action and the resource.
+    """
+    key = (role_arn, service, action, resource)
+    now = time.monotonic()
+    asked, reason = _answers.get(key, (-_KEPT_SECONDS, ""))
+    if now - asked >= _KEPT_SECONDS:
+        if len(_answers) > 10_000:
+            _answers.clear()
+        reason = _refusal(role_arn, service, action, resource)
+        _answers[key] = now, reason
+    if reason:
+        raise PermissionDenied(reason)
+
+
+def _refusal(role_arn: str, service: str, action: str, resource: str) -> str:
+    """Why not, or nothing."""
+    account = responses.get_account_id()
+    name = role_arn.rsplit("/", 1)[-1]
+    role = iam._roles.get_scoped(account, None, name) if ":role/" in role_arn else None
+    if role is None:
+        return f"{role_arn or 'no role'} is not a role of this account; {service} needs one for {action} on {resource}"
+    if not _trusts(role, service, account):
+        return f"{service} may not assume {role_arn}: its trust policy does not let it"
+    context = iam_evaluator.EvalContext(
+        principal_arn=f"arn:aws:sts::{account}:assumed-role/{name}/{service.split('.')[0]}",
+        principal_type="AssumedRole",
+        principal_account=account,
+        action=action,
+        resource_arn=resource,
+        region=responses.get_region(),
+        # A service calls over TLS; that this emulator's own services call in-process must not fail such a condition.
+        secure_transport=True,
+    )
+    policies = iam_evaluator._gather_role_policies(name, account)
+    limits = iam_evaluator._permissions_boundary(iam._roles, name, account)
+    if iam_evaluator.evaluate(context, policies, *limits).decision != "Allow":
+        return f"{context.principal_arn} is not authorized to perform: {action} on resource: {resource}"
+    return ""
+
+
+def _trusts(role: dict[str, Any], service: str, account: str) -> bool:
+    document = role.get("AssumeRolePolicyDocument") or "{}"
+    statements = (json.loads(document) if isinstance(document, str) else document).get("Statement", [])
+    context = iam_evaluator.EvalContext(
+        principal_arn=service,
+        principal_type="Service",
+        principal_account=account,
+        action="sts:AssumeRole",
+        resource_arn="*",
+        region=responses.get_region(),
+        service_context={"aws:sourceaccount": account},
+    )
+    effects = {
+        statement.get("Effect")
+        for statement in (statements if isinstance(statements, list) else [statements])
+        if iam_evaluator._service_principal_matches(statement.get("Principal"), service)
+        and "sts:AssumeRole" in _as_list(statement.get("Action"))
+        and iam_evaluator._conditions_met(_without_source_arn(statement.get("Condition") or {}), context)
+    }
+    return "Allow" in effects and "Deny" not in effects
+
+
+def _without_source_arn(conditions: dict[str, dict[str, object]]) -> dict[str, dict[str, object]]:
+    """The conditions but for `aws:SourceArn`: each service has an ARN of its own form for it, which is not modelled."""
+    kept = {
+        operator: {key: value for key, value in keys.items() if key.lower() != "aws:sourcearn"}
+        for operator, keys in conditions.items()
+    }
+    return {operator: keys for operator, keys in kept.items() if keys}
+
+
+def _as_list(value: object) -> list[object]:
+    return value if isinstance(value, list) else [value]
