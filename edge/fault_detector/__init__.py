@@ -1,0 +1,1 @@
+"""The fault detector: faulty or not, from one machine reading."""

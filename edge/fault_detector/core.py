@@ -1,0 +1,202 @@
+"""The fault detector of a site's machines: readings in, scores and alerts out. No input or output of its own.
+
+Each machine reading is scored. A fault raises the machine's alert once; it is cleared by `HEALTHY_TO_CLEAR` healthy
+scores in a row, so that one good day between two bad ones neither clears it nor raises it twice. Before the first model
+there are no scores, only a count of what went unscored.
+"""
+
+import datetime as dt
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.runtime.models import FaultModel
+from pm_contracts.measurements import MACHINE_MEASUREMENTS
+from pm_contracts.messages import Alert, Contribution, FaultScore, MachineReading, Refused
+
+#: So many healthy scores in a row end an alert.
+HEALTHY_TO_CLEAR = 3
+#: So many measurements are named for a fault.
+TOP_CONTRIBUTIONS = 5
+#: After so many nonsense answers in a row the model is given up for the one before it.
+PATIENCE = 3
+
+_Row = NDArray[np.float32]
+
+
+class _Machine(msgspec.Struct, forbid_unknown_fields=True):
+    """What is known of one machine."""
+
+    latest: dt.datetime
+    latest_sequence: int
+    alerting: bool = False
+    healthy_in_a_row: int = 0
+    #: The latest score that decided about the alert; an older one decides nothing.
+    decided: dt.datetime | None = None
+
+
+class FaultDetector:
+    """The fault detector of one site."""
+
+    def __init__(self, site: str, model: FaultModel | None = None, state: dict[str, Any] | None = None) -> None:
+        """Begin, or go on from an earlier `state()`.
+
+        Raises:
+            Refused: where the state is none; the text says which part.
+        """
+        self.counters = dict.fromkeys(
+            (
+                "readings", "scores", "faults", "without_model", "late", "repeated", "nonsense_answers",
+                "models_given_up", "alerts_raised", "alerts_cleared",
+            ),
+            0,
+        )  # fmt: skip
+        self._site = site
+        self._model = model
+        self._previous: FaultModel | None = None
+        self._nonsense_in_a_row = 0
+        self._machines: dict[str, _Machine] = {}
+        if state is not None:
+            try:
+                self._machines = msgspec.convert(state, dict[str, _Machine])
+            except msgspec.ValidationError as error:
+                raise Refused(f"the fault detector's state: {error}") from error
+
+    @property
+    def model_version(self) -> str:
+        """The version of the model in use, empty where there is none."""
+        return self._model.version if self._model else ""
+
+    def use(self, model: FaultModel) -> None:
+        """Score with `model` from the next reading on; the one until now is kept to go back to."""
+        self._previous, self._model = self._model, model
+        self._nonsense_in_a_row = 0
+
+    def score(self, reading: MachineReading) -> FaultScore | None:
+        """Score one reading.
+
+        A reading older than the machine's latest is scored too, and counted as late.
+
+        Returns:
+            None before the first model, for a reading that repeats the latest, and where no model gives a sane answer.
+        """
+        self.counters["readings"] += 1
+        machine = self._machines.get(reading.device)
+        if machine is None:
+            self._machines[reading.device] = _Machine(reading.event_time, reading.sequence)
+        elif (reading.event_time, reading.sequence) == (machine.latest, machine.latest_sequence):
+            self.counters["repeated"] += 1
+            return None
+        elif reading.event_time < machine.latest:
+            self.counters["late"] += 1
+        else:
+            machine.latest, machine.latest_sequence = reading.event_time, reading.sequence
+        if self._model is None:
+            self.counters["without_model"] += 1
+            return None
+
+        # A missing measurement is None, which becomes NaN.
+        row = np.array([msgspec.structs.astuple(reading.measurements)], dtype=np.float32)
+        answer = self._ask(row)
+        if answer is None:
+            return None
+        model, probability = answer
+        threshold = model.manifest.threshold
+        faulty = probability >= threshold
+        self.counters["scores"] += 1
+        self.counters["faults"] += faulty
+        return FaultScore(
+            site=self._site,
+            device=reading.device,
+            sequence=reading.sequence,
+            event_time=reading.event_time,
+            probability=probability,
+            threshold=threshold,
+            faulty=faulty,
+            model_version=model.version,
+            top_contributions=self._contributions(model, row, probability) if faulty else [],
+        )
+
+    def alerts(self, score: FaultScore) -> list[Alert]:
+        """What the score means for its machine's alert: raised, cleared, or nothing new.
+
+        Scores older than the latest one that was decided on change nothing.
+        """
+        machine = self._machines.setdefault(score.device, _Machine(score.event_time, score.sequence))
+        if machine.decided is not None and score.event_time <= machine.decided:
+            return []
+        machine.decided = score.event_time
+        if score.faulty:
+            machine.healthy_in_a_row = 0
+            if machine.alerting:
+                return []
+            machine.alerting = True
+            self.counters["alerts_raised"] += 1
+            return [self._alert(score, "active", _fault_text(score))]
+        if not machine.alerting:
+            return []
+        machine.healthy_in_a_row += 1
+        if machine.healthy_in_a_row < HEALTHY_TO_CLEAR:
+            return []
+        machine.alerting, machine.healthy_in_a_row = False, 0
+        self.counters["alerts_cleared"] += 1
+        text = f"{score.device} at {self._site} is healthy again: {HEALTHY_TO_CLEAR} readings in a row show no fault."
+        return [self._alert(score, "cleared", text)]
+
+    def state(self) -> dict[str, Any]:
+        """All that a restart must not forget, as JSON can hold it."""
+        return msgspec.to_builtins(self._machines)
+
+    def _ask(self, row: _Row) -> tuple[FaultModel, float] | None:
+        """The probability of a fault, and the model that says so: the current one, or the one before it."""
+        current, previous = self._model, self._previous
+        if current and (answer := current.probabilities(row)):
+            self._nonsense_in_a_row = 0
+            return current, answer[0]
+        self.counters["nonsense_answers"] += 1
+        self._nonsense_in_a_row += 1
+        if self._nonsense_in_a_row >= PATIENCE:
+            self.counters["models_given_up"] += 1
+            self._model, self._previous, self._nonsense_in_a_row = previous, None, 0
+        if previous and (answer := previous.probabilities(row)):
+            return previous, answer[0]
+        return None
+
+    def _contributions(self, model: FaultModel, row: _Row, probability: float) -> list[Contribution]:
+        """The measurements without which the probability would be lowest: each is taken away in turn (occlusion)."""
+        known = np.flatnonzero(~np.isnan(row[0]))
+        rows = np.repeat(row, len(known), axis=0)
+        rows[np.arange(len(known)), known] = np.nan
+        without = model.probabilities(rows) if len(known) else None
+        if without is None:
+            return []
+        changes = probability - np.array(without)
+        loudest = np.argsort(-changes, kind="stable")[:TOP_CONTRIBUTIONS]
+        return [
+            Contribution(measurement=MACHINE_MEASUREMENTS[known[i]], probability_change=float(changes[i]))
+            for i in loudest
+            if changes[i] > 0
+        ]
+
+    def _alert(self, score: FaultScore, state: str, text: str) -> Alert:
+        return Alert(
+            site=self._site,
+            device=score.device,
+            cause="fault",
+            severity="critical",
+            state=state,
+            raised_at=score.event_time,
+            dedupe_key=f"fault/{score.device}",
+            text=text,
+        )
+
+
+def _fault_text(score: FaultScore) -> str:
+    named = ", ".join(contribution.measurement for contribution in score.top_contributions[:3])
+    because = f", mostly because of {named}" if named else ""
+    return (
+        f"{score.device} at {score.site} shows a fault of its air-pressure system: "
+        f"probability {score.probability:.0%}{because}."
+    )

@@ -1,0 +1,226 @@
+"""The models on a device: found behind a link, verified, loaded into onnxruntime, and never trusted unread.
+
+A model component puts each version into a directory of its own and turns the link `current` to it. `ModelStore.poll`
+sees the turn, verifies the file against its manifest, loads it and asks it the manifest's own questions; a model that
+fails any of this is refused with a reason, and whoever polls keeps what it has.
+"""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from pm_contracts.forecast_features import FEATURES
+from pm_contracts.manifest import (
+    MANIFEST_FILE,
+    MAXIMUM_MANIFEST_BYTES,
+    MAXIMUM_MODEL_BYTES,
+    MODEL_FILE,
+    FaultManifest,
+    ForecastManifest,
+    Manifest,
+    decode_manifest,
+)
+from pm_contracts.measurements import MACHINE_MEASUREMENTS
+from pm_contracts.messages import Refused
+
+CURRENT = "current"
+
+_Array = NDArray[np.float32]
+
+
+class _Model:
+    """A loaded model: the manifest and one session of onnxruntime."""
+
+    #: Columns of the answer.
+    outputs: ClassVar[int]
+
+    def __init__(self, manifest: Manifest, content: bytes) -> None:
+        """Load the model in `content`, which the manifest describes.
+
+        Raises:
+            Refused: where onnxruntime cannot load it, or it does not answer as its manifest says.
+        """
+        self.version = manifest.version
+        try:
+            self._session = onnxruntime.InferenceSession(content, _options(), providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime's own exceptions share no narrower base
+            raise Refused(f"{MODEL_FILE} cannot be loaded: {error}") from error
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        width = len(manifest.features)
+        if len(inputs) != 1 or inputs[0].type != "tensor(float)" or inputs[0].shape[1:] != [width]:
+            raise Refused(f"{MODEL_FILE} must take one float input of {width} columns, and takes {_shapes(inputs)}")
+        if len(outputs) != 1 or outputs[0].shape[1:] != [self.outputs]:
+            raise Refused(f"{MODEL_FILE} must give one output of {self.outputs} columns, and gives {_shapes(outputs)}")
+        self._input, self._output = inputs[0].name, [outputs[0].name]
+        self._check(manifest)
+
+    def _run(self, rows: _Array) -> _Array:
+        return self._session.run(self._output, {self._input: rows})[0]
+
+    def _check(self, manifest: Manifest) -> None:
+        checked = manifest.checked
+        if any(len(row) != len(manifest.features) for row in checked.inputs):
+            raise Refused(f"{MANIFEST_FILE}: checked.inputs must have {len(manifest.features)} columns")
+        expected = np.array(checked.outputs)
+        if expected.shape != (len(checked.inputs), self.outputs):
+            raise Refused(f"{MANIFEST_FILE}: checked.outputs must be {len(checked.inputs)} x {self.outputs}")
+        answers = self._run(np.array(checked.inputs, dtype=np.float32))  # None becomes NaN
+        difference = float(np.max(np.abs(answers - expected)))
+        if not difference <= checked.tolerance:  # so that NaN is refused too
+            raise Refused(
+                f"{MODEL_FILE} answers the manifest's questions otherwise here than where it was trained: "
+                f"they differ by {difference:.3g}, and {checked.tolerance:.3g} is allowed"
+            )
+
+
+class ForecastModel(_Model):
+    """A forecast model, ready to answer."""
+
+    outputs = 2
+
+    def __init__(self, manifest: ForecastManifest, content: bytes) -> None:
+        """Load the model; see the base class. Also refused: a model of other features than this device computes."""
+        names = [feature.name for feature in manifest.features]
+        if names != list(FEATURES):
+            different = sorted(set(names) ^ set(FEATURES)) or "their order"
+            raise Refused(f"{MANIFEST_FILE}: the features are not those that this device computes: {different}")
+        if manifest.horizon_hours != 1:
+            raise Refused(f"{MANIFEST_FILE}: horizon_hours {manifest.horizon_hours}, and this device forecasts 1")
+        super().__init__(manifest, content)
+        self.manifest = manifest
+        self._mean = np.array([feature.mean for feature in manifest.features])
+        self._factor = 1 / np.array([feature.scale for feature in manifest.features])
+        self._limit = manifest.scaled_limit
+
+    def answer(self, features: Sequence[float]) -> tuple[float, float] | None:
+        """The change of PM2.5 until the target hour and its spread, both ug/m3.
+
+        Args:
+            features: in the order of `FEATURES`, NaN where unknown.
+
+        Returns:
+            None where the answer is nonsense: not finite, or a larger change than the manifest allows.
+        """
+        scaled = (np.array(features) - self._mean) * self._factor
+        scaled[np.isnan(scaled)] = 0.0
+        np.minimum(np.maximum(scaled, -self._limit, out=scaled), self._limit, out=scaled)
+        change, spread = self._run(scaled.astype(np.float32)[None])[0].tolist()
+        change *= self.manifest.target_scale
+        spread *= self.manifest.target_scale
+        if not (abs(change) <= self.manifest.maximum_change and 0 < spread < math.inf):
+            return None
+        return change, spread
+
+
+class FaultModel(_Model):
+    """A fault model, ready to answer."""
+
+    outputs = 1
+
+    def __init__(self, manifest: FaultManifest, content: bytes) -> None:
+        """Load the model; see the base class. Also refused: a model of other measurements than a machine's."""
+        if manifest.features != list(MACHINE_MEASUREMENTS):
+            raise Refused(f"{MANIFEST_FILE}: the features are not the {len(MACHINE_MEASUREMENTS)} of a machine")
+        super().__init__(manifest, content)
+        self.manifest = manifest
+
+    def probabilities(self, rows: _Array) -> list[float] | None:
+        """The probability of a fault, row by row.
+
+        Args:
+            rows: `[rows, 170]` float32, NaN where missing.
+
+        Returns:
+            None where an answer is no probability.
+        """
+        answers = self._run(rows)[:, 0]
+        if not bool(np.all((answers >= 0) & (answers <= 1))):
+            return None
+        return answers.tolist()
+
+
+Model = ForecastModel | FaultModel
+
+
+class ModelStore:
+    """The models of one kind on a device, behind the link `{directory}/{kind}/current`."""
+
+    def __init__(self, directory: Path, kind: str) -> None:
+        """Watch the models of `kind` ("forecast" or "fault") under `directory`, which need not exist yet."""
+        self._link = directory / kind / CURRENT
+        self._kind = kind
+        self._seen: tuple[str, int] | None = None
+        self.refused = 0  #: how many models were refused
+        self.reason = ""  #: why the latest one was
+
+    def poll(self) -> Model | None:
+        """The current model, if the link points to another one than at the last call.
+
+        Returns:
+            None where nothing has changed, where there is no model yet, and where the model is refused; the latter
+            grows `refused` and says why in `reason`. A refused model is not tried again until the link is turned.
+        """
+        try:
+            target = self._link.resolve(strict=True)
+            identity = (str(target), target.stat().st_mtime_ns)
+        except OSError:
+            return None
+        if identity == self._seen:
+            return None
+        self._seen = identity
+        try:
+            return load_model(target, self._kind)
+        except Refused as error:
+            self.refused += 1
+            self.reason = f"{target}: {error}"
+            return None
+
+
+def load_model(directory: Path, kind: str) -> Model:
+    """The model in `directory`, verified.
+
+    Args:
+        directory: with the model file and its manifest.
+        kind: "forecast" or "fault".
+
+    Raises:
+        Refused: where a file cannot be read, is not what the manifest says, or the model does not answer as it should.
+    """
+    manifest = decode_manifest(_read(directory / MANIFEST_FILE, MAXIMUM_MANIFEST_BYTES))
+    content = _read(directory / MODEL_FILE, MAXIMUM_MODEL_BYTES)
+    manifest.verify(content)
+    if kind == "forecast" and isinstance(manifest, ForecastManifest):
+        return ForecastModel(manifest, content)
+    if kind == "fault" and isinstance(manifest, FaultManifest):
+        return FaultModel(manifest, content)
+    raise Refused(f"{MANIFEST_FILE}: a model of another kind than {kind!r}")
+
+
+def _read(path: Path, maximum: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(maximum + 1)
+    except OSError as error:
+        raise Refused(f"{path.name} cannot be read: {error.strerror}") from error
+    if len(content) > maximum:
+        raise Refused(f"{path.name} has more than {maximum} bytes")
+    return content
+
+
+def _options() -> onnxruntime.SessionOptions:
+    # One row at a time through a small net: a second thread costs more than it brings.
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = 4  # what goes wrong is raised, and told by whoever catches it
+    return options
+
+
+def _shapes(values: Sequence[onnxruntime.NodeArg]) -> str:
+    return ", ".join(f"{value.type}{value.shape}" for value in values) or "none"
