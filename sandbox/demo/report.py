@@ -63,8 +63,10 @@ def _forecast_plot(live: Live) -> go.Figure:
     figure.update_yaxes(title="PM2.5, µg/m³", rangemode="tozero")
     figure.update_layout(height=460)
     if times:
-        middle = times[len(times) // 2]
-        figure.update_xaxes(range=[middle, middle + _FIRST_VIEW], rangeslider={"visible": True, "thickness": 0.09})
+        # The highest hour of the year and what led to it: the days that an operator would ask about.
+        peak = max(live.outcomes, key=lambda o: o["actual"])["target_time"]
+        start = max(times[0], peak - _FIRST_VIEW / 2)
+        figure.update_xaxes(range=[start, start + _FIRST_VIEW], rangeslider={"visible": True, "thickness": 0.09})
     return figure
 
 
@@ -133,6 +135,8 @@ def _rate_plot(meter: Meter) -> go.Figure:
     if "uplink cut" in at and "uplink restored" in at:
         figure.add_vrect(x0=at["uplink cut"], x1=at["uplink restored"], fillcolor=_RED, opacity=0.1, line_width=0)
     for seconds, name in meter.marks:
+        if name == "uplink restored":  # the end of the shade says it, and two texts there would cover one another
+            continue
         figure.add_vline(x=seconds, line={"color": "#98a2b3", "width": 1, "dash": "dot"})
         figure.add_annotation(
             x=seconds, y=1, yref="paper", text=name, textangle=-90, showarrow=False, xshift=-8, yanchor="top",
