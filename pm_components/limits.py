@@ -38,3 +38,5 @@ STATE_MACHINE_NAME_LENGTH = 80
 TRAINING_JOB_NAME_LENGTH = 63
 #: ModelPackageGroupName of CreateModelPackageGroup, Amazon SageMaker API reference.
 MODEL_PACKAGE_GROUP_NAME_LENGTH = 63
+#: MaximumConcurrency of ScalingConfig, CreateEventSourceMapping, AWS Lambda API reference: 2 to 1,000.
+SQS_EVENT_SOURCE_CONCURRENCY_MINIMUM = 2
