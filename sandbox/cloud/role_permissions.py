@@ -5,18 +5,15 @@ Functions do as they like with any role. A policy that forgets a permission woul
 """
 
 import json
-import time
 from typing import Any
 
 from ministack.core import iam_evaluator, responses
 from ministack.services import iam
 
 from sandbox.cloud import seams
+from sandbox.cloud.timed_cache import TimedCache
 
-#: Seconds that an answer is kept: a rule asks with each message, and policies change rarely.
-_KEPT_SECONDS = 1.0
-
-_answers: dict[tuple[str, str, str, str], tuple[float, str]] = {}
+_refusals: TimedCache[str] = TimedCache()
 
 
 class PermissionDenied(RuntimeError):
@@ -50,14 +47,7 @@ def require_permission(role_arn: str, service: str, action: str, resource: str) 
         PermissionDenied: naming the role, the action and the resource.
     """
     key = (role_arn, service, action, resource)
-    now = time.monotonic()
-    asked, reason = _answers.get(key, (-_KEPT_SECONDS, ""))
-    if now - asked >= _KEPT_SECONDS:
-        if len(_answers) > 10_000:
-            _answers.clear()
-        reason = _refusal(role_arn, service, action, resource)
-        _answers[key] = now, reason
-    if reason:
+    if reason := _refusals.get(key, lambda: _refusal(*key)):
         raise PermissionDenied(reason)
 
 

@@ -2,7 +2,7 @@
 
 import importlib
 
-MODULES: tuple[str, ...] = ("transport", "firehose", "rules", "greengrass")
+MODULES: tuple[str, ...] = ("transport", "broker", "firehose", "rules", "greengrass")
 
 
 def install_all() -> None:

@@ -156,9 +156,8 @@ def accept(account: str, region: str, name: str, record: bytes) -> None:
     Raises:
         DeliveryFailed: where there is no such stream, or the record is too large.
     """
-    with responses.request_scope(account, region):
-        if firehose._streams.get(name) is None:
-            raise DeliveryFailed(f"Firehose {name} under account {account} not found.")
+    if firehose._streams.get_scoped(account, region, name) is None:
+        raise DeliveryFailed(f"Firehose {name} under account {account} not found.")
     if len(record) > _MAXIMUM_RECORD_BYTES:
         raise DeliveryFailed(f"a record of {len(record)} bytes, and at most {_MAXIMUM_RECORD_BYTES} are allowed")
     key = (account, region, name)
