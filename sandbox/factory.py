@@ -23,6 +23,8 @@ from sandbox.operator import Operator
 from sandbox.progress import SILENT, Progress
 
 PROGRAM = Path(__file__).resolve().parent.parent
+#: Below it each core device has its folder, which is its data directory too.
+DEVICES = "devices"
 #: In the folder of a factory that runs in the background: its process, and what it has said so far.
 STATE_FILE = "factory.json"
 STARTING_FILE = "starting.jsonl"
@@ -81,7 +83,7 @@ class Factory:
                 made += 1
                 progress.advance(made, f"{record.type.split(':')[-1]} {record.name}")
 
-            settings = {"python": sys.executable, "data_directory": str(directory.absolute() / "floor")}
+            settings = {"python": sys.executable, "data_directory": str(directory.absolute() / DEVICES)}
             deployment = deploy(PROGRAM, stack, cloud, {**settings, **(config or {})}, on_resource)
             progress.say(f"{len(deployment.resources)} resources registered")
 
@@ -89,12 +91,11 @@ class Factory:
             core_devices = {}
             for site in deployment.outputs["sites"].values():
                 for name in site["core_devices"]:
-                    device = CoreDevice.start(cloud, directory / "devices" / name, name, site)
+                    device = CoreDevice.start(cloud, directory / DEVICES / name, name, site)
                     undo.callback(device.stop)
                     core_devices[name] = device
-            for name, device in core_devices.items():
-                device.wait_for_deployment(deployment.outputs["sites"])
-                progress.say(f"{name}: {', '.join(sorted(device.status()['components']))}")
+                    device.wait_for_deployment(site["deployment_id"])
+                    progress.say(f"{name} runs {', '.join(sorted(device.status()['components']))}")
             undo.pop_all()
         return cls(directory, cloud, deployment, core_devices)
 
@@ -107,7 +108,7 @@ class Factory:
         """
         state = read_state(directory)
         cloud = Cloud.attach(directory / "cloud")
-        core_devices = {name: CoreDevice.attach(directory / "devices" / name) for name in state["core_devices"]}
+        core_devices = {name: CoreDevice.attach(directory / DEVICES / name) for name in state["core_devices"]}
         return cls(directory, cloud, Deployment.load(cloud), core_devices)
 
     def stop(self) -> None:

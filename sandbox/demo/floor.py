@@ -13,15 +13,15 @@ from pm_contracts.messages import Status, decode
 class Floor:
     """Keeps the latest status of each component of a site, as the local bus carries them."""
 
-    def __init__(self, site: str, host: str, port: int) -> None:
-        """Listen to a site's local broker."""
+    def __init__(self, site: str, port: int) -> None:
+        """Listen to a site's local broker on this machine."""
         self._latest: dict[str, Status] = {}
         self._news = threading.Condition()
         self._topic = topics.site_topic(site, topics.STATUS)
         self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, "floor-ear")
         self._client.on_connect = lambda client, *_: client.subscribe(self._topic, qos=0)
         self._client.on_message = self._on_message
-        self._client.connect(host, port)
+        self._client.connect("127.0.0.1", port)
         self._client.loop_start()
 
     def _on_message(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:

@@ -55,8 +55,7 @@ def run(plan: Plan, out: Path, progress: Progress) -> dict[str, Any]:
     with factory:
         [(site, site_outputs)] = factory.deployment.outputs["sites"].items()
         [core_device] = factory.core_devices.values()
-        host, port = core_device.local_broker
-        with Floor(site, host, port) as floor, Meter(factory.cloud, floor, began) as meter:
+        with Floor(site, core_device.status()["broker_port"]) as floor, Meter(factory.cloud, floor, began) as meter:
             story = _Story(plan, factory, site, site_outputs["devices"], floor, meter, progress)
             with timed(seconds, "ingest"):
                 readings = story.ingest()

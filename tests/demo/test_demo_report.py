@@ -1,0 +1,82 @@
+"""The report opens in a browser, without a network, and draws its plots.
+
+Does not prove that the plots are beautiful. Where no Chromium is installed the browser's part is skipped, but not in
+CI, which installs one and sets PM_REQUIRE_BROWSER.
+"""
+
+import datetime as dt
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from sandbox.demo.meter import Sample
+from sandbox.demo.report import write_report
+from sandbox.demo.results import Live, fault_figures, forecast_figures
+
+DAY0 = dt.datetime(2014, 1, 1, tzinfo=dt.UTC)
+
+
+SAMPLES = SimpleNamespace(
+    samples=[Sample(float(t), 100 * t, 0) for t in range(20)],
+    marks=[(2.0, "replay"), (8.0, "uplink cut"), (10.0, "uplink restored")],
+)
+
+
+@pytest.fixture
+def report(tmp_path: Path) -> Path:
+    outcomes = [
+        {"target_time": DAY0 + dt.timedelta(hours=h), "value": 50.0, "lower": 40.0, "upper": 60.0, "last_value": 48.0,
+         "actual": 55.0, "model_version": "<b>1.0.1</b>"}
+        for h in range(48)
+    ]  # fmt: skip
+    injected = {"machine-01": [(DAY0, DAY0 + dt.timedelta(days=9), "valves")]}
+    scores = [
+        {"device": "machine-01", "event_time": DAY0 + dt.timedelta(days=d), "probability": d / 10, "threshold": 0.5,
+         "faulty": d > 5}
+        for d in range(9)
+    ]  # fmt: skip
+    alerts = [{"device": "machine-01", "cause": "fault", "state": "active", "raised_at": DAY0 + dt.timedelta(days=6)}]
+    live = Live(outcomes, scores, alerts, {})
+    summary = {
+        "data": "simulator, seed <0>",
+        "seconds": dict.fromkeys(("deploy", "ingest", "train", "rollout", "live", "total"), 1.5),
+        "readings": {"published": 1000, "in_lake": 1000, "lost": 0, "duplicated": 0, "per_second": 1234.5},
+        "forecast": forecast_figures(outcomes),
+        "fault": fault_figures(injected, live),
+        "offline": {"cut_seconds": 2.0, "buffered": 10, "delivered": 10, "lost": 0, "live_readings": 57},
+        "alerts": {"raised": 1, "emails": 1, "mail_directory": "out/mail", "announcements": ["out/a.mp3"]},
+        "resources": {"registered": 12, "by_type": {}},
+    }
+    path = tmp_path / "report.html"
+    write_report(path, summary, live, injected, SAMPLES)
+    return path
+
+
+def test_the_report_says_the_figures_and_loads_nothing_from_elsewhere(report: Path):
+    page = report.read_text()
+    for said in ("0 lost, 0 doubled", "1,000 readings", "1 of 1 faults", "simulator, seed &lt;0&gt;"):
+        assert said in page
+    body = page[page.index("<body>") :]
+    assert "src=" not in body
+    assert "<link" not in page
+
+
+def test_a_browser_draws_the_three_plots(report: Path, tmp_path: Path):
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        assert not os.environ.get("PM_REQUIRE_BROWSER"), "PM_REQUIRE_BROWSER is set, and there is no chromium"
+        pytest.skip("no chromium on this machine")
+    drawn = subprocess.run(
+        [browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync", f"--user-data-dir={tmp_path / 'profile'}",
+         "--virtual-time-budget=20000", "--dump-dom", report.as_uri()],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    body = drawn.stdout[drawn.stdout.index("<body>") :]
+    for section in ("forecast", "faults", "rate"):
+        part = body[body.index(f'id="{section}"') :].split("</section>")[0]
+        assert part.count("main-svg") >= 2, f"{section} is not drawn: {drawn.stderr[-500:]}"
