@@ -2,7 +2,7 @@
 
 import importlib
 
-MODULES: tuple[str, ...] = ("transport", "broker", "firehose", "rules", "greengrass")
+MODULES: tuple[str, ...] = ("transport", "broker", "firehose", "rules", "greengrass", "scopes")
 
 
 def install_all() -> None:

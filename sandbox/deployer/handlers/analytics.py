@@ -24,7 +24,7 @@ def delivery_stream(inputs: Inputs, context: Context) -> Made:
     made = context.client("firehose").create_delivery_stream(
         DeliveryStreamName=name, DeliveryStreamType="DirectPut", **arguments
     )
-    return made["DeliveryStreamARN"], {"arn": made["DeliveryStreamARN"], "destinationId": "destinationId-000000000001"}
+    return made["DeliveryStreamARN"], {"arn": made["DeliveryStreamARN"]}
 
 
 def _extended_s3(inputs: Inputs) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""CloudWatch log groups, alarms and dashboards."""
+"""CloudWatch log groups and streams, alarms and dashboards."""
 
 from sandbox.deployer.inputs import Inputs, json_text, tag_list
 from sandbox.deployer.registry import THROWN_AWAY, Context, Made, handles
@@ -16,6 +16,14 @@ def log_group(inputs: Inputs, context: Context) -> Made:
     if days := inputs.get("retentionInDays"):
         client.put_retention_policy(logGroupName=name, retentionInDays=days)
     return name, {"arn": context.arn("logs", f"log-group:{name}")}
+
+
+@handles("aws:cloudwatch/logStream:LogStream")
+def log_stream(inputs: Inputs, context: Context) -> Made:
+    """A stream of a log group."""
+    group, name = inputs.need("logGroupName"), inputs.need("name")
+    context.client("logs").create_log_stream(logGroupName=group, logStreamName=name)
+    return name, {"arn": context.arn("logs", f"log-group:{group}:log-stream:{name}")}
 
 
 @handles("aws:cloudwatch/metricAlarm:MetricAlarm")
