@@ -1,0 +1,214 @@
+"""`python -m sandbox.core_device DIRECTORY`: one core device, until its standard input ends or it is told to stop."""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from sandbox.cloud import Cloud
+from sandbox.core_device import control
+from sandbox.core_device.cloud_access import CloudAccess
+from sandbox.core_device.device import SETTINGS_FILE, STATE_FILE, write_private
+from sandbox.core_device.forwarder import LOOPBACK, Forwarder
+from sandbox.core_device.identity import enroll
+from sandbox.core_device.jobs import JobClient
+from sandbox.core_device.lifeline import until_stopped
+from sandbox.core_device.nucleus import Nucleus
+from sandbox.core_device.supervisor import Supervisor
+
+log = logging.getLogger("core_device")
+
+
+class Device:
+    """All parts of a core device, put together."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._settings = json.loads((directory / SETTINGS_FILE).read_text())
+        self._thing_name: str = self._settings["thing_name"]
+        self._cloud = Cloud.attach(Path(self._settings["cloud_directory"]))
+        api = urlsplit(self._cloud.endpoint)
+        assert api.hostname is not None  # noqa: S101 - it is http://HOST:PORT
+        assert api.port is not None  # noqa: S101
+        self._mqtt_uplink = Forwarder(self._cloud.mqtt_host, self._cloud.mqtt_port)
+        self._api_uplink = Forwarder(api.hostname, api.port)
+        self._jobs: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._stop = asyncio.Event()
+
+    async def run(self) -> None:
+        """Be a core device until told to stop."""
+        async with contextlib.AsyncExitStack() as undo:
+            identity = await asyncio.to_thread(
+                enroll,
+                self._directory / "identity",
+                self._thing_name,
+                self._settings["device_policy"],
+                self._cloud.certificate_authority.read_bytes(),
+                self._cloud.client("iot"),
+            )
+            for uplink in (self._mqtt_uplink, self._api_uplink):
+                await uplink.restore()
+                undo.push_async_callback(uplink.cut)
+            self._broker = await self._start_broker()
+            undo.push_async_callback(self._stop_broker)
+            supervisor = Supervisor(self._component_environment(), self._directory / "logs")
+            await supervisor.open()
+            undo.push_async_callback(supervisor.close)
+            self._supervisor = supervisor
+            access = CloudAccess(
+                endpoint=f"http://{LOOPBACK}:{self._api_uplink.port}",
+                operator=self._cloud.environment(),
+                account_id=self._cloud.account_id,
+                thing_name=self._thing_name,
+                role_arn=self._settings["token_exchange_role_arn"],
+            )
+            self._nucleus = Nucleus(self._directory / "nucleus", self._thing_name, access, supervisor)
+            self._job_client = JobClient(
+                self._thing_name, identity, LOOPBACK, self._mqtt_uplink.port, self._jobs.put_nowait
+            )
+            server, address = await control.serve(
+                {
+                    "status": self._status,
+                    "cut_uplink": self._cut_uplink,
+                    "restore_uplink": self._restore_uplink,
+                    "wait_for_deployment": self._wait_for_deployment,
+                    "stop": self._request_stop,
+                }
+            )
+            undo.callback(server.close)
+            working = asyncio.create_task(self._work())
+            undo.push_async_callback(_cancelled, working)
+            self._job_client.start()
+            undo.callback(self._job_client.stop)
+            state_file = self._directory / STATE_FILE
+            write_private(state_file, json.dumps({"pid": os.getpid(), "control": address}))
+            undo.callback(state_file.unlink)
+            print("ready", flush=True)
+            await self._until_stopped(working)
+            log.info("stopping")
+
+    async def _until_stopped(self, working: "asyncio.Task[None]") -> None:
+        reasons = {
+            working,
+            *(asyncio.ensure_future(each) for each in (until_stopped(), self._stop.wait(), self._broker.wait())),
+        }
+        done, _ = await asyncio.wait(reasons, return_when=asyncio.FIRST_COMPLETED)
+        if working in done:
+            working.result()
+        if self._broker.returncode is not None:
+            raise RuntimeError(f"the local broker ended with {self._broker.returncode}; see broker.log")
+
+    async def _start_broker(self) -> asyncio.subprocess.Process:
+        with (self._directory / "broker.log").open("ab") as output:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "sandbox.core_device.broker",
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=output,
+                start_new_session=True,
+            )
+        assert process.stdout is not None  # noqa: S101 - we asked for the pipe
+        line = await process.stdout.readline()
+        if not line:
+            raise RuntimeError("the local broker did not start; see broker.log")
+        self._broker_port = int(line)
+        return process
+
+    async def _stop_broker(self) -> None:
+        assert self._broker.stdin is not None  # noqa: S101 - we asked for the pipe
+        self._broker.stdin.close()
+        await self._broker.wait()
+
+    def _component_environment(self) -> dict[str, str]:
+        """What a nucleus gives each process; nothing of this process's own, which holds the operator's credentials."""
+        return {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "HOME": str(self._directory),
+            "LANG": "C.UTF-8",
+            "AWS_IOT_THING_NAME": self._thing_name,
+            "AWS_REGION": self._cloud.region,
+            "AWS_DEFAULT_REGION": self._cloud.region,
+            "PM_LOCAL_BROKER": f"{LOOPBACK}:{self._broker_port}",
+            "PM_IOT_ENDPOINT": f"{LOOPBACK}:{self._mqtt_uplink.port}",
+        }
+
+    async def _work(self) -> None:
+        """Resume what was deployed before, then carry out one job after the other."""
+        await self._nucleus.resume()
+        reports: dict[tuple[str, int], tuple[str, dict[str, str]]] = {}
+        while True:
+            execution = await self._jobs.get()
+            job_id = execution["jobId"]
+            key = (job_id, execution.get("executionNumber", 1))
+            # The cloud names the job again where it has not yet heard how it went, as after a lost connection.
+            if key not in reports:
+                self._job_client.report(
+                    job_id, "IN_PROGRESS", {"detail": "the core device has taken the deployment up"}
+                )
+                result = await self._nucleus.deploy(execution["jobDocument"])
+                reports[key] = (result.status, {"detailed-deployment-status": result.code, "detail": result.detail})
+            self._job_client.report(job_id, *reports[key])
+
+    async def _status(self, _: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "thing_name": self._thing_name,
+            "pid": os.getpid(),
+            "broker_port": self._broker_port,
+            "uplink": "cut" if self._mqtt_uplink.is_cut else "up",
+            "connected": self._job_client.connected,
+            "components": self._supervisor.status(),
+            "not_run": self._nucleus.not_run(),
+            "deployments": [asdict(result) for result in self._nucleus.results],
+        }
+
+    async def _cut_uplink(self, _: Mapping[str, Any]) -> None:
+        log.info("the uplink is cut")
+        await self._mqtt_uplink.cut()
+        await self._api_uplink.cut()
+
+    async def _restore_uplink(self, _: Mapping[str, Any]) -> None:
+        log.info("the uplink is restored")
+        await self._api_uplink.restore()
+        await self._mqtt_uplink.restore()
+
+    async def _wait_for_deployment(self, arguments: Mapping[str, Any]) -> dict[str, str]:
+        wanted = arguments["deployment_id"]
+
+        def found() -> dict[str, str] | None:
+            return next((asdict(each) for each in self._nucleus.results if each.deployment_id == wanted), None)
+
+        async with asyncio.timeout(arguments["timeout"]):
+            async with self._nucleus.finished:
+                await self._nucleus.finished.wait_for(lambda: found() is not None)
+        result = found()
+        assert result is not None  # noqa: S101 - it was just waited for
+        return result
+
+    async def _request_stop(self, _: Mapping[str, Any]) -> None:
+        self._stop.set()
+
+
+async def _cancelled(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.wait([task])
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="An emulated Greengrass core device.")
+    parser.add_argument("directory", type=Path, help=f"the device's folder, with its {SETTINGS_FILE}")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
+
+    async def _main(directory: Path) -> None:
+        await Device(directory).run()
+
+    asyncio.run(_main(parser.parse_args().directory))

@@ -1,0 +1,66 @@
+"""Who a core device is: a private key that is made on it and never leaves it, and the cloud's certificate for it."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The files of an identity."""
+
+    private_key: Path
+    certificate: Path
+    root_certificate: Path
+
+
+def identity_in(directory: Path) -> Identity:
+    """The files of the identity that is, or is to be, in `directory`."""
+    return Identity(directory / "private-key.pem", directory / "certificate.pem", directory / "root-ca.pem")
+
+
+def enroll(directory: Path, thing_name: str, policy: str, root_certificate: bytes, iot: Any) -> Identity:
+    """Make a device known to the cloud; nothing happens where it is already.
+
+    Args:
+        directory: Where its identity is kept; made where missing, for its owner alone.
+        thing_name: The thing that the certificate stands for, which exists.
+        policy: Name of the IoT policy that says what it may do.
+        root_certificate: PEM of what the device trusts the cloud by.
+        iot: boto3 client of AWS IoT, with the operator's credentials.
+    """
+    identity = identity_in(directory)
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if identity.certificate.exists():
+        return identity
+    key = ec.generate_private_key(ec.SECP256R1())
+    _write(
+        identity.private_key,
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
+    )
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, thing_name)])
+    request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
+    signed = iot.create_certificate_from_csr(
+        certificateSigningRequest=request.public_bytes(serialization.Encoding.PEM).decode(), setAsActive=True
+    )
+    iot.attach_policy(policyName=policy, target=signed["certificateArn"])
+    iot.attach_thing_principal(thingName=thing_name, principal=signed["certificateArn"])
+    _write(identity.root_certificate, root_certificate)
+    # Last: it is the sign that the enrolment is complete.
+    _write(identity.certificate, signed["certificatePem"].encode())
+    return identity
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file for its owner alone, whole or not at all."""
+    partial = path.with_suffix(".partial")
+    partial.unlink(missing_ok=True)
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
+    partial.replace(path)

@@ -1,0 +1,218 @@
+"""MQTT 3.1.1 packets as a broker needs them: take a byte stream apart, and put answers together.
+
+Section numbers are those of the OASIS standard "MQTT Version 3.1.1". Quality of service 2, retained messages and wills
+are left out: nothing on a site's bus uses them, and `ProtocolViolation` says so to whoever tries.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+CONNECT, CONNACK, PUBLISH, PUBACK = 1, 2, 3, 4
+SUBSCRIBE, SUBACK, UNSUBSCRIBE, UNSUBACK = 8, 9, 10, 11
+PINGREQ, PINGRESP, DISCONNECT = 12, 13, 14
+
+PINGRESP_PACKET = bytes((PINGRESP << 4, 0))
+REFUSED_FILTER = 0x80
+#: Bytes; twice what AWS IoT Core takes ("Message size", 128 KB), so that the contract and not the bus refuses.
+MAXIMUM_PACKET_BYTES = 256 * 1024
+
+
+class ProtocolViolation(ValueError):
+    """Bytes that are no MQTT 3.1.1, or a part of it that this broker has not; the connection cannot go on."""
+
+
+class Connect(NamedTuple):
+    """Who connects, and for how many seconds it may be silent (0: for ever)."""
+
+    client_id: str
+    keep_alive: int
+
+
+class Publish(NamedTuple):
+    """A message; `packet_id` is 0 at quality of service 0."""
+
+    topic: str
+    payload: bytes
+    qos: int
+    packet_id: int
+
+
+class PacketReader:
+    """Cuts a byte stream into packets."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[tuple[int, int, bytes]]:
+        """Yield the (type, flags, body) of each packet that is complete with `data`.
+
+        Raises:
+            ProtocolViolation: where a packet is longer than `MAXIMUM_PACKET_BYTES`, or its length is no length.
+        """
+        buffer = self._buffer
+        buffer += data
+        start = 0
+        end = len(buffer)
+        try:
+            while True:
+                length, shift, position = 0, 0, start + 1
+                while position < end:
+                    byte = buffer[position]
+                    length |= (byte & 0x7F) << shift
+                    position += 1
+                    if byte < 0x80:
+                        break
+                    shift += 7
+                    if shift > 21:
+                        raise ProtocolViolation("a packet's length takes more than four bytes (section 2.2.3)")
+                else:
+                    return
+                if length > MAXIMUM_PACKET_BYTES:
+                    raise ProtocolViolation(f"a packet of {length} bytes; at most {MAXIMUM_PACKET_BYTES} are allowed")
+                if position + length > end:
+                    return
+                first = buffer[start]
+                body = bytes(buffer[position : position + length])
+                start = position + length
+                yield first >> 4, first & 0x0F, body
+        finally:
+            del buffer[:start]
+
+
+def parse_connect(body: bytes) -> Connect:
+    """The CONNECT in `body` (section 3.1).
+
+    Raises:
+        ProtocolViolation: where it is none, or asks for a will or a session that outlives the connection.
+    """
+    name, position = _text(body, 0)
+    if name != "MQTT" or len(body) < position + 4 or body[position] != 4:
+        raise ProtocolViolation(
+            f"protocol {name!r} level {body[position : position + 1].hex()}; this broker speaks 3.1.1"
+        )
+    flags = body[position + 1]
+    if flags & 0x04:
+        raise ProtocolViolation("a will message: this broker has none")
+    if not flags & 0x02:
+        raise ProtocolViolation("a session to be kept: this broker has clean sessions only")
+    client_id, _ = _text(body, position + 4)
+    return Connect(client_id, int.from_bytes(body[position + 2 : position + 4], "big"))
+
+
+def parse_publish(flags: int, body: bytes) -> Publish:
+    """The PUBLISH in `body` (section 3.3).
+
+    Raises:
+        ProtocolViolation: where the topic is none, or it asks for quality of service 2 or to be retained.
+    """
+    qos = flags >> 1 & 3
+    if qos > 1 or flags & 1:
+        raise ProtocolViolation("quality of service 2 or a retained message: this broker has neither")
+    topic, position = _text(body, 0)
+    if not topic or "+" in topic or "#" in topic:
+        raise ProtocolViolation(f"a message for {topic!r}, which is no topic (section 3.3.2.1)")
+    if not qos:
+        return Publish(topic, body[position:], 0, 0)
+    return Publish(topic, body[position + 2 :], 1, _packet_id(body, position))
+
+
+def parse_puback(body: bytes) -> int:
+    """The packet identifier that a PUBACK names (section 3.4)."""
+    return _packet_id(body, 0)
+
+
+def parse_subscribe(body: bytes) -> tuple[int, list[tuple[str, int]]]:
+    """The packet identifier of a SUBSCRIBE and its (filter, quality of service) (section 3.8)."""
+    packet_id, position = _packet_id(body, 0), 2
+    filters = []
+    while position < len(body):
+        topic_filter, position = _text(body, position)
+        if position >= len(body):
+            raise ProtocolViolation("a subscription without its quality of service (section 3.8.3)")
+        filters.append((topic_filter, body[position] & 3))
+        position += 1
+    return packet_id, filters
+
+
+def parse_unsubscribe(body: bytes) -> tuple[int, list[str]]:
+    """The packet identifier of an UNSUBSCRIBE and its filters (section 3.10)."""
+    packet_id, position = _packet_id(body, 0), 2
+    filters = []
+    while position < len(body):
+        topic_filter, position = _text(body, position)
+        filters.append(topic_filter)
+    return packet_id, filters
+
+
+def connack(return_code: int = 0) -> bytes:
+    """A CONNACK, never of a session that was kept (section 3.2)."""
+    return bytes((CONNACK << 4, 2, 0, return_code))
+
+
+def puback(packet_id: int) -> bytes:
+    """A PUBACK (section 3.4)."""
+    return bytes((PUBACK << 4, 2, packet_id >> 8, packet_id & 0xFF))
+
+
+def suback(packet_id: int, codes: list[int]) -> bytes:
+    """A SUBACK: for each filter the granted quality of service, or `REFUSED_FILTER` (section 3.9)."""
+    return bytes((SUBACK << 4,)) + _length(2 + len(codes)) + packet_id.to_bytes(2, "big") + bytes(codes)
+
+
+def unsuback(packet_id: int) -> bytes:
+    """An UNSUBACK (section 3.11)."""
+    return bytes((UNSUBACK << 4, 2, packet_id >> 8, packet_id & 0xFF))
+
+
+def publish_head(topic: str, payload_bytes: int, qos: int) -> bytes:
+    """A PUBLISH up to its packet identifier; at quality of service 1 two bytes of that follow, then the payload."""
+    name = topic.encode()
+    length = 2 + len(name) + 2 * qos + payload_bytes
+    return bytes((PUBLISH << 4 | qos << 1,)) + _length(length) + len(name).to_bytes(2, "big") + name
+
+
+def is_filter(topic_filter: str) -> bool:
+    """Whether it is a topic filter: wildcards fill a level, and `#` is the last one (section 4.7.1)."""
+    levels = topic_filter.split("/")
+    if not topic_filter or "#" in levels[:-1]:
+        return False
+    return all(level in ("+", "#") or not ("+" in level or "#" in level) for level in levels)
+
+
+def matches(topic_filter: str, topic: str) -> bool:
+    """Whether a message of `topic` is for a subscription of `topic_filter` (section 4.7)."""
+    if topic.startswith("$") and topic_filter[0] in "+#":
+        return False
+    levels = topic.split("/")
+    for index, wanted in enumerate(topic_filter.split("/")):
+        if wanted == "#":
+            return True
+        if index >= len(levels) or wanted not in ("+", levels[index]):
+            return False
+    return topic_filter.count("/") + 1 == len(levels)
+
+
+def _length(value: int) -> bytes:
+    encoded = bytearray()
+    while True:
+        value, byte = value >> 7, value & 0x7F
+        encoded.append(byte | 0x80 if value else byte)
+        if not value:
+            return bytes(encoded)
+
+
+def _packet_id(body: bytes, position: int) -> int:
+    packet_id = int.from_bytes(body[position : position + 2], "big")
+    if len(body) < position + 2 or not packet_id:
+        raise ProtocolViolation("a packet without its packet identifier (section 2.3.1)")
+    return packet_id
+
+
+def _text(body: bytes, position: int) -> tuple[str, int]:
+    end = position + 2 + int.from_bytes(body[position : position + 2], "big")
+    if len(body) < position + 2 or end > len(body):
+        raise ProtocolViolation("a text that is longer than its packet (section 1.5.3)")
+    try:
+        return body[position + 2 : end].decode(), end
+    except UnicodeDecodeError as error:
+        raise ProtocolViolation(f"a text that is not UTF-8: {error}") from error

@@ -1,0 +1,320 @@
+"""Carries out deployments: recipes, artifacts, configuration, processes; and goes back where one fails."""
+
+import asyncio
+import json
+import logging
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from sandbox.core_device.artifacts import ArtifactStore
+from sandbox.core_device.cloud_access import CloudAccess, Offline
+from sandbox.core_device.deployments import (
+    Deployment,
+    DeploymentError,
+    DeviceState,
+    is_public,
+    parse_deployment,
+    start_order,
+    with_dependents,
+)
+from sandbox.core_device.recipes import (
+    Recipe,
+    RecipeError,
+    Step,
+    configuration_value,
+    interpolate,
+    merge,
+    newest,
+    parse_recipe,
+)
+from sandbox.core_device.supervisor import Program, Supervisor
+
+#: Deployments that `status` tells of.
+_REMEMBERED = 50
+#: Seconds between tries to reach the cloud while the uplink is cut.
+_RETRY_AFTER = (0.5, 10.0)
+
+log = logging.getLogger("nucleus")
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a deployment went.
+
+    Attributes:
+        deployment_id: Which one.
+        name: Its name.
+        target: ARN of the thing or thing group that it is for.
+        status: `SUCCEEDED` or `FAILED`.
+        code: More exactly, as a real nucleus reports in `detailed-deployment-status`.
+        detail: One sentence for a person.
+    """
+
+    deployment_id: str
+    name: str
+    target: str
+    status: str
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is to run: the state that asks for it, and what it comes to."""
+
+    state: DeviceState = field(default_factory=DeviceState)
+    recipes: Mapping[str, Recipe] = field(default_factory=dict)
+    order: tuple[str, ...] = ()
+    programs: Mapping[str, Program] = field(default_factory=dict)
+
+
+class Nucleus:
+    """The part of a core device that runs what deployments ask for.
+
+    Attributes:
+        results: How the latest deployments went, oldest first.
+        finished: Notified with each deployment that has ended.
+    """
+
+    def __init__(self, directory: Path, thing_name: str, cloud: CloudAccess, supervisor: Supervisor) -> None:
+        self._directory = directory
+        self._thing_name = thing_name
+        self._cloud = cloud
+        self._supervisor = supervisor
+        self._artifacts = ArtifactStore(directory)
+        self._state_file = directory / "state.json"
+        self._plan = _Plan()
+        self.results: deque[Result] = deque(maxlen=_REMEMBERED)
+        self.finished = asyncio.Condition()
+
+    def not_run(self) -> dict[str, str]:
+        """The deployed components that are recorded and not run, each with the reason."""
+        reason = (
+            "a component of AWS's own: the sandbox has its recipe not; the emulated nucleus stands in for what it does"
+        )
+        return {name: reason for name in sorted(self._plan.state.versions()) if is_public(name)}
+
+    async def resume(self) -> None:
+        """Start what the latest deployments left here, without asking the cloud; what cannot start is logged."""
+        if not self._state_file.exists():
+            return
+        saved = json.loads(self._state_file.read_text())
+        self.results.extend(Result(**result) for result in saved["results"])
+        recipes = {name: parse_recipe(document) for name, document in saved["recipes"].items()}
+        plan = self._planned(DeviceState.from_json(saved["state"]), recipes)
+        try:
+            await self._carry_out(plan)
+        except DeploymentError as error:
+            log.warning("not all that was deployed here runs: %s", error)
+        self._plan = plan
+
+    async def deploy(self, document: Mapping[str, Any]) -> Result:
+        """Carry out the deployment of a job document and return how it went; nothing is raised for a bad one."""
+        try:
+            deployment = parse_deployment(document)
+        except DeploymentError as error:
+            name = str(document.get("deploymentId", "?"))
+            return await self._finish(
+                Result(name, name, str(document.get("targetArn", "?")), "FAILED", "REJECTED", str(error))
+            )
+        log.info("deployment %s (%s) for %s", deployment.name, deployment.deployment_id, deployment.target)
+        status, code, detail = await self._deploy(deployment, document.get("recipes") or {})
+        log.info("deployment %s: %s, %s: %s", deployment.name, status, code, detail)
+        return await self._finish(
+            Result(deployment.deployment_id, deployment.name, deployment.target, status, code, detail)
+        )
+
+    async def _deploy(self, deployment: Deployment, recipes: Mapping[str, Any]) -> tuple[str, str, str]:
+        before = self._plan
+        try:
+            plan = await self._prepare(before.state.with_deployment(deployment), recipes)
+        except (DeploymentError, RecipeError) as error:
+            return "FAILED", "FAILED_NO_STATE_CHANGE", str(error)
+        try:
+            await self._carry_out(plan)
+        except DeploymentError as error:
+            if not deployment.roll_back:
+                self._plan = plan
+                return "FAILED", "FAILED_ROLLBACK_NOT_REQUESTED", str(error)
+            try:
+                await self._carry_out(before)
+            except DeploymentError as second:
+                return "FAILED", "FAILED_UNABLE_TO_ROLLBACK", f"{error}; and the way back failed too: {second}"
+            return "FAILED", "FAILED_ROLLBACK_COMPLETE", str(error)
+        self._plan = plan
+        kept = {(name, recipe.version) for each in (plan, before) for name, recipe in each.recipes.items()}
+        await asyncio.to_thread(self._artifacts.keep_only, kept)
+        return "SUCCEEDED", "SUCCESSFUL", f"{len(deployment.components)} components are up"
+
+    async def _finish(self, result: Result) -> Result:
+        self.results.append(result)
+        self._save()
+        async with self.finished:
+            self.finished.notify_all()
+        return result
+
+    async def _prepare(self, state: DeviceState, documents: Mapping[str, Any]) -> _Plan:
+        """Have everything on the device that `state` needs, waiting for the cloud for as long as it is out of reach."""
+        delay, longest = _RETRY_AFTER
+        while True:
+            try:
+                recipes = await asyncio.to_thread(self._recipes, state.versions(), documents)
+                plan = self._planned(state, recipes)
+                missing = [recipe for recipe in recipes.values() if recipe.artifacts]
+                if missing:
+                    await asyncio.to_thread(self._fetch, missing)
+                return plan
+            except Offline as error:
+                log.info("the deployment waits for the uplink: %s", error)
+                await asyncio.sleep(delay)
+                delay = min(longest, delay * 2)
+
+    def _recipes(self, versions: Mapping[str, str], documents: Mapping[str, Any]) -> dict[str, Recipe]:
+        """The recipes of what the targets name, and of what that depends on."""
+        recipes: dict[str, Recipe] = {}
+        open_names = [name for name in sorted(versions) if not is_public(name)]
+        while open_names:
+            name = open_names.pop()
+            version = versions.get(name) or self._dependency_version(name, recipes)
+            recipe = parse_recipe(self._recipe_document(name, version, documents))
+            recipes[name] = recipe
+            open_names += [
+                other
+                for other in sorted(recipe.dependencies)
+                if not is_public(other) and other not in recipes and other not in open_names
+            ]
+        return recipes
+
+    def _dependency_version(self, name: str, recipes: Mapping[str, Recipe]) -> str:
+        """The version of what only others' dependencies ask for: the one that runs if it fits, or the newest."""
+        wanted = " ".join(recipe.dependencies[name][0] for recipe in recipes.values() if name in recipe.dependencies)
+        running = self._plan.recipes.get(name)
+        if running is not None and newest([running.version], wanted):
+            return running.version
+        version = newest(self._cloud.versions(name), wanted)
+        if version is None:
+            raise DeploymentError(f"no version of {name} meets {wanted!r}, which other components need")
+        return version
+
+    def _recipe_document(self, name: str, version: str, documents: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A recipe: the device's copy (versions never change), the job's, or the cloud's."""
+        copy = self._directory / "recipes" / f"{name}-{version}.json"
+        if copy.exists():
+            saved: dict[str, Any] = json.loads(copy.read_text())
+            return saved
+        document = documents.get(name)
+        if document is None or document.get("ComponentVersion") != version:
+            document = self._cloud.recipe(name, version)
+        _write(copy, document)
+        return dict(document)
+
+    def _fetch(self, recipes: list[Recipe]) -> None:
+        def fetch(s3: Any) -> None:
+            for recipe in recipes:
+                self._artifacts.fetch(recipe, s3)
+
+        self._cloud.download(fetch)
+
+    def _planned(self, state: DeviceState, recipes: Mapping[str, Recipe]) -> _Plan:
+        order = start_order(recipes)
+        programs = {name: self._program(recipes[name], state.overrides.get(name, {})) for name in order}
+        return _Plan(state, recipes, tuple(order), programs)
+
+    def _program(self, recipe: Recipe, overrides: Mapping[str, Any]) -> Program:
+        configuration = merge(recipe.defaults, overrides)
+        work = self._directory / "work" / recipe.name
+        system = {
+            ("artifacts", "path"): str(self._artifacts.path(recipe.name, recipe.version)),
+            ("artifacts", "decompressedPath"): str(self._artifacts.unpacked_path(recipe.name, recipe.version)),
+            ("work", "path"): str(work),
+            ("kernel", "rootPath"): str(self._directory),
+            ("iot", "thingName"): self._thing_name,
+        }
+
+        def look_up(namespace: str, key: str) -> str | None:
+            return (
+                configuration_value(configuration, key)
+                if namespace == "configuration"
+                else system.get((namespace, key))
+            )
+
+        try:
+            steps = {
+                name: replace(
+                    step,
+                    script=interpolate(step.script, look_up),
+                    environment={
+                        key: interpolate(value, look_up)
+                        for key, value in {**recipe.environment, **step.environment}.items()
+                    },
+                )
+                for name, step in recipe.steps.items()
+            }
+        except RecipeError as error:
+            raise DeploymentError(f"{recipe.name} {recipe.version}: {error}") from error
+        return Program(recipe.name, recipe.version, steps, work)
+
+    async def _carry_out(self, plan: _Plan) -> None:
+        """Make the processes those of `plan`; what is in both and unchanged goes on undisturbed.
+
+        Raises:
+            DeploymentError: where one of them is broken.
+        """
+        running = self._supervisor.programs
+        changed = {
+            name
+            for name, program in plan.programs.items()
+            if running.get(name) != program or self._supervisor.problem(name) is not None
+        }
+        starting = with_dependents(changed, plan.recipes)
+        leaving = [name for name in running if name not in plan.programs or name in starting]
+        await self._supervisor.stop(reversed(leaving))
+        in_order = [name for name in plan.order if name in starting]
+        starts = [
+            asyncio.ensure_future(self._supervisor.start(plan.programs[name], self._after(plan.recipes[name])))
+            for name in in_order
+        ]
+        try:
+            await asyncio.gather(*starts)
+        except RuntimeError as error:
+            for start in starts:
+                start.cancel()
+            raise DeploymentError(str(error)) from error
+        await self._supervisor.settled(in_order)
+        broken = {name: problem for name in in_order if (problem := self._supervisor.problem(name)) is not None}
+        if broken:
+            raise DeploymentError(
+                "; ".join(
+                    f"{name} {plan.programs[name].version} is broken: {problem}" for name, problem in broken.items()
+                )
+            )
+
+    @staticmethod
+    def _after(recipe: Recipe) -> list[str]:
+        return [name for name in recipe.dependencies if not is_public(name)]
+
+    def _save(self) -> None:
+        documents = {
+            name: json.loads((self._directory / "recipes" / f"{name}-{recipe.version}.json").read_text())
+            for name, recipe in self._plan.recipes.items()
+        }
+        state = {
+            "state": self._plan.state.to_json(),
+            "recipes": documents,
+            "results": [asdict(result) for result in self.results],
+        }
+        _write(self._state_file, state)
+
+
+def _write(path: Path, document: Mapping[str, Any]) -> None:
+    """Write JSON, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(document, indent=1))
+    partial.replace(path)
+
+
+__all__ = ["Nucleus", "Result", "Step"]
