@@ -50,7 +50,10 @@ def enroll(directory: Path, thing_name: str, policy: str, root_certificate: byte
         certificateSigningRequest=request.public_bytes(serialization.Encoding.PEM).decode(), setAsActive=True
     )
     iot.attach_policy(policyName=policy, target=signed["certificateArn"])
-    iot.attach_thing_principal(thingName=thing_name, principal=signed["certificateArn"])
+    # Exclusively: AWS then fills the policy variables of the thing whatever the client id, and the uplink has its own.
+    iot.attach_thing_principal(
+        thingName=thing_name, principal=signed["certificateArn"], thingPrincipalType="EXCLUSIVE_THING"
+    )
     _write(identity.root_certificate, root_certificate)
     # Last: it is the sign that the enrolment is complete.
     _write(identity.certificate, signed["certificatePem"].encode())
