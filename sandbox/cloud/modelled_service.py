@@ -64,12 +64,13 @@ class Request:
     region: str
     access_key: str
 
-    def authorize(self, action: str, resource: str) -> None:
+    def authorize(self, action: str, resource: str, context: Mapping[str, str] | None = None) -> None:
         """Check, under `AUTH=true`, that the caller may do an action.
 
         Args:
             action: the IAM action, such as `iot:CreateJob`.
             resource: the ARN that it is done on.
+            context: condition keys of the service for this call, such as `iam:PassedToService`.
 
         Raises:
             ApiError: no policy of the caller allows it, or one denies it.
@@ -80,7 +81,7 @@ class Request:
         if not app.AUTH:
             return
         denied = iam_evaluator.enforce(
-            self.access_key, action, action.partition(":")[0], self.region, resource_arn=resource
+            self.access_key, action, action.partition(":")[0], self.region, resource, dict(context or {})
         )
         if isinstance(denied, iam_evaluator.AuthError):
             raise ApiError(denied.code, denied.message, 403)
