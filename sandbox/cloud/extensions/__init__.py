@@ -2,7 +2,7 @@
 
 import importlib
 
-MODULES: tuple[str, ...] = ("transport", "broker", "firehose", "rules", "greengrass", "scopes")
+MODULES: tuple[str, ...] = ("transport", "broker", "firehose", "rules", "athena", "greengrass", "sagemaker", "scopes")
 
 
 def install_all() -> None:
