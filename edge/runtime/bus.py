@@ -1,0 +1,89 @@
+"""The local bus: how the components of a core device talk to one another.
+
+On a core device it is Greengrass's local publish/subscribe; elsewhere (the sandbox, a plant that has a broker already)
+an MQTT 3.1.1 broker. Neither keeps messages for a component that is not there: what must survive a component's stop is
+its own to store.
+"""
+
+import logging
+import os
+import re
+from collections.abc import Callable
+from typing import Protocol
+
+#: Called with topic and payload, in the order of arrival, on one thread of the bus. It may publish. While it works,
+#: nothing more is taken from the bus: a component that cannot keep up holds the others back instead of losing messages.
+Callback = Callable[[str, bytes], None]
+
+GREENGRASS_VARIABLE = "AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT"
+BROKER_VARIABLE = "PM_LOCAL_BROKER"
+
+#: Publishes under way at once; `Bus.publish` waits when there are as many.
+WINDOW = 200
+
+
+_log = logging.getLogger(__name__)
+
+
+class BusError(RuntimeError):
+    """The local bus cannot be reached or does not take what it is given; the text says why."""
+
+
+class Bus(Protocol):
+    """A connection to the local bus."""
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Send a message at least once. Waits while `WINDOW` messages are under way, also through a reconnect.
+
+        Raises:
+            BusError: where the bus is closed, or has refused this or an earlier message.
+        """
+
+    def subscribe(self, topic_filter: str, callback: Callback) -> None:
+        """Have `callback` called with each message on `topic_filter`; returns when the bus has agreed.
+
+        Raises:
+            BusError: where it does not.
+        """
+
+    def flush(self, seconds: float) -> bool:
+        """Wait until the bus has acknowledged all that was published; whether it did within `seconds`."""
+
+    def close(self) -> None:
+        """Stop taking messages, and disconnect."""
+
+
+def guarded(callback: Callback) -> Callback:
+    """`callback`, for which an exception is logged: one bad message must not end the delivery of those behind it."""
+
+    def call(topic: str, payload: bytes) -> None:
+        try:
+            callback(topic, payload)
+        except Exception:
+            _log.exception("a message on %s was not processed", topic)
+
+    return call
+
+
+def connect(client_id: str) -> Bus:
+    """Connect to the bus that the environment names; on a broker, as `client_id`.
+
+    Raises:
+        BusError: where the environment names none, or it cannot be reached.
+    """
+    if os.environ.get(GREENGRASS_VARIABLE):
+        from edge.runtime.greengrass_bus import GreengrassBus
+
+        return GreengrassBus()
+    address = os.environ.get(BROKER_VARIABLE, "")
+    if address:
+        matched = re.fullmatch(r"(?P<host>[^\s:]+):(?P<port>[0-9]{1,5})", address)
+        if not matched:
+            raise BusError(f"{BROKER_VARIABLE} is {address!r}, and must be HOST:PORT")
+        from edge.runtime.mqtt_bus import MqttBus
+
+        return MqttBus(matched["host"], int(matched["port"]), client_id)
+    raise BusError(
+        f"no local bus: a Greengrass nucleus sets {GREENGRASS_VARIABLE}; "
+        f"without one, set {BROKER_VARIABLE}=HOST:PORT of an MQTT broker"
+    )

@@ -1,0 +1,170 @@
+"""What the main of every component shares: its bus, its counters, its status and its end."""
+
+import datetime as dt
+import logging
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+from edge.runtime.bus import Bus, BusError, connect
+from edge.runtime.settings import Settings
+from pm_contracts import topics
+from pm_contracts.messages import Message, Status, encode
+
+#: Seconds between two statuses while nothing changes.
+STATUS_SECONDS = 2.0
+_FLUSH_SECONDS = 10.0
+
+_log = logging.getLogger(__name__)
+
+
+class ComponentError(RuntimeError):
+    """A component cannot go on; the text says why."""
+
+
+class Counters:
+    """What a component has counted since it started, by name; safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def add(self, name: str, amount: int = 1) -> None:
+        """Count `amount` more of `name`."""
+        with self._lock:
+            self._values[name] = self._values.get(name, 0) + amount
+
+    def set(self, name: str, value: int) -> None:
+        """Note what `name` stands at."""
+        with self._lock:
+            self._values[name] = value
+
+    def snapshot(self) -> dict[str, int]:
+        """All counters as they are now."""
+        with self._lock:
+            return dict(self._values)
+
+
+class Component:
+    """A component at work on the bus.
+
+    Attributes:
+        name: Its Greengrass name.
+        settings: Where it works.
+        bus: Its connection to the local bus.
+        counters: What it counts; they go out with its status.
+        stopping: Set when it has been asked to end.
+    """
+
+    def __init__(self, name: str, settings: Settings, bus: Bus, state: str = "running") -> None:
+        """A component that reports itself as in `state`, one of the contract's states, until told otherwise."""
+        self.name = name
+        self.settings = settings
+        self.bus = bus
+        self.counters = Counters()
+        self.stopping = threading.Event()
+        self._state = state
+        self._failure = ""
+        self._report = threading.Event()
+        self._topic = topics.site_topic(settings.site, topics.STATUS)
+
+    @property
+    def state(self) -> str:
+        """How it reports itself."""
+        return self._state
+
+    def enter(self, state: str) -> None:
+        """Report itself as in `state` from now on; a change is reported at once."""
+        if state != self._state:
+            self._state = state
+            self._report.set()
+
+    def report_soon(self) -> None:
+        """Report without waiting for the next interval."""
+        self._report.set()
+
+    def stop(self) -> None:
+        """Ask `run` to end."""
+        self.stopping.set()
+        self._report.set()
+
+    def fail(self, reason: str) -> None:
+        """Ask `run` to end with a `ComponentError`: the process then ends with status 1, and is started anew."""
+        self._failure = self._failure or reason
+        self.stop()
+
+    def publish(self, topic: str, message: Message) -> None:
+        """Publish a message of the contract on the local bus."""
+        self.bus.publish(topic, encode(message))
+
+    def run(self, finish: Callable[[], None], each_status: Callable[[], None] | None = None) -> None:
+        """Report the status until stopped; then finish, report once more and close the bus.
+
+        Args:
+            finish: ends the component's own work; it may publish still.
+            each_status: called before each report, to bring the counters up to date.
+
+        Raises:
+            BusError: where the bus is lost for good.
+            ComponentError: where the component has failed.
+        """
+        try:
+            while not self.stopping.is_set():
+                self._report.clear()
+                self._publish_status(each_status)
+                self._report.wait(STATUS_SECONDS)
+        finally:
+            finish()
+        if self._failure:
+            raise ComponentError(self._failure)
+        self._state = "stopping"
+        self._publish_status(each_status)
+        if not self.bus.flush(_FLUSH_SECONDS):
+            _log.warning("the local bus did not acknowledge all messages before the end")
+        self.bus.close()
+
+    def _publish_status(self, each_status: Callable[[], None] | None) -> None:
+        if each_status is not None:
+            each_status()
+        status = Status(
+            site=self.settings.site,
+            component=self.name,
+            reported_at=dt.datetime.now(dt.UTC),
+            state=self._state,
+            counters=self.counters.snapshot(),
+        )
+        self.publish(self._topic, status)
+
+
+def main(name: str, settings: Settings, run: Callable[[Component], None], state: str = "running") -> int:
+    """Run a component in this process until SIGTERM or SIGINT.
+
+    Args:
+        name: Greengrass name of the component.
+        settings: where it works.
+        run: its work; ends when `Component.run` does.
+        state: what it reports itself as at first.
+
+    Returns:
+        The process's exit status: 1, with the reason in the log, where the bus is not to be had.
+    """
+    configure_log()
+    try:
+        component = Component(name, settings, connect(f"{settings.site}-{name}"), state)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: component.stop())
+        run(component)
+    except (BusError, ComponentError) as error:
+        _log.error("%s ends: %s", name, error)
+        return 1
+    return 0
+
+
+def configure_log() -> None:
+    """Log to standard output, which the nucleus keeps: time in UTC, level, module, text."""
+    logging.Formatter.converter = time.gmtime
+    logging.basicConfig(
+        stream=sys.stdout, level=logging.INFO, format="%(asctime)sZ %(levelname)s %(name)s: %(message)s"
+    )

@@ -1,0 +1,101 @@
+"""What the uplink lets through: messages of the contract, on the right topic, of its own site and known devices."""
+
+import enum
+from typing import NamedTuple
+
+from pm_contracts import topics
+from pm_contracts.measurements import AIR_QUALITY, MACHINE
+from pm_contracts.messages import AirQualityReading, Command, MachineReading, Message, Refused, decode
+
+
+class Priority(enum.IntEnum):
+    """The order in which messages leave the outbox; when it is full, the last class loses its oldest first."""
+
+    ALERT = 0
+    OUTCOME = 1
+    """Outcomes and dead letters: what says whether the rest can be trusted."""
+    ANSWER = 2
+    """Forecasts and fault scores."""
+    READING = 3
+
+
+_PRIORITIES = {
+    topics.ALERT: Priority.ALERT,
+    topics.OUTCOME: Priority.OUTCOME,
+    topics.DEAD_LETTER: Priority.OUTCOME,
+    topics.FORECAST: Priority.ANSWER,
+    topics.FAULT: Priority.ANSWER,
+    topics.READING: Priority.READING,
+    topics.HISTORY: Priority.READING,
+}
+_READING_TYPES = {AIR_QUALITY: AirQualityReading, MACHINE: MachineReading}
+
+
+#: What a site can be asked for; its components are allowed these topics and no others.
+COMMANDS = ("replay", "simulate")
+
+
+class Route(NamedTuple):
+    """What a topic of the site carries; no priority for what is never stored: a status, a command."""
+
+    message_type: type
+    device: str
+    priority: Priority | None
+
+
+class Gate:
+    """The uplink's judgement of what comes from the local bus."""
+
+    def __init__(self, site: str, devices: dict[str, str]) -> None:
+        """Judge for `site` with `devices`, the type of each by its name."""
+        self._site = site
+        self._devices = devices
+        self._routes: dict[str, Route] = {}
+
+    def check_command(self, topic: str, payload: bytes) -> Command:
+        """The command in `payload`, which came from the cloud.
+
+        Raises:
+            Refused: where it is none of this site's; the text says what was found and what is allowed.
+        """
+        command, _ = self.check(topic, payload)
+        if not isinstance(command, Command):
+            raise Refused(f"a {command.kind} came from the cloud: only commands may")
+        if command.name not in COMMANDS or topic != topics.command_topic(self._site, command.name):
+            raise Refused(f"command {command.name!r} on {topic}: allowed are {', '.join(COMMANDS)}, each on its topic")
+        return command
+
+    def check(self, topic: str, payload: bytes) -> tuple[Message, Route]:
+        """The message in `payload`, and its route.
+
+        Raises:
+            Refused: where topic or payload is not of the contract, or of another site or an unknown device; the text
+                says what was found and what is allowed.
+        """
+        route = self._routes.get(topic)
+        if route is None:
+            # Only topics of known devices are kept, so the cache stays small whatever comes.
+            route = self._routes[topic] = self._route(topic)
+        message: Message = decode(payload, route.message_type)
+        if message.site != self._site:
+            raise Refused(f"site {message.site!r} in a message on {topic}: it must be {self._site!r}")
+        if route.device and message.device != route.device:  # type: ignore[union-attr]
+            raise Refused(f"device {message.device!r} in a message on {topic}: it must be {route.device!r}")  # type: ignore[union-attr]
+        return message, route
+
+    def _route(self, topic: str) -> Route:
+        parsed = topics.parse_topic(topic)
+        if parsed.site != self._site:
+            raise Refused(f"topic {topic!r} is of site {parsed.site!r}: this one is {self._site!r}")
+        if parsed.channel == topics.COMMAND:
+            return Route(parsed.message_type, "", None)
+        message_type = parsed.message_type
+        if parsed.device:
+            device_type = self._devices.get(parsed.device)
+            if device_type is None:
+                raise Refused(
+                    f"topic {topic!r} is of device {parsed.device!r}: known are {', '.join(sorted(self._devices))}"
+                )
+            if parsed.channel in (topics.READING, topics.HISTORY):
+                message_type = _READING_TYPES[device_type]
+        return Route(message_type, parsed.device, _PRIORITIES.get(parsed.channel))

@@ -1,0 +1,152 @@
+"""The durable outbox: what was accepted for the cloud, until the cloud has acknowledged it.
+
+It leaves by priority, then by age. It may leave more than once (after a crash between the acknowledgement and our note
+of it) but never not at all; who reads it downstream tells a repeat by the `message_id`. Past its size, the oldest
+waiting message of the last priority that has any goes, and is counted.
+
+Where the disk takes no more, messages wait in memory, bounded likewise, leave from there, and are written as soon as
+the disk takes them.
+"""
+
+import logging
+import sqlite3
+import time
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+from edge.uplink.store import Outgoing, Store, Taken
+
+_log = logging.getLogger(__name__)
+
+#: Bytes that wait in memory while the disk is full.
+MEMORY_BYTES = 64 * 1024 * 1024
+_RETRY_SECONDS = 1.0
+
+
+class Outbox:
+    """The outbox of one uplink; for one thread at a time.
+
+    Attributes:
+        counters: accepted, repeated and dropped messages so far; `in_memory`, those that wait there now.
+    """
+
+    def __init__(self, path: Path, maximum_bytes: int, priorities: Iterable[int]) -> None:
+        """Open the outbox at `path`, made where missing; a damaged file is put aside and a new one begun.
+
+        Args:
+            path: the file.
+            maximum_bytes: of the messages that wait.
+            priorities: all there are; the lowest number leaves first.
+
+        Raises:
+            OSError, sqlite3.OperationalError: where the disk does not let us.
+        """
+        self.counters = dict.fromkeys(("accepted", "repeated", "dropped", "in_memory"), 0)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._priorities = sorted(priorities)
+        try:
+            self._disk = Store(str(path), maximum_bytes, self._priorities)
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError as error:
+            aside = _put_aside(path)
+            _log.error("%s is damaged (%s): it is kept as %s, and a new one begun", path, error, aside)
+            self._disk = Store(str(path), maximum_bytes, self._priorities)
+        self._memory: Store | None = None
+        self._delivered: list[int] = []
+        self._retry_at = 0.0
+
+    @property
+    def depth(self) -> int:
+        """How many messages wait or are under way."""
+        return self._disk.depth + (self._memory.depth if self._memory else 0)
+
+    @property
+    def under_way(self) -> int:
+        """How many messages are under way."""
+        return self._disk.under_way + (self._memory.under_way if self._memory else 0)
+
+    def write(self, arrived: Collection[Outgoing], delivered: Iterable[int] = ()) -> None:
+        """Keep what has arrived and note what was delivered; both are safe when it returns, but for a full disk.
+
+        Args:
+            arrived: in the order in which they came.
+            delivered: keys of messages that the cloud has acknowledged.
+        """
+        memory_delivered = []
+        for key in delivered:
+            if key < 0:
+                memory_delivered.append(-key)
+            else:
+                self._delivered.append(key)
+        if self._memory:
+            self._memory.write((), memory_delivered)
+            if time.monotonic() < self._retry_at:
+                self._write_to_memory(self._memory, arrived)
+                return
+        moved = self._memory.waiting() if self._memory else []
+        try:
+            written = self._disk.write([*moved, *arrived], self._delivered)
+        except sqlite3.OperationalError as error:
+            if self._memory is None:
+                _log.error("the disk takes no more (%s): messages wait in memory until it does", error)
+                self._memory = Store(":memory:", MEMORY_BYTES, self._priorities)
+            self._retry_at = time.monotonic() + _RETRY_SECONDS
+            self._write_to_memory(self._memory, arrived)
+            return
+        self._delivered.clear()
+        # What moved from memory was counted when it came.
+        self._count(written.accepted - len(moved), written.repeated, written.dropped)
+        if self._memory:
+            self._memory.forget_waiting()
+            self.counters["in_memory"] = self._memory.depth
+            if not self._memory.depth:
+                _log.warning("the disk takes messages again; none is left in memory")
+                self._memory.close()
+                self._memory = None
+
+    def take(self, limit: int) -> list[Taken]:
+        """The next messages to send, at most `limit`: by priority, then by age. They are under way from then on."""
+        taken: list[Taken] = []
+        for priority in self._priorities:
+            taken += self._disk.take(priority, limit - len(taken))
+            if self._memory:
+                from_memory = self._memory.take(priority, limit - len(taken))
+                taken += [message._replace(key=-message.key) for message in from_memory]
+        return taken
+
+    def put_back(self) -> None:
+        """What is under way was not delivered after all: it waits again."""
+        self._disk.put_back()
+        if self._memory:
+            self._memory.put_back()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._disk.close()
+        if self._memory:
+            if self._memory.depth:
+                _log.error("%d messages are lost: the disk has not taken them to the end", self._memory.depth)
+            self._memory.close()
+
+    def _write_to_memory(self, memory: Store, arrived: Collection[Outgoing]) -> None:
+        new = [message for message in arrived if not self._disk.knows(message.message_id)]
+        written = memory.write(new)
+        self._count(written.accepted, written.repeated + len(arrived) - len(new), written.dropped)
+        self.counters["in_memory"] = memory.depth
+
+    def _count(self, accepted: int, repeated: int, dropped: int) -> None:
+        self.counters["accepted"] += accepted
+        self.counters["repeated"] += repeated
+        if dropped and not self.counters["dropped"]:
+            _log.error("the outbox is full: the oldest messages of the lowest priority are dropped from now on")
+        self.counters["dropped"] += dropped
+
+
+def _put_aside(path: Path) -> str:
+    aside = f"{path.name}.damaged-{int(time.time())}"
+    for suffix in ("", "-wal", "-shm"):
+        file = path.with_name(path.name + suffix)
+        if file.exists():
+            file.rename(path.with_name(aside + suffix))
+    return aside
