@@ -1,0 +1,58 @@
+"""Programs that must not deploy, each through the real child process: the error names the resource and the reason.
+
+Not proved: what is left in the cloud of a program that failed half-way.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox.cloud import Cloud
+from sandbox.deployer import Deployment, DeploymentError, deploy
+
+
+@pytest.fixture(scope="module")
+def empty_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    with Cloud.start(tmp_path_factory.mktemp("failures")) as cloud:
+        yield cloud
+
+
+def _program(directory: Path, code: str) -> Path:
+    (directory / "Pulumi.yaml").write_text("name: bad\nruntime: python\n")
+    (directory / "Pulumi.dev.yaml").write_text("config: {}\n")
+    (directory / "__main__.py").write_text(f"import pulumi\nimport pulumi_aws as aws\n{code}")
+    return directory
+
+
+CASES = {
+    "the program's own error": ("raise ValueError('no such plant')", "ended with ValueError: no such plant"),
+    "what the cloud refuses": (
+        "aws.iam.RolePolicy('lost', name='x', role='nobody', policy='{}')",
+        r"aws:iam/rolePolicy:RolePolicy 'lost': .*NoSuchEntity",
+    ),
+    "an output without a value, through an apply and in the depth of an input": (
+        "q = aws.sqs.Queue('q', name='bad-q')\n"
+        "t = aws.sns.Topic('t', name='bad-t', tags={'a': q.kms_master_key_id.apply(lambda k: k + '!')})",
+        r"aws:sns/topic:Topic 't': input tags.a has no value.*sqs/queue:Queue::q",
+    ),
+    "a stack output without a value": (
+        "pulumi.export('key', {'id': aws.sqs.Queue('q', name='bad-q2').kms_master_key_id})",
+        r"the outputs of urn:.*output key.id has no value",
+    ),
+    "a look-up of what exists already": (
+        "aws.s3.Bucket.get('old', 'old-bucket')",
+        r"aws:s3/bucket:Bucket old: looks up a resource that exists already",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_bad_program_says_what_is_wrong_and_leaves_no_deployment(
+    empty_cloud: Cloud, tmp_path: Path, case: str
+) -> None:
+    code, message = CASES[case]
+    with pytest.raises(DeploymentError, match=message):
+        deploy(_program(tmp_path, code), "dev", empty_cloud)
+    with pytest.raises(DeploymentError, match="nothing is deployed"):
+        Deployment.load(empty_cloud)

@@ -1,0 +1,188 @@
+"""The monitor and the registry, given the SDK's own messages, without a cloud and without a child process.
+
+Not proved: that a handler does what it should in the cloud (see test_deploy_small_program.py).
+"""
+
+import inspect
+import re
+from types import SimpleNamespace
+from typing import Any
+
+import pulumi
+import pulumi_aws
+import pulumi_aws_native
+import pytest
+from google.protobuf import struct_pb2
+from pulumi.runtime import rpc
+from pulumi.runtime.proto import resource_pb2
+
+from sandbox.deployer.monitor import CloudMonitor
+from sandbox.deployer.records import DeploymentError, ResourceRecord
+from sandbox.deployer.registry import HANDLERS, RECORD_ONLY, Context
+from sandbox.deployer.wire import plain
+
+SECRET = {rpc._special_sig_key: rpc._special_secret_sig}
+
+
+class FakeService:
+    """A boto3 client of which every call succeeds and is kept."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        def call(**arguments: Any) -> dict[str, Any]:
+            self.calls.append((name, arguments))
+            return {"QueueUrl": "http://queue", "Role": {"Arn": "arn:role", "RoleId": "id"}}
+
+        return call
+
+
+@pytest.fixture
+def service() -> FakeService:
+    return FakeService()
+
+
+@pytest.fixture
+def seen() -> list[ResourceRecord]:
+    return []
+
+
+@pytest.fixture
+def monitor(service: FakeService, seen: list[ResourceRecord], monkeypatch: pytest.MonkeyPatch) -> CloudMonitor:
+    for setting, value in (("get_stack", "dev"), ("get_project", "pm")):
+        monkeypatch.setattr(f"pulumi.runtime.mocks.{setting}", lambda value=value: value)
+    cloud = SimpleNamespace(
+        region="eu-central-1",
+        account_id="000000000000",
+        mqtt_host="127.0.0.1",
+        mqtt_port=8883,
+        client=lambda name: service,
+    )
+    return CloudMonitor(Context(cloud), seen.append)
+
+
+def _request(type_: str, inputs: dict[str, Any], **fields: Any) -> resource_pb2.RegisterResourceRequest:
+    message = struct_pb2.Struct()
+    message.update(inputs)
+    return resource_pb2.RegisterResourceRequest(type=type_, name="it", parent="", custom=True, object=message, **fields)
+
+
+QUEUE = "aws:sqs/queue:Queue"
+
+
+def test_whole_numbers_and_secrets_reach_the_cloud_as_plain_values(
+    monitor: CloudMonitor, service: FakeService, seen: list[ResourceRecord]
+) -> None:
+    request = _request(QUEUE, {"name": {**SECRET, "value": "q"}, "delaySeconds": 5.0, "tags": {**SECRET, "value": {}}})
+    response = monitor.RegisterResource(request)
+    assert service.calls == [("create_queue", {"QueueName": "q", "Attributes": {"DelaySeconds": "5"}, "tags": {}})]
+    assert response.id == "http://queue"
+    assert response.unknown, "what the handler did not answer must not become None"
+    assert seen[0].outputs["arn"] == "arn:aws:sqs:eu-central-1:000000000000:q"
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        (_request("aws:ec2/vpc:Vpc", {}), "aws:ec2/vpc:Vpc 'it': the sandbox has no handler for this type"),
+        (_request(QUEUE, {"name": "q", "colour": "red"}), "cannot honour the input.s. colour"),
+        (_request(QUEUE, {"namePrefix": "q"}), "input name is missing; given are namePrefix"),
+        (_request(QUEUE, {"name": rpc.UNKNOWN}), "input name has no value"),
+        (
+            _request(QUEUE, {}, propertyDependencies={"name": {"urns": ["urn:a"]}}),
+            "input name has no value: .* it depends on urn:a",
+        ),
+        (_request(QUEUE, {"name": "q"}, importId="old"), "asks for import_"),
+        (_request(QUEUE, {"name": "q"}, remote=True), "a component of another language"),
+        (
+            _request(QUEUE, {"name": "q"}, transforms=[{"target": "x", "token": "y"}]),
+            "asks for transforms; use transformations",
+        ),
+        (_request(QUEUE, {"name": "q"}, hooks={"after_create": ["h"]}), "asks for hooks"),
+        (
+            _request("aws:iam/role:Role", {"name": "r", "assumeRolePolicy": "{}", "inlinePolicies": [{"name": "p"}]}),
+            r"input inlinePolicies\[0\].policy is missing",
+        ),
+        (
+            _request("aws:iot/roleAlias:RoleAlias", {"alias": "a", "roleArn": "arn:aws:iam::1:role/x"}),
+            "is not a role of this account",
+        ),
+    ],
+)
+def test_what_cannot_be_honoured_is_refused_by_name(monitor: CloudMonitor, request_: Any, message: str) -> None:
+    with pytest.raises((DeploymentError, KeyError), match=message):
+        monitor.RegisterResource(request_)
+    assert monitor.failure is not None
+
+
+def test_a_block_that_is_not_understood_is_refused(monitor: CloudMonitor) -> None:
+    inputs = {"name": "r", "sql": "SELECT 1", "enabled": True, "errorAction": {"cloudwatchLogs": {"logGroupName": "x"}}}
+    with pytest.raises(DeploymentError, match=r"cannot honour the input.s. errorAction.cloudwatchLogs"):
+        monitor.RegisterResource(_request("aws:iot/topicRule:TopicRule", inputs))
+
+
+def test_nothing_is_made_after_a_failure(monitor: CloudMonitor, service: FakeService) -> None:
+    with pytest.raises(DeploymentError):
+        monitor.RegisterResource(_request("aws:ec2/vpc:Vpc", {}))
+    with pytest.raises(DeploymentError, match="Vpc"):
+        monitor.RegisterResource(_request(QUEUE, {"name": "q"}))
+    assert service.calls == []
+
+
+def test_two_resources_of_one_name_are_refused(monitor: CloudMonitor) -> None:
+    monitor.RegisterResource(_request(QUEUE, {"name": "q"}))
+    with pytest.raises(DeploymentError, match="two resources of this type and name"):
+        monitor.RegisterResource(_request(QUEUE, {"name": "other"}))
+
+
+def test_a_function_without_an_answer_and_an_argument_without_effect_are_refused(monitor: CloudMonitor) -> None:
+    with pytest.raises(DeploymentError, match="aws:ec2/getVpc:getVpc: the sandbox has no answer"):
+        monitor.Invoke(resource_pb2.ResourceInvokeRequest(tok="aws:ec2/getVpc:getVpc"))
+
+
+def test_an_argument_that_a_function_cannot_honour_is_refused(monitor: CloudMonitor) -> None:
+    arguments = struct_pb2.Struct()
+    arguments.update({"endpointType": "iot:Jobs"})
+    request = resource_pb2.ResourceInvokeRequest(tok="aws:iot/getEndpoint:getEndpoint", args=arguments)
+    with pytest.raises(DeploymentError, match=r"iot:Jobs.*allowed are .*iot:Data-ATS"):
+        monitor.Invoke(request)
+
+
+def test_references_assets_nulls_and_unknowns_are_taken_apart() -> None:
+    message = struct_pb2.Struct()
+    message.update(
+        {
+            "reference": {rpc._special_sig_key: rpc._special_resource_sig, "urn": "urn:x", "id": "id-x"},
+            "component": {rpc._special_sig_key: rpc._special_resource_sig, "urn": "urn:y"},
+            "asset": {rpc._special_sig_key: rpc._special_asset_sig, "text": "hello"},
+            "nothing": None,
+            "deep": {"list": [1.0, 1.5, {"unknown": rpc.UNKNOWN}]},
+        }
+    )
+    values, missing = plain(message)
+    assert missing == ["deep.list[2].unknown"]
+    assert isinstance(values.pop("asset"), pulumi.StringAsset)
+    assert values == {"reference": "id-x", "component": "urn:y", "deep": {"list": [1, 1.5, {}]}}
+
+
+def _class_of(token: str) -> type:
+    """The provider's class of a type token, which must name the token itself: `aws:iot/thing:Thing`."""
+    provider, module, name = token.split(":")
+    package: Any = {"aws": pulumi_aws, "aws-native": pulumi_aws_native}[provider]
+    service = module.split("/")[0]
+    cls: type = getattr(getattr(package, "lambda_" if service == "lambda" else service), name)
+    assert f"'{token}'" in inspect.getsource(cls)
+    return cls
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("token", [*HANDLERS, *RECORD_ONLY])
+def test_a_handler_is_for_a_type_of_a_provider_and_ignores_only_inputs_that_it_has(token: str) -> None:
+    parameters = set(inspect.signature(_class_of(token)._internal_init).parameters)  # type: ignore[attr-defined]
+    assert (token in HANDLERS) != (token in RECORD_ONLY)
+    ignores = HANDLERS[token].ignores if token in HANDLERS else {}
+    for key in ignores:
+        assert re.sub("([A-Z])", r"_\1", key).lower() in parameters
+    reasons = [*ignores.values()] if token in HANDLERS else [RECORD_ONLY[token][0]]
+    assert all(len(reason) > 20 for reason in reasons)
