@@ -112,7 +112,7 @@ class Operator:
         if described["status"] != "SUCCEEDED":
             reason = f"{described.get('error', '')}: {described.get('cause', '')}"
             raise OperationFailed(f"training {described['status'].lower()}: {reason}")
-        return json.loads(described["output"])  # type: ignore[no-any-return]
+        return json.loads(described["output"])
 
 
 def _cast(athena_type: str, cell: dict[str, str]) -> Any:

@@ -25,7 +25,7 @@ class Floor:
         self._client.loop_start()
 
     def _on_message(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
-        status = decode(message.payload, Status)
+        status = decode(bytes(message.payload), Status)
         with self._news:
             self._latest[status.component] = status
             self._news.notify_all()

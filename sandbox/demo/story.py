@@ -1,6 +1,7 @@
 """The demo's steps, in order; each does a part of the real job and counts what came of it."""
 
 import contextlib
+import functools
 import json
 import shutil
 import time
@@ -165,9 +166,12 @@ class _Story:
         if release_began is None:
             raise DemoFailed(f"the training ended without a release: {json.dumps(output)[:2000]}")
         for name, component in (("forecast", "pm.Forecaster"), ("fault", "pm.FaultDetector")):
-            self._await(lambda component=component: self.floor.counter(component, "models_loaded") > 0, component)
+            self._await(functools.partial(self._has_loaded_a_model, component), f"{component} to load its model")
             self.progress.say(f"{name} model on the floor: {json.dumps(output['models'][name]['metrics'])}")
         return {"models": output["models"], "rollout_seconds": round(time.monotonic() - release_began, 2)}
+
+    def _has_loaded_a_model(self, component: str) -> bool:
+        return self.floor.counter(component, "models_loaded") > 0
 
     def live(self) -> dict[str, Any]:
         """Stream the live year, cut the uplink in the middle, restore it, and count what arrived."""
