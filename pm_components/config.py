@@ -19,7 +19,6 @@ _AbsolutePath = Annotated[str, Meta(pattern="^/[A-Za-z0-9._/-]+$", description="
 _Email = Annotated[str, Meta(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", description="an e-mail address")]
 _Share = Annotated[float, Meta(ge=0, le=1, description="a share, 0 to 1")]
 _Days = Annotated[int, Meta(ge=1, le=3650, description="1 to 3650 days")]
-_Date = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$", description="a date, yyyy-mm-dd")]
 
 
 class ConfigError(ValueError):
@@ -27,7 +26,10 @@ class ConfigError(ValueError):
 
 
 class _Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    pass
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The settings by name, those that are not set left out."""
+        return {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not None}
 
 
 class Device(_Settings, frozen=True, kw_only=True):
@@ -49,33 +51,34 @@ class Site(_Settings, frozen=True, kw_only=True):
         """The type of each device by its name."""
         return {device.name: device.type for device in self.devices}
 
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What `GreengrassSite` takes of a site."""
+        return {"site": self.name, "core_devices": self.core_devices, "devices": self.device_types}
+
 
 class DetectorSettings(_Settings, frozen=True, kw_only=True):
-    """When the forecasts of a device are called out of range too often."""
+    """When the forecasts of a device have left the acceptable range; what is not set is the component's default."""
 
-    window: Annotated[int, Meta(ge=1, le=1000, description="1 to 1000 outcomes")] = 100
-    minimum_count: Annotated[int, Meta(ge=1, le=1000, description="1 to 1000 outcomes")] = 5
-    maximum_share: _Share = 0.1
-    clear_share: _Share = 0.05
-    tolerance: Annotated[float, Meta(gt=0, le=10, description="relative error, above 0")] | None = 0.1
+    window: Annotated[int, Meta(ge=1, le=1000, description="1 to 1000 outcomes")] | None = None
+    minimum_count: Annotated[int, Meta(ge=1, le=1000, description="1 to 1000 outcomes")] | None = None
+    maximum_share: _Share | None = None
+    clear_share: _Share | None = None
+    tolerance: Annotated[float, Meta(gt=0, le=10, description="relative error, above 0")] | None = None
 
 
 class TrainingSettings(_Settings, frozen=True, kw_only=True):
-    """How the models are trained, judged and rolled out."""
+    """How models are trained, judged and rolled out; what is not set is the component's default."""
 
-    image_uri: str = ""
-    instance_type: Annotated[str, Meta(pattern=r"^ml\.[a-z0-9.-]+$", description="ml.FAMILY.SIZE")] = "ml.m5.xlarge"
-    maximum_seconds: Annotated[int, Meta(ge=60, le=432_000, description="60 to 432000 seconds")] = 3600
-    seed: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
-    train_end: _Date | None = None
-    validation_end: _Date | None = None
-    minimum_skill: Annotated[float, Meta(ge=0, lt=1, description="0 to below 1")] = 0.0
-    schedule: Annotated[str, Meta(pattern=r"^(rate|cron)\(.+\)$", description="rate(...) or cron(...)")] = (
-        "rate(7 days)"
-    )
-    schedule_enabled: bool = True
-    watch_interval_seconds: Annotated[int, Meta(ge=1, le=3600, description="1 to 3600 seconds")] = 30
-    watch_seconds: Annotated[int, Meta(ge=1, le=86_400, description="1 to 86400 seconds")] = 1800
+    image_uri: str | None = None
+    instance_type: Annotated[str, Meta(pattern=r"^ml\.[a-z0-9.-]+$", description="ml.FAMILY.SIZE")] | None = None
+    maximum_seconds: Annotated[int, Meta(ge=60, le=432_000, description="60 to 432000 seconds")] | None = None
+    hyperparameters: dict[str, str] = {}
+    minimum_skill: Annotated[float, Meta(ge=0, lt=1, description="0 to below 1")] | None = None
+    schedule: Annotated[str, Meta(pattern=r"^(rate|cron)\(.+\)$", description="rate(...) or cron(...)")] | None = None
+    schedule_enabled: bool | None = None
+    watch_interval_seconds: Annotated[int, Meta(ge=1, le=3600, description="1 to 3600 seconds")] | None = None
+    watch_seconds: Annotated[int, Meta(ge=1, le=86_400, description="1 to 86400 seconds")] | None = None
 
 
 class Config(_Settings, frozen=True, kw_only=True):
@@ -83,6 +86,7 @@ class Config(_Settings, frozen=True, kw_only=True):
 
     sites: Annotated[list[Site], Meta(min_length=1, description="at least one site")]
     alert_emails: list[_Email] = []
+    flow_control: Annotated[str, Meta(pattern="^(aws|none)$", description="aws or none")] = "aws"
     python: _AbsolutePath = "/opt/pm/venv/bin/python"
     data_directory: _AbsolutePath = "/var/lib/pm"
     voice: Annotated[str, Meta(pattern="^[A-Z][a-zA-Z]+$", description="a voice of Amazon Polly")] = "Joanna"
@@ -130,17 +134,6 @@ def _check_names(config: Config) -> None:
     _check_unique("sites[].core_devices", [core for site in config.sites for core in site.core_devices])
     for index, site in enumerate(config.sites):
         _check_unique(f"sites[{index}].devices[].name", [device.name for device in site.devices])
-    detector = config.detector
-    if detector.clear_share > detector.maximum_share:
-        raise ConfigError(
-            f"{NAMESPACE}:detector.clear_share: found {detector.clear_share}, "
-            f"allowed is at most maximum_share ({detector.maximum_share})"
-        )
-    if detector.minimum_count > detector.window:
-        raise ConfigError(
-            f"{NAMESPACE}:detector.minimum_count: found {detector.minimum_count}, "
-            f"allowed is at most window ({detector.window})"
-        )
 
 
 def _check_unique(key: str, names: list[str]) -> None:

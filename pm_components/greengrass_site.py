@@ -10,7 +10,7 @@ from pulumi_aws_native import greengrassv2
 
 from pm_components import naming, recipes
 from pm_components.edge_components import FOLDERS, EdgeComponents
-from pm_components.limits import IOT_POLICY_CHARACTERS, ROLE_ALIAS_LENGTH
+from pm_components.limits import ROLE_ALIAS_LENGTH
 from pm_components.permissions import POLICY_VERSION, Statement, allow, service_role
 from pm_components.plain import plain_mapping, plain_text, plain_texts
 from pm_components.tagging import tagged_options
@@ -18,7 +18,18 @@ from pm_contracts import topics
 
 CREDENTIAL_SECONDS = 3600
 _THING = "${iot:Connection.Thing.ThingName}"
-_UPLINK = "-uplink"
+#: What ends the client id of a core device's uplink, after its thing's name.
+UPLINK_SUFFIX = "-uplink"
+
+
+OUTPUTS = (
+    "thing_group",
+    "model_thing_group",
+    "device_policy",
+    "token_exchange_role_arn",
+    "role_alias",
+    "deployment_id",
+)
 
 
 class GreengrassSiteArgs(TypedDict):
@@ -78,7 +89,7 @@ class GreengrassSite(pulumi.ComponentResource):
         self._things(site, cores, devices)
         code_group, model_group = self._groups(site, cores)
         role, alias = self._token_exchange(site, args["artifact_bucket"])
-        policy = self._device_policy(site, cores, alias.arn)
+        policy = self._device_policy(site, alias.arn)
         deployment = self._deployment(site, devices, args, code_group)
 
         self.thing_group = code_group.name
@@ -87,16 +98,7 @@ class GreengrassSite(pulumi.ComponentResource):
         self.token_exchange_role_arn = role
         self.role_alias = alias.alias
         self.deployment_id = deployment.deployment_id
-        self.register_outputs(
-            {
-                "thing_group": self.thing_group,
-                "model_thing_group": self.model_thing_group,
-                "device_policy": self.device_policy,
-                "token_exchange_role_arn": self.token_exchange_role_arn,
-                "role_alias": self.role_alias,
-                "deployment_id": self.deployment_id,
-            }
-        )
+        self.register_outputs({output: getattr(self, output) for output in OUTPUTS})
 
     def _things(self, site: str, cores: Sequence[str], devices: Mapping[str, str]) -> None:
         """A thing for each core device and each device, of a thing type each."""
@@ -187,11 +189,11 @@ class GreengrassSite(pulumi.ComponentResource):
         )
         return role.arn, alias
 
-    def _device_policy(self, site: str, cores: Sequence[str], role_alias_arn: pulumi.Input[str]) -> aws.iot.Policy:
+    def _device_policy(self, site: str, role_alias_arn: pulumi.Input[str]) -> aws.iot.Policy:
         """What a core device of the site may do at AWS IoT Core and the data plane of Greengrass."""
         head = naming.arn("iot", "", self)
         document = pulumi.Output.all(head=head, alias=role_alias_arn).apply(
-            lambda known: device_policy_document(site, cores, known["head"], known["alias"])
+            lambda known: device_policy_document(site, known["head"], known["alias"])
         )
         return aws.iot.Policy(
             f"{self._name}-policy", name=naming.physical_name(site, "core-device"), policy=document, opts=self._child
@@ -258,27 +260,23 @@ def _specification(
     )
 
 
-def device_policy_document(site: str, cores: Sequence[str], iot_arn: str, role_alias_arn: str) -> str:
+def device_policy_document(site: str, iot_arn: str, role_alias_arn: str) -> str:
     """The AWS IoT policy of a site's core devices, JSON.
 
-    The nucleus connects by its thing's name, and a policy variable holds it to its own jobs and shadows. The uplink's
-    client id is no thing's name, for which AWS knows no variable, so the policy names one for each core device.
+    Policy variables hold each to its own client ids, jobs and shadows. AWS fills them for the uplink too, whose client
+    id is no thing's name, where the certificate is attached to its thing exclusively ("Thing policy variables", AWS IoT
+    developer guide).
 
     Args:
         site: the site, whose topics they may publish on.
-        cores: thing names of the core devices.
         iot_arn: what ARNs of AWS IoT resources begin with, as `arn:aws:iot:eu-central-1:123456789012:`.
         role_alias_arn: the alias of the token exchange role.
-
-    Raises:
-        ValueError: where the policy is longer than AWS IoT takes.
     """
     own = f"$aws/things/{_THING}"
     commands = topics.command_topic(site, "")
-    clients = [f"{iot_arn}client/{client}" for client in (_THING, *(f"{core}{_UPLINK}" for core in cores))]
     site_topics = f"{topics.ROOT}/{site}/*"
     statements: list[Statement] = [
-        allow(["iot:Connect"], clients),
+        allow(["iot:Connect"], [f"{iot_arn}client/{_THING}", f"{iot_arn}client/{_THING}{UPLINK_SUFFIX}"]),
         # What it hears is bounded by what it may subscribe to.
         allow(
             ["iot:Publish", "iot:Receive"],
@@ -302,10 +300,4 @@ def device_policy_document(site: str, cores: Sequence[str], iot_arn: str, role_a
             ["*"],
         ),
     ]
-    text = json.dumps({"Version": POLICY_VERSION, "Statement": statements}, separators=(",", ":"))
-    if len(text) > IOT_POLICY_CHARACTERS:
-        raise ValueError(
-            f"AWS IoT policy of site {site}: {len(text)} characters for {len(cores)} core devices, allowed are "
-            f"{IOT_POLICY_CHARACTERS}: split the site"
-        )
-    return text
+    return json.dumps({"Version": POLICY_VERSION, "Statement": statements}, separators=(",", ":"))

@@ -28,8 +28,6 @@ ATHENA_SCAN_LIMIT_MINIMUM_BYTES = 10_000_000
 LAMBDA_TIMEOUT_SECONDS = 900
 #: "Maximum component recipe size", AWS IoT Greengrass V2 quotas: 16 KB.
 COMPONENT_RECIPE_BYTES = 16_000
-#: "Policy document size" without white space, AWS IoT Core security and identity quotas.
-IOT_POLICY_CHARACTERS = 2048
 #: RoleAlias of CreateRoleAlias, AWS IoT API reference.
 ROLE_ALIAS_LENGTH = 128
 #: StateMachine name of CreateStateMachine, AWS Step Functions API reference.

@@ -16,6 +16,8 @@ POLICY_VERSION = "2012-10-17"
 ACTIONS_WITHOUT_RESOURCE = frozenset(
     {
         "polly:SynthesizeSpeech",
+        "cloudwatch:PutMetricData",
+        "ecr:GetAuthorizationToken",
         "greengrass:CreateDeployment",
         "greengrass:ListDeployments",
         "logs:DescribeLogGroups",

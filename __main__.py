@@ -1,0 +1,58 @@
+"""One environment: the stack's configuration, the components made from it, and what others need to know of them."""
+
+import pulumi
+
+from pm_components import config
+from pm_components.analytics_store import AnalyticsStore
+from pm_components.edge_components import EdgeComponents
+from pm_components.fault_alerting import FaultAlerting
+from pm_components.forecast_pipeline import ForecastPipeline
+from pm_components.greengrass_site import OUTPUTS, GreengrassSite
+
+stack = config.load()
+sites = [site.name for site in stack.sites]
+
+alerting = FaultAlerting(
+    "alerting",
+    {
+        "emails": stack.alert_emails,
+        "voice": stack.voice,
+        "detector": stack.detector.arguments,
+        "announcement_days": stack.retention_days,
+        "disposable": stack.disposable,
+    },
+)
+# What the store and the pipeline share.
+kept = {
+    "sites": sites,
+    "retention_days": stack.retention_days,
+    "disposable": stack.disposable,
+    "alarm_topic_arns": [alerting.topic_arn],
+}
+store = AnalyticsStore("store", kept)
+lake = {"lake_bucket": store.lake_bucket, "database": store.database, "workgroup": store.workgroup}
+pipeline = ForecastPipeline(
+    "pipeline", {**kept, **lake, **stack.training.arguments, "data_directory": stack.data_directory}
+)
+edge = EdgeComponents("edge", {"artifact_bucket": pipeline.artifact_bucket})
+core = {
+    "artifact_bucket": pipeline.artifact_bucket,
+    "component_versions": edge.versions,
+    "python": stack.python,
+    "data_directory": stack.data_directory,
+    "flow_control": stack.flow_control,
+}
+made = {site.name: GreengrassSite(site.name, {**core, **site.arguments}) for site in stack.sites}
+
+queues = pulumi.Output.all(store.dead_letter_queue_url, pipeline.dead_letter_queue_url, alerting.dead_letter_queue_urls)
+for name, value in {**lake, "streams": store.streams}.items():
+    pulumi.export(name, value)
+for name in ("artifact_bucket", "state_machine_arn"):
+    pulumi.export(name, getattr(pipeline, name))
+for name in ("announcements_bucket", "detector_table"):
+    pulumi.export(name, getattr(alerting, name))
+pulumi.export("alert_topic_arn", alerting.topic_arn)
+pulumi.export("dead_letter_queues", queues.apply(lambda urls: [*urls[:2], *urls[2]]))
+described = {site.name: {"core_devices": site.core_devices, "devices": site.device_types} for site in stack.sites}
+outputs = {name: {output: getattr(site, output) for output in OUTPUTS} for name, site in made.items()}
+pulumi.export("sites", {name: {**described[name], **outputs[name]} for name in made})

@@ -1,0 +1,502 @@
+"""`ForecastPipeline`: trains models on the lake, judges them, registers them and ships those that passed."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import NotRequired, Optional, TypedDict
+
+import pulumi
+import pulumi_aws as aws
+
+from pm_components import archives, naming, packaging, recipes
+from pm_components import training_workflow as workflow
+from pm_components.buckets import Expiry, private_bucket
+from pm_components.greengrass_site import model_group_name
+from pm_components.lambda_function import LambdaFunction, contracts_layer, lambda_function
+from pm_components.limits import (
+    MODEL_PACKAGE_GROUP_NAME_LENGTH,
+    ROLE_NAME_LENGTH,
+    STATE_MACHINE_NAME_LENGTH,
+    TRAINING_JOB_NAME_LENGTH,
+)
+from pm_components.permissions import ServiceRole, Statement, allow, service_role
+from pm_components.plain import plain_texts
+from pm_components.queues import dead_letter_queue
+from pm_components.tagging import tagged_options
+
+#: AWS's PyTorch container, for its Python 3.11 and its script mode; what we train with is in the code's requirements.
+DEFAULT_IMAGE = "763104351884.dkr.ecr.{0}.amazonaws.com/pytorch-training:2.5.1-cpu-py311-ubuntu22.04-sagemaker"
+DEFAULT_INSTANCE_TYPE = "ml.m5.xlarge"
+DEFAULT_MAXIMUM_SECONDS = 3600
+DEFAULT_SCHEDULE = "rate(7 days)"
+DEFAULT_RETENTION_DAYS = 365
+DEFAULT_WATCH_INTERVAL_SECONDS = 30
+DEFAULT_WATCH_SECONDS = 1800
+
+_UUID_CHARACTERS = 37
+_LOG_RETENTION_DAYS = 30
+_RECIPES = {workflow.FORECAST: "forecast_model", workflow.FAULT: "fault_model"}
+
+
+class ForecastPipelineArgs(TypedDict):
+    """Arguments of `ForecastPipeline`."""
+
+    sites: pulumi.Input[Sequence[pulumi.Input[str]]]
+    """Names of the sites whose readings are trained on and that models are shipped to; known while the program runs."""
+    lake_bucket: pulumi.Input[str]
+    """Name of the lake's bucket."""
+    database: pulumi.Input[str]
+    """Glue database of the lake."""
+    workgroup: pulumi.Input[str]
+    """Athena workgroup to export in; it keeps its results in the lake's bucket below `athena-results/`."""
+    image_uri: NotRequired[pulumi.Input[str]]
+    """Container image with Python 3.11 and SageMaker's script mode; default AWS's PyTorch container of the region."""
+    instance_type: NotRequired[pulumi.Input[str]]
+    """Instance type of the training jobs; default `ml.m5.xlarge`."""
+    maximum_seconds: NotRequired[pulumi.Input[int]]
+    """Seconds after which a training job is stopped; default 3600."""
+    hyperparameters: NotRequired[pulumi.Input[Mapping[str, pulumi.Input[str]]]]
+    """Arguments of the training scripts by name, as `seed` or `train_end`; default none."""
+    minimum_skill: NotRequired[pulumi.Input[float]]
+    """What a forecast model's skill over persistence must exceed, a share; default 0."""
+    schedule: NotRequired[pulumi.Input[str]]
+    """When models are made anew, as EventBridge Scheduler writes it; default `rate(7 days)`."""
+    schedule_enabled: NotRequired[pulumi.Input[bool]]
+    """Whether the schedule runs; default true."""
+    watch_interval_seconds: NotRequired[pulumi.Input[int]]
+    """Seconds between two looks at a rollout; default 30."""
+    watch_seconds: NotRequired[pulumi.Input[int]]
+    """Seconds that core devices are waited for; who is offline then takes the models later; default 1800."""
+    data_directory: NotRequired[pulumi.Input[str]]
+    """Directory on the core devices that keeps models; default `/var/lib/pm`."""
+    retention_days: NotRequired[pulumi.Input[int]]
+    """Days that exports and training output are kept; default 365. Component artifacts and models stay."""
+    alarm_topic_arns: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]]]
+    """SNS topics that hear when the pipeline fails; default none."""
+    disposable: NotRequired[pulumi.Input[bool]]
+    """Whether destroying the stack deletes the artifact bucket's objects; default false."""
+
+
+class ForecastPipeline(pulumi.ComponentResource):
+    """The way from readings in the lake to models on the core devices, as a state machine that a schedule starts."""
+
+    artifact_bucket: pulumi.Output[str]
+    """Bucket for component artifacts, models, training code and training output."""
+    state_machine_arn: pulumi.Output[str]
+    """The state machine; an execution with the input `{}` makes, judges and ships both models."""
+    dead_letter_queue_url: pulumi.Output[str]
+    """Where starts lie that the schedule could not deliver."""
+
+    def __init__(self, name: str, args: ForecastPipelineArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
+        super().__init__("pm:index:ForecastPipeline", name, None, tagged_options(opts, "ForecastPipeline"))
+        self._name = name
+        self._args = args
+        self._child = pulumi.ResourceOptions(parent=self)
+        self._sites = plain_texts(args["sites"], "ForecastPipeline.sites")
+        self._image = args.get("image_uri") or pulumi.Output.format(DEFAULT_IMAGE, naming.region(self))
+
+        bucket = self._artifact_bucket()
+        self._bucket = bucket.bucket
+        self._bucket_arn = bucket.arn
+        code = self._training_code()
+        functions = self._functions()
+        state_machine = self._state_machine(code, functions)
+        queue = self._schedule(state_machine)
+        self._alarm(state_machine)
+
+        self.artifact_bucket = bucket.bucket
+        self.state_machine_arn = state_machine.arn
+        self.dead_letter_queue_url = queue.url
+        self.register_outputs(
+            {
+                "artifact_bucket": self.artifact_bucket,
+                "state_machine_arn": self.state_machine_arn,
+                "dead_letter_queue_url": self.dead_letter_queue_url,
+            }
+        )
+
+    def _artifact_bucket(self) -> aws.s3.Bucket:
+        days = self._args.get("retention_days", DEFAULT_RETENTION_DAYS)
+        return private_bucket(
+            f"{self._name}-artifact",
+            "artifacts",
+            parent=self,
+            expiries=[Expiry("exports", "exports/", days), Expiry("training", "training/", days)],
+            disposable=self._args.get("disposable", False),
+        )
+
+    def _objects(self, *prefixes: str) -> list[pulumi.Input[str]]:
+        return [pulumi.Output.concat(self._bucket_arn, f"/{prefix}/*") for prefix in prefixes]
+
+    def _training_code(self) -> aws.s3.BucketObjectv2:
+        """What a training container unpacks: `ml`, the contracts, and the packages that it is to install."""
+        files = {
+            **packaging.below("ml", packaging.files_below(packaging.ROOT / "ml", "**/*.py")),
+            **packaging.below("pm_contracts", packaging.files_below(packaging.ROOT / "pm_contracts", "**/*.py")),
+            "requirements.txt": packaging.ROOT / "requirements" / "ml.txt",
+        }
+        contents = archives.read_files(files)
+        file = archives.stored("training-code.tar.gz", archives.tar_gz_bytes(contents))
+        return aws.s3.BucketObjectv2(
+            f"{self._name}-training-code",
+            bucket=self._bucket,
+            key=f"training-code/{archives.digest(contents)[:16]}/sourcedir.tar.gz",
+            source=pulumi.FileAsset(str(file)),
+            content_type="application/gzip",
+            opts=self._child,
+        )
+
+    def _functions(self) -> dict[str, LambdaFunction]:
+        """The four functions that the state machine calls."""
+        layer = contracts_layer(self._name, parent=self)
+        groups = self._model_package_groups()
+        return {
+            "gate": lambda_function(
+                f"{self._name}-gate",
+                "gate",
+                parent=self,
+                description="Judges a trained model",
+                statements=[allow(["s3:GetObject"], self._objects("training"))],
+                environment={
+                    "MINIMUM_SKILL": pulumi.Output.from_input(self._args.get("minimum_skill", 0.0)).apply(str)
+                },
+                layers=[layer.arn],
+                timeout_seconds=60,
+                memory_mebibytes=512,
+            ),
+            "register": lambda_function(
+                f"{self._name}-register",
+                "register",
+                parent=self,
+                description="Registers a trained model with the gate's verdict",
+                statements=self._register_statements(groups),
+                environment={
+                    "MODEL_PACKAGE_GROUPS": pulumi.Output.json_dumps(
+                        {kind: group.model_package_group_name for kind, group in groups.items()}
+                    ),
+                    "IMAGE_URI": self._image,
+                },
+                layers=[layer.arn],
+                timeout_seconds=60,
+            ),
+            "release": self._release(layer),
+            "watch": lambda_function(
+                f"{self._name}-watch",
+                "watch",
+                parent=self,
+                description="Looks how a release arrives on the core devices",
+                statements=[
+                    allow(["iot:ListThingsInThingGroup"], list(self._thing_groups().values())),
+                    allow(["greengrass:ListEffectiveDeployments"], [naming.arn("greengrass", "coreDevices:*", self)]),
+                ],
+                environment={
+                    "WATCH_SECONDS": pulumi.Output.from_input(
+                        self._args.get("watch_seconds", DEFAULT_WATCH_SECONDS)
+                    ).apply(lambda seconds: str(int(seconds)))
+                },
+                layers=[layer.arn],
+                timeout_seconds=60,
+            ),
+        }
+
+    def _model_package_groups(self) -> dict[str, aws.sagemaker.ModelPackageGroup]:
+        return {
+            model.kind: aws.sagemaker.ModelPackageGroup(
+                f"{self._name}-{model.kind}-models",
+                model_package_group_name=naming.physical_name(model.kind, maximum=MODEL_PACKAGE_GROUP_NAME_LENGTH),
+                model_package_group_description=f"Every {model.kind} model made, approved or rejected by the gate",
+                opts=self._child,
+            )
+            for model in workflow.MODELS
+        }
+
+    def _register_statements(self, groups: Mapping[str, aws.sagemaker.ModelPackageGroup]) -> list[Statement]:
+        packages = [
+            naming.arn("sagemaker", pulumi.Output.concat("model-package/", group.model_package_group_name, "/*"), self)
+            for group in groups.values()
+        ]
+        return [
+            allow(["sagemaker:CreateModelPackage"], [*(group.arn for group in groups.values()), *packages]),
+            # SageMaker looks whether the model is there with the caller's rights.
+            allow(["s3:GetObject"], self._objects("training")),
+        ]
+
+    def _thing_groups(self) -> dict[str, pulumi.Output[str]]:
+        return {site: naming.arn("iot", f"thinggroup/{model_group_name(site)}", self) for site in self._sites}
+
+    def _release(self, layer: aws.lambda_.LayerVersion) -> LambdaFunction:
+        sources = {kind: recipes.load(folder) for kind, folder in _RECIPES.items()}
+        files = {
+            f"pm_components/functions/release/recipes/{kind}.json": archives.stored(
+                f"{kind}-recipe.json", json.dumps(source.recipe, indent=1, sort_keys=True).encode()
+            )
+            for kind, source in sources.items()
+        }
+        component_arn = naming.arn("greengrass", "components:", self)
+        groups = self._thing_groups()
+        settings = pulumi.Output.json_dumps(
+            {
+                "artifact_bucket": self._bucket,
+                "component_arn": component_arn,
+                "thing_groups": groups,
+                "data_directory": self._args.get("data_directory", "/var/lib/pm"),
+            }
+        )
+        names = [source.name for source in sources.values()]
+        versions = [pulumi.Output.concat(component_arn, name, ":versions:*") for name in names]
+        jobs = naming.arn("iot", "job/*", self)
+        statements = [
+            allow(["s3:GetObject"], self._objects("training", "models")),
+            allow(["s3:PutObject"], self._objects("models")),
+            allow(
+                ["greengrass:CreateComponentVersion"],
+                [*(pulumi.Output.concat(component_arn, name) for name in names), *versions],
+            ),
+            allow(["greengrass:DescribeComponent"], versions),
+            allow(["greengrass:GetDeployment"], [naming.arn("greengrass", "deployments:*", self)]),
+            allow(["greengrass:CreateDeployment", "greengrass:ListDeployments"], ["*"]),
+            # A deployment is a job of AWS IoT, which Greengrass makes with the caller's rights.
+            allow(["iot:CancelJob", "iot:CreateJob", "iot:DescribeJob", "iot:UpdateJob"], [jobs, *groups.values()]),
+            allow(["iot:DescribeThingGroup"], list(groups.values())),
+        ]
+        return lambda_function(
+            f"{self._name}-release",
+            "release",
+            parent=self,
+            description="Ships models: component versions and a deployment for each site",
+            statements=statements,
+            environment={"RELEASE": settings},
+            layers=[layer.arn],
+            timeout_seconds=300,
+            memory_mebibytes=512,
+            extra_files=files,
+        )
+
+    def _training_role(self, log_groups: pulumi.Input[str]) -> ServiceRole:
+        return service_role(
+            f"{self._name}-training",
+            "sagemaker.amazonaws.com",
+            [
+                allow(["s3:GetObject"], self._objects("exports", "training-code")),
+                allow(["s3:PutObject"], self._objects("training")),
+                allow(["s3:ListBucket"], [self._bucket_arn]),
+                allow(
+                    ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+                    [log_groups],
+                ),
+                allow(
+                    ["cloudwatch:PutMetricData"],
+                    ["*"],
+                    {"StringEquals": {"cloudwatch:namespace": "/aws/sagemaker/TrainingJobs"}},
+                ),
+                # Only the registries of AWS and of this region; a token is of the registry and not of an image.
+                allow(["ecr:GetAuthorizationToken"], ["*"]),
+                allow(
+                    ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+                    [pulumi.Output.from_input(self._image).apply(repository_arn)],
+                ),
+            ],
+            parent=self,
+        )
+
+    def _state_machine(
+        self, code: aws.s3.BucketObjectv2, functions: Mapping[str, LambdaFunction]
+    ) -> aws.sfn.StateMachine:
+        log_groups = naming.arn("logs", "log-group:/aws/sagemaker/TrainingJobs*", self)
+        training_role = self._training_role(log_groups)
+        prefix = naming.physical_name(
+            maximum=TRAINING_JOB_NAME_LENGTH - _UUID_CHARACTERS - max(len(m.kind) for m in workflow.MODELS) - 1
+        )
+        known = pulumi.Output.all(
+            database=self._args["database"],
+            workgroup=self._args["workgroup"],
+            bucket=self._bucket,
+            image=self._image,
+            instance_type=self._args.get("instance_type", DEFAULT_INSTANCE_TYPE),
+            maximum_seconds=self._args.get("maximum_seconds", DEFAULT_MAXIMUM_SECONDS),
+            training_role=training_role.arn,
+            code_key=code.key,
+            hyperparameters=self._args.get("hyperparameters", {}),
+            watch_interval_seconds=self._args.get("watch_interval_seconds", DEFAULT_WATCH_INTERVAL_SECONDS),
+            watch_seconds=self._args.get("watch_seconds", DEFAULT_WATCH_SECONDS),
+            **{purpose: function.function.arn for purpose, function in functions.items()},
+        )
+        definition = known.apply(
+            lambda value: json.dumps(
+                workflow.definition(
+                    workflow.Workflow(
+                        sites=self._sites,
+                        database=value["database"],
+                        workgroup=value["workgroup"],
+                        artifact_bucket=value["bucket"],
+                        training=workflow.Training(
+                            image_uri=value["image"],
+                            instance_type=value["instance_type"],
+                            maximum_seconds=int(value["maximum_seconds"]),
+                            role_arn=value["training_role"],
+                            code_uri=f"s3://{value['bucket']}/{value['code_key']}",
+                            job_prefix=prefix,
+                            hyperparameters=dict(sorted(value["hyperparameters"].items())),
+                        ),
+                        gate_arn=value["gate"],
+                        register_arn=value["register"],
+                        release_arn=value["release"],
+                        watch_arn=value["watch"],
+                        watch_interval_seconds=int(value["watch_interval_seconds"]),
+                        watch_seconds=int(value["watch_seconds"]),
+                    )
+                ),
+                indent=1,
+            )
+        )
+        logs = aws.cloudwatch.LogGroup(
+            f"{self._name}-logs",
+            name=f"/aws/vendedlogs/states/{naming.physical_name(self._name)}",
+            retention_in_days=_LOG_RETENTION_DAYS,
+            opts=self._child,
+        )
+        role = service_role(
+            f"{self._name}-workflow",
+            "states.amazonaws.com",
+            self._workflow_statements(prefix, training_role, functions),
+            parent=self,
+        )
+        return aws.sfn.StateMachine(
+            f"{self._name}-state-machine",
+            name=naming.physical_name(self._name, maximum=STATE_MACHINE_NAME_LENGTH),
+            type="STANDARD",
+            role_arn=role.arn,
+            definition=definition,
+            logging_configuration={
+                "level": "ERROR",
+                # Inputs and outputs may be large and hold nothing that helps to find an error.
+                "include_execution_data": False,
+                "log_destination": pulumi.Output.concat(logs.arn, ":*"),
+            },
+            opts=self._child,
+        )
+
+    def _workflow_statements(
+        self, job_prefix: str, training_role: ServiceRole, functions: Mapping[str, LambdaFunction]
+    ) -> list[Statement]:
+        """What the state machine needs: "IAM policies for integrated services", AWS Step Functions guide."""
+        lake = pulumi.Output.concat("arn:", naming.partition(self), ":s3:::", self._args["lake_bucket"])
+        tables = [model.table for model in workflow.MODELS]
+        jobs = naming.arn("sagemaker", f"training-job/{job_prefix}-*", self)
+        database = pulumi.Output.from_input(self._args["database"])
+        return [
+            allow(["lambda:InvokeFunction"], [function.function.arn for function in functions.values()]),
+            allow(
+                ["athena:GetQueryExecution", "athena:StartQueryExecution", "athena:StopQueryExecution"],
+                [naming.arn("athena", pulumi.Output.concat("workgroup/", self._args["workgroup"]), self)],
+            ),
+            allow(
+                ["glue:GetDatabase", "glue:GetPartitions", "glue:GetTable"],
+                [
+                    naming.arn("glue", "catalog", self),
+                    naming.arn("glue", pulumi.Output.concat("database/", database), self),
+                    *(
+                        naming.arn("glue", pulumi.Output.concat("table/", database, f"/{table}"), self)
+                        for table in tables
+                    ),
+                ],
+            ),
+            allow(["s3:GetBucketLocation", "s3:ListBucket"], [lake, self._bucket_arn]),
+            allow(["s3:GetObject"], [pulumi.Output.concat(lake, f"/{table}/*") for table in tables]),
+            allow(
+                ["s3:AbortMultipartUpload", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"],
+                [pulumi.Output.concat(lake, "/athena-results/*"), *self._objects("exports")],
+            ),
+            allow(
+                ["sagemaker:CreateTrainingJob", "sagemaker:DescribeTrainingJob", "sagemaker:StopTrainingJob"], [jobs]
+            ),
+            allow(["sagemaker:AddTags", "sagemaker:ListTags"], [jobs]),
+            allow(
+                ["iam:PassRole"],
+                [training_role.arn],
+                {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
+            ),
+            allow(
+                ["events:DescribeRule", "events:PutRule", "events:PutTargets"],
+                [naming.arn("events", "rule/StepFunctionsGetEventsForSageMakerTrainingJobsRule", self)],
+            ),
+            allow(
+                [
+                    "logs:CreateLogDelivery",
+                    "logs:DeleteLogDelivery",
+                    "logs:DescribeLogGroups",
+                    "logs:DescribeResourcePolicies",
+                    "logs:GetLogDelivery",
+                    "logs:ListLogDeliveries",
+                    "logs:PutResourcePolicy",
+                    "logs:UpdateLogDelivery",
+                ],
+                ["*"],
+            ),
+        ]
+
+    def _schedule(self, state_machine: aws.sfn.StateMachine) -> aws.sqs.Queue:
+        """What starts the state machine again and again, and where a start goes that could not be delivered."""
+        queue = dead_letter_queue(
+            f"{self._name}-schedule", parent=self, alarm_topic_arns=self._args.get("alarm_topic_arns")
+        )
+        role = service_role(
+            f"{self._name}-schedule",
+            "scheduler.amazonaws.com",
+            [allow(["states:StartExecution"], [state_machine.arn]), allow(["sqs:SendMessage"], [queue.arn])],
+            parent=self,
+            physical_name=naming.physical_name(self._name, "schedule", maximum=ROLE_NAME_LENGTH),
+        )
+        enabled = pulumi.Output.from_input(self._args.get("schedule_enabled", True))
+        aws.scheduler.Schedule(
+            f"{self._name}-schedule",
+            name=naming.physical_name(self._name),
+            description="Makes the models anew",
+            schedule_expression=self._args.get("schedule", DEFAULT_SCHEDULE),
+            state=enabled.apply(lambda runs: "ENABLED" if runs else "DISABLED"),
+            flexible_time_window={"mode": "FLEXIBLE", "maximum_window_in_minutes": 60},
+            target={
+                "arn": state_machine.arn,
+                "role_arn": role.arn,
+                "input": "{}",
+                "dead_letter_config": {"arn": queue.arn},
+                "retry_policy": {"maximum_event_age_in_seconds": 3600, "maximum_retry_attempts": 5},
+            },
+            opts=self._child,
+        )
+        return queue
+
+    def _alarm(self, state_machine: aws.sfn.StateMachine) -> None:
+        aws.cloudwatch.MetricAlarm(
+            f"{self._name}-failed-alarm",
+            name=naming.physical_name(self._name, "failed"),
+            alarm_description="Models could not be made or shipped: read the last execution of the state machine.",
+            namespace="AWS/States",
+            metric_name="ExecutionsFailed",
+            dimensions={"StateMachineArn": state_machine.arn},
+            statistic="Sum",
+            period=300,
+            evaluation_periods=1,
+            threshold=0,
+            comparison_operator="GreaterThanThreshold",
+            treat_missing_data="notBreaching",
+            alarm_actions=self._args.get("alarm_topic_arns"),
+            opts=self._child,
+        )
+
+
+def repository_arn(image_uri: str) -> str:
+    """The ARN of the repository that a container image lies in.
+
+    Args:
+        image_uri: `ACCOUNT.dkr.ecr.REGION.amazonaws.com/REPOSITORY:TAG`.
+
+    Raises:
+        ValueError: where it is no image of Amazon ECR.
+    """
+    registry, _, path = image_uri.partition("/")
+    parts = registry.split(".")
+    if len(parts) < 6 or parts[1:3] != ["dkr", "ecr"] or not path:
+        raise ValueError(f"image_uri {image_uri!r}, allowed is ACCOUNT.dkr.ecr.REGION.amazonaws.com/REPOSITORY:TAG")
+    partition = "aws-cn" if registry.endswith(".cn") else "aws"
+    repository = path.split("@")[0].split(":")[0]
+    return f"arn:{partition}:ecr:{parts[3]}:{parts[0]}:repository/{repository}"

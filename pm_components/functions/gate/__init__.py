@@ -1,0 +1,1 @@
+"""Judge a trained model before anyone may have it."""

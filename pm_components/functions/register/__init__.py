@@ -1,0 +1,1 @@
+"""Register a trained model, approved or rejected."""

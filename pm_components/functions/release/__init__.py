@@ -1,0 +1,1 @@
+"""Release models to the sites: component versions and deployments."""

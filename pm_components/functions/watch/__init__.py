@@ -1,0 +1,1 @@
+"""Watch a release arrive on the core devices."""

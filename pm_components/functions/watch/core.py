@@ -1,0 +1,33 @@
+"""How far a release has come, from what each core device says of its deployment."""
+
+import datetime as dt
+from collections.abc import Mapping
+
+SUCCEEDED = "SUCCEEDED"
+FAILED = "FAILED"
+IN_PROGRESS = "IN_PROGRESS"
+PENDING = "PENDING"
+"""Some core devices have not answered in time, as one that is offline; they take the deployment when they are back."""
+
+#: EffectiveDeploymentExecutionStatus, AWS IoT Greengrass V2 API reference: those after which nothing more comes.
+_GOOD = frozenset({"SUCCEEDED", "COMPLETED"})
+_BAD = frozenset({"FAILED", "REJECTED", "TIMED_OUT", "CANCELED"})
+NOT_SEEN = "NOT_SEEN"
+"""Of a core device that has not heard of the deployment yet."""
+
+
+def progress(devices: Mapping[str, str], released_at: dt.datetime, now: dt.datetime, watch_seconds: int) -> str:
+    """The state of a release.
+
+    Args:
+        devices: the deployment's state by core device, or NOT_SEEN.
+        released_at: when the deployments were made, UTC.
+        now: UTC.
+        watch_seconds: how long devices are waited for.
+    """
+    states = set(devices.values())
+    if states & _BAD:
+        return FAILED
+    if states <= _GOOD:
+        return SUCCEEDED
+    return PENDING if (now - released_at).total_seconds() > watch_seconds else IN_PROGRESS
