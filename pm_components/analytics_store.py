@@ -9,6 +9,7 @@ import pulumi_aws as aws
 
 from pm_components import naming
 from pm_components.buckets import Expiry, private_bucket
+from pm_components.checking import checked
 from pm_components.limits import (
     ATHENA_SCAN_LIMIT_MINIMUM_BYTES,
     DELIVERY_STREAM_NAME_LENGTH,
@@ -324,7 +325,7 @@ class AnalyticsStore(pulumi.ComponentResource):
             configuration={
                 "enforce_workgroup_configuration": True,
                 "publish_cloudwatch_metrics_enabled": True,
-                "bytes_scanned_cutoff_per_query": pulumi.Output.from_input(scan_limit_bytes).apply(checked_scan_limit),
+                "bytes_scanned_cutoff_per_query": checked(scan_limit_bytes, checked_scan_limit),
                 "engine_version": {"selected_engine_version": "Athena engine version 3"},
                 "result_configuration": {
                     "output_location": pulumi.Output.concat("s3://", self._lake.bucket, f"/{_RESULTS}"),

@@ -10,6 +10,7 @@ import pulumi_aws as aws
 
 from pm_components import naming
 from pm_components.buckets import Expiry, private_bucket
+from pm_components.checking import checked
 from pm_components.dashboard import dashboard_body
 from pm_components.functions.announcer.core import PREFIX
 from pm_components.functions.detector.core import Rule
@@ -22,6 +23,7 @@ from pm_components.permissions import (
     policy_document,
     service_role,
 )
+from pm_components.plain import plain_texts
 from pm_components.queues import WorkQueue, dead_letter_queue, work_queue
 from pm_components.tagging import tagged_options
 from pm_contracts import topics
@@ -86,7 +88,7 @@ class FaultAlerting(pulumi.ComponentResource):
         disposable = args.get("disposable", False)
 
         self._key = self._encryption_key()
-        self._topic = self._alert_topic(args["emails"])
+        self._topic = self._alert_topic(plain_texts(args["emails"], "FaultAlerting.emails"))
         self._layer = contracts_layer(name, parent=self)
         queues = {word: self._queue(word) for word in ("detector", "forwarder", "announcer")}
         rule_dead_letters = self._rules(queues)
@@ -256,7 +258,7 @@ class FaultAlerting(pulumi.ComponentResource):
             ],
             environment={
                 "DETECTOR_TABLE": table.name,
-                "DETECTOR_RULE": pulumi.Output.from_input(detector).apply(rule_text),
+                "DETECTOR_RULE": checked(detector, rule_text),
             },
             batch_size=500,
             batching_window_seconds=5,

@@ -1,0 +1,128 @@
+"""The drained recorder of the component tests: what a component registers, all of it, before anything is asserted."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pulumi
+import pytest
+from pulumi.runtime import mocks, rpc
+
+ACCOUNT = "123456789012"
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A resource as it reached the engine."""
+
+    type: str
+    name: str
+    parent: str
+    inputs: dict[str, Any]
+
+
+@dataclass
+class Recording:
+    """All that a program registered."""
+
+    resources: list[Registered] = field(default_factory=list)
+    registered_outputs: dict[str, set[str]] = field(default_factory=dict)
+    """Keys given to `register_outputs`, by the component's name."""
+    outputs: dict[str, Any] = field(default_factory=dict)
+    """What the program's function returned, resolved."""
+
+    def of_type(self, type_: str) -> dict[str, dict[str, Any]]:
+        """Inputs by name."""
+        return {one.name: one.inputs for one in self.resources if one.type == type_}
+
+    def counts(self) -> dict[str, int]:
+        """How many there are of each type."""
+        counts: dict[str, int] = {}
+        for one in self.resources:
+            counts[one.type] = counts.get(one.type, 0) + 1
+        return counts
+
+    def statements(self, name: str, key: str = "policy") -> list[dict[str, Any]]:
+        """The statements of the policy document that the resource `name` has under `key`."""
+        (inputs,) = (one.inputs for one in self.resources if one.name == name)
+        document = json.loads(inputs[key])
+        assert document["Version"] == "2012-10-17"
+        return document["Statement"]
+
+
+class _Cloud(mocks.Mocks):
+    """Answers with what AWS would make up: ids, ARNs, URLs. It refuses nothing."""
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        made_up = {
+            "arn": f"arn:of:{args.name}",
+            "url": f"https://queue/{args.name}",
+            "keyId": f"key-of-{args.name}",
+            "hasPolicy": True,
+        }
+        return f"{args.name}-id", {**made_up, **args.inputs}
+
+    def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
+        known = {
+            "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": ACCOUNT},
+            "aws:index/getRegion:getRegion": {"region": "eu-central-1"},
+            "aws:index/getPartition:getPartition": {"partition": "aws"},
+        }
+        return known[args.token]
+
+
+class _Monitor(mocks.MockMonitor):
+    def __init__(self, recording: Recording) -> None:
+        super().__init__(_Cloud())
+        self._recording = recording
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - gRPC's name
+        if request.type != "pulumi:pulumi:Stack":
+            self._recording.resources.append(
+                Registered(
+                    request.type,
+                    request.name,
+                    request.parent.split("::")[-1],
+                    rpc.deserialize_properties(request.object),
+                )
+            )
+        return super().RegisterResource(request)
+
+    def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802 - gRPC's name
+        name = request.urn.split("::")[-1]
+        assert name not in self._recording.registered_outputs, f"{name} registers its outputs twice"
+        self._recording.registered_outputs[name] = set(request.outputs)
+        return super().RegisterResourceOutputs(request)
+
+
+@pytest.fixture
+def record() -> Callable[[Callable[[], dict[str, Any]]], Recording]:
+    """Run a program (a function that returns outputs by name) to its end and give all that it registered.
+
+    It waits for every registration; an error in the program, in an `apply` or in a registration is raised.
+    """
+
+    def run(program: Callable[[], dict[str, Any]]) -> Recording:
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        recording = Recording()
+        monitor = _Monitor(recording)
+        mocks.set_mocks(monitor.mocks, project="pm", stack="test", preview=False, monitor=monitor)
+
+        @pulumi.runtime.test
+        def drained() -> Any:
+            return pulumi.Output.all(**program()).apply(recording.outputs.update)
+
+        try:
+            drained()
+        finally:
+            left = asyncio.all_tasks(loop)  # after an error, what waits for it
+            for task in left:
+                task.cancel()
+            loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        assert recording.resources, "the program registered nothing"
+        return recording
+
+    return run

@@ -1,0 +1,294 @@
+"""What `AnalyticsStore` registers, exactly.
+
+Not proved here: that the emulator accepts it, that the permissions suffice and that data arrives (all three in
+test_deployed_lake_and_alerting.py), that AWS accepts it, and that a release upgrades without replacing a resource.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pm_components.analytics_store import AnalyticsStore, AnalyticsStoreArgs
+from pm_contracts.tables import TABLES
+
+Record = Callable[[Callable[[], dict[str, Any]]], Any]
+
+TABLE_NAMES = ["air_quality_reading", "machine_reading", "forecast", "outcome", "fault_score", "alert"]
+
+
+def _store(record: Record, **args: Any) -> Any:
+    def program() -> dict[str, Any]:
+        store = AnalyticsStore("lake", AnalyticsStoreArgs(sites=["lindau", "bremen"], **args))
+        return {key: getattr(store, key) for key in AnalyticsStore.__annotations__}
+
+    return record(program)
+
+
+@pytest.fixture
+def store(record: Record) -> Any:
+    return _store(record)
+
+
+def test_registers_exactly_these_resources(store: Any) -> None:
+    assert [table.name for table in TABLES] == TABLE_NAMES
+    assert store.counts() == {
+        "pm:index:AnalyticsStore": 1,
+        "aws:s3/bucket:Bucket": 1,
+        "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": 1,
+        "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": 1,
+        "aws:s3/bucketVersioning:BucketVersioning": 1,
+        "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": 1,
+        "aws:s3/bucketPolicy:BucketPolicy": 1,
+        "aws:glue/catalogDatabase:CatalogDatabase": 1,
+        "aws:glue/catalogTable:CatalogTable": 6,
+        "aws:cloudwatch/logGroup:LogGroup": 1,
+        "aws:cloudwatch/logStream:LogStream": 6,
+        "aws:kinesis/firehoseDeliveryStream:FirehoseDeliveryStream": 6,
+        "aws:iam/role:Role": 2,
+        "aws:iam/rolePolicy:RolePolicy": 2,
+        "aws:sqs/queue:Queue": 1,
+        "aws:cloudwatch/metricAlarm:MetricAlarm": 13,
+        "aws:iot/topicRule:TopicRule": 8,
+        "aws:athena/workgroup:Workgroup": 1,
+        "aws:athena/namedQuery:NamedQuery": 5,
+    }
+
+
+def test_outputs_are_those_that_it_promises(store: Any) -> None:
+    assert store.outputs == {
+        "lake_bucket": "pm-test-lake-123456789012",
+        "lake_bucket_arn": "arn:of:lake-lake-bucket",
+        "database": "pm_test_lake",
+        "workgroup": "pm-test-lake",
+        "streams": {table: f"pm-test-{table.replace('_', '-')}" for table in TABLE_NAMES},
+        "dead_letter_queue_url": "https://queue/lake-rules-dead-letters",
+    }
+    assert store.registered_outputs == {"lake": set(store.outputs)}
+
+
+def test_every_child_is_the_components_own_and_tagged(store: Any) -> None:
+    children = [one for one in store.resources if one.type != "pm:index:AnalyticsStore"]
+    assert {one.parent for one in children} == {"lake"}
+    assert all(one.name.startswith("lake-") for one in children)
+    tags = {"Project": "pm", "Stack": "test", "Component": "AnalyticsStore"}
+    tagged = {one.type.split(":")[-1] for one in children if one.inputs.get("tags") == tags}
+    assert tagged == {
+        "Bucket",
+        "CatalogDatabase",
+        "FirehoseDeliveryStream",
+        "LogGroup",
+        "MetricAlarm",
+        "Queue",
+        "Role",
+        "TopicRule",
+        "Workgroup",
+    }
+
+
+def test_a_rule_for_each_table_and_channel(store: Any) -> None:
+    rules = store.of_type("aws:iot/topicRule:TopicRule")
+    assert {inputs["name"]: inputs["sql"] for inputs in rules.values()} == {
+        "pm_test_air_quality_reading_reading": "SELECT * FROM 'pm/+/+/reading' WHERE device_type = 'air_quality'",
+        "pm_test_air_quality_reading_history": "SELECT * FROM 'pm/+/+/history' WHERE device_type = 'air_quality'",
+        "pm_test_machine_reading_reading": "SELECT * FROM 'pm/+/+/reading' WHERE device_type = 'machine'",
+        "pm_test_machine_reading_history": "SELECT * FROM 'pm/+/+/history' WHERE device_type = 'machine'",
+        "pm_test_forecast_forecast": "SELECT * FROM 'pm/+/+/forecast'",
+        "pm_test_outcome_outcome": "SELECT * FROM 'pm/+/+/outcome'",
+        "pm_test_fault_score_fault": "SELECT * FROM 'pm/+/+/fault'",
+        "pm_test_alert_alert": "SELECT * FROM 'pm/+/alert'",
+    }
+    reading = rules["lake-machine_reading-history-rule"]
+    assert reading["firehoses"] == [
+        {
+            "deliveryStreamName": "pm-test-machine-reading",
+            "roleArn": "arn:of:lake-rules-role",
+            "batchMode": False,
+            "separator": "\n",
+        }
+    ]
+    for inputs in rules.values():
+        assert inputs["errorAction"] == {
+            "sqs": {
+                "queueUrl": "https://queue/lake-rules-dead-letters",
+                "roleArn": "arn:of:lake-rules-role",
+                "useBase64": False,
+            }
+        }
+
+
+def test_streams_write_parquet_by_site_and_day(store: Any) -> None:
+    streams = store.of_type("aws:kinesis/firehoseDeliveryStream:FirehoseDeliveryStream")
+    assert set(streams) == {f"lake-{table}-stream" for table in TABLE_NAMES}
+    inputs = streams["lake-outcome-stream"]
+    assert inputs["destination"] == "extended_s3"
+    assert inputs["extendedS3Configuration"] == {
+        "bucketArn": "arn:of:lake-lake-bucket",
+        "roleArn": "arn:of:lake-delivery-role",
+        "prefix": "outcome/site=!{partitionKeyFromQuery:site}/ingest_day=!{timestamp:yyyy-MM-dd}/",
+        "errorOutputPrefix": "errors/outcome/!{firehose:error-output-type}/!{timestamp:yyyy-MM-dd}/",
+        "bufferingSize": 64,
+        "bufferingInterval": 60,
+        "dynamicPartitioningConfiguration": {"enabled": True},
+        "processingConfiguration": {
+            "enabled": True,
+            "processors": [
+                {
+                    "type": "MetadataExtraction",
+                    "parameters": [
+                        {"parameterName": "JsonParsingEngine", "parameterValue": "JQ-1.6"},
+                        {"parameterName": "MetadataExtractionQuery", "parameterValue": "{site:.site}"},
+                    ],
+                }
+            ],
+        },
+        "dataFormatConversionConfiguration": {
+            "enabled": True,
+            "inputFormatConfiguration": {"deserializer": {"openXJsonSerDe": {}}},
+            "outputFormatConfiguration": {"serializer": {"parquetSerDe": {"compression": "SNAPPY"}}},
+            "schemaConfiguration": {
+                "roleArn": "arn:of:lake-delivery-role",
+                "databaseName": "pm_test_lake",
+                "tableName": "outcome",
+            },
+        },
+        "cloudwatchLoggingOptions": {
+            "enabled": True,
+            "logGroupName": "/aws/kinesisfirehose/pm-test-lake",
+            "logStreamName": "outcome",
+        },
+    }
+
+
+def test_tables_have_the_columns_of_the_messages_and_project_their_partitions(record: Record) -> None:
+    tables = _store(record, retention_days=30).of_type("aws:glue/catalogTable:CatalogTable")
+    assert {inputs["name"] for inputs in tables.values()} == set(TABLE_NAMES)
+    inputs = tables["lake-alert-table"]
+    assert inputs["partitionKeys"] == [{"name": "site", "type": "string"}, {"name": "ingest_day", "type": "string"}]
+    assert [(column["name"], column["type"]) for column in inputs["storageDescriptor"]["columns"]] == [
+        ("message_id", "string"),
+        ("device", "string"),
+        ("cause", "string"),
+        ("severity", "string"),
+        ("state", "string"),
+        ("acknowledged", "boolean"),
+        ("raised_at", "timestamp"),
+        ("dedupe_key", "string"),
+        ("text", "string"),
+    ]
+    assert inputs["parameters"] == {
+        "classification": "parquet",
+        "projection.enabled": "true",
+        "projection.site.type": "enum",
+        "projection.site.values": "bremen,lindau",
+        "projection.ingest_day.type": "date",
+        "projection.ingest_day.format": "yyyy-MM-dd",
+        "projection.ingest_day.range": "NOW-30DAYS,NOW",
+        "storage.location.template": ("s3://pm-test-lake-123456789012/alert/site=${site}/ingest_day=${ingest_day}/"),
+    }
+
+
+def test_roles_may_do_this_and_nothing_else(store: Any) -> None:
+    (trust,) = store.statements("lake-rules-role", "assumeRolePolicy")
+    assert trust == {
+        "Effect": "Allow",
+        "Principal": {"Service": "iot.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+        "Condition": {"StringEquals": {"aws:SourceAccount": "123456789012"}},
+    }
+    assert store.statements("lake-rules-permissions") == [
+        {
+            "Effect": "Allow",
+            "Action": ["firehose:PutRecord"],
+            "Resource": [f"arn:of:lake-{table}-stream" for table in TABLE_NAMES],
+        },
+        {"Effect": "Allow", "Action": ["sqs:SendMessage"], "Resource": ["arn:of:lake-rules-dead-letters"]},
+    ]
+    assert store.statements("lake-delivery-permissions") == [
+        {
+            "Effect": "Allow",
+            "Action": ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"],
+            "Resource": [f"arn:of:lake-lake-bucket/{prefix}/*" for prefix in [*TABLE_NAMES, "errors"]],
+        },
+        {
+            "Effect": "Allow",
+            "Action": ["s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"],
+            "Resource": ["arn:of:lake-lake-bucket"],
+        },
+        {
+            "Effect": "Allow",
+            "Action": ["glue:GetTable", "glue:GetTableVersion", "glue:GetTableVersions"],
+            "Resource": [
+                "arn:aws:glue:eu-central-1:123456789012:catalog",
+                "arn:of:lake-database",
+                *(f"arn:of:lake-{table}-table" for table in TABLE_NAMES),
+            ],
+        },
+        {
+            "Effect": "Allow",
+            "Action": ["logs:PutLogEvents"],
+            "Resource": ["arn:of:lake-delivery-logs:log-stream:*"],
+        },
+    ]
+
+
+def test_the_lake_is_private_encrypted_versioned_and_forgets(record: Record) -> None:
+    store = _store(record, retention_days=30)
+    (bucket,) = store.of_type("aws:s3/bucket:Bucket").values()
+    assert bucket["forceDestroy"] is False
+    (block,) = store.of_type("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock").values()
+    assert block == {
+        "bucket": "pm-test-lake-123456789012",
+        "blockPublicAcls": True,
+        "blockPublicPolicy": True,
+        "ignorePublicAcls": True,
+        "restrictPublicBuckets": True,
+    }
+    assert store.statements("lake-lake-policy") == [
+        {
+            "Sid": "TlsOnly",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:*",
+            "Resource": ["arn:of:lake-lake-bucket", "arn:of:lake-lake-bucket/*"],
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        }
+    ]
+    (lifecycle,) = store.of_type("aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration").values()
+    days = {rule["id"]: rule["expiration"]["days"] for rule in lifecycle["rules"] if "expiration" in rule}
+    assert days == {**dict.fromkeys(TABLE_NAMES, 30), "errors": 30, "athena-results": 7}
+
+
+def test_the_workgroup_is_enforced_and_ends_expensive_queries(store: Any) -> None:
+    (workgroup,) = store.of_type("aws:athena/workgroup:Workgroup").values()
+    assert workgroup["configuration"] == {
+        "enforceWorkgroupConfiguration": True,
+        "publishCloudwatchMetricsEnabled": True,
+        "bytesScannedCutoffPerQuery": 10_000_000_000,
+        "engineVersion": {"selectedEngineVersion": "Athena engine version 3"},
+        "resultConfiguration": {
+            "outputLocation": "s3://pm-test-lake-123456789012/athena-results/",
+            "encryptionConfiguration": {"encryptionOption": "SSE_S3"},
+        },
+    }
+
+
+def test_alarms_tell_the_topics_that_they_are_given(record: Record) -> None:
+    alarms = _store(record, alarm_topic_arns=["arn:topic"]).of_type("aws:cloudwatch/metricAlarm:MetricAlarm")
+    assert {tuple(inputs["alarmActions"]) for inputs in alarms.values()} == {("arn:topic",)}
+    assert {inputs["metricName"] for inputs in alarms.values()} == {
+        "ApproximateNumberOfMessagesVisible",
+        "DeliveryToS3.DataFreshness",
+        "FailedConversion.Records",
+    }
+
+
+def test_a_scan_limit_below_what_athena_takes_is_refused(record: Record) -> None:
+    with pytest.raises(ValueError, match="scan_limit_bytes: found 5, allowed are 10000000 and more"):
+        _store(record, scan_limit_bytes=5)
+
+
+def test_two_runs_register_the_same(record: Record) -> None:
+    first, second = _store(record), _store(record)
+    order = lambda one: one.name  # noqa: E731
+    assert sorted(first.resources, key=order) == sorted(second.resources, key=order)

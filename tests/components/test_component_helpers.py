@@ -1,0 +1,87 @@
+"""The helpers that every component shares: names, permissions, archives, checks, and the schema for other languages.
+
+Not proved here: that AWS's limits are what `limits.py` says; each names its source.
+"""
+
+import asyncio
+from pathlib import Path
+
+import pulumi
+import pytest
+from pulumi.provider.experimental.analyzer import Analyzer
+
+from pm_components import naming, packaging
+from pm_components.analytics_store import AnalyticsStore
+from pm_components.checking import checked
+from pm_components.fault_alerting import FaultAlerting
+from pm_components.permissions import allow
+
+
+def test_a_name_that_fits_stays_and_a_longer_one_keeps_its_head_and_stays_distinct() -> None:
+    assert naming.shortened("pm-dev-lake", 11) == "pm-dev-lake"
+    first, second = naming.shortened("a" * 70, 64), naming.shortened("a" * 71, 64)
+    assert len(first) == len(second) == 64
+    assert first.startswith("a" * 55 + "-")
+    assert first != second
+
+
+@pytest.mark.parametrize("action", ["s3:*", "*", "s3:Get*", "GetObject"])
+def test_an_action_with_a_wildcard_is_refused(action: str) -> None:
+    with pytest.raises(ValueError, match="without a wildcard"):
+        allow([action], ["arn:aws:s3:::lake/*"])
+
+
+def test_the_resource_star_is_for_actions_that_know_no_resource() -> None:
+    assert allow(["polly:SynthesizeSpeech"], ["*"])["Resource"] == ["*"]
+    with pytest.raises(ValueError, match=r"resource '\*' for s3:GetObject: name the resources"):
+        allow(["polly:SynthesizeSpeech", "s3:GetObject"], ["*"])
+
+
+def test_an_archive_has_no_caches_and_says_where_files_are_missing(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no files"):
+        packaging.files_below(tmp_path)
+    for path in ("b.py", "a/c.py", "__pycache__/b.pyc", "a/__pycache__/c.pyc", "README.md"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    assert list(packaging.files_below(tmp_path)) == ["a/c.py", "b.py"]
+
+
+def test_a_missing_layer_says_what_to_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packaging, "LAMBDA_LAYER", tmp_path)
+    with pytest.raises(FileNotFoundError, match="run `make setup`"):
+        packaging.contracts_layer_files()
+
+
+def test_a_known_value_is_checked_at_once_and_a_later_one_later() -> None:
+    assert checked({"a": 1}, sorted) == ["a"]
+    with pytest.raises(ValueError, match="invalid literal"):
+        checked("x", int)
+
+    async def later() -> str:
+        return await checked(pulumi.Output.from_input("x"), str.upper).future()
+
+    assert asyncio.run(later()) == "X"
+
+
+def test_other_languages_see_the_arguments_as_they_are() -> None:
+    components = Analyzer("pm").analyze([AnalyticsStore, FaultAlerting])["component_definitions"]
+    store, alerting = components["AnalyticsStore"], components["FaultAlerting"]
+    assert {name: definition.optional for name, definition in store.inputs.items()} == {
+        "sites": False,
+        "retentionDays": True,
+        "scanLimitBytes": True,
+        "alarmTopicArns": True,
+        "disposable": True,
+    }
+    assert set(store.outputs) == {
+        "lakeBucket",
+        "lakeBucketArn",
+        "database",
+        "workgroup",
+        "streams",
+        "deadLetterQueueUrl",
+    }
+    assert set(alerting.inputs) == {"emails", "voice", "voiceEngine", "announcementDays", "detector", "disposable"}
+    assert set(alerting.outputs) == {"topicArn", "announcementsBucket", "detectorTable", "deadLetterQueueUrls"}
+    every = [*store.inputs.values(), *store.outputs.values(), *alerting.inputs.values(), *alerting.outputs.values()]
+    assert all(definition.description for definition in every)
