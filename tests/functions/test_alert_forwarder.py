@@ -1,0 +1,181 @@
+"""The alert forwarder: what people read, and each alert once, on the emulated DynamoDB and SNS.
+
+Not proved here: the way from the broker to the function and the permissions (test_deployed_lake_and_alerting.py), and how a
+mail program shows the text.
+"""
+
+import datetime as dt
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from pm_components.functions.alert_forwarder import handler
+from pm_components.functions.alert_forwarder.core import Notification, notification
+from pm_components.functions.alert_forwarder.once import InProgress, Once
+from pm_contracts.messages import Alert, Refused, decode, encode
+from sandbox.cloud import Cloud
+
+
+def alert(**changes: Any) -> Alert:
+    fields: dict[str, Any] = {
+        "site": "lindau",
+        "device": "machine-03",
+        "cause": "fault",
+        "severity": "critical",
+        "state": "active",
+        "raised_at": dt.datetime(2014, 5, 6, 7, 8, 9, tzinfo=dt.UTC),
+        "dedupe_key": "fault/machine-03",
+        "text": "Machine 03 at lindau is about to fail.",
+    }
+    return Alert(**{**fields, **changes})
+
+
+def test_what_people_read() -> None:
+    out = notification(alert())
+    assert out.subject == "[CRITICAL] lindau/machine-03: machine fault"
+    by_protocol = json.loads(out.message)
+    assert decode(by_protocol["sqs"].encode(), Alert) == alert()
+    assert by_protocol["default"].startswith("Machine 03 at lindau is about to fail.\n\nSite:      lindau\n")
+    assert "At:        2014-05-06 07:08:09 UTC" in by_protocol["default"]
+    assert out.attributes["kind"] == "alert"
+
+
+def test_a_cleared_alert_says_so_first() -> None:
+    assert notification(alert(state="cleared")).subject == "[CLEARED] lindau/machine-03: machine fault"
+
+
+def test_the_longest_subject_fits() -> None:
+    longest = notification(alert(site="a" * 32, device="b" * 32, cause="forecast_quality", state="cleared"))
+    assert len(longest.subject) <= 99
+    assert longest.subject.endswith("forecasts out of range")
+    assert longest.subject.isascii()
+
+
+@pytest.fixture
+def table(cloud: Cloud) -> Iterator[str]:
+    client, name = cloud.client("dynamodb"), f"sent-{uuid.uuid4().hex[:8]}"
+    client.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "message_id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "message_id", "AttributeType": "S"}],
+    )
+    yield name
+    client.delete_table(TableName=name)
+
+
+class Clock:
+    now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def once(cloud: Cloud, table: str, clock: Clock) -> Once:
+    return Once(cloud.client("dynamodb"), table, lease_seconds=60, keep_seconds=3600, clock=clock)
+
+
+def test_an_alert_that_comes_again_is_forwarded_once(once: Once) -> None:
+    out: list[Notification] = []
+    body = encode(alert())
+    assert [handler.forward(body, once, out.append) for _ in range(3)] == ["Forwarded", "Repeated", "Repeated"]
+    assert handler.forward(encode(alert(state="cleared")), once, out.append) == "Forwarded"
+    assert [one.attributes["state"] for one in out] == ["active", "cleared"]
+
+
+def test_what_failed_is_done_when_it_comes_again(once: Once) -> None:
+    def down() -> None:
+        raise ConnectionError("the topic is down")
+
+    done: list[str] = []
+    with pytest.raises(ConnectionError):
+        once.do("a", down)
+    assert once.do("a", lambda: done.append("a"))
+    assert not once.do("a", lambda: done.append("again"))
+    assert done == ["a"]
+
+
+def test_a_claim_holds_others_off_until_its_lease_ends(once: Once, clock: Clock) -> None:
+    done: list[str] = []
+
+    def dies() -> None:
+        with pytest.raises(InProgress):
+            once.do("a", lambda: done.append("meanwhile"))
+        raise SystemExit  # as a function that is ended; its claim is given up only because Python still runs
+
+    with pytest.raises(SystemExit):
+        once.do("a", dies)
+    once._claim("b", int(clock()))  # as a function that was killed: the claim stays
+    with pytest.raises(InProgress):
+        once.do("b", lambda: done.append("too early"))
+    clock.now += 60
+    assert once.do("b", lambda: done.append("b"))
+    assert done == ["b"]
+
+
+def test_a_body_that_is_no_alert_is_refused(once: Once) -> None:
+    with pytest.raises(Refused, match="cause"):
+        handler.forward(encode(alert()).replace(b'"fault"', b'"rust"'), once, pytest.fail)
+
+
+def test_the_handler_publishes_to_the_topic_and_reports_the_poison(
+    cloud: Cloud,
+    table: str,
+    monkeypatch: pytest.MonkeyPatch,
+    subscribed: Callable[[], list[dict[str, Any]]],
+    topic: str,
+) -> None:
+    for key, value in {**cloud.environment(), "SENT_TABLE": table, "TOPIC_ARN": topic}.items():
+        monkeypatch.setenv(key, value)
+    handler._means.cache_clear()
+    good = {"messageId": "good", "body": encode(alert()).decode()}
+    event = {"Records": [{"messageId": "poison", "body": "{"}, good, {**good, "messageId": "again"}]}
+    assert handler.handle(event, None) == {"batchItemFailures": [{"itemIdentifier": "poison"}]}
+    (message,) = subscribed()
+    assert decode(message["Body"].encode(), Alert) == alert()
+
+
+@pytest.fixture
+def topic(cloud: Cloud) -> str:
+    return str(cloud.client("sns").create_topic(Name=f"alerts-{uuid.uuid4().hex[:8]}")["TopicArn"])
+
+
+@pytest.fixture
+def subscribed(cloud: Cloud, topic: str) -> Callable[[], list[dict[str, Any]]]:
+    sqs = cloud.client("sqs")
+    name = topic.rsplit(":", 1)[-1]
+    url = sqs.create_queue(QueueName=name)["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "sns.amazonaws.com"},
+                "Action": "sqs:SendMessage",
+                "Resource": arn,
+                "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
+            }
+        ],
+    }
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
+    cloud.client("sns").subscribe(
+        TopicArn=topic,
+        Protocol="sqs",
+        Endpoint=arn,
+        Attributes={"RawMessageDelivery": "true", "FilterPolicy": json.dumps({"kind": ["alert"]})},
+    )
+
+    def receive() -> list[dict[str, Any]]:
+        return list(sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5, MaxNumberOfMessages=10).get("Messages", []))
+
+    return receive

@@ -1,0 +1,149 @@
+"""The detector's handler on a real table of the emulated DynamoDB: guarded state, alerts that survive a crash.
+
+Not proved here: the way from the broker to the function and the permissions (test_deployed_lake_and_alerting.py), and
+that AWS's DynamoDB evaluates the conditions as the emulator does.
+"""
+
+import datetime as dt
+import json
+import threading
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from pm_components.functions.detector.core import Rule, State
+from pm_components.functions.detector.handler import Detector
+from pm_components.functions.detector.store import Conflict, StateStore
+from pm_contracts.messages import Alert, Outcome, decode, encode
+from sandbox.cloud import Cloud
+
+RULE = Rule(window=10, minimum_count=5, maximum_share=0.3, clear_share=0.2)
+
+
+START = dt.datetime(2014, 1, 1, tzinfo=dt.UTC)
+
+
+def record(hour: int, inside: bool = True, device: str = "air-1") -> dict[str, str]:
+    outcome = Outcome(
+        site="lindau",
+        device=device,
+        issued_at=START + dt.timedelta(hours=hour - 1),
+        target_time=START + dt.timedelta(hours=hour),
+        horizon_hours=1,
+        value=10.0,
+        lower=9.0,
+        upper=11.0,
+        interval_level=0.9,
+        last_value=10.0,
+        model_version="v1",
+        actual=10.0,
+        inside_interval=inside,
+    )
+    return {"messageId": f"{device}-{hour}", "body": encode(outcome).decode()}
+
+
+@pytest.fixture
+def store(cloud: Cloud) -> Iterator[StateStore]:
+    client, table = cloud.client("dynamodb"), f"detector-{uuid.uuid4().hex[:8]}"
+    client.create_table(
+        TableName=table,
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "detector", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "detector", "AttributeType": "S"}],
+    )
+    yield StateStore(client, table)
+    client.delete_table(TableName=table)
+
+
+class Broker:
+    """Takes alerts, unless it is down."""
+
+    def __init__(self) -> None:
+        self.alerts: list[Alert] = []
+        self.down = False
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        if self.down:
+            raise ConnectionError("the broker is down")
+        assert topic == "pm/lindau/alert"
+        self.alerts.append(decode(payload, Alert))
+
+
+@pytest.fixture
+def broker() -> Broker:
+    return Broker()
+
+
+def test_batches_of_two_devices_become_states_and_one_alert(
+    store: StateStore, broker: Broker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    detector = Detector(store, broker.publish, RULE)
+    records = [record(hour, inside=False) for hour in range(6)] + [record(hour, device="air-2") for hour in range(6)]
+    for start in range(0, len(records), 5):
+        assert detector.handle({"Records": records[start : start + 5]}) == {"batchItemFailures": []}
+    (alert,) = broker.alerts
+    assert (alert.device, alert.state) == ("air-1", "active")
+    bad, _ = store.load("lindau/air-1")
+    good, _ = store.load("lindau/air-2")
+    assert (bad.active, bad.misses, len(bad.outcomes), bad.pending) == (True, 6, 6, [])
+    assert (good.active, good.misses, len(good.outcomes)) == (False, 0, 6)
+    counts = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert sum(line["Taken"] for line in counts) == 12
+    assert sum(line["Alerts"] for line in counts) == 1
+    assert {line["_aws"]["CloudWatchMetrics"][0]["Namespace"] for line in counts} == {"PredictiveMaintenance"}
+
+
+def test_a_record_that_is_no_outcome_fails_alone(store: StateStore, broker: Broker) -> None:
+    detector = Detector(store, broker.publish, RULE)
+    bad = {"messageId": "bad", "body": '{"site": "lindau"}'}
+    assert detector.handle({"Records": [record(0), bad, record(1)]}) == {
+        "batchItemFailures": [{"itemIdentifier": "bad"}]
+    }
+    state, _ = store.load("lindau/air-1")
+    assert len(state.outcomes) == 2
+
+
+def test_an_alert_outlives_a_broker_that_is_down(store: StateStore, broker: Broker) -> None:
+    detector = Detector(store, broker.publish, RULE)
+    batch = {"Records": [record(hour, inside=False) for hour in range(6)]}
+    broker.down = True
+    assert len(detector.handle(batch)["batchItemFailures"]) == 6
+    state, _ = store.load("lindau/air-1")
+    assert [alert.state for alert in state.pending] == ["active"]
+    broker.down = False
+    assert detector.handle(batch) == {"batchItemFailures": []}  # SQS delivers it again: nothing new in it
+    assert [alert.state for alert in broker.alerts] == ["active"]
+    detector.handle(batch)
+    assert len(broker.alerts) == 1
+
+
+def test_the_store_refuses_to_write_over_a_state_that_it_has_not_seen(store: StateStore) -> None:
+    assert store.load("lindau/air-1") == (State(), 0)
+    store.save("lindau/air-1", State(), 0)
+    _, version = store.load("lindau/air-1")
+    store.save("lindau/air-1", State(active=True), version)
+    for stale in (0, version):
+        with pytest.raises(Conflict):
+            store.save("lindau/air-1", State(), stale)
+    assert store.load("lindau/air-1") == (State(active=True), version + 1)
+
+
+def test_two_functions_at_once_lose_nothing(store: StateStore, broker: Broker) -> None:
+    rule = Rule(window=1000, minimum_count=1000, maximum_share=0.3, clear_share=0.2)
+    failed: list[Any] = []
+
+    def work(first: int) -> None:
+        detector = Detector(store, broker.publish, rule)
+        for hour in range(first, 40, 2):
+            failed.extend(detector.handle({"Records": [record(hour)]})["batchItemFailures"])
+
+    threads = [threading.Thread(target=work, args=(first,)) for first in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    state, version = store.load("lindau/air-1")
+    # What met the other five times in a row is reported, and would come again from SQS.
+    assert len(state.outcomes) == version == 40 - len(failed)
