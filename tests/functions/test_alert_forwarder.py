@@ -1,7 +1,7 @@
 """The alert forwarder: what people read, and each alert once, on the emulated DynamoDB and SNS.
 
-Not proved here: the way from the broker to the function and the permissions (test_deployed_lake_and_alerting.py), and how a
-mail program shows the text.
+Not proved here: the way from the broker to the function and the permissions (test_deployed_lake_and_alerting.py), and
+how a mail program shows the text.
 """
 
 import datetime as dt

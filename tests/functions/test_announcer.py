@@ -7,6 +7,7 @@ Not proved here: that a person understands the recording, and the way from the t
 import datetime as dt
 import uuid
 
+import msgspec
 import pytest
 
 from pm_components.functions.announcer import handler
@@ -24,9 +25,7 @@ ALERT = Alert(
     dedupe_key="fault/machine-03",
     text="Machine 03 at lindau is about to fail.",
 )
-CLEARED = Alert(
-    **{field: getattr(ALERT, field) for field in ALERT.__struct_fields__} | {"state": "cleared", "message_id": ""}
-)
+CLEARED = msgspec.structs.replace(ALERT, state="cleared", message_id="")
 
 
 def test_what_is_said() -> None:
