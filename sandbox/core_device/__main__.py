@@ -148,6 +148,9 @@ class Device:
         reports: dict[tuple[str, int], tuple[str, dict[str, str]]] = {}
         while True:
             execution = await self._jobs.get()
+            # Only the latest that the cloud has named is next; one named before it has been cancelled since.
+            while not self._jobs.empty():
+                execution = self._jobs.get_nowait()
             job_id = execution["jobId"]
             key = (job_id, execution.get("executionNumber", 1))
             # The cloud names the job again where it has not yet heard how it went, as after a lost connection.

@@ -108,11 +108,11 @@ class CloudAccess:
 
     @staticmethod
     def _reaching(ask: Callable[[], _Result]) -> _Result:
-        from botocore.exceptions import ClientError, HTTPClientError
+        from botocore.exceptions import ClientError, ConnectionError, HTTPClientError, IncompleteReadError
 
         try:
             return ask()
-        except HTTPClientError as error:
+        except (ConnectionError, HTTPClientError, IncompleteReadError) as error:
             raise Offline(str(error)) from error
         except ClientError as error:
             raise DeploymentError(str(error)) from error

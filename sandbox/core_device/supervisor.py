@@ -1,7 +1,6 @@
 """Runs components as processes: lifecycle steps, restart with back-off, logs, and an end for all that was started."""
 
 import asyncio
-import contextlib
 import logging
 import os
 import signal
@@ -23,6 +22,7 @@ _HEALTHY_AFTER = 60.0
 _BACK_OFF = 0.5
 #: Seconds that a component has to end by itself after SIGTERM.
 _STOP_LIMIT = 10.0
+_LOOK_AGAIN = 0.02
 
 log = logging.getLogger("supervisor")
 
@@ -94,17 +94,11 @@ class _Component:
                 await self._run("shutdown")
             except _StepError as error:
                 log.warning("%s: %s", self.program.name, error)
-        if self.pid is not None:
-            _signal_group(self.pid, signal.SIGTERM)
+        if self.pid is None:
+            self._life.cancel()
         else:
-            self._life.cancel()
-        _, running = await asyncio.wait([self._life], timeout=_STOP_LIMIT)
-        if running:
-            log.warning("%s does not end by itself; it is killed", self.program.name)
-            if self.pid is not None:
-                _signal_group(self.pid, signal.SIGKILL)
-            self._life.cancel()
-            await asyncio.wait([self._life])
+            await self._end_group(self.pid, _STOP_LIMIT)
+        await asyncio.wait([self._life])
 
     async def _live(self) -> None:
         failures = 0
@@ -175,15 +169,27 @@ class _Component:
         except TimeoutError:
             raise _StepError(f"{name} took longer than its {step.timeout:.0f} s") from None
         finally:
-            # `startup` leaves its processes running in its group; any other step takes what it started with it.
-            if name != "startup" or self._stopping or process.returncode != 0:
-                _signal_group(process.pid, signal.SIGKILL)
-                if name != "shutdown":
-                    self.pid = None
-                self._supervisor.note_ended(process.pid)
+            # `startup` leaves its processes running in its group until `stop`, which ends them; any other step that has
+            # ended by itself takes with it what it has started.
+            if not self._stopping and (name != "startup" or process.returncode != 0):
+                await self._end_group(process.pid, 0.0)
         if code:
             how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
             raise _StepError(f"{name} {how}")
+
+    async def _end_group(self, group: int, grace: float) -> None:
+        """End a process group: SIGTERM, and SIGKILL after `grace` seconds for what is left of it."""
+        number: int = signal.SIGTERM if grace else signal.SIGKILL
+        deadline = time.monotonic() + grace
+        while _signal_group(group, number):
+            number = 0
+            await asyncio.sleep(_LOOK_AGAIN)
+            if grace and time.monotonic() > deadline:
+                log.warning("%s does not end by itself; it is killed", self.program.name)
+                number, grace = signal.SIGKILL, 0.0
+        self._supervisor.note_ended(group)
+        if self.pid == group:
+            self.pid = None
 
     async def _enter(self, state: State) -> None:
         if self._stopping and state is not State.STOPPING:
@@ -311,9 +317,13 @@ class Supervisor:
             self._watchdog.stdin.write(line.encode())
 
 
-def _signal_group(group: int, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
+def _signal_group(group: int, number: int) -> bool:
+    """Whether there was anyone to signal."""
+    try:
         os.killpg(group, number)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _last_line(path: Path) -> str:

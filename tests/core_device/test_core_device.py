@@ -1,7 +1,7 @@
 """A core device against the emulated cloud: enrolment, deployments over AWS IoT jobs, roll-back, the uplink, the end.
 
-It does not prove that a real nucleus accepts the same recipes, and it deploys components of a few lines of shell instead
-of the product's own.
+It does not prove that a real nucleus accepts the same recipes, and it deploys components of a few lines of shell
+instead of the product's own.
 """
 
 import base64
@@ -189,7 +189,7 @@ def test_a_deployment_installs_configures_and_runs(device: CoreDevice, site: Sit
             "install": {"Script": 'cat "{artifacts:decompressedPath}/payload/motd.txt"'},
             "run": {
                 "Setenv": {"PERIOD": "{configuration:/period}"},
-                "Script": "echo {configuration:/greeting} from {iot:thingName} every $PERIOD; env | sort\nexec sleep 1000",
+                "Script": "echo {configuration:/greeting} from {iot:thingName} every $PERIOD; env; exec sleep 1000",
             },
         },
         files={"motd.txt": "what was in the archive\n"},
@@ -223,7 +223,7 @@ def test_a_deployment_installs_configures_and_runs(device: CoreDevice, site: Sit
 
 
 def test_configuration_is_kept_over_deployments_until_it_is_reset(device: CoreDevice, site: Site) -> None:
-    lifecycle = {"run": "echo a={configuration:/a} b={configuration:/b}; exec sleep 1000"}
+    lifecycle = {"install": "echo a={configuration:/a} b={configuration:/b}"}
     site.component("test.Settings", "1.0.0", lifecycle, configuration={"a": "1", "b": "1"})
     site.component("test.Settings", "2.0.0", lifecycle, configuration={"a": "2", "b": "2"})
 
@@ -242,7 +242,7 @@ def test_a_component_that_cannot_run_is_rolled_back_to_what_ran_before(device: C
     site.component("test.Steady", "2.0.0", {"run": "echo two is on fire; exit 3"})
     device.wait_for_deployment(site.deploy({"test.Steady": {"componentVersion": "1.0.0"}}), LIMIT)
     deployment_id = site.deploy({"test.Steady": {"componentVersion": "2.0.0"}})
-    with pytest.raises(CoreDeviceError, match="FAILED_ROLLBACK_COMPLETE.*exit code 3.*two is on fire"):
+    with pytest.raises(CoreDeviceError, match=r"FAILED_ROLLBACK_COMPLETE.*exit code 3.*two is on fire"):
         device.wait_for_deployment(deployment_id, LIMIT)
     component = device.status()["components"]["test.Steady"]
     assert (component["version"], component["state"]) == ("1.0.0", "RUNNING")
@@ -277,6 +277,20 @@ def test_a_component_that_dies_is_started_again(device: CoreDevice, site: Site) 
     assert device.logs("test.Phoenix").count("up\n") == 2
 
 
+def test_startup_and_shutdown_run_at_their_times(device: CoreDevice, site: Site, tmp_path: Path) -> None:
+    steps = {
+        "startup": f"sleep 1000 & echo $! > {tmp_path}/daemon; echo began",
+        "shutdown": f"kill -0 $(cat {tmp_path}/daemon) && echo still there",
+    }
+    site.component("test.Daemon", "1.0.0", steps)
+    device.wait_for_deployment(site.deploy({"test.Daemon": {"componentVersion": "1.0.0"}}), LIMIT)
+    daemon = psutil.Process(int((tmp_path / "daemon").read_text()))
+    assert device.status()["components"]["test.Daemon"]["state"] == "RUNNING"
+    device.wait_for_deployment(site.deploy({}), LIMIT)
+    assert [line for line in device.logs("test.Daemon").splitlines() if line[:3] != "---"] == ["began", "still there"]
+    assert_ended([daemon])
+
+
 def test_two_groups_are_merged_and_neither_disturbs_the_other(device: CoreDevice, site: Site) -> None:
     site.component("test.Code", "1.0.0", {"run": "exec sleep 1000"})
     install = 'ln -sfn "{artifacts:decompressedPath}/payload" current.new && mv -T current.new current'
@@ -299,7 +313,7 @@ def test_two_groups_that_ask_for_different_versions_are_refused(device: CoreDevi
         site.component("test.Shared", version, {"run": "exec sleep 1000"})
     device.wait_for_deployment(site.deploy({"test.Shared": {"componentVersion": "1.0.0"}}), LIMIT)
     deployment_id = site.deploy({"test.Shared": {"componentVersion": "2.0.0"}}, f"{SITE}-model")
-    with pytest.raises(CoreDeviceError, match="FAILED_NO_STATE_CHANGE.*asks for version 2.0.0"):
+    with pytest.raises(CoreDeviceError, match=r"FAILED_NO_STATE_CHANGE.*asks for version 2.0.0"):
         device.wait_for_deployment(deployment_id, LIMIT)
     assert device.status()["components"]["test.Shared"]["version"] == "1.0.0"
 
@@ -333,15 +347,15 @@ def test_a_deployment_made_while_the_uplink_is_cut_arrives_when_it_is_back(devic
 
 
 def test_a_second_device_in_the_same_folder_is_refused(device: CoreDevice, site: Site) -> None:
-    with pytest.raises(CoreDeviceError, match="runs in .* already"):
+    with pytest.raises(CoreDeviceError, match=r"runs in .* already"):
         CoreDevice.start(site.cloud, device.directory, THING, site.output)
 
 
 def test_another_process_can_attach(device: CoreDevice) -> None:
     assert CoreDevice.attach(device.directory).status()["pid"] == device.status()["pid"]
-    with pytest.raises(CoreDeviceError, match="no core device runs in"):
+    with pytest.raises(CoreDeviceError, match=r"no core device runs in"):
         CoreDevice.attach(device.directory.parent)
-    with pytest.raises(CoreDeviceError, match="no log of 'pm.Nothing'"):
+    with pytest.raises(CoreDeviceError, match=r"no log of 'pm.Nothing'"):
         device.logs("pm.Nothing")
 
 
