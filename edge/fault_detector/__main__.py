@@ -1,0 +1,92 @@
+"""Scores each reading of a site's machines for a fault, and raises the site's alert on the floor at once."""
+
+import logging
+import sys
+import threading
+
+from edge.fault_detector.core import FaultDetector
+from edge.runtime.component import Component, main
+from edge.runtime.inference import ModelWatch, read
+from edge.runtime.models import FaultModel
+from edge.runtime.settings import parse_settings
+from edge.runtime.state_file import StateFile
+from pm_contracts import topics
+from pm_contracts.measurements import MACHINE
+from pm_contracts.messages import Alert, MachineReading, Refused
+
+NAME = "pm.FaultDetector"
+
+_log = logging.getLogger(__name__)
+
+
+class Machines:
+    """The fault detector of a site's machines, on the bus."""
+
+    def __init__(self, component: Component) -> None:
+        """Go on from the saved state, with the model that is there."""
+        self._component = component
+        self._settings = component.settings
+        self._state_file = StateFile(self._settings.data_directory / "state" / "fault_detector.json")
+        self._models = ModelWatch(self._settings.data_directory, "fault", component.counters)
+        # Held while a reading is scored: the model is changed between two readings, from the status thread.
+        self._lock = threading.Lock()
+        self._unsaved = False
+        component.counters.set("refused", 0)
+        model = self._models.poll()
+        known = model if isinstance(model, FaultModel) else None
+        try:
+            self._detector = FaultDetector(self._settings.site, known, self._state_file.load())
+        except Refused as error:
+            self._state_file.put_aside(str(error))
+            self._detector = FaultDetector(self._settings.site, known)
+
+    def listen(self) -> None:
+        """Subscribe to the readings of each machine."""
+        for device in self._settings.devices_of(MACHINE):
+            topic = topics.device_topic(self._settings.site, device, topics.READING)
+            self._component.bus.subscribe(topic, self.arrived)
+
+    def arrived(self, topic: str, payload: bytes) -> None:
+        """Score a reading."""
+        try:
+            reading = read(topic, payload, MachineReading)
+        except Refused as error:
+            self._component.counters.add("refused")
+            _log.warning("refused, on %s: %s", topic, error)
+            return
+        alerts: list[Alert] = []
+        with self._lock:
+            score = self._detector.score(reading)
+            if score is not None:
+                alerts = self._detector.alerts(score)
+            self._unsaved = True
+        if score is not None:
+            self._component.publish(topics.device_topic(score.site, score.device, topics.FAULT), score)
+        for alert in alerts:
+            _log.warning("alert %s: %s", alert.state, alert.text)
+            self._component.publish(topics.site_topic(alert.site, topics.ALERT), alert)
+
+    def look_around(self) -> None:
+        """Take a new model up, save the state and bring the counters up to date."""
+        model = self._models.poll()
+        with self._lock:
+            if isinstance(model, FaultModel):
+                self._detector.use(model)
+            state = self._detector.state() if self._unsaved else None
+            self._unsaved = False
+            counters = dict(self._detector.counters)
+        for name, value in counters.items():
+            self._component.counters.set(name, value)
+        if state is not None and not self._state_file.save(state):
+            self._unsaved = True
+
+
+def work(component: Component) -> None:
+    """Score until the component is stopped."""
+    machines = Machines(component)
+    machines.listen()
+    component.run(machines.look_around, machines.look_around)
+
+
+if __name__ == "__main__":
+    sys.exit(main(NAME, parse_settings("edge.fault_detector", __doc__ or ""), work))
