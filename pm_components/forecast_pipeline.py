@@ -8,6 +8,7 @@ import pulumi
 import pulumi_aws as aws
 
 from pm_components import archives, naming, packaging, recipes
+from pm_components import pipeline_permissions as permit
 from pm_components import training_workflow as workflow
 from pm_components.buckets import Expiry, private_bucket
 from pm_components.greengrass_site import model_group_name
@@ -18,7 +19,7 @@ from pm_components.limits import (
     STATE_MACHINE_NAME_LENGTH,
     TRAINING_JOB_NAME_LENGTH,
 )
-from pm_components.permissions import ServiceRole, Statement, allow, service_role
+from pm_components.permissions import allow, service_role
 from pm_components.plain import plain_texts
 from pm_components.queues import dead_letter_queue
 from pm_components.tagging import tagged_options
@@ -96,7 +97,7 @@ class ForecastPipeline(pulumi.ComponentResource):
 
         bucket = self._artifact_bucket()
         self._bucket = bucket.bucket
-        self._bucket_arn = bucket.arn
+        self._objects = permit.Bucket(bucket.arn)
         code = self._training_code()
         functions = self._functions()
         state_machine = self._state_machine(code, functions)
@@ -123,9 +124,6 @@ class ForecastPipeline(pulumi.ComponentResource):
             expiries=[Expiry("exports", "exports/", days), Expiry("training", "training/", days)],
             disposable=self._args.get("disposable", False),
         )
-
-    def _objects(self, *prefixes: str) -> list[pulumi.Input[str]]:
-        return [pulumi.Output.concat(self._bucket_arn, f"/{prefix}/*") for prefix in prefixes]
 
     def _training_code(self) -> aws.s3.BucketObjectv2:
         """What a training container unpacks: `ml`, the contracts, and the packages that it is to install."""
@@ -155,7 +153,7 @@ class ForecastPipeline(pulumi.ComponentResource):
                 "gate",
                 parent=self,
                 description="Judges a trained model",
-                statements=[allow(["s3:GetObject"], self._objects("training"))],
+                statements=permit.gate_statements(self._objects),
                 environment={
                     "MINIMUM_SKILL": pulumi.Output.from_input(self._args.get("minimum_skill", 0.0)).apply(str)
                 },
@@ -168,7 +166,9 @@ class ForecastPipeline(pulumi.ComponentResource):
                 "register",
                 parent=self,
                 description="Registers a trained model with the gate's verdict",
-                statements=self._register_statements(groups),
+                statements=permit.register_statements(
+                    self, self._objects, [group.model_package_group_name for group in groups.values()]
+                ),
                 environment={
                     "MODEL_PACKAGE_GROUPS": pulumi.Output.json_dumps(
                         {kind: group.model_package_group_name for kind, group in groups.items()}
@@ -184,10 +184,7 @@ class ForecastPipeline(pulumi.ComponentResource):
                 "watch",
                 parent=self,
                 description="Looks how a release arrives on the core devices",
-                statements=[
-                    allow(["iot:ListThingsInThingGroup"], list(self._thing_groups().values())),
-                    allow(["greengrass:ListEffectiveDeployments"], [naming.arn("greengrass", "coreDevices:*", self)]),
-                ],
+                statements=permit.watch_statements(self, self._thing_groups().values()),
                 environment={
                     "WATCH_SECONDS": pulumi.Output.from_input(
                         self._args.get("watch_seconds", DEFAULT_WATCH_SECONDS)
@@ -209,17 +206,6 @@ class ForecastPipeline(pulumi.ComponentResource):
             for model in workflow.MODELS
         }
 
-    def _register_statements(self, groups: Mapping[str, aws.sagemaker.ModelPackageGroup]) -> list[Statement]:
-        packages = [
-            naming.arn("sagemaker", pulumi.Output.concat("model-package/", group.model_package_group_name, "/*"), self)
-            for group in groups.values()
-        ]
-        return [
-            allow(["sagemaker:CreateModelPackage"], [*(group.arn for group in groups.values()), *packages]),
-            # SageMaker looks whether the model is there with the caller's rights.
-            allow(["s3:GetObject"], self._objects("training")),
-        ]
-
     def _thing_groups(self) -> dict[str, pulumi.Output[str]]:
         return {site: naming.arn("iot", f"thinggroup/{model_group_name(site)}", self) for site in self._sites}
 
@@ -231,39 +217,23 @@ class ForecastPipeline(pulumi.ComponentResource):
             )
             for kind, source in sources.items()
         }
-        component_arn = naming.arn("greengrass", "components:", self)
         groups = self._thing_groups()
         settings = pulumi.Output.json_dumps(
             {
                 "artifact_bucket": self._bucket,
-                "component_arn": component_arn,
+                "component_arn": naming.arn("greengrass", "components:", self),
                 "thing_groups": groups,
                 "data_directory": self._args.get("data_directory", "/var/lib/pm"),
             }
         )
-        names = [source.name for source in sources.values()]
-        versions = [pulumi.Output.concat(component_arn, name, ":versions:*") for name in names]
-        jobs = naming.arn("iot", "job/*", self)
-        statements = [
-            allow(["s3:GetObject"], self._objects("training", "models")),
-            allow(["s3:PutObject"], self._objects("models")),
-            allow(
-                ["greengrass:CreateComponentVersion"],
-                [*(pulumi.Output.concat(component_arn, name) for name in names), *versions],
-            ),
-            allow(["greengrass:DescribeComponent"], versions),
-            allow(["greengrass:GetDeployment"], [naming.arn("greengrass", "deployments:*", self)]),
-            allow(["greengrass:CreateDeployment", "greengrass:ListDeployments"], ["*"]),
-            # A deployment is a job of AWS IoT, which Greengrass makes with the caller's rights.
-            allow(["iot:CancelJob", "iot:CreateJob", "iot:DescribeJob", "iot:UpdateJob"], [jobs, *groups.values()]),
-            allow(["iot:DescribeThingGroup"], list(groups.values())),
-        ]
         return lambda_function(
             f"{self._name}-release",
             "release",
             parent=self,
             description="Ships models: component versions and a deployment for each site",
-            statements=statements,
+            statements=permit.release_statements(
+                self, self._objects, [source.name for source in sources.values()], groups.values()
+            ),
             environment={"RELEASE": settings},
             layers=[layer.arn],
             timeout_seconds=300,
@@ -271,41 +241,19 @@ class ForecastPipeline(pulumi.ComponentResource):
             extra_files=files,
         )
 
-    def _training_role(self, log_groups: pulumi.Input[str]) -> ServiceRole:
-        return service_role(
-            f"{self._name}-training",
-            "sagemaker.amazonaws.com",
-            [
-                allow(["s3:GetObject"], self._objects("exports", "training-code")),
-                allow(["s3:PutObject"], self._objects("training")),
-                allow(["s3:ListBucket"], [self._bucket_arn]),
-                allow(
-                    ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
-                    [log_groups],
-                ),
-                allow(
-                    ["cloudwatch:PutMetricData"],
-                    ["*"],
-                    {"StringEquals": {"cloudwatch:namespace": "/aws/sagemaker/TrainingJobs"}},
-                ),
-                # Only the registries of AWS and of this region; a token is of the registry and not of an image.
-                allow(["ecr:GetAuthorizationToken"], ["*"]),
-                allow(
-                    ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
-                    [pulumi.Output.from_input(self._image).apply(repository_arn)],
-                ),
-            ],
-            parent=self,
-        )
-
     def _state_machine(
         self, code: aws.s3.BucketObjectv2, functions: Mapping[str, LambdaFunction]
     ) -> aws.sfn.StateMachine:
-        log_groups = naming.arn("logs", "log-group:/aws/sagemaker/TrainingJobs*", self)
-        training_role = self._training_role(log_groups)
+        training_role = service_role(
+            f"{self._name}-training",
+            "sagemaker.amazonaws.com",
+            permit.training_statements(self, self._objects, pulumi.Output.from_input(self._image)),
+            parent=self,
+        )
         prefix = naming.physical_name(
             maximum=TRAINING_JOB_NAME_LENGTH - _UUID_CHARACTERS - max(len(m.kind) for m in workflow.MODELS) - 1
         )
+        arns = {purpose: function.function.arn for purpose, function in functions.items()}
         known = pulumi.Output.all(
             database=self._args["database"],
             workgroup=self._args["workgroup"],
@@ -318,7 +266,7 @@ class ForecastPipeline(pulumi.ComponentResource):
             hyperparameters=self._args.get("hyperparameters", {}),
             watch_interval_seconds=self._args.get("watch_interval_seconds", DEFAULT_WATCH_INTERVAL_SECONDS),
             watch_seconds=self._args.get("watch_seconds", DEFAULT_WATCH_SECONDS),
-            **{purpose: function.function.arn for purpose, function in functions.items()},
+            **arns,
         )
         definition = known.apply(
             lambda value: json.dumps(
@@ -357,7 +305,16 @@ class ForecastPipeline(pulumi.ComponentResource):
         role = service_role(
             f"{self._name}-workflow",
             "states.amazonaws.com",
-            self._workflow_statements(prefix, training_role, functions),
+            [
+                *permit.export_statements(
+                    self,
+                    self._objects,
+                    lake_bucket=self._args["lake_bucket"],
+                    database=self._args["database"],
+                    workgroup=self._args["workgroup"],
+                ),
+                *permit.workflow_statements(self, prefix, training_role.arn, arns),
+            ],
             parent=self,
         )
         return aws.sfn.StateMachine(
@@ -374,65 +331,6 @@ class ForecastPipeline(pulumi.ComponentResource):
             },
             opts=self._child,
         )
-
-    def _workflow_statements(
-        self, job_prefix: str, training_role: ServiceRole, functions: Mapping[str, LambdaFunction]
-    ) -> list[Statement]:
-        """What the state machine needs: "IAM policies for integrated services", AWS Step Functions guide."""
-        lake = pulumi.Output.concat("arn:", naming.partition(self), ":s3:::", self._args["lake_bucket"])
-        tables = [model.table for model in workflow.MODELS]
-        jobs = naming.arn("sagemaker", f"training-job/{job_prefix}-*", self)
-        database = pulumi.Output.from_input(self._args["database"])
-        return [
-            allow(["lambda:InvokeFunction"], [function.function.arn for function in functions.values()]),
-            allow(
-                ["athena:GetQueryExecution", "athena:StartQueryExecution", "athena:StopQueryExecution"],
-                [naming.arn("athena", pulumi.Output.concat("workgroup/", self._args["workgroup"]), self)],
-            ),
-            allow(
-                ["glue:GetDatabase", "glue:GetPartitions", "glue:GetTable"],
-                [
-                    naming.arn("glue", "catalog", self),
-                    naming.arn("glue", pulumi.Output.concat("database/", database), self),
-                    *(
-                        naming.arn("glue", pulumi.Output.concat("table/", database, f"/{table}"), self)
-                        for table in tables
-                    ),
-                ],
-            ),
-            allow(["s3:GetBucketLocation", "s3:ListBucket"], [lake, self._bucket_arn]),
-            allow(["s3:GetObject"], [pulumi.Output.concat(lake, f"/{table}/*") for table in tables]),
-            allow(
-                ["s3:AbortMultipartUpload", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"],
-                [pulumi.Output.concat(lake, "/athena-results/*"), *self._objects("exports")],
-            ),
-            allow(
-                ["sagemaker:CreateTrainingJob", "sagemaker:DescribeTrainingJob", "sagemaker:StopTrainingJob"], [jobs]
-            ),
-            allow(["sagemaker:AddTags", "sagemaker:ListTags"], [jobs]),
-            allow(
-                ["iam:PassRole"],
-                [training_role.arn],
-                {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
-            ),
-            allow(
-                ["events:DescribeRule", "events:PutRule", "events:PutTargets"],
-                [naming.arn("events", "rule/StepFunctionsGetEventsForSageMakerTrainingJobsRule", self)],
-            ),
-            allow(
-                [
-                    "logs:CreateLogDelivery",
-                    "logs:DeleteLogDelivery",
-                    "logs:DescribeLogGroups",
-                    "logs:DescribeResourcePolicies",
-                    "logs:GetLogDelivery",
-                    "logs:ListLogDeliveries",
-                    "logs:PutResourcePolicy",
-                    "logs:UpdateLogDelivery",
-                ],
-                ["*"],
-            ),
-        ]
 
     def _schedule(self, state_machine: aws.sfn.StateMachine) -> aws.sqs.Queue:
         """What starts the state machine again and again, and where a start goes that could not be delivered."""
@@ -482,21 +380,3 @@ class ForecastPipeline(pulumi.ComponentResource):
             alarm_actions=self._args.get("alarm_topic_arns"),
             opts=self._child,
         )
-
-
-def repository_arn(image_uri: str) -> str:
-    """The ARN of the repository that a container image lies in.
-
-    Args:
-        image_uri: `ACCOUNT.dkr.ecr.REGION.amazonaws.com/REPOSITORY:TAG`.
-
-    Raises:
-        ValueError: where it is no image of Amazon ECR.
-    """
-    registry, _, path = image_uri.partition("/")
-    parts = registry.split(".")
-    if len(parts) < 6 or parts[1:3] != ["dkr", "ecr"] or not path:
-        raise ValueError(f"image_uri {image_uri!r}, allowed is ACCOUNT.dkr.ecr.REGION.amazonaws.com/REPOSITORY:TAG")
-    partition = "aws-cn" if registry.endswith(".cn") else "aws"
-    repository = path.split("@")[0].split(":")[0]
-    return f"arn:{partition}:ecr:{parts[3]}:{parts[0]}:repository/{repository}"

@@ -1,0 +1,193 @@
+"""What the parts of a `ForecastPipeline` may do: IAM statements, each by exact resources."""
+
+from collections.abc import Iterable, Mapping
+
+import pulumi
+
+from pm_components import naming
+from pm_components import training_workflow as workflow
+from pm_components.permissions import Statement, allow
+
+
+class Bucket:
+    """The artifact bucket, as statements name it.
+
+    Args:
+        arn: the bucket's ARN.
+    """
+
+    def __init__(self, arn: pulumi.Output[str]) -> None:
+        self.arn = arn
+
+    def below(self, *prefixes: str) -> list[pulumi.Input[str]]:
+        """The objects below each prefix."""
+        return [pulumi.Output.concat(self.arn, f"/{prefix}/*") for prefix in prefixes]
+
+
+def gate_statements(bucket: Bucket) -> list[Statement]:
+    """The gate reads what training jobs left."""
+    return [allow(["s3:GetObject"], bucket.below("training"))]
+
+
+def register_statements(
+    parent: pulumi.Resource, bucket: Bucket, group_names: Iterable[pulumi.Output[str]]
+) -> list[Statement]:
+    """The registration adds packages to the groups, and to no other."""
+    names = list(group_names)
+    resources = [
+        *(naming.arn("sagemaker", pulumi.Output.concat("model-package-group/", name), parent) for name in names),
+        *(naming.arn("sagemaker", pulumi.Output.concat("model-package/", name, "/*"), parent) for name in names),
+    ]
+    return [
+        allow(["sagemaker:CreateModelPackage"], resources),
+        # SageMaker looks whether the model is there with the caller's rights.
+        allow(["s3:GetObject"], bucket.below("training")),
+    ]
+
+
+def release_statements(
+    parent: pulumi.Resource,
+    bucket: Bucket,
+    component_names: Iterable[str],
+    thing_group_arns: Iterable[pulumi.Output[str]],
+) -> list[Statement]:
+    """The release makes versions of the model components and deployments to the model groups."""
+    components = [naming.arn("greengrass", f"components:{name}", parent) for name in component_names]
+    versions = [pulumi.Output.concat(component, ":versions:*") for component in components]
+    groups = list(thing_group_arns)
+    return [
+        allow(["s3:GetObject"], bucket.below("training", "models")),
+        allow(["s3:PutObject"], bucket.below("models")),
+        allow(["greengrass:CreateComponentVersion"], [*components, *versions]),
+        allow(["greengrass:DescribeComponent"], versions),
+        allow(["greengrass:GetDeployment"], [naming.arn("greengrass", "deployments:*", parent)]),
+        allow(["greengrass:CreateDeployment", "greengrass:ListDeployments"], ["*"]),
+        # A deployment is a job of AWS IoT, which Greengrass makes with the caller's rights.
+        allow(
+            ["iot:CancelJob", "iot:CreateJob", "iot:DescribeJob", "iot:UpdateJob"],
+            [naming.arn("iot", "job/*", parent), *groups],
+        ),
+        allow(["iot:DescribeThingGroup"], groups),
+    ]
+
+
+def watch_statements(parent: pulumi.Resource, thing_group_arns: Iterable[pulumi.Output[str]]) -> list[Statement]:
+    """The watch asks who is in the groups, and how each core device fares."""
+    return [
+        allow(["iot:ListThingsInThingGroup"], list(thing_group_arns)),
+        allow(["greengrass:ListEffectiveDeployments"], [naming.arn("greengrass", "coreDevices:*", parent)]),
+    ]
+
+
+def training_statements(parent: pulumi.Resource, bucket: Bucket, image_uri: pulumi.Output[str]) -> list[Statement]:
+    """A training job reads exports and code, writes output, log and metrics, and fetches its image."""
+    return [
+        allow(["s3:GetObject"], bucket.below("exports", "training-code")),
+        allow(["s3:PutObject"], bucket.below("training")),
+        allow(["s3:ListBucket"], [bucket.arn]),
+        allow(
+            ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+            [naming.arn("logs", "log-group:/aws/sagemaker/TrainingJobs*", parent)],
+        ),
+        allow(
+            ["cloudwatch:PutMetricData"],
+            ["*"],
+            {"StringEquals": {"cloudwatch:namespace": "/aws/sagemaker/TrainingJobs"}},
+        ),
+        allow(["ecr:GetAuthorizationToken"], ["*"]),
+        allow(
+            ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+            [image_uri.apply(repository_arn)],
+        ),
+    ]
+
+
+def export_statements(
+    parent: pulumi.Resource,
+    bucket: Bucket,
+    *,
+    lake_bucket: pulumi.Input[str],
+    database: pulumi.Input[str],
+    workgroup: pulumi.Input[str],
+) -> list[Statement]:
+    """The state machine's queries read the tables trained on and write the export and the workgroup's results."""
+    lake = pulumi.Output.concat("arn:", naming.partition(parent), ":s3:::", lake_bucket)
+    tables = [model.table for model in workflow.MODELS]
+    glue = [f"table/{{0}}/{table}" for table in tables]
+    return [
+        allow(
+            ["athena:GetQueryExecution", "athena:StartQueryExecution", "athena:StopQueryExecution"],
+            [naming.arn("athena", pulumi.Output.concat("workgroup/", workgroup), parent)],
+        ),
+        allow(
+            ["glue:GetDatabase", "glue:GetPartitions", "glue:GetTable"],
+            [
+                naming.arn("glue", "catalog", parent),
+                *(naming.arn("glue", pulumi.Output.format(name, database), parent) for name in ("database/{0}", *glue)),
+            ],
+        ),
+        allow(["s3:GetBucketLocation", "s3:ListBucket"], [lake, bucket.arn]),
+        allow(["s3:GetObject"], [pulumi.Output.concat(lake, f"/{table}/*") for table in tables]),
+        allow(
+            ["s3:AbortMultipartUpload", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"],
+            [pulumi.Output.concat(lake, "/athena-results/*"), *bucket.below("exports")],
+        ),
+    ]
+
+
+def workflow_statements(
+    parent: pulumi.Resource,
+    job_prefix: str,
+    training_role_arn: pulumi.Output[str],
+    function_arns: Mapping[str, pulumi.Output[str]],
+) -> list[Statement]:
+    """The state machine calls its functions, runs training jobs and writes its log.
+
+    Source: "IAM policies for integrated services" and "Logging", AWS Step Functions developer guide.
+    """
+    jobs = naming.arn("sagemaker", f"training-job/{job_prefix}-*", parent)
+    return [
+        allow(["lambda:InvokeFunction"], list(function_arns.values())),
+        allow(["sagemaker:CreateTrainingJob", "sagemaker:DescribeTrainingJob", "sagemaker:StopTrainingJob"], [jobs]),
+        allow(["sagemaker:AddTags", "sagemaker:ListTags"], [jobs]),
+        allow(
+            ["iam:PassRole"],
+            [training_role_arn],
+            {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
+        ),
+        allow(
+            ["events:DescribeRule", "events:PutRule", "events:PutTargets"],
+            [naming.arn("events", "rule/StepFunctionsGetEventsForSageMakerTrainingJobsRule", parent)],
+        ),
+        allow(
+            [
+                "logs:CreateLogDelivery",
+                "logs:DeleteLogDelivery",
+                "logs:DescribeLogGroups",
+                "logs:DescribeResourcePolicies",
+                "logs:GetLogDelivery",
+                "logs:ListLogDeliveries",
+                "logs:PutResourcePolicy",
+                "logs:UpdateLogDelivery",
+            ],
+            ["*"],
+        ),
+    ]
+
+
+def repository_arn(image_uri: str) -> str:
+    """The ARN of the repository that a container image lies in.
+
+    Args:
+        image_uri: `ACCOUNT.dkr.ecr.REGION.amazonaws.com/REPOSITORY:TAG`.
+
+    Raises:
+        ValueError: where it is no image of Amazon ECR.
+    """
+    registry, _, path = image_uri.partition("/")
+    parts = registry.split(".")
+    if len(parts) < 6 or parts[1:3] != ["dkr", "ecr"] or not path:
+        raise ValueError(f"image_uri {image_uri!r}, allowed is ACCOUNT.dkr.ecr.REGION.amazonaws.com/REPOSITORY:TAG")
+    partition = "aws-cn" if registry.endswith(".cn") else "aws"
+    repository = path.split("@")[0].split(":")[0]
+    return f"arn:{partition}:ecr:{parts[3]}:{parts[0]}:repository/{repository}"
