@@ -1,6 +1,5 @@
 """Training data: the readings of a directory, as the lake exports them (Parquet) or as a CSV of the original schema."""
 
-import datetime as dt
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,11 +76,6 @@ def machine_readings(connection: ibis.BaseBackend, directory: Path) -> MachineRe
         machine=found["device"].to_numpy(dtype=str),
         event_time=found["event_time"].to_numpy(),
     )
-
-
-def middle(first: dt.datetime, last: dt.datetime) -> dt.datetime:
-    """The time that halves a span: what comes before is trained on, what comes after measures the model."""
-    return first + (last - first) / 2
 
 
 def _files(directory: Path) -> list[Path]:

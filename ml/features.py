@@ -109,7 +109,7 @@ def _weather_features(t: Table) -> dict[str, Any]:
 
 
 def _direction_features(t: Table) -> dict[str, Any]:
-    columns = {}
+    columns: dict[str, Any] = {}
     for direction in WIND_DIRECTIONS:
         is_it = (t.wnd_dir == direction).cast("float64")
         columns[f"direction_{direction}"] = is_it
@@ -120,7 +120,7 @@ def _direction_features(t: Table) -> dict[str, Any]:
 def _calendar_features(hour: Any) -> dict[str, Any]:
     """Of the hour forecast, not of the hour at which the forecast is made."""
     target = (hour + 1).cast("float64")
-    columns = {}
+    columns: dict[str, Any] = {}
     for harmonic in DAY_HARMONICS:
         angle = ((hour + 1) % HOURS_PER_DAY).cast("float64") * (harmonic * 2 * math.pi / HOURS_PER_DAY)
         columns |= {f"day_sine_{harmonic}": angle.sin(), f"day_cosine_{harmonic}": angle.cos()}

@@ -52,7 +52,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Job:
     found = parser.parse_args(arguments)
     if found.training is None or found.model_dir is None:
         raise ValueError(
-            "needed are --training DIR and --model-dir DIR, or SM_CHANNEL_TRAINING and SM_MODEL_DIR as SageMaker sets them"
+            "needed are --training DIR and --model-dir DIR, or SM_CHANNEL_TRAINING and SM_MODEL_DIR in the environment"
         )
     if found.train_end and found.validation_end and found.validation_end <= found.train_end:
         raise ValueError(f"--validation_end {found.validation_end} must be after --train_end {found.train_end}")

@@ -1,0 +1,232 @@
+"""Trained models as plain ONNX graphs, and the directory in which they travel.
+
+The graphs are written node by node from the trained weights: standard operators alone, no converter's leftovers, the
+same bytes for the same weights. No graph leaves before it has given the trained model's own answers on real rows.
+"""
+
+import datetime as dt
+import hashlib
+import importlib.metadata
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from pm_contracts.manifest import (
+    MANIFEST_FILE,
+    METRICS_FILE,
+    MODEL_FILE,
+    CheckedAnswers,
+    FaultManifest,
+    ForecastManifest,
+    Manifest,
+    content_version,
+    decode_manifest,
+    encode_manifest,
+)
+
+INPUT, OUTPUT = "rows", "answers"
+#: Old enough for every onnxruntime of the last two years.
+OPSET, TREE_OPSET, IR_VERSION = 18, 3, 10
+#: Rows whose answers travel with the model.
+CHECKED_ROWS = 4
+
+_Array = NDArray[np.float32]
+_Manifest = TypeVar("_Manifest", ForecastManifest, FaultManifest)
+
+
+class ExportRefused(ValueError):
+    """An exported graph that does not answer as the trained model does."""
+
+
+def ensemble_graph(
+    first: tuple[_Array, _Array], second: tuple[_Array, _Array], third: tuple[_Array, _Array], smallest_spread: float
+) -> bytes:
+    """The forecast model: an ensemble of small nets, evaluated at once.
+
+    Args:
+        first: weights `[features, members * units]` and biases `[members * units]` of the first layer of all members.
+        second: weights `[members, units, units2]` and biases `[members, units2]`.
+        third: weights `[members, units2, 2]` and biases `[members, 2]`: change and, before softplus, spread.
+        smallest_spread: added to the spread.
+
+    Returns:
+        The ONNX model: `[rows, features]` to `[rows, 2]`, the means over the members.
+    """
+    members, units, _ = second[0].shape
+    features = first[0].shape[0]
+    constants: dict[str, NDArray[Any]] = {
+        "first_weights": first[0],
+        "first_biases": first[1],
+        "by_member": np.array([-1, members, units], dtype=np.int64),
+        "second_weights": second[0],
+        "second_biases": second[1][:, None, :],
+        "third_weights": third[0],
+        "third_biases": third[1][:, None, :],
+        "smallest_spread": np.array(smallest_spread, dtype=np.float32),
+        "one_each": np.array([1, 1], dtype=np.int64),
+        "over_members": np.array([0], dtype=np.int64),
+    }
+    nodes = [
+        helper.make_node("Gemm", [INPUT, "first_weights", "first_biases"], ["first_sums"]),
+        helper.make_node("Relu", ["first_sums"], ["first"]),
+        helper.make_node("Reshape", ["first", "by_member"], ["first_by_row"]),
+        helper.make_node("Transpose", ["first_by_row"], ["first_by_member"], perm=[1, 0, 2]),
+        helper.make_node("MatMul", ["first_by_member", "second_weights"], ["second_products"]),
+        helper.make_node("Add", ["second_products", "second_biases"], ["second_sums"]),
+        helper.make_node("Relu", ["second_sums"], ["second"]),
+        helper.make_node("MatMul", ["second", "third_weights"], ["third_products"]),
+        helper.make_node("Add", ["third_products", "third_biases"], ["third"]),
+        helper.make_node("Split", ["third", "one_each"], ["change", "raw_spread"], axis=2),
+        helper.make_node("Softplus", ["raw_spread"], ["soft_spread"]),
+        helper.make_node("Add", ["soft_spread", "smallest_spread"], ["spread"]),
+        helper.make_node("Concat", ["change", "spread"], ["members"], axis=2),
+        helper.make_node("ReduceMean", ["members", "over_members"], [OUTPUT], keepdims=0),
+    ]
+    return _model("forecast", nodes, constants, features, 2)
+
+
+def tree_graph(trees: Sequence[Mapping[str, Any]], base_margin: float, features: int) -> bytes:
+    """The fault model: gradient-boosted trees, then a sigmoid.
+
+    Args:
+        trees: as XGBoost's JSON writes them: `left_children` (-1 at a leaf), `right_children`, `split_indices`,
+            `split_conditions` (the threshold, or the leaf's value) and `default_left`, lists of one item a node.
+        base_margin: what all sums begin with.
+        features: columns of the input.
+
+    Returns:
+        The ONNX model: `[rows, features]`, NaN where missing, to `[rows, 1]` probabilities.
+    """
+    nodes: dict[str, list[Any]] = {name: [] for name in _NODE_ATTRIBUTES}
+    leaves: dict[str, list[Any]] = {"target_treeids": [], "target_nodeids": [], "target_weights": []}
+    for number, tree in enumerate(trees):
+        for node, left in enumerate(tree["left_children"]):
+            leaf = left == -1
+            # XGBoost goes left where x < threshold; ONNX goes to the true branch where that holds.
+            row = (
+                number, node, "LEAF" if leaf else "BRANCH_LT",
+                0 if leaf else tree["split_indices"][node],
+                0.0 if leaf else tree["split_conditions"][node],
+                0 if leaf else left,
+                0 if leaf else tree["right_children"][node],
+                0 if leaf else int(tree["default_left"][node]),
+            )  # fmt: skip
+            for name, value in zip(_NODE_ATTRIBUTES, row, strict=True):
+                nodes[name].append(value)
+            if leaf:
+                leaves["target_treeids"].append(number)
+                leaves["target_nodeids"].append(node)
+                leaves["target_weights"].append(tree["split_conditions"][node])
+    ensemble = helper.make_node(
+        "TreeEnsembleRegressor",
+        [INPUT],
+        ["margin"],
+        domain="ai.onnx.ml",
+        n_targets=1,
+        base_values=[base_margin],
+        target_ids=[0] * len(leaves["target_nodeids"]),
+        **nodes,  # type: ignore[arg-type]
+        **leaves,  # type: ignore[arg-type]
+    )
+    return _model("fault", [ensemble, helper.make_node("Sigmoid", ["margin"], [OUTPUT])], {}, features, 1)
+
+
+_NODE_ATTRIBUTES = (
+    "nodes_treeids", "nodes_nodeids", "nodes_modes", "nodes_featureids", "nodes_values", "nodes_truenodeids",
+    "nodes_falsenodeids", "nodes_missing_value_tracks_true",
+)  # fmt: skip
+
+
+def compare(model: bytes, rows: _Array, expected: NDArray[np.floating], tolerance: float) -> CheckedAnswers:
+    """Ask the graph what the trained model was asked.
+
+    Args:
+        model: the ONNX model.
+        rows: real inputs, `[rows, features]`.
+        expected: the trained model's answers to them, `[rows, outputs]`.
+        tolerance: by how much an answer may differ.
+
+    Returns:
+        A few of the questions and answers, for the manifest: those with the smallest and largest first answers, and
+        between.
+
+    Raises:
+        ExportRefused: where an answer differs by more.
+    """
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    answers = session.run([OUTPUT], {INPUT: rows})[0]
+    if answers.shape != expected.shape:
+        raise ExportRefused(f"the exported graph gives {answers.shape}, the trained model {expected.shape}")
+    differences = np.abs(answers - expected).max(axis=1)
+    worst = int(np.argmax(np.where(np.isnan(differences), np.inf, differences)))
+    if not differences[worst] <= tolerance:
+        raise ExportRefused(
+            f"the exported graph differs from the trained model by {differences[worst]:.3g} in row {worst}, "
+            f"and {tolerance:.3g} is allowed"
+        )
+    order = np.argsort(expected[:, 0], kind="stable")
+    chosen = order[np.linspace(0, len(order) - 1, CHECKED_ROWS).astype(int)]
+    return CheckedAnswers(
+        inputs=[[None if np.isnan(x) else float(x) for x in rows[i]] for i in chosen],
+        outputs=[[float(x) for x in expected[i]] for i in chosen],
+        tolerance=tolerance,
+    )
+
+
+def describe(kind: type[_Manifest], model: bytes, *, trained_until: dt.datetime, **fields: Any) -> _Manifest:
+    """The manifest of a model, its version drawn from all that it says and from the model itself.
+
+    Args:
+        kind: `ForecastManifest` or `FaultManifest`.
+        model: the ONNX model.
+        trained_until: event time of the last reading trained on, UTC.
+        fields: the others of the manifest.
+    """
+    unnamed = kind(
+        version="0.0.0",
+        model_sha256=hashlib.sha256(model).hexdigest(),
+        model_bytes=len(model),
+        trained_until=trained_until,
+        **fields,
+    )
+    version = content_version(trained_until, model, encode_manifest(unnamed))
+    return decode_manifest(encode_manifest(msgspec.structs.replace(unnamed, version=version)))  # type: ignore[return-value]
+
+
+def write_model(directory: Path, model: bytes, manifest: Manifest, metrics: Mapping[str, Any]) -> None:
+    """Write a model directory: the model, its manifest, its metrics."""
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / MODEL_FILE).write_bytes(model)
+    (directory / MANIFEST_FILE).write_bytes(encode_manifest(manifest))
+    (directory / METRICS_FILE).write_text(json.dumps(metrics, indent=1, sort_keys=True) + "\n")
+
+
+def versions(*libraries: str) -> dict[str, str]:
+    """The installed versions of libraries, by name."""
+    return {name: importlib.metadata.version(name) for name in sorted(libraries)}
+
+
+def _model(
+    name: str, nodes: Sequence[onnx.NodeProto], constants: Mapping[str, NDArray[Any]], inputs: int, outputs: int
+) -> bytes:
+    graph = helper.make_graph(
+        nodes,
+        name,
+        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["row", inputs])],
+        [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["row", outputs])],
+        [numpy_helper.from_array(np.ascontiguousarray(value), key) for key, value in constants.items()],
+    )
+    opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", TREE_OPSET)]
+    model = helper.make_model(
+        graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="predictive-maintenance"
+    )
+    onnx.checker.check_model(model)
+    return model.SerializeToString(deterministic=True)

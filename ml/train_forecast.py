@@ -1,0 +1,163 @@
+"""Train the forecast model: next-hour PM2.5 of an air-quality station.
+
+Runs as `python ml/train_forecast.py --training DIR --model-dir DIR` and, unchanged, as a SageMaker training job.
+
+The first part of the data is trained on, and of it the last `KEPT_SHARE` is kept to decide when to stop and how wide
+the intervals begin. The second part only measures the model. Means and scales are of the first part alone.
+"""
+
+import datetime as dt
+import math
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+if __package__ in (None, ""):  # run as a script: find the packages beside this file's folder, not the files in it
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+import ibis
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ml import data, evaluate, export, script_mode
+from ml.features import SECONDS_PER_HOUR, forecast_features, hourly
+from ml.forecast_model import EPOCHS, SMALLEST_SPREAD, TrainedForecaster, train
+from pm_contracts.forecast_features import FEATURES
+from pm_contracts.manifest import Feature, ForecastManifest, Interval
+
+#: Of the training part, by time: decides when to stop and calibrates the interval.
+KEPT_SHARE = 0.15
+#: Fewer hours than this make no model.
+FEWEST_HOURS = 24 * 60
+INTERVAL_LEVEL = 0.9
+#: Scores that travel with the model, evenly over the kept hours.
+SCORES = 500
+SCALED_LIMIT = 8.0
+#: Changes are divided by it, ug/m3: about the standard deviation of the real series' hourly changes.
+TARGET_SCALE = 25.0
+#: An answer of more than so many times the largest change trained on is nonsense.
+NONSENSE_FACTOR = 2.0
+#: In units of the target's scale; single precision adds up to about 1e-6.
+TOLERANCE = 1e-4
+
+_Array = NDArray[np.float64]
+
+
+class Hours:
+    """Hours of which a model can be asked and whose next hour is known, in the order of time."""
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        #: The first hour of the data and the one after its last, whatever can be learned from them.
+        self.span = (int(frame["hour"].min()), int(frame["hour"].max()) + 1) if len(frame) else (0, 0)
+        known = frame[frame["complete"].to_numpy(dtype=bool) & frame["target"].notna().to_numpy()]
+        known = known.sort_values(["hour", "device"], kind="stable")
+        self.hour = known["hour"].to_numpy(dtype=np.int64)
+        self.features = known[list(FEATURES)].to_numpy(dtype=np.float64)
+        self.value = known["value"].to_numpy(dtype=np.float64)
+        self.target = known["target"].to_numpy(dtype=np.float64)
+
+    def between(self, first: float, end: float) -> slice:
+        """The rows whose next hour, which is what is learned, lies from `first` to before `end`; hours since 1970."""
+        return slice(*(int(row) for row in np.searchsorted(self.hour + 1, [first, end])))
+
+
+class Scaling:
+    """How features enter the model, fitted on training hours."""
+
+    def __init__(self, features: _Array) -> None:
+        self.mean = np.nan_to_num(np.nanmean(features, axis=0))
+        scale = np.nan_to_num(np.nanstd(features, axis=0))
+        self.scale = np.where(scale > 0, scale, 1.0)
+
+    def __call__(self, features: _Array) -> NDArray[np.float32]:
+        """Scaled and cut features, 0 where unknown."""
+        scaled = np.clip((features - self.mean) / self.scale, -SCALED_LIMIT, SCALED_LIMIT)
+        return np.nan_to_num(scaled, nan=0.0).astype(np.float32)
+
+
+def main(job: script_mode.Job, steps: script_mode.Steps) -> Mapping[str, float]:
+    """Do the job: read, train, measure, export."""
+    steps.begin("read the data and its features")
+    connection = ibis.duckdb.connect()
+    readings = data.air_quality_readings(connection, job.training)
+    hours = Hours(connection.to_pandas(forecast_features(hourly(readings))))
+    training, validation = _split(hours, job)
+    kept_from = training.stop - round((training.stop - training.start) * KEPT_SHARE)
+    fitted, kept = slice(training.start, kept_from), slice(kept_from, training.stop)
+
+    scaling = Scaling(hours.features[training])
+    inputs = scaling(hours.features)
+    targets = ((hours.target - hours.value) / TARGET_SCALE).astype(np.float32)
+    steps.begin("train the forecast model", EPOCHS)
+    trained = train(inputs[fitted], targets[fitted], inputs[kept], targets[kept], job.seed, steps.advance)
+
+    steps.begin("measure and export")
+    figures, scores = _measure(trained, inputs, hours, kept, {"training": training, "validation": validation})
+    weights = trained.weights
+    model = export.ensemble_graph(weights.first, weights.second, weights.third, SMALLEST_SPREAD)
+    rows = inputs[validation]
+    checked = export.compare(model, rows, trained.answers(rows), TOLERANCE)
+    largest = float(np.max(np.abs(hours.target[training] - hours.value[training])))
+    manifest = export.describe(
+        ForecastManifest,
+        model,
+        trained_from=_time(hours.hour[training.start]),
+        trained_until=_time(hours.hour[training.stop - 1] + 1),
+        trained_rows=training.stop - training.start,
+        seed=job.seed,
+        libraries=export.versions("jax", "keras", "numpy", "onnx"),
+        checked=checked,
+        horizon_hours=1,
+        features=[
+            Feature(name=name, mean=float(mean), scale=float(scale))
+            for name, mean, scale in zip(FEATURES, scaling.mean, scaling.scale, strict=True)
+        ],
+        scaled_limit=SCALED_LIMIT,
+        target_scale=TARGET_SCALE,
+        maximum_change=NONSENSE_FACTOR * largest,
+        interval=Interval(level=INTERVAL_LEVEL, scores=scores),
+    )
+    export.write_model(job.model_directory, model, manifest, evaluate.rounded(figures))
+    return {f"{part}_{name}": value for part, values in figures.items() for name, value in values.items()}
+
+
+def _split(hours: Hours, job: script_mode.Job) -> tuple[slice, slice]:
+    if not len(hours.hour):
+        raise data.DataRefused(f"{job.training} has no hour with enough before it and a known hour after it")
+    first, end = hours.span
+    train_end = job.train_end.timestamp() / SECONDS_PER_HOUR if job.train_end else (first + end) / 2
+    validation_end = job.validation_end.timestamp() / SECONDS_PER_HOUR if job.validation_end else math.inf
+    parts = hours.between(-math.inf, train_end), hours.between(train_end, validation_end)
+    for name, part in zip(("train on", "measure with"), parts, strict=True):
+        if part.stop - part.start < FEWEST_HOURS:
+            raise data.DataRefused(
+                f"{job.training} has {part.stop - part.start} hours to {name}, from {_time(first)} to {_time(end)} "
+                f"split at {_time(math.ceil(train_end))}; at least {FEWEST_HOURS} are needed"
+            )
+    return parts
+
+
+def _measure(
+    trained: TrainedForecaster, inputs: NDArray[np.float32], hours: Hours, kept: slice, parts: Mapping[str, slice]
+) -> tuple[dict[str, dict[str, float]], list[float]]:
+    """The figures of each part, and the scores that intervals begin with."""
+    answers = trained.answers(inputs).astype(np.float64) * TARGET_SCALE
+    forecast = np.maximum(hours.value + answers[:, 0], 0.0)
+    score = np.abs(hours.target - forecast) / answers[:, 1]
+    rank = math.ceil((kept.stop - kept.start + 1) * INTERVAL_LEVEL)
+    half_width = np.sort(score[kept])[rank - 1] * answers[:, 1]
+    figures = {
+        name: evaluate.forecast_figures(hours.target[part], forecast[part], hours.value[part], half_width[part])
+        for name, part in parts.items()
+    }
+    chosen = np.linspace(kept.start, kept.stop - 1, min(SCORES, kept.stop - kept.start)).astype(int)
+    return figures, [float(f"{value:.6g}") for value in score[chosen]]
+
+
+def _time(hour: int) -> dt.datetime:
+    return dt.datetime.fromtimestamp(int(hour) * SECONDS_PER_HOUR, dt.UTC)
+
+
+if __name__ == "__main__":
+    sys.exit(script_mode.run(main))
