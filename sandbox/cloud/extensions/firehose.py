@@ -129,13 +129,15 @@ class _Stream:
         (destination,) = stream["destinations"]
         config = destination["config"]
         bucket = firehose._s3_bucket_from_arn(config["BucketARN"])
-        role_permissions.require_permission(config["RoleARN"], _PRINCIPAL, "s3:PutObject", f"{config['BucketARN']}/*")
         schema = _schema(config)
         version = stream.get("version", 1)
         loop = asyncio.get_running_loop()
         objects = await loop.run_in_executor(
             _converters, _prepare, config, schema, f"{self.name}-{version}", batch, arrived
         )
+        for folder in {item.key.rpartition("/")[0] for item in objects}:
+            resource = f"{config['BucketARN']}/{folder}/*"
+            role_permissions.require_permission(config["RoleARN"], _PRINCIPAL, "s3:PutObject", resource)
         for item in objects:
             headers = {"content-type": "application/octet-stream", "content-length": str(len(item.body))}
             status, _, answer = s3._put_object(bucket, item.key, item.body, headers)
