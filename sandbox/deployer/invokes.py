@@ -1,5 +1,6 @@
 """The providers' functions that a program may call, each with its answer."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -7,7 +8,9 @@ from sandbox.deployer.inputs import InputError
 from sandbox.deployer.registry import Context
 
 
+@functools.cache
 def _caller_identity(context: Context) -> dict[str, Any]:
+    """Asked for once: each component of a program wants it for the names of its resources."""
     identity = context.client("sts").get_caller_identity()
     account = identity["Account"]
     return {"accountId": account, "arn": identity["Arn"], "userId": identity["UserId"], "id": account}

@@ -52,7 +52,7 @@ def test_outputs_are_those_of_the_program(deployed: Deployed) -> None:
 def test_each_resource_is_reported_as_it_is_made_and_recorded(deployed: Deployed) -> None:
     names = [record.name for record in deployed.seen]
     assert sorted(names) == sorted(_records(deployed))
-    assert len(names) == len(set(names)) == 16
+    assert len(names) == len(set(names)) == 28
     assert names.index("store-bucket") < names.index("store-versioning")
     assert names.index("queue") < names.index("mapping")
 
@@ -91,6 +91,28 @@ def test_resources_are_there_as_asked_for(deployed: Deployed) -> None:
     )["Attributes"]
     assert attributes["VisibilityTimeout"] == "180"
     assert json.loads(attributes["RedrivePolicy"])["maxReceiveCount"] == 3
+
+
+def test_what_only_this_program_asks_for_is_there_too(deployed: Deployed) -> None:
+    client, urls = deployed.cloud.client, deployed.cloud.endpoint + "/000000000000/small-"
+    attached = client("iam").list_attached_role_policies(RoleName="small-rule")["AttachedPolicies"]
+    assert [policy["PolicyName"] for policy in attached] == ["small-policy"]
+    ownership = client("s3").get_bucket_ownership_controls(Bucket="small-000000000000")["OwnershipControls"]
+    assert ownership == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+    statements = json.loads(client("lambda").get_policy(FunctionName="small-function")["Policy"])["Statement"]
+    assert [statement["Principal"] for statement in statements] == [{"Service": "events.amazonaws.com"}]
+    retries = client("lambda").get_function_event_invoke_config(FunctionName="small-function")
+    assert retries["MaximumRetryAttempts"] == 1
+    attributes = {
+        name: client("sqs").get_queue_attributes(QueueUrl=urls + name, AttributeNames=["All"])["Attributes"]
+        for name in ("dead", "spare")
+    }
+    assert json.loads(attributes["dead"]["RedriveAllowPolicy"])["redrivePermission"] == "byQueue"
+    assert json.loads(attributes["spare"]["RedrivePolicy"])["maxReceiveCount"] == 2
+    assert client("scheduler").get_schedule_group(Name="small-schedules")["State"] == "ACTIVE"
+    targets = client("events").list_targets_by_rule(Rule="small-events")["Targets"]
+    assert [target["Arn"] for target in targets] == ["arn:aws:sqs:eu-central-1:000000000000:small-spare"]
+    assert client("iot").describe_provisioning_template(templateName="small-template")["enabled"]
 
 
 def test_the_function_runs_with_its_archive_and_its_secret_environment(deployed: Deployed) -> None:

@@ -13,7 +13,23 @@ import pytest
 
 from sandbox.cloud import Cloud
 from sandbox.deployer import Deployment, deploy
+from sandbox.deployer import handlers as _handlers  # noqa: F401 - fills the registry
+from sandbox.deployer.registry import HANDLERS
 
+#: Types of handlers that only `programs/small` makes use of.
+OTHERS = {
+    "aws:cloudwatch/eventRule:EventRule",
+    "aws:cloudwatch/eventTarget:EventTarget",
+    "aws:iam/policy:Policy",
+    "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
+    "aws:iot/provisioningTemplate:ProvisioningTemplate",
+    "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig",
+    "aws:lambda/permission:Permission",
+    "aws:s3/bucketOwnershipControls:BucketOwnershipControls",
+    "aws:scheduler/scheduleGroup:ScheduleGroup",
+    "aws:sqs/redriveAllowPolicy:RedriveAllowPolicy",
+    "aws:sqs/redrivePolicy:RedrivePolicy",
+}
 ROOT = Path(__file__).parents[2]
 
 
@@ -52,6 +68,10 @@ def test_outputs_are_what_the_sandbox_reads(factory: Factory) -> None:
 def test_only_role_aliases_are_recorded_without_being_made(factory: Factory) -> None:
     recorded = {record.type for record in factory.deployment.resources if record.record_only}
     assert recorded == {"aws:iot/roleAlias:RoleAlias"}
+
+
+def test_no_handler_goes_untried(factory: Factory) -> None:
+    assert set(HANDLERS) - {record.type for record in factory.deployment.resources} <= OTHERS
 
 
 def _names(client: Any, operation: str, path: str, **arguments: Any) -> set[str]:

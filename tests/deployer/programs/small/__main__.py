@@ -52,12 +52,8 @@ may_read = {
     "Action": ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"],
     "Resource": queue.arn,
 }
-aws.iam.RolePolicy(
-    "may-read",
-    name="may-read",
-    role=role.name,
-    policy=pulumi.Output.json_dumps({"Version": "2012-10-17", "Statement": [may_read]}),
-)
+may_read_document = pulumi.Output.json_dumps({"Version": "2012-10-17", "Statement": [may_read]})
+aws.iam.RolePolicy("may-read", name="may-read", role=role.name, policy=may_read_document)
 function = aws.lambda_.Function(
     "function",
     name="small-function",
@@ -97,6 +93,54 @@ thing = aws.iot.Thing("thing", name="small-thing", attributes={"line": "one"})
 group = aws.iot.ThingGroup("group", name="small-group", properties={"description": "all of them"})
 aws.iot.ThingGroupMembership("member", thing_group_name=group.name, thing_name=thing.name)
 alias = aws.iot.RoleAlias("alias", alias="small-alias", role_arn=role.arn)
+
+# What the project's own program has no use for yet, and others of the kind may.
+policy = aws.iam.Policy("policy", name="small-policy", policy=may_read_document)
+aws.iam.RolePolicyAttachment("attachment", role=rule_role.name, policy_arn=policy.arn)
+aws.s3.BucketOwnershipControls(
+    "ownership", bucket=store.bucket.bucket, rule={"object_ownership": "BucketOwnerEnforced"}
+)
+aws.lambda_.Permission(
+    "may-invoke",
+    action="lambda:InvokeFunction",
+    function=function.name,
+    principal="events.amazonaws.com",
+    source_account=account,
+)
+aws.lambda_.FunctionEventInvokeConfig("retries", function_name=function.name, maximum_retry_attempts=1)
+aws.sqs.RedriveAllowPolicy(
+    "only-from-queue",
+    queue_url=dead.url,
+    redrive_allow_policy=pulumi.Output.json_dumps({"redrivePermission": "byQueue", "sourceQueueArns": [queue.arn]}),
+)
+spare = aws.sqs.Queue("spare", name="small-spare")
+aws.sqs.RedrivePolicy(
+    "redrive",
+    queue_url=spare.url,
+    redrive_policy=pulumi.Output.json_dumps({"deadLetterTargetArn": dead.arn, "maxReceiveCount": 2}),
+)
+aws.scheduler.ScheduleGroup("schedules", name="small-schedules")
+event_rule = aws.cloudwatch.EventRule(
+    "event-rule", name="small-events", event_pattern=json.dumps({"source": ["small"]}), description="ours"
+)
+aws.cloudwatch.EventTarget("event-target", rule=event_rule.name, target_id="queue", arn=spare.arn)
+aws.iot.ProvisioningTemplate(
+    "template",
+    name="small-template",
+    enabled=True,
+    provisioning_role_arn=rule_role.arn,
+    template_body=json.dumps(
+        {
+            "Parameters": {"AWS::IoT::Certificate::Id": {"Type": "String"}},
+            "Resources": {
+                "certificate": {
+                    "Type": "AWS::IoT::Certificate",
+                    "Properties": {"CertificateId": {"Ref": "AWS::IoT::Certificate::Id"}, "Status": "Active"},
+                }
+            },
+        }
+    ),
+)
 
 pulumi.export("bucket", store.bucket_name)
 pulumi.export("function", {"arn": function.arn, "names": limits["names"]})
