@@ -4,6 +4,8 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
+from sandbox.cloud.modelled_service import ApiError
+
 
 @dataclass
 class ComponentVersion:
@@ -51,3 +53,9 @@ class Deployment:
     def for_group(self) -> bool:
         """Whether the target is a thing group rather than one thing."""
         return ":thinggroup/" in self.target_arn
+
+
+def not_found(kind: str, identifier: str) -> ApiError:
+    """The error for a thing that is not there: its kind, such as `Deployment`, and its id or ARN."""
+    message = f"{kind} {identifier} does not exist"
+    return ApiError("ResourceNotFoundException", message, resourceId=identifier, resourceType=kind)

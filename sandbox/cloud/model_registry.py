@@ -89,7 +89,7 @@ class ModelRegistry:
         group = self._group(given["ModelPackageGroupName"])
         for container in given.get("InferenceSpecification", {}).get("Containers", []):
             if "ModelDataUrl" in container:
-                await _require_object(container["ModelDataUrl"])
+                await _require_object(request, container["ModelDataUrl"])
         group.last_version += 1
         arn = package_arn(request, group.name, group.last_version)
         kept = {
@@ -166,12 +166,12 @@ class ModelRegistry:
 def group_arn(request: Request, name_or_arn: str) -> str:
     """The ARN of the group of this name."""
     name = name_or_arn.rpartition("/")[2]
-    return f"arn:aws:sagemaker:{request.region}:{request.account_id}:model-package-group/{name}"
+    return f"{request.arn_prefix('sagemaker')}:model-package-group/{name}"
 
 
 def package_arn(request: Request, group: str, version: int) -> str:
     """The ARN of a version of a group."""
-    return f"arn:aws:sagemaker:{request.region}:{request.account_id}:model-package/{group}/{version}"
+    return f"{request.arn_prefix('sagemaker')}:model-package/{group}/{version}"
 
 
 def _group_summary(group: ModelPackageGroup) -> dict[str, Any]:
@@ -199,8 +199,11 @@ def _package_summary(package: ModelPackage) -> dict[str, Any]:
     return {**_identity(package), "ModelPackageDescription": package.given.get("ModelPackageDescription")}
 
 
-async def _require_object(uri: str) -> None:
+async def _require_object(request: Request, uri: str) -> None:
+    """Refuse a model archive that is not there, or that the caller may not read."""
     try:
-        await read_object(*bucket_and_key(uri))
+        bucket, key = bucket_and_key(uri)
+        request.authorize("s3:GetObject", f"arn:aws:s3:::{bucket}/{key}")
+        await read_object(bucket, key)
     except (ApiError, TrainingError) as error:
-        raise ApiError("ValidationException", f"Could not find model data at {uri}.", 400) from error
+        raise ApiError("ValidationException", f"Could not find model data at {uri}: {error}", 400) from error

@@ -64,6 +64,10 @@ class Request:
     region: str
     access_key: str
 
+    def arn_prefix(self, service: str) -> str:
+        """The ARN of a resource of the service, up to the colon before the resource."""
+        return f"arn:aws:{service}:{self.region}:{self.account_id}"
+
     def authorize(self, action: str, resource: str, context: Mapping[str, str] | None = None) -> None:
         """Check, under `AUTH=true`, that the caller may do an action.
 

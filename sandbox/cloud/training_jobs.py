@@ -162,7 +162,7 @@ class TrainingJobs:
 
 def job_arn(request: Request, name: str) -> str:
     """The ARN of the training job of this name."""
-    return f"arn:aws:sagemaker:{request.region}:{request.account_id}:training-job/{name}"
+    return f"{request.arn_prefix('sagemaker')}:training-job/{name}"
 
 
 def _summary(job: TrainingJob) -> dict[str, Any]:

@@ -179,6 +179,17 @@ def test_a_later_deployment_takes_the_earlier_ones_place(
     assert greengrass.list_core_devices(thingGroupArn=group["arn"])["coreDevices"][0]["status"] == "UNHEALTHY"
 
 
+def test_a_deployment_that_fails_to_start_leaves_the_earlier_one(
+    greengrass: Any, component: Callable[..., str], group: dict[str, str]
+) -> None:
+    components = {component(): {"componentVersion": "1.0.0"}}
+    first = greengrass.create_deployment(targetArn=group["arn"], components=components)
+    wrong = {"timeoutConfig": {"inProgressTimeoutInMinutes": 10_000_000}}
+    with pytest.raises(ClientError):
+        greengrass.create_deployment(targetArn=group["arn"], components=components, iotJobConfiguration=wrong)
+    assert greengrass.get_deployment(deploymentId=first["deploymentId"])["deploymentStatus"] == "ACTIVE"
+
+
 def test_a_device_that_joins_the_group_later_gets_the_deployment(
     cloud: Cloud, greengrass: Any, component: Callable[..., str], group: dict[str, str]
 ) -> None:
@@ -278,14 +289,7 @@ def test_a_caller_needs_the_actions_that_aws_asks_for(
 ) -> None:
     iam, user = cloud.client("iam"), f"user-{uuid.uuid4().hex[:8]}"
     iam.create_user(UserName=user)
-    key = iam.create_access_key(UserName=user)["AccessKey"]
-    client = boto3.client(
-        "greengrassv2",
-        endpoint_url=cloud.endpoint,
-        region_name=cloud.region,
-        aws_access_key_id=key["AccessKeyId"],
-        aws_secret_access_key=key["SecretAccessKey"],
-    )
+    client = client_of(cloud, iam.create_access_key(UserName=user)["AccessKey"])
     deployment = {"targetArn": group["arn"], "components": {component(): {"componentVersion": "1.0.0"}}}
     allowed: list[tuple[str, str]] = []
     needed = [
@@ -303,6 +307,29 @@ def test_a_caller_needs_the_actions_that_aws_asks_for(
         document = json.dumps({"Version": "2012-10-17", "Statement": statements})
         iam.put_user_policy(UserName=user, PolicyName="allowed", PolicyDocument=document)
     assert client.create_deployment(**deployment)["deploymentId"]
+
+
+def test_a_component_version_is_made_by_who_may_make_it(cloud: Cloud) -> None:
+    iam, user, name = cloud.client("iam"), f"user-{uuid.uuid4().hex[:8]}", f"test.{uuid.uuid4().hex[:8]}"
+    iam.create_user(UserName=user)
+    client = client_of(cloud, iam.create_access_key(UserName=user)["AccessKey"])
+    resource = f"arn:aws:greengrass:{cloud.region}:{cloud.account_id}:components:{name}:versions:*"
+    statement = {"Effect": "Allow", "Action": "greengrass:CreateComponentVersion", "Resource": resource}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.put_user_policy(UserName=user, PolicyName="allowed", PolicyDocument=document)
+    with pytest.raises(ClientError, match="not authorized to perform: greengrass:CreateComponentVersion"):
+        client.create_component_version(inlineRecipe=recipe("test.other", "1.0.0"))
+    assert client.create_component_version(inlineRecipe=recipe(name, "1.0.0"))["componentName"] == name
+
+
+def client_of(cloud: Cloud, key: dict[str, str]) -> Any:
+    return boto3.client(
+        "greengrassv2",
+        endpoint_url=cloud.endpoint,
+        region_name=cloud.region,
+        aws_access_key_id=key["AccessKeyId"],
+        aws_secret_access_key=key["SecretAccessKey"],
+    )
 
 
 def test_tags_of_a_deployment(
