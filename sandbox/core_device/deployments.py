@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sandbox.core_device.recipes import Recipe, RecipeError, merge, satisfies, without
+from sandbox.core_device.recipes import Recipe, merge, satisfies, without
 
 #: AWS's own components start with this; they are recorded and not run.
 PUBLIC_PREFIX = "aws.greengrass."
@@ -188,16 +188,3 @@ def _request(name: str, asked: Mapping[str, Any]) -> Request:
         if pointer and not pointer.startswith("/"):
             raise DeploymentError(f"{name}: the JSON pointer to reset, {pointer!r}, must be empty or start with '/'")
     return Request(str(asked["componentVersion"]), reset, change)
-
-
-__all__ = [
-    "Deployment",
-    "DeploymentError",
-    "DeviceState",
-    "RecipeError",
-    "Request",
-    "is_public",
-    "parse_deployment",
-    "start_order",
-    "with_dependents",
-]

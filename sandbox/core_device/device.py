@@ -87,10 +87,15 @@ class CoreDevice:
                 start_new_session=True,
             )
         assert process.stdout is not None  # noqa: S101 - we asked for the pipe
-        ready, _, _ = select.select([process.stdout], [], [], _START_LIMIT)
-        if not ready or process.stdout.readline() != "ready\n":
-            process.kill()
-            process.wait()
+        is_ready = False
+        try:
+            readable, _, _ = select.select([process.stdout], [], [], _START_LIMIT)
+            is_ready = bool(readable) and process.stdout.readline() == "ready\n"
+        finally:
+            if not is_ready:
+                process.kill()
+                process.wait()
+        if not is_ready:
             end = "\n".join(log_file.read_text(errors="replace").splitlines()[-15:])
             raise CoreDeviceError(f"the core device {thing_name} did not start; the end of {log_file}:\n{end}")
         return cls(directory, json.loads((directory / STATE_FILE).read_text()), process)

@@ -23,7 +23,6 @@ from sandbox.core_device.deployments import (
 from sandbox.core_device.recipes import (
     Recipe,
     RecipeError,
-    Step,
     configuration_value,
     interpolate,
     merge,
@@ -131,7 +130,7 @@ class Nucleus:
         before = self._plan
         try:
             plan = await self._prepare(before.state.with_deployment(deployment), recipes)
-        except (DeploymentError, RecipeError) as error:
+        except (DeploymentError, RecipeError, OSError) as error:
             return "FAILED", "FAILED_NO_STATE_CHANGE", str(error)
         try:
             await self._carry_out(plan)
@@ -151,7 +150,10 @@ class Nucleus:
 
     async def _finish(self, result: Result) -> Result:
         self.results.append(result)
-        self._save()
+        try:
+            self._save()
+        except OSError as error:
+            log.error("after a restart the device will not know of deployment %s: %s", result.name, error)
         async with self.finished:
             self.finished.notify_all()
         return result
@@ -315,6 +317,3 @@ def _write(path: Path, document: Mapping[str, Any]) -> None:
     partial = path.with_name(path.name + ".partial")
     partial.write_text(json.dumps(document, indent=1))
     partial.replace(path)
-
-
-__all__ = ["Nucleus", "Result", "Step"]
