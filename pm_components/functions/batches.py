@@ -45,6 +45,7 @@ def log_failure(record_id: str, error: Exception) -> None:
 
 def count(function: str, counts: Mapping[str, int]) -> None:
     """Write counts as CloudWatch metrics, by a log line in the embedded metric format."""
+    counts = {name: number for name, number in counts.items() if number}
     if not counts:
         return
     line = {

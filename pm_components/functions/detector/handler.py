@@ -66,27 +66,31 @@ class Detector:
         return failures(failed)
 
     def _observe(self, site: str, device: str, outcomes: list[Outcome]) -> tuple[Counts, int]:
+        """Bring the device's state forward and publish what was decided.
+
+        An alert is published at least once: again after a crash before that was noted, or by a batch that came between.
+        Its identity tells.
+        """
         key = f"{site}/{device}"
+        published: set[str] = set()
+        taken = Counts()
         for _ in range(_ATTEMPTS):
             state, version = self._store.load(key)
             state, done = observe(state, outcomes, self._rule)
             try:
                 if done.taken:
                     version = self._store.save(key, state, version)
-                return done, self._publish_pending(key, site, state, version)
+                    taken = done
+                for alert in state.pending:
+                    if alert.message_id not in published:
+                        self._publish(topics.site_topic(site, topics.ALERT), encode(alert))
+                        published.add(alert.message_id)
+                if state.pending:
+                    self._store.save(key, State(outcomes=state.outcomes, active=state.active), version)
             except Conflict:
                 continue
+            return (taken if taken.taken else done), len(published)
         raise Conflict(f"{key}: someone else wrote its state {_ATTEMPTS} times in a row")
-
-    def _publish_pending(self, key: str, site: str, state: State, version: int) -> int:
-        """Publish what was decided. A crash before it is noted publishes twice; the identity of an alert tells."""
-        alerts = state.pending
-        if not alerts:
-            return 0
-        for alert in alerts:
-            self._publish(topics.site_topic(site, topics.ALERT), encode(alert))
-        self._store.save(key, State(outcomes=state.outcomes, active=state.active), version)
-        return len(alerts)
 
 
 @functools.cache

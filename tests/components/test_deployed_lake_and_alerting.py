@@ -1,0 +1,224 @@
+"""`AnalyticsStore` and `FaultAlerting`, deployed by the sandbox's deployer into the emulated AWS with IAM enforced.
+
+Messages go in at IoT Core; what is looked at is what people get: rows in Athena, mail, recordings, dead letters.
+Not proved here: that AWS's own IAM, Firehose and Athena agree with the emulator's, and the way from a device to IoT
+Core.
+"""
+
+import datetime as dt
+import email
+import email.policy
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS, AirQualityMeasurements
+from pm_contracts.messages import AirQualityReading, Alert, Outcome, encode
+from sandbox.cloud import Cloud
+from sandbox.deployer import Deployment, deploy
+
+PROGRAM = """
+import pulumi
+from pm_components.analytics_store import AnalyticsStore
+from pm_components.fault_alerting import FaultAlerting
+
+alerting = FaultAlerting("alerting", {
+    "emails": ["shift@example.com"],
+    "detector": {"window": 20, "minimum_count": 10, "maximum_share": 0.3, "clear_share": 0.1},
+})
+store = AnalyticsStore("store", {"sites": ["lindau"], "alarm_topic_arns": [alerting.topic_arn]})
+for name in ("database", "workgroup", "lake_bucket"):
+    pulumi.export(name, getattr(store, name))
+for name in ("announcements_bucket", "detector_table", "dead_letter_queue_urls"):
+    pulumi.export(name, getattr(alerting, name))
+"""
+START = dt.datetime(2014, 1, 1, tzinfo=dt.UTC)
+DEADLINE_SECONDS = 60
+
+
+class Deployed(NamedTuple):
+    """A cloud with the two components in it."""
+
+    cloud: Cloud
+    outputs: dict[str, Any]
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        self.cloud.client("iot-data").publish(topic=topic, qos=1, payload=payload)
+
+    def rows(self, query: str) -> list[list[str | None]]:
+        athena = self.cloud.client("athena")
+        execution = athena.start_query_execution(
+            QueryString=query,
+            QueryExecutionContext={"Database": self.outputs["database"]},
+            WorkGroup=self.outputs["workgroup"],
+        )["QueryExecutionId"]
+
+        def ended() -> dict[str, Any] | None:
+            status = athena.get_query_execution(QueryExecutionId=execution)["QueryExecution"]["Status"]
+            return status if status["State"] not in ("QUEUED", "RUNNING") else None
+
+        status = eventually(ended)
+        assert status["State"] == "SUCCEEDED", status
+        _, *rows = athena.get_query_results(QueryExecutionId=execution)["ResultSet"]["Rows"]
+        return [[cell.get("VarCharValue") for cell in row["Data"]] for row in rows]
+
+    def keys(self, bucket: str, prefix: str) -> list[str]:
+        pages = self.cloud.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        return [found["Key"] for page in pages for found in page.get("Contents", [])]
+
+    def mails(self) -> list[Any]:
+        files = sorted((self.cloud.directory / "mail").glob("*.eml"))
+        return [email.message_from_bytes(file.read_bytes(), policy=email.policy.default) for file in files]
+
+
+def eventually(look: Callable[[], Any]) -> Any:
+    """What `look` finds, once it is something."""
+    end = time.monotonic() + DEADLINE_SECONDS
+    while not (found := look()):
+        assert time.monotonic() < end, f"nothing after {DEADLINE_SECONDS} s"
+        time.sleep(0.1)
+    return found
+
+
+@pytest.fixture(scope="module")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    program: Path = tmp_path_factory.mktemp("program")
+    (program / "Pulumi.yaml").write_text("name: pm\nruntime: python\n")
+    (program / "Pulumi.test.yaml").write_text("config: {}\n")
+    (program / "__main__.py").write_text(PROGRAM)
+    with Cloud.start(tmp_path_factory.mktemp("deployed-cloud")) as cloud:
+        deployment: Deployment = deploy(program, "test", cloud)
+        yield Deployed(cloud, deployment.outputs)
+
+
+def reading(sequence: int) -> AirQualityReading:
+    measured = {**dict.fromkeys(AIR_QUALITY_MEASUREMENTS), "pollution": float(sequence), "temp": -1.5}
+    return AirQualityReading(
+        site="lindau",
+        device="air-1",
+        sequence=sequence,
+        event_time=START + dt.timedelta(hours=sequence),
+        measurements=AirQualityMeasurements(**measured),
+    )
+
+
+def outcome(hour: int, inside: bool) -> Outcome:
+    return Outcome(
+        site="lindau",
+        device="air-1",
+        issued_at=START + dt.timedelta(hours=hour - 1),
+        target_time=START + dt.timedelta(hours=hour),
+        horizon_hours=1,
+        value=10.0,
+        lower=9.0,
+        upper=11.0,
+        interval_level=0.9,
+        last_value=10.0,
+        model_version="v1",
+        actual=10.0 if inside else 20.0,
+        inside_interval=inside,
+    )
+
+
+def test_readings_become_typed_rows_each_once_and_what_does_not_fit_is_kept_aside(deployed: Deployed) -> None:
+    count = 200
+    for sequence in range(count):
+        channel = "history" if sequence % 2 else "reading"
+        deployed.publish(f"pm/lindau/air-1/{channel}", encode(reading(sequence)))
+    unfit = encode(reading(count)).replace(b'"sequence":200', b'"sequence":"many"')
+    deployed.publish("pm/lindau/air-1/reading", unfit)
+
+    def arrived() -> bool:
+        return deployed.rows("SELECT count(*) FROM air_quality_reading") == [[str(count)]]
+
+    eventually(arrived)
+    assert deployed.rows(
+        "SELECT count(DISTINCT message_id), sum(measurements.pollution), min(measurements.temp), max(event_time),"
+        " min(site) FROM air_quality_reading"
+    ) == [["200", "19900.0", "-1.5", "2014-01-09 07:00:00.000", "lindau"]]
+    (error,) = eventually(lambda: deployed.keys(deployed.outputs["lake_bucket"], "errors/air_quality_reading/"))
+    kept = deployed.cloud.client("s3").get_object(Bucket=deployed.outputs["lake_bucket"], Key=error)["Body"].read()
+    assert b"format-conversion" in error.encode()
+    assert len(kept.splitlines()) == 1
+    data = deployed.keys(deployed.outputs["lake_bucket"], "air_quality_reading/")
+    today = dt.datetime.now(dt.UTC).date()
+    days = {f"air_quality_reading/site=lindau/ingest_day={today - dt.timedelta(days=late)}/" for late in (0, 1)}
+    assert {key.rsplit("/", 1)[0] + "/" for key in data} <= days
+
+
+def test_forecasts_out_of_range_reach_the_lake_the_mail_and_the_floor_once(deployed: Deployed) -> None:
+    for hour in range(15):
+        deployed.publish("pm/lindau/air-1/outcome", encode(outcome(hour, inside=False)))
+        deployed.publish("pm/lindau/air-1/outcome", encode(outcome(hour, inside=False)))  # as at-least-once may do
+
+    def row() -> list[Any]:
+        # DISTINCT: the detector promises an alert at least once, and its identity tells.
+        return deployed.rows("SELECT DISTINCT cause, severity, state, message_id FROM alert WHERE device = 'air-1'")
+
+    ((*facts, message_id),) = eventually(row)
+    assert facts == ["forecast_quality", "warning", "active"]
+    key = f"announcements/lindau/2014/01/01/{message_id}.mp3"
+    eventually(lambda: key in deployed.keys(deployed.outputs["announcements_bucket"], "announcements/"))
+    audio = deployed.cloud.client("s3").get_object(Bucket=deployed.outputs["announcements_bucket"], Key=key)
+    assert audio["ContentType"] == "audio/mpeg"
+    (mail,) = eventually(lambda: [mail for mail in deployed.mails() if "lindau/air-1" in mail["Subject"]])
+    assert mail["Subject"] == "[WARNING] lindau/air-1: forecasts out of range"
+    assert mail["To"] == "shift@example.com"
+    assert "have left the acceptable range" in mail.get_content()
+    assert f"Alert id:  {message_id}" in mail.get_content()
+    item = deployed.cloud.client("dynamodb").get_item(
+        TableName=deployed.outputs["detector_table"], Key={"detector": {"S": "lindau/air-1"}}
+    )["Item"]
+    assert item["alert"] == {"S": "active"}
+
+
+def test_an_alert_of_a_site_that_comes_twice_is_mailed_once(deployed: Deployed) -> None:
+    alert = Alert(
+        site="lindau",
+        device="machine-03",
+        cause="fault",
+        severity="critical",
+        state="active",
+        raised_at=START,
+        dedupe_key="fault/machine-03",
+        text="Machine 03 at lindau is about to fail.",
+    )
+    deployed.publish("pm/lindau/alert", encode(alert))
+    deployed.publish("pm/lindau/alert", encode(alert))
+    sent = [name for name in deployed.cloud.client("dynamodb").list_tables()["TableNames"] if "sent" in name]
+
+    def of_machine() -> list[Any]:
+        return [mail for mail in deployed.mails() if "machine-03" in mail["Subject"]]
+
+    eventually(of_machine)
+    eventually(lambda: _drained(deployed, "pm-test-alerting-forwarder"))
+    assert len(of_machine()) == 1
+    assert len(sent) == 1
+
+
+def test_a_message_that_is_no_outcome_ends_as_a_dead_letter(deployed: Deployed) -> None:
+    sqs = deployed.cloud.client("sqs")
+    queue = sqs.get_queue_url(QueueName="pm-test-alerting-detector")["QueueUrl"]
+    # Not to wait three minutes before each of the five deliveries.
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "1"})
+    body = {"site": "lindau", "device": "air-1"}
+    deployed.publish("pm/lindau/air-1/outcome", json.dumps(body).encode())
+    (dead_letters,) = (url for url in deployed.outputs["dead_letter_queue_urls"] if "detector" in url)
+
+    def letters() -> list[Any]:
+        return list(sqs.receive_message(QueueUrl=dead_letters).get("Messages", []))
+
+    (letter,) = eventually(letters)
+    assert json.loads(letter["Body"]) == body
+
+
+def _drained(deployed: Deployed, name: str) -> bool:
+    sqs = deployed.cloud.client("sqs")
+    keys = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
+    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=keys)["Attributes"]
+    return all(attributes[key] == "0" for key in keys)
