@@ -190,6 +190,11 @@ class Cloud:
         """The JSON that one of the extensions' own routes (`/_pm/...`) answers with."""
         return json.loads(self._get(path))
 
+    def firehose_counts(self) -> dict[str, dict[str, int]]:
+        """Records `accepted`, `delivered` and `refused` by delivery stream; all is done where the latter add up."""
+        counts: dict[str, dict[str, int]] = self.get("/_pm/firehose")
+        return counts
+
     def _get(self, path: str) -> bytes:
         try:
             with urllib.request.urlopen(self.endpoint + path, timeout=30) as response:  # noqa: S310 - our own URL

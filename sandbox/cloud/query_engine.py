@@ -164,12 +164,14 @@ def run(statement: Statement, tables: Mapping[tuple[str, str], Table], output: P
                 connection.execute(f"COPY ({statement.sql}) TO '{_quoted(str(output))}' (FORMAT parquet)")
                 (count,) = connection.fetchone() or (0,)
                 return Result(["rows"], ["bigint"], [], int(count))
-            connection.execute(statement.sql)
-            description = connection.description or []
-            rows = [[_text(value) for value in row] for row in connection.fetchall()]
+            answer = connection.sql(statement.sql)
+            names, types = answer.columns, [_type(type_) for type_ in answer.types]
+            # By way of Arrow, since DuckDB's own rows need pytz for times with a zone.
+            columns = [[_text(value) for value in column.to_pylist()] for column in answer.to_arrow_table().columns]
         except (duckdb.Error, ValueError) as error:
             raise QueryRefused(str(error)) from error
-    return Result([column[0] for column in description], [_type(column[1]) for column in description], rows, len(rows))
+    rows = [list(row) for row in zip(*columns, strict=True)]
+    return Result(names, types, rows, len(rows))
 
 
 def _create_view(connection: duckdb.DuckDBPyConnection, database: str, name: str, table: Table) -> None:

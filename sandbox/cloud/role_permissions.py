@@ -4,7 +4,6 @@ The emulator checks the callers of its APIs, Lambda functions among them, but le
 Functions do as they like with any role. A policy that forgets a permission would then work here and fail on AWS.
 """
 
-import contextvars
 import json
 from typing import Any
 
@@ -13,9 +12,6 @@ from ministack.services import iam
 
 from sandbox.cloud import seams
 from sandbox.cloud.timed_cache import TimedCache
-
-#: The role of the state machine on whose behalf a call is made, empty for any other caller.
-acting_role: contextvars.ContextVar[str] = contextvars.ContextVar("acting_role", default="")
 
 _refusals: TimedCache[str] = TimedCache()
 

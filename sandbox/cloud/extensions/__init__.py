@@ -2,7 +2,19 @@
 
 import importlib
 
-MODULES: tuple[str, ...] = ("transport", "broker", "firehose", "rules", "athena", "greengrass", "sagemaker", "scopes")
+MODULES: tuple[str, ...] = (
+    "transport",
+    "broker",
+    "firehose",
+    "rules",
+    "athena",
+    "step_functions",
+    "greengrass",
+    "sagemaker",
+    "polly",
+    "mail",
+    "scopes",
+)
 
 
 def install_all() -> None:

@@ -1,14 +1,15 @@
 """Athena queries and UNLOAD over the lake, with the permissions of whoever asks.
 
 The emulator copies every object of a table for each query, has no UNLOAD, reads no structs, and asks no one's
-permission. Here objects are copied once, `sandbox.cloud.query_engine` runs the statement, and the caller (or the state
-machine's role) needs what Athena needs in its name: Glue for the tables, S3 for their objects and for the results.
+permission. Here objects are copied once, `sandbox.cloud.query_engine` runs the statement, and the caller needs what
+Athena needs in its name: Glue for the tables, S3 for their objects and for the results.
 """
 
 import asyncio
 import contextvars
 import csv
 import io
+import json
 import logging
 import tempfile
 import time
@@ -17,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from ministack import app
-from ministack.core import iam_evaluator, responses, router
+from ministack.core import iam_actions, iam_evaluator, responses, router
 from ministack.services import athena, glue, s3
 
-from sandbox.cloud import query_engine, role_permissions, seams
+from sandbox.cloud import query_engine, seams
 from sandbox.cloud.query_engine import QueryRefused, Statement, Table
 
 _log = logging.getLogger("pm.athena")
@@ -36,12 +37,6 @@ def _require_permission(action: str, resource: str) -> None:
     Raises:
         QueryRefused: naming the caller, the action and the resource.
     """
-    if role := role_permissions.acting_role.get():
-        try:
-            role_permissions.require_permission(role, "states.amazonaws.com", action, resource)
-        except role_permissions.PermissionDenied as error:
-            raise QueryRefused(str(error)) from error
-        return
     service, region = action.split(":")[0], responses.get_region()
     denied = iam_evaluator.enforce(_access_key.get(), action, service, region, resource_arn=resource)
     if denied is not None:
@@ -182,9 +177,28 @@ def _checked_start(start: Any) -> Any:
     return start_query_execution
 
 
+def _know_workgroups() -> None:
+    """A query execution is of its workgroup: what may be asked of it is asked of that, and not of everything."""
+    names = ("service", "method", "path", "headers", "body", "query_params", "region", "account_id")
+    extract = seams.require(iam_actions, "extract_resource_arn", *names)
+
+    def resource_arn(service: str, method: str, path: str, headers: Any, body: bytes, *rest: Any) -> str:
+        found = str(extract(service, method, path, headers, body, *rest))
+        if service != "athena" or found != "*":
+            return found
+        try:
+            execution = athena._executions.get(json.loads(body)["QueryExecutionId"])
+        except (ValueError, KeyError, TypeError):
+            return found
+        region, account = rest[-2:]
+        return f"arn:aws:athena:{region}:{account}:workgroup/{execution['WorkGroup']}" if execution else found
+
+    iam_actions.extract_resource_arn = resource_arn
+
+
 def install() -> None:
     """Replace how queries run."""
-    role_permissions.check_seams()
+    _know_workgroups()
     for name in ("_executions", "_workgroups"):
         seams.require_value(athena, name, responses.AccountRegionScopedDict)
     seams.require(athena, "_run_ddl", "ddl", "database")
