@@ -14,7 +14,6 @@ class Cloud(Protocol):
     region: str
     account_id: str
     mqtt_host: str
-    mqtt_port: int
 
     def client(self, service: str) -> Any:
         """A boto3 client of the service."""

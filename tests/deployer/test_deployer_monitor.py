@@ -56,7 +56,6 @@ def monitor(service: FakeService, seen: list[ResourceRecord], monkeypatch: pytes
         region="eu-central-1",
         account_id="000000000000",
         mqtt_host="127.0.0.1",
-        mqtt_port=8883,
         client=lambda name: service,
     )
     return CloudMonitor(Context(cloud), seen.append)
