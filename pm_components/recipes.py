@@ -21,6 +21,8 @@ from pm_contracts.measurements import AIR_QUALITY, MACHINE
 EDGE = packaging.ROOT / "edge"
 
 ARTIFACT_PREFIX = "s3://BUCKET/KEY/"
+CODE_ARTIFACT = "component.zip"
+"""The artifact of a component that runs code of ours; a model's artifact comes from the pipeline."""
 VERSION_PLACEHOLDER = "0.0.0"
 _SITE = "SITE"
 #: What stands for a device's name in a topic of `accessControl`, and the device types it stands for.
@@ -85,8 +87,11 @@ def load(folder: str) -> ComponentSource:
             "the library derives it from the content"
         )
     name = artifact_name(recipe, path)
-    has_code = name and (EDGE / folder / "__main__.py").exists()
-    return ComponentSource(folder, recipe, archives.read_files(artifact_files(folder)) if has_code else {})
+    if name != CODE_ARTIFACT:
+        return ComponentSource(folder, recipe, {})
+    if not (EDGE / folder / "__main__.py").exists():
+        raise RecipeError(f"{path}: it runs {name}, and there is no __main__.py beside it")
+    return ComponentSource(folder, recipe, archives.read_files(artifact_files(folder)))
 
 
 def artifact_name(recipe: Mapping[str, Any], path: Path | None = None) -> str:

@@ -1,0 +1,185 @@
+"""The deployed state machine, executed in the emulated AWS with IAM enforced: from readings in the lake to deployments.
+
+The training scripts are small stand-ins, put where the pipeline keeps the training code, so that what is proved is the
+way of data and models: export without repeats, both jobs, verdicts, registry, component versions, deployments.
+Not proved: that the real scripts make good models (tests/ml), nor that a core device takes them (tests/core_device).
+"""
+
+import datetime as dt
+import io
+import json
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from pm_components import archives, packaging
+from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS, AirQualityMeasurements, MachineMeasurements
+from pm_contracts.messages import AirQualityReading, MachineReading, encode
+from sandbox.cloud import Cloud
+from sandbox.deployer import deploy
+
+ROOT = Path(__file__).parents[2]
+START = dt.datetime(2010, 1, 2, tzinfo=dt.UTC)
+DEADLINE_SECONDS = 90
+
+SCRIPT = """
+import datetime as dt, hashlib, json, os, sys
+from pathlib import Path
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import pyarrow.dataset
+from pm_contracts import manifest as contract
+
+kind = {kind!r}
+rows = pyarrow.dataset.dataset(os.environ["SM_CHANNEL_TRAINING"], format="parquet").to_table().to_pylist()
+if not rows:
+    sys.exit("no rows")
+times = sorted(row["event_time"].replace(tzinfo=dt.UTC) for row in rows)
+model = json.dumps(sys.argv[1:]).encode() + b"a model"
+common = dict(
+    version=contract.content_version(times[-1], model), model_sha256=hashlib.sha256(model).hexdigest(),
+    model_bytes=len(model), trained_from=times[0], trained_until=times[-1], trained_rows=len(rows), seed=1,
+    libraries={{}}, checked=contract.CheckedAnswers(inputs=[[1.0]], outputs=[[1.0]], tolerance=1e-6),
+)
+if kind == "forecast":
+    made = contract.ForecastManifest(
+        horizon_hours=1, features=[contract.Feature(name="pollution", mean=0.0, scale=1.0)], scaled_limit=9.0,
+        target_scale=1.0, maximum_change=500.0, interval=contract.Interval(level=0.9, scores=[1.0] * 20), **common)
+else:
+    made = contract.FaultManifest(features=["aa_000"], threshold=0.5, **common)
+directory = Path(os.environ["SM_MODEL_DIR"])
+(directory / contract.MODEL_FILE).write_bytes(model)
+(directory / contract.MANIFEST_FILE).write_bytes(contract.encode_manifest(made))
+(directory / contract.METRICS_FILE).write_text(json.dumps({{"validation": {{"rows": len(rows), **{figures!r}}}}}))
+"""
+GOOD_FORECAST = {"rmse": 20.0, "persistence_rmse": 25.0, "skill": 0.2}
+BAD_FORECAST = {"rmse": 26.0, "persistence_rmse": 25.0, "skill": -0.04}
+GOOD_FAULT = {"cost": 100.0, "never_alarm_cost": 500.0, "always_alarm_cost": 900.0}
+ROWS = 5
+
+
+class Pipeline(NamedTuple):
+    cloud: Cloud
+    outputs: dict[str, Any]
+
+    def train_with(self, forecast: dict[str, float], fault: dict[str, float]) -> None:
+        """Put stand-ins where the pipeline keeps the training code."""
+        contracts = packaging.files_below(ROOT / "pm_contracts", "**/*.py")
+        files = archives.read_files(packaging.below("pm_contracts", contracts))
+        for kind, figures in (("forecast", forecast), ("fault", fault)):
+            files[f"ml/train_{kind}.py"] = SCRIPT.format(kind=kind, figures=figures).encode()
+        s3, bucket = self.cloud.client("s3"), self.outputs["artifact_bucket"]
+        (code,) = s3.list_objects_v2(Bucket=bucket, Prefix="training-code/")["Contents"]
+        s3.put_object(Bucket=bucket, Key=code["Key"], Body=archives.tar_gz_bytes(files))
+
+    def execute(self) -> tuple[str, dict[str, Any]]:
+        """Run the state machine to its end: its status, and its output or how it failed."""
+        states = self.cloud.client("stepfunctions")
+        arn = states.start_execution(stateMachineArn=self.outputs["state_machine_arn"], input="{}")["executionArn"]
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while (found := states.describe_execution(executionArn=arn))["status"] == "RUNNING":
+            assert time.monotonic() < deadline, "the state machine did not end"
+            time.sleep(0.2)
+        return found["status"], json.loads(found["output"]) if found["status"] == "SUCCEEDED" else found
+
+    def model_deployments(self) -> list[dict[str, Any]]:
+        """The deployments to the site's model group, newest first."""
+        greengrass, iot = self.cloud.client("greengrassv2"), self.cloud.client("iot")
+        group = self.outputs["sites"]["lindau"]["model_thing_group"]
+        arn = iot.describe_thing_group(thingGroupName=group)["thingGroupArn"]
+        found = greengrass.list_deployments(targetArn=arn, historyFilter="ALL")["deployments"]
+        return [greengrass.get_deployment(deploymentId=each["deploymentId"]) for each in found]
+
+
+def readings() -> list[tuple[str, bytes]]:
+    """A few readings of both kinds, the first of each twice."""
+    found: list[tuple[str, bytes]] = []
+    for index in range(ROWS):
+        time_ = START + dt.timedelta(hours=index)
+        measurements = AirQualityMeasurements(**dict.fromkeys(AIR_QUALITY_MEASUREMENTS, 0.0) | {"press": 1000.0})
+        identity = {"site": "lindau", "sequence": index, "event_time": time_}
+        air = AirQualityReading(device="air-1", measurements=measurements, **identity)
+        machine = MachineReading(
+            device="machine-01", measurements=MachineMeasurements(aa_000=1.0), faulty=False, **identity
+        )
+        for reading in (air, machine):
+            found += [(reading.kind, encode(reading))] * (2 if index == 0 else 1)
+    return found
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+    with Cloud.start(tmp_path_factory.mktemp("pipeline")) as cloud:
+        training = {"schedule_enabled": False, "watch_interval_seconds": 1, "watch_seconds": 1, "minimum_skill": 0.01}
+        outputs = deploy(ROOT, "dev", cloud, {"pm:training": {**training, "hyperparameters": {"seed": "1"}}}).outputs
+        firehose = cloud.client("firehose")
+        for kind, payload in readings():
+            firehose.put_record(DeliveryStreamName=outputs["streams"][kind], Record={"Data": payload + b"\n"})
+        deadline = time.monotonic() + 30
+        while any(counts["accepted"] > counts["delivered"] for counts in cloud.firehose_counts().values()):
+            assert time.monotonic() < deadline, cloud.firehose_counts()
+            time.sleep(0.1)
+        yield Pipeline(cloud, outputs)
+
+
+def test_a_bad_forecast_model_is_registered_as_rejected_and_only_the_fault_model_ships(pipeline: Pipeline) -> None:
+    pipeline.train_with(BAD_FORECAST, GOOD_FAULT)
+    status, output = pipeline.execute()
+    assert status == "SUCCEEDED", output
+    forecast, fault = output["models"]
+    assert (forecast["kind"], forecast["passed"], fault["kind"], fault["passed"]) == ("forecast", False, "fault", True)
+    assert "does not beat persistence" in forecast["reasons"][0]
+    # Each reading once, though the first came twice.
+    assert forecast["metrics"]["validation"]["rows"] == fault["metrics"]["validation"]["rows"] == ROWS
+    assert output["release"]["versions"] == {"pm.FaultModel": fault["version"]}
+    # Nobody plays the core device here, so that its job still waits when the watch ends.
+    assert output["rollout"] == {"status": "PENDING", "devices": {"lindau-core": "QUEUED"}}
+    sagemaker = pipeline.cloud.client("sagemaker")
+    packages = [sagemaker.describe_model_package(ModelPackageName=m["model_package_arn"]) for m in (forecast, fault)]
+    assert [package["ModelApprovalStatus"] for package in packages] == ["Rejected", "Approved"]
+    assert packages[0]["CustomerMetadataProperties"]["validation.rmse"] == "26"
+    (deployment,) = pipeline.model_deployments()
+    assert {n: c["componentVersion"] for n, c in deployment["components"].items()} == output["release"]["versions"]
+
+
+def test_a_released_model_arrives_as_component_beside_the_one_that_is_there(pipeline: Pipeline) -> None:
+    pipeline.train_with(GOOD_FORECAST, {**GOOD_FAULT, "cost": 501.0})
+    status, output = pipeline.execute()
+    assert status == "SUCCEEDED", output
+    forecast = output["models"][0]
+    assert output["release"]["versions"] == {"pm.ForecastModel": forecast["version"]}
+    newest = pipeline.model_deployments()[0]
+    assert newest["deploymentId"] == output["release"]["deployments"][0]["deployment_id"]
+    assert set(newest["components"]) == {"pm.ForecastModel", "pm.FaultModel"}
+    merged = json.loads(newest["components"]["pm.ForecastModel"]["configurationUpdate"]["merge"])
+    assert merged == {"dataDirectory": "/var/lib/pm"}
+    key = f"models/pm.ForecastModel/{forecast['version']}/model.zip"
+    stored = pipeline.cloud.client("s3").get_object(Bucket=pipeline.outputs["artifact_bucket"], Key=key)["Body"].read()
+    with zipfile.ZipFile(io.BytesIO(stored)) as archive:
+        assert sorted(archive.namelist()) == ["manifest.json", "metrics.json", "model.onnx"]
+        # The hyperparameters of the configuration reached the script.
+        assert b'["--seed", "1"]' in archive.read("model.onnx")
+
+
+def test_the_same_models_again_make_no_new_version_and_no_new_deployment(pipeline: Pipeline) -> None:
+    pipeline.train_with(GOOD_FORECAST, GOOD_FAULT)
+    _, first = pipeline.execute()
+    before = [deployment["deploymentId"] for deployment in pipeline.model_deployments()]
+    status, second = pipeline.execute()
+    assert status == "SUCCEEDED", second
+    assert second["release"]["versions"] == first["release"]["versions"]
+    assert [deployment["deploymentId"] for deployment in pipeline.model_deployments()] == before
+
+
+def test_a_script_that_fails_fails_the_execution_with_its_words(pipeline: Pipeline) -> None:
+    pipeline.train_with(GOOD_FORECAST, GOOD_FAULT)
+    s3, bucket = pipeline.cloud.client("s3"), pipeline.outputs["artifact_bucket"]
+    (code,) = s3.list_objects_v2(Bucket=bucket, Prefix="training-code/")["Contents"]
+    broken = {f"ml/train_{kind}.py": b"import sys; sys.exit('the data has no hours')" for kind in ("forecast", "fault")}
+    s3.put_object(Bucket=bucket, Key=code["Key"], Body=archives.tar_gz_bytes(broken))
+    status, failure = pipeline.execute()
+    assert status == "FAILED"
+    assert "the data has no hours" in json.dumps(failure, default=str)
