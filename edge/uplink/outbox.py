@@ -53,6 +53,7 @@ class Outbox:
             _log.error("%s is damaged (%s): it is kept as %s, and a new one begun", path, error, aside)
             self._disk = Store(str(path), maximum_bytes, self._priorities)
         self._memory: Store | None = None
+        #: Keys of what was delivered, while the disk does not let us note it.
         self._delivered: list[int] = []
         self._retry_at = 0.0
 
@@ -84,25 +85,28 @@ class Outbox:
             if time.monotonic() < self._retry_at:
                 self._write_to_memory(self._memory, arrived)
                 return
-        moved = self._memory.waiting() if self._memory else []
+        memory = self._memory
+        moved = memory.waiting() if memory else []
+        # What is under way from memory is not moved, and a repeat of it is told there.
+        new = [message for message in arrived if not memory.knows(message.message_id)] if memory else arrived
         try:
-            written = self._disk.write([*moved, *arrived], self._delivered)
+            written = self._disk.write([*moved, *new], self._delivered, memory.delivered() if memory else ())
         except sqlite3.OperationalError as error:
-            if self._memory is None:
+            if memory is None:
                 _log.error("the disk takes no more (%s): messages wait in memory until it does", error)
-                self._memory = Store(":memory:", MEMORY_BYTES, self._priorities)
+                memory = self._memory = Store(":memory:", MEMORY_BYTES, self._priorities)
             self._retry_at = time.monotonic() + _RETRY_SECONDS
-            self._write_to_memory(self._memory, arrived)
+            self._write_to_memory(memory, arrived)
             return
         self._delivered.clear()
         # What moved from memory was counted when it came.
-        self._count(written.accepted - len(moved), written.repeated, written.dropped)
-        if self._memory:
-            self._memory.forget_waiting()
-            self.counters["in_memory"] = self._memory.depth
-            if not self._memory.depth:
+        self._count(written.accepted - len(moved), written.repeated + len(arrived) - len(new), written.dropped)
+        if memory:
+            memory.forget_waiting()
+            self.counters["in_memory"] = memory.depth
+            if not memory.depth:
                 _log.warning("the disk takes messages again; none is left in memory")
-                self._memory.close()
+                memory.close()
                 self._memory = None
 
     def take(self, limit: int) -> list[Taken]:
@@ -117,7 +121,7 @@ class Outbox:
 
     def put_back(self) -> None:
         """What is under way was not delivered after all: it waits again."""
-        self._disk.put_back()
+        self._disk.put_back(self._delivered)
         if self._memory:
             self._memory.put_back()
 

@@ -99,12 +99,15 @@ class Store:
         """How many messages are under way."""
         return len(self._under_way)
 
-    def write(self, arrived: Collection[Outgoing], delivered: Iterable[int] = ()) -> Written:
+    def write(
+        self, arrived: Collection[Outgoing], delivered: Iterable[int] = (), remembered: Iterable[str] = ()
+    ) -> Written:
         """Keep what has arrived and note what was delivered: all of it, or nothing where it raises.
 
         Args:
             arrived: in the order in which they came.
             delivered: keys of messages that were under way.
+            remembered: ids of messages that were delivered from elsewhere, to be recognised here.
 
         Raises:
             sqlite3.OperationalError: where the disk does not take it.
@@ -117,6 +120,7 @@ class Store:
             self._database.executemany(
                 "UPDATE message SET payload = NULL, topic = '' WHERE id = ?", ((key,) for key in delivered)
             )
+            remembered_before = self._remembered + self._remember(remembered)
             for message in arrived:
                 row = (bytes.fromhex(message.message_id), message.priority, message.topic, message.payload)
                 if execute(
@@ -127,7 +131,7 @@ class Store:
             excess = self._bytes - freed + sum(_size(m.topic, m.payload) for m in added) - self._maximum
             if excess > 0:
                 dropped = self._drop(excess)
-            remembered = self._prune(self._remembered + len(delivered))
+            remembered_now = self._prune(remembered_before + len(delivered))
         for message in added:
             self._count[message.priority] += 1
             self._bytes += _size(message.topic, message.payload)
@@ -138,7 +142,7 @@ class Store:
             priority, size = self._under_way.pop(key)
             self._count[priority] -= 1
             self._bytes -= size
-        self._remembered = remembered
+        self._remembered = remembered_now
         return Written(len(added), len(arrived) - len(added), len(dropped))
 
     def take(self, priority: int, limit: int) -> list[Taken]:
@@ -151,16 +155,16 @@ class Store:
             " ORDER BY id LIMIT ?",
             (priority, self._handed_out[priority], limit),
         ):
-            taken.append(Taken(key, topic, payload))
-            self._under_way[key] = (priority, _size(topic, payload))
-        if taken:
-            self._handed_out[priority] = taken[-1].key
+            self._handed_out[priority] = key
+            if key not in self._under_way:
+                taken.append(Taken(key, topic, payload))
+                self._under_way[key] = (priority, _size(topic, payload))
         return taken
 
-    def put_back(self) -> None:
-        """What is under way was not delivered after all: it waits again."""
+    def put_back(self, delivered: Collection[int] = ()) -> None:
+        """What is under way was not delivered after all, but for the keys in `delivered`: it waits again."""
         self._handed_out = dict.fromkeys(self.priorities, 0)
-        self._under_way.clear()
+        self._under_way = {key: self._under_way[key] for key in delivered if key in self._under_way}
 
     def knows(self, message_id: str) -> bool:
         """Whether a message is here, or is remembered as delivered."""
@@ -178,6 +182,11 @@ class Store:
                 (priority, self._handed_out[priority]),
             )
         ]
+
+    def delivered(self) -> list[str]:
+        """The ids of the messages that are remembered as delivered."""
+        rows = self._database.execute("SELECT message_id FROM message WHERE payload IS NULL ORDER BY id")
+        return [message_id.hex() for (message_id,) in rows]
 
     def forget_waiting(self) -> None:
         """Let go of what waits and is not under way: someone else keeps it now."""
@@ -205,6 +214,12 @@ class Store:
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")
             raise
+
+    def _remember(self, message_ids: Iterable[str]) -> int:
+        return self._database.executemany(
+            "INSERT OR IGNORE INTO message (message_id, priority, topic) VALUES (?, 0, '')",
+            ((bytes.fromhex(message_id),) for message_id in message_ids),
+        ).rowcount
 
     def _drop(self, excess: int) -> list[tuple[int, int, int]]:
         """Delete waiting messages until `excess` bytes are free, the oldest of the last priority that has any first."""

@@ -1,0 +1,146 @@
+"""Fixtures of the edge's tests: a real local broker, an ear on it, and components as the processes that they are."""
+
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from edge.runtime.mqtt_bus import MqttBus
+from pm_contracts import topics
+from pm_contracts.messages import Status, decode
+
+DEADLINE = 30.0
+
+
+class Ear:
+    """Hears all that is said on a site's local bus, and can say something itself."""
+
+    def __init__(self, port: int, site: str) -> None:
+        self.site = site
+        self.heard: list[tuple[str, bytes]] = []
+        self._news = threading.Condition()
+        self.bus = MqttBus("127.0.0.1", port, f"ear-{site}")
+        self.bus.subscribe(f"{topics.ROOT}/{site}/#", self._arrived)
+
+    def _arrived(self, topic: str, payload: bytes) -> None:
+        with self._news:
+            self.heard.append((topic, payload))
+            self._news.notify_all()
+
+    def wait(self, condition: Callable[[], bool], what: str, seconds: float = DEADLINE) -> None:
+        """Wait until `condition` holds; it is looked at whenever something is heard."""
+        deadline = time.monotonic() + seconds
+        with self._news:
+            while not condition():
+                left = deadline - time.monotonic()
+                assert left > 0, f"waited {seconds:.0f} s for {what}"
+                self._news.wait(min(left, 0.25))
+
+    def on(self, channel: str) -> list[bytes]:
+        """What was heard on topics that end in `channel`."""
+        return [payload for topic, payload in self.heard if topic.endswith(f"/{channel}")]
+
+    def status(self, component: str) -> Status | None:
+        """The latest status of a component."""
+        statuses = [decode(payload, Status) for payload in self.on(topics.STATUS)]
+        return next((status for status in reversed(statuses) if status.component == component), None)
+
+    def wait_for_counter(self, component: str, name: str, value: int) -> None:
+        """Wait until a component has counted at least `value`."""
+
+        def reached() -> bool:
+            status = self.status(component)
+            return status is not None and status.counters.get(name, 0) >= value
+
+        self.wait(reached, f"{component} to count {value} {name}; its last status is {self.status(component)}")
+
+    def wait_for_state(self, component: str, state: str) -> None:
+        """Wait until a component reports itself as in `state`."""
+
+        def reached() -> bool:
+            status = self.status(component)
+            return status is not None and status.state == state
+
+        self.wait(reached, f"{component} to be {state}")
+
+
+@pytest.fixture(scope="session")
+def local_broker() -> Iterator[int]:
+    """The port of a local broker, a process of its own; use a site of your own on it."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sandbox.core_device.broker", "--port", "0"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert process.stdout is not None
+    found = re.search(rb"\d+", process.stdout.readline())
+    assert found
+    yield int(found.group())
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture
+def site() -> str:
+    """A site that no other test knows."""
+    return f"site-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def ear(local_broker: int, site: str) -> Iterator[Ear]:
+    """An ear on the test's own site."""
+    listening = Ear(local_broker, site)
+    yield listening
+    listening.bus.close()
+
+
+class Floor:
+    """Starts components of a site as processes, and ends those that still run."""
+
+    def __init__(self, port: int, site: str, directory: Path) -> None:
+        self._port = port
+        self._site = site
+        self.directory = directory
+        self.devices = {"air-1": "air_quality", "machine-01": "machine", "machine-02": "machine"}
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    def start(self, module: str, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
+        """Start `python -m module`; its log is `{module}.log` in the directory."""
+        devices = ",".join(f"{name}={device_type}" for name, device_type in self.devices.items())
+        settings = ["--site", self._site, "--devices", devices, "--data-directory", str(self.directory)]
+        with (self.directory / f"{module}.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", module, *settings, *arguments],
+                env={**os.environ, "PM_LOCAL_BROKER": f"127.0.0.1:{self._port}", **environment},
+                stdout=log,
+                stderr=log,
+            )
+        self._processes.append(process)
+        return process
+
+    def log(self, module: str) -> str:
+        """What a component has logged."""
+        return (self.directory / f"{module}.log").read_text()
+
+    def end(self) -> None:
+        """End what still runs."""
+        for process in self._processes:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def floor(local_broker: int, site: str, tmp_path: Path) -> Iterator[Floor]:
+    """The test's own site, ready to run components."""
+    running = Floor(local_broker, site, tmp_path)
+    yield running
+    running.end()
