@@ -155,6 +155,7 @@ def test_a_record_to_no_stream_is_an_error(account: Any) -> None:
         ({"Prefix": "reading/"}, "must name every partition key"),
         ({"S3BackupMode": "Enabled"}, "S3BackupMode"),
         ({"CompressionFormat": "ZIP"}, "CompressionFormat ZIP"),
+        ({"CustomTimeZone": "Europe/Berlin"}, "CustomTimeZone Europe/Berlin"),
         ({"ProcessingConfiguration": {"Enabled": True, "Processors": [{"Type": "Lambda"}]}}, "processor Lambda"),
         ({"DataFormatConversionConfiguration": {"Enabled": True}}, "Parquet with SNAPPY"),
     ],

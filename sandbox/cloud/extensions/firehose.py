@@ -17,13 +17,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
 import pyarrow as pa
 from ministack import app
 from ministack.core import responses
 from ministack.services import firehose, glue, s3
 
-from sandbox.cloud import parquet_conversion, role_permissions, seams
+from sandbox.cloud import delivery_destination, parquet_conversion, role_permissions, seams
 
 #: Seconds that the oldest record waits. AWS waits for the stream's buffering hints, a minute and more.
 INTERVAL_SECONDS = 0.5
@@ -33,30 +32,10 @@ BATCH_RECORDS = 5_000
 RETRY_SECONDS = 2.0
 #: "The maximum size of a record sent to Amazon Data Firehose, before base64-encoding, is 1,000 KiB": its quota page.
 _MAXIMUM_RECORD_BYTES = 1_000 * 1024
-#: Smallest buffer that AWS allows with record format conversion or dynamic partitioning, MiB: its developer guide.
-_MINIMUM_BUFFER_MEBIBYTES = 64
 
 _PRINCIPAL = "firehose.amazonaws.com"
-_HONOURED = {
-    "BucketARN",
-    "BufferingHints",
-    "CloudWatchLoggingOptions",
-    "CompressionFormat",
-    "CustomTimeZone",
-    "DataFormatConversionConfiguration",
-    "DynamicPartitioningConfiguration",
-    "EncryptionConfiguration",
-    "ErrorOutputPrefix",
-    "FileExtension",
-    "Prefix",
-    "ProcessingConfiguration",
-    "RoleARN",
-    "S3BackupMode",
-}
-
 _log = logging.getLogger("pm.firehose")
 _converters = ThreadPoolExecutor(1, thread_name_prefix="firehose-conversion")
-_document = msgspec.json.Decoder(dict)
 
 
 class DeliveryFailed(RuntimeError):
@@ -200,10 +179,10 @@ def _prepare(
     objects: list[_Object] = []
     partitions: dict[str, list[bytes]] = {}
     refused: dict[str, list[tuple[bytes, str]]] = {}
-    steps = _partition_keys(config)
+    steps = delivery_destination.partition_keys(config)
     for record in batch:
         try:
-            keys = _evaluate(steps, record)
+            keys = delivery_destination.evaluate_keys(steps, record)
             partitions.setdefault(firehose._evaluate_prefix(config.get("Prefix", ""), at, keys), []).append(record)
         except (ValueError, firehose._DeliveryError) as error:
             refused.setdefault("processing-failed", []).append((record, str(error)))
@@ -233,35 +212,6 @@ def _body(
     return b"".join(records), "", []
 
 
-def _partition_keys(config: dict[str, Any]) -> list[tuple[str, Any, Any]]:
-    """The parsed metadata extraction query, empty where the stream is not partitioned dynamically."""
-    if not (config.get("DynamicPartitioningConfiguration") or {}).get("Enabled"):
-        return []
-    return list(firehose._jq_parse(_extraction_query(config)))
-
-
-def _extraction_query(config: dict[str, Any]) -> str:
-    for processor in (config.get("ProcessingConfiguration") or {}).get("Processors") or []:
-        if processor["Type"] == "MetadataExtraction":
-            parameters = {p["ParameterName"]: p["ParameterValue"] for p in processor["Parameters"]}
-            return str(parameters.get("MetadataExtractionQuery", ""))
-    return ""
-
-
-def _evaluate(steps: list[tuple[str, Any, Any]], record: bytes) -> dict[str, str]:
-    """The partition keys of one record. Raises ValueError where it has none."""
-    if not steps:
-        return {}
-    document = _document.decode(record)
-    keys = {}
-    for key, path, functions in steps:
-        value = firehose._jq_value(document, path, functions)
-        if value is None or isinstance(value, dict | list) or value == "":
-            raise ValueError(f"partition key {key} has no scalar value")
-        keys[key] = value if isinstance(value, str) else json.dumps(value)
-    return keys
-
-
 def _object_name(name: str, at: time.struct_time) -> str:
     return f"{name}-{time.strftime('%Y-%m-%d-%H-%M-%S', at)}-{uuid.uuid4()}"
 
@@ -277,62 +227,6 @@ def _error_line(record: bytes, reason: str, arrived: float) -> bytes:
         "rawData": base64.b64encode(record).decode(),
     }
     return json.dumps(document).encode() + b"\n"
-
-
-def destination_error(config: dict[str, Any]) -> str:
-    """Why a stream with this S3 destination cannot be honoured; empty where it can."""
-    if unknown := sorted(set(config) - _HONOURED):
-        return (
-            f"{', '.join(unknown)} of a destination is not honoured here; honoured are {', '.join(sorted(_HONOURED))}"
-        )
-    if config.get("S3BackupMode", "Disabled") != "Disabled":
-        return "S3BackupMode is not honoured here; leave it Disabled"
-    if config.get("CompressionFormat", "UNCOMPRESSED") not in ("UNCOMPRESSED", "GZIP"):
-        return f"CompressionFormat {config['CompressionFormat']} is not honoured here; UNCOMPRESSED and GZIP are"
-    partitioned = bool((config.get("DynamicPartitioningConfiguration") or {}).get("Enabled"))
-    conversion = config.get("DataFormatConversionConfiguration") or {}
-    converted = bool(conversion.get("Enabled", bool(conversion)))
-    size = (config.get("BufferingHints") or {}).get("SizeInMBs", 128 if partitioned or converted else 5)
-    if (partitioned or converted) and size < _MINIMUM_BUFFER_MEBIBYTES:
-        return (
-            f"BufferingHints.SizeInMBs must be at least {_MINIMUM_BUFFER_MEBIBYTES} with record format conversion or "
-            f"dynamic partitioning, and is {size}"
-        )
-    return _processing_error(config, partitioned) or (_conversion_error(config, conversion) if converted else "")
-
-
-def _processing_error(config: dict[str, Any], partitioned: bool) -> str:
-    for processor in (config.get("ProcessingConfiguration") or {}).get("Processors") or []:
-        # AppendDelimiterToRecord changes nothing where records are converted, and ours end with a line break already.
-        if processor["Type"] not in ("MetadataExtraction", "AppendDelimiterToRecord"):
-            return f"processor {processor['Type']} is not honoured here; MetadataExtraction is"
-    if not partitioned:
-        return ""
-    if not config.get("ErrorOutputPrefix"):
-        return "ErrorOutputPrefix is required with dynamic partitioning"
-    try:
-        keys = {key: "x" for key, _, _ in firehose._jq_parse(_extraction_query(config))}
-        firehose._evaluate_prefix(config.get("Prefix", ""), time.gmtime(), keys)
-    except ValueError as error:
-        return f"MetadataExtractionQuery: {error}"
-    except firehose._DeliveryError as error:
-        return f"Prefix: {error}"
-    if unused := [key for key in keys if f"partitionKeyFromQuery:{key}}}" not in config.get("Prefix", "")]:
-        return f"Prefix must name every partition key, and does not name {', '.join(unused)}"
-    return ""
-
-
-def _conversion_error(config: dict[str, Any], conversion: dict[str, Any]) -> str:
-    serializer = (conversion.get("OutputFormatConfiguration") or {}).get("Serializer") or {}
-    if set(serializer) != {"ParquetSerDe"} or serializer["ParquetSerDe"].get("Compression", "SNAPPY") != "SNAPPY":
-        return "record format conversion writes Parquet with SNAPPY here, and nothing else"
-    if "OpenXJsonSerDe" not in ((conversion.get("InputFormatConfiguration") or {}).get("Deserializer") or {}):
-        return "record format conversion reads with OpenXJsonSerDe here, and nothing else"
-    if config.get("CompressionFormat", "UNCOMPRESSED") != "UNCOMPRESSED":
-        return "CompressionFormat must be UNCOMPRESSED with record format conversion"
-    if "RoleARN" not in (conversion.get("SchemaConfiguration") or {}):
-        return "SchemaConfiguration.RoleARN is required"
-    return ""
 
 
 def _put_record(data: dict[str, Any]) -> Any:
@@ -382,7 +276,7 @@ def _checked_create(create: Any) -> Any:
         elif missing := [key for key in ("BucketARN", "RoleARN") if not config.get(key)]:
             error = f"{' and '.join(missing)} of the destination is required"
         else:
-            error = destination_error(config)
+            error = delivery_destination.destination_error(config)
         if error:
             return responses.error_response_json("InvalidArgumentException", error, 400)
         return create(data)
