@@ -1,0 +1,99 @@
+"""Train the fault model: whether a reading shows a fault of a machine's air-pressure system.
+
+Runs as `python ml/train_fault.py --training DIR --model-dir DIR` and, unchanged, as a SageMaker training job.
+
+The first part of the data is trained on, and the threshold chosen on it (see `ml.fault_model`); the second part only
+measures the model.
+"""
+
+import datetime as dt
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+if __package__ in (None, ""):  # run as a script: find the packages beside this file's folder, not the files in it
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+import ibis
+import numpy as np
+from numpy.typing import NDArray
+
+from ml import data, evaluate, export, script_mode
+from ml.fault_model import FOLDS, train, unseen_probabilities
+from pm_contracts.manifest import FaultManifest
+from pm_contracts.measurements import MACHINE_MEASUREMENTS
+
+#: Fewer faulty readings than this to train on make no model.
+FEWEST_FAULTY = 20
+#: Of a probability: single precision adds the trees' leaves up in another order.
+TOLERANCE = 1e-5
+
+_Times = NDArray[np.datetime64]
+
+
+def main(job: script_mode.Job, steps: script_mode.Steps) -> Mapping[str, float]:
+    """Do the job: read, train, choose the threshold, measure, export."""
+    steps.begin("read the data")
+    readings = data.machine_readings(ibis.duckdb.connect(), job.training)
+    training, validation = _split(readings, job)
+    rows, faulty = readings.measurements, readings.faulty
+
+    steps.begin("choose the threshold", FOLDS)
+    unseen = unseen_probabilities(rows[training], faulty[training], readings.machine[training], job.seed, steps.advance)
+    threshold = evaluate.cheapest_threshold(faulty[training], unseen)
+    steps.begin("train the fault model")
+    trained = train(rows[training], faulty[training], job.seed)
+
+    steps.begin("measure and export")
+    figures = {"unseen_machines": evaluate.fault_figures(faulty[training], unseen, threshold)}
+    measured = trained.probabilities(rows[validation])
+    figures["validation"] = evaluate.fault_figures(faulty[validation], measured[:, 0].astype(np.float64), threshold)
+    trees, base_margin = trained.trees
+    model = export.tree_graph(trees, base_margin, len(MACHINE_MEASUREMENTS))
+    checked = export.compare(model, rows[validation], measured, TOLERANCE)
+    manifest = export.describe(
+        FaultManifest,
+        model,
+        trained_from=_utc(readings.event_time[training][0]),
+        trained_until=_utc(readings.event_time[training][-1]),
+        trained_rows=int(np.count_nonzero(training)),
+        seed=job.seed,
+        libraries=export.versions("numpy", "onnx", "xgboost-cpu"),
+        checked=checked,
+        features=list(MACHINE_MEASUREMENTS),
+        threshold=threshold,
+    )
+    export.write_model(job.model_directory, model, manifest, evaluate.rounded(figures))
+    return {f"{part}_{name}": value for part, values in figures.items() for name, value in values.items()} | {
+        "threshold": threshold
+    }
+
+
+def _split(readings: data.MachineReadings, job: script_mode.Job) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    time = readings.event_time
+    if not len(time):
+        raise data.DataRefused(f"{job.training} has no reading with a verdict (`faulty`)")
+    train_end = _naive(job.train_end) if job.train_end else time[0] + (time[-1] - time[0]) / 2
+    training, validation = time < train_end, time >= train_end
+    if job.validation_end:
+        validation &= time < _naive(job.validation_end)
+    enough = int(readings.faulty[training].sum())
+    machines = len(np.unique(readings.machine[training]))
+    if enough < FEWEST_FAULTY or machines < 2 or not readings.faulty[validation].any():
+        raise data.DataRefused(
+            f"{job.training} has {enough} faulty readings of {machines} machines before {train_end} and "
+            f"{int(readings.faulty[validation].sum())} after; needed are {FEWEST_FAULTY}, 2 and 1"
+        )
+    return training, validation
+
+
+def _naive(time: dt.datetime) -> np.datetime64:
+    return np.datetime64(time.astimezone(dt.UTC).replace(tzinfo=None))
+
+
+def _utc(time: np.datetime64) -> dt.datetime:
+    return time.astype("datetime64[us]").item().replace(tzinfo=dt.UTC)
+
+
+if __name__ == "__main__":
+    sys.exit(script_mode.run(main))
