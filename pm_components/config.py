@@ -160,7 +160,7 @@ def _explained(error: str, plain: Mapping[str, Any]) -> str:
     structure = _without_meta(expected)
     if unknown:
         allowed = ", ".join(sorted(structure.__struct_fields__))
-        return f"{key}{'.' if path else ''}{unknown['name']}: there is no such key, allowed are {allowed}"
+        return f"{key}{'.' if path else ':'}{unknown['name']}: there is no such key, allowed are {allowed}"
     reason = _PLACE.sub("", error)
     if "missing required field" in error:
         return f"{key}: {reason[0].lower()}{reason[1:]}; allowed are {', '.join(sorted(structure.__struct_fields__))}"

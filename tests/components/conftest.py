@@ -61,7 +61,10 @@ class _Cloud(mocks.Mocks):
             "url": f"https://queue/{args.name}",
             "keyId": f"key-of-{args.name}",
             "hasPolicy": True,
+            "deploymentId": f"deployment-of-{args.name}",
         }
+        if args.typ == "aws-native:greengrassv2:ComponentVersion":
+            made_up["componentVersion"] = json.loads(args.inputs["inlineRecipe"])["ComponentVersion"]
         return f"{args.name}-id", {**made_up, **args.inputs}
 
     def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
@@ -69,6 +72,7 @@ class _Cloud(mocks.Mocks):
             "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": ACCOUNT},
             "aws:index/getRegion:getRegion": {"region": "eu-central-1"},
             "aws:index/getPartition:getPartition": {"partition": "aws"},
+            "aws:iot/getEndpoint:getEndpoint": {"endpointAddress": "abc-ats.iot.eu-central-1.amazonaws.com"},
         }
         return known[args.token]
 

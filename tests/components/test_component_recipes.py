@@ -1,0 +1,134 @@
+"""Recipes, artifacts and versions of the edge components, from the folders of `edge/` and from made-up ones.
+
+Not proved here: that a nucleus runs them (tests/core_device runs them in the emulated one).
+"""
+
+import io
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from pm_components import archives, recipes
+from pm_components.edge_components import FOLDERS
+from sandbox.cloud import greengrass_recipe
+
+DEVICES = {"air-1": "air_quality", "machine-01": "machine", "machine-02": "machine"}
+
+
+@pytest.fixture
+def edge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of `edge/` that a test may change."""
+    shutil.copytree(recipes.EDGE, tmp_path / "edge")
+    monkeypatch.setattr(recipes, "EDGE", tmp_path / "edge")
+    return tmp_path / "edge"
+
+
+@pytest.mark.parametrize("folder", [*FOLDERS, "forecast_model", "fault_model"])
+def test_published_recipes_pass_the_rules_of_greengrass(folder: str) -> None:
+    source = recipes.load(folder)
+    text = recipes.published(source.recipe, source.version, "s3://bucket/key.zip")
+    assert greengrass_recipe.parse_recipe(text.encode())["ComponentVersion"] == source.version
+    assert "BUCKET" not in text
+
+
+@pytest.mark.parametrize("folder", [folder for folder in FOLDERS if folder != "python_runtime"])
+def test_an_artifact_holds_all_that_its_main_imports(folder: str, tmp_path: Path) -> None:
+    source = recipes.load(folder)
+    with zipfile.ZipFile(io.BytesIO(source.artifact())) as archive:
+        archive.extractall(tmp_path)
+    checkout = str(recipes.EDGE.parent)
+    # Nothing may come from the checkout, which an editable installation offers too.
+    program = (
+        "import runpy, sys\n"
+        "sys.meta_path[:] = [f for f in sys.meta_path if '__editable__' not in getattr(f, '__module__', '')]\n"
+        f"sys.path[:] = [{str(tmp_path)!r}] + [p for p in sys.path if p not in ('', {checkout!r})]\n"
+        f"sys.argv = ['main', '--help']\nrunpy.run_module('edge.{folder}', run_name='__main__')\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert "--data-directory" in ran.stdout
+
+
+def test_a_version_follows_from_what_the_component_runs_and_from_nothing_else(edge: Path) -> None:
+    before = {folder: recipes.load(folder).version for folder in FOLDERS}
+    module = edge / "forecaster" / "__main__.py"
+    module.write_text(module.read_text() + "\n# changed\n")
+    (edge / "uplink" / "README.md").write_text("notes")
+    changed = {folder for folder in FOLDERS if recipes.load(folder).version != before[folder]}
+    assert changed == {"forecaster"}
+    shared = next((edge / "runtime").glob("*.py"))
+    shared.write_text(shared.read_text() + "\n# changed\n")
+    changed = {folder for folder in FOLDERS if recipes.load(folder).version != before[folder]}
+    assert changed == set(FOLDERS) - {"python_runtime"}
+
+
+def test_a_site_gets_its_topics_by_name() -> None:
+    source = recipes.load("fault_detector")
+    merged = recipes.site_configuration(source.recipe, "lindau", DEVICES, {"python": "/p", "endpoint": "unused"})
+    policies = merged["accessControl"]["aws.greengrass.ipc.pubsub"]
+    resources = sorted(topic for policy in policies.values() for topic in policy["resources"])
+    assert resources == [
+        "pm/lindau/alert",
+        "pm/lindau/machine-01/fault",
+        "pm/lindau/machine-01/reading",
+        "pm/lindau/machine-02/fault",
+        "pm/lindau/machine-02/reading",
+        "pm/lindau/status",
+    ]
+    assert merged["devices"] == "air-1=air_quality,machine-01=machine,machine-02=machine"
+    assert merged["site"] == "lindau"
+    # Of the values, those that the component has a key for.
+    assert merged["python"] == "/p"
+    assert "endpoint" not in merged
+    assert "SITE" in json.dumps(source.recipe)  # and the recipe itself stays as it was
+
+
+def test_a_version_of_its_own_is_refused(edge: Path) -> None:
+    recipe = edge / "uplink" / "recipe.yaml"
+    recipe.write_text(recipe.read_text().replace('"0.0.0"', '"1.2.3"'))
+    with pytest.raises(recipes.RecipeError, match=r"uplink/recipe.yaml: ComponentVersion is '1.2.3', allowed is '0.0.0'"):
+        recipes.load("uplink")
+
+
+def test_an_artifact_elsewhere_is_refused(edge: Path) -> None:
+    recipe = edge / "uplink" / "recipe.yaml"
+    recipe.write_text(recipe.read_text().replace("s3://BUCKET/KEY/", "s3://mine/"))
+    with pytest.raises(recipes.RecipeError, match=r"s3://mine/component.zip.*allowed is one at most"):
+        recipes.load("uplink")
+
+
+def test_code_without_a_main_is_refused(edge: Path) -> None:
+    (edge / "uplink" / "__main__.py").unlink()
+    with pytest.raises(recipes.RecipeError, match="there is no __main__.py"):
+        recipes.load("uplink")
+
+
+def test_a_recipe_that_is_too_long_is_refused() -> None:
+    recipe = {**recipes.load("uplink").recipe, "ComponentDescription": "x" * 16_000}
+    with pytest.raises(recipes.RecipeError, match="allowed are 16000"):
+        recipes.published(recipe, "1.0.0", "s3://a/b")
+
+
+def test_archives_have_the_same_bytes_whatever_the_order() -> None:
+    files = {"b/c.py": b"1", "a.py": b"2"}
+    backwards = dict(reversed(files.items()))
+    assert archives.zip_bytes(files) == archives.zip_bytes(backwards)
+    assert archives.tar_gz_bytes(files) == archives.tar_gz_bytes(backwards)
+    assert archives.digest(files) == archives.digest(backwards)
+    with tarfile.open(fileobj=io.BytesIO(archives.tar_gz_bytes(files))) as archive:
+        assert archive.getnames() == ["a.py", "b/c.py"]
+    # A byte that moves from one file to its neighbour makes another content.
+    assert archives.digest({"a": b"xy", "b": b""}) != archives.digest({"a": b"x", "b": b"y"})
+
+
+def test_versions_are_such_as_greengrass_takes() -> None:
+    major, minor, patch = archives.content_version("f" * 64).split(".")
+    assert major == "1"
+    assert int(minor) < 1_000_000
+    assert int(patch) < 1_000_000

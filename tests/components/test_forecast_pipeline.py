@@ -1,0 +1,186 @@
+"""What `ForecastPipeline` registers, exactly, and the state machine that it describes.
+
+Not proved here: that the state machine does what it says and that the permissions suffice (test_pipeline_execution.py
+runs it in the emulated AWS), that AWS accepts it, and that a release upgrades without replacing a resource.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from statelint.config import Config
+from statelint.linter import Linter
+
+from pm_components import training_workflow
+from pm_components.forecast_pipeline import ForecastPipeline, ForecastPipelineArgs
+from pm_components.pipeline_permissions import repository_arn
+
+Record = Callable[[Callable[[], dict[str, Any]]], Any]
+
+
+def _pipeline(record: Record, **args: Any) -> Any:
+    def program() -> dict[str, Any]:
+        given = ForecastPipelineArgs(sites=["lindau", "bremen"], lake_bucket="lake", database="db", workgroup="wg")
+        pipeline = ForecastPipeline("pipeline", {**given, **args})  # type: ignore[typeddict-item]
+        return {output: getattr(pipeline, output) for output in ForecastPipeline.__annotations__}
+
+    return record(program)
+
+
+def _definition(recording: Any) -> dict[str, Any]:
+    (machine,) = recording.of_type("aws:sfn/stateMachine:StateMachine").values()
+    definition: dict[str, Any] = json.loads(machine["definition"])
+    return definition
+
+
+def _states(definition: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, state in definition["States"].items():
+        yield name, state
+        for branch in state.get("Branches", []):
+            yield from _states(branch)
+
+
+def test_registers_exactly_these_resources(record: Record) -> None:
+    assert _pipeline(record).counts() == {
+        "pm:index:ForecastPipeline": 1,
+        "aws:s3/bucket:Bucket": 1,
+        "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": 1,
+        "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": 1,
+        "aws:s3/bucketVersioning:BucketVersioning": 1,
+        "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": 1,
+        "aws:s3/bucketPolicy:BucketPolicy": 1,
+        "aws:s3/bucketObjectv2:BucketObjectv2": 1,
+        "aws:lambda/layerVersion:LayerVersion": 1,
+        "aws:lambda/function:Function": 4,
+        "aws:cloudwatch/logGroup:LogGroup": 5,
+        "aws:iam/role:Role": 7,
+        "aws:iam/rolePolicy:RolePolicy": 7,
+        "aws:sagemaker/modelPackageGroup:ModelPackageGroup": 2,
+        "aws:sfn/stateMachine:StateMachine": 1,
+        "aws:scheduler/schedule:Schedule": 1,
+        "aws:sqs/queue:Queue": 1,
+        "aws:cloudwatch/metricAlarm:MetricAlarm": 2,
+    }
+
+
+def test_outputs_are_those_that_it_promises(record: Record) -> None:
+    pipeline = _pipeline(record)
+    assert pipeline.outputs == {
+        "artifact_bucket": "pm-test-artifacts-123456789012",
+        "state_machine_arn": "arn:of:pipeline-state-machine",
+        "dead_letter_queue_url": "https://queue/pipeline-schedule-dead-letters",
+    }
+    assert pipeline.registered_outputs["pipeline"] == set(ForecastPipeline.__annotations__)
+
+
+def test_the_state_machine_passes_the_linter(record: Record) -> None:
+    (machine,) = _pipeline(record).of_type("aws:sfn/stateMachine:StateMachine").values()
+    assert Linter.validate(machine["definition"], Config(None, False, False)) == []
+
+
+def test_the_linter_would_have_found_something(record: Record) -> None:
+    definition = _definition(_pipeline(record))
+    definition["States"]["Release"]["Next"] = "Nowhere"
+    assert Linter.validate(json.dumps(definition), Config(None, False, False))
+
+
+def test_every_task_may_be_tried_again_and_every_wait_has_an_end(record: Record) -> None:
+    definition = _definition(_pipeline(record))
+    tasks = {name: state for name, state in _states(definition) if state["Type"] == "Task"}
+    assert len(tasks) == 10
+    assert all(state["Retry"] for state in tasks.values())
+    assert definition["TimeoutSeconds"] > 0
+
+
+def test_both_kinds_of_model_are_trained_on_exports_of_their_own(record: Record) -> None:
+    states = dict(_states(_definition(_pipeline(record, hyperparameters={"seed": "7"}))))
+    for kind, table in (("forecast", "air_quality_reading"), ("fault", "machine_reading")):
+        job = states[f"Train {kind}"]["Parameters"]
+        assert json.loads(job["HyperParameters"]["sagemaker_program"]) == f"ml/train_{kind}.py"
+        assert json.loads(job["HyperParameters"]["seed"]) == "7"
+        assert json.loads(job["HyperParameters"]["sagemaker_submit_directory"]).endswith("/sourcedir.tar.gz")
+        assert f"/{table}/" in states[f"Export for {kind}"]["Parameters"]["destination.$"]
+        assert f'"db"."{table}"' in states[f"Unload for {kind}"]["Parameters"]["QueryString.$"]
+        assert job["TrainingJobName.$"] == f"States.Format('pm-test-{kind}-{{}}', States.UUID())"
+
+
+def test_an_export_has_each_reading_once_and_of_the_sites_alone() -> None:
+    statement = training_workflow.export_statement("machine_reading", "db", ["lindau", "bremen"], "s3://b/p/")
+    assert "PARTITION BY message_id" in statement
+    assert "WHERE copy = 1" in statement
+    assert "site IN ('bremen', 'lindau')" in statement
+    assert "faulty" in statement
+    assert "faulty" not in training_workflow.export_statement("air_quality_reading", "db", ["lindau"], "s3://b/p/")
+
+
+def test_permissions_name_actions_and_resources(record: Record) -> None:
+    pipeline = _pipeline(record)
+    roles = pipeline.of_type("aws:iam/rolePolicy:RolePolicy")
+    everything: dict[str, set[str]] = {}
+    for name in roles:
+        for statement in pipeline.statements(name):
+            assert all("*" not in action for action in statement["Action"]), name
+            if statement["Resource"] == ["*"]:
+                everything.setdefault(name, set()).update(statement["Action"])
+    # AWS can hold none of these to a resource.
+    assert everything.pop("pipeline-release-permissions") == {
+        "greengrass:CreateDeployment",
+        "greengrass:ListDeployments",
+    }
+    assert everything.pop("pipeline-training-permissions") == {"cloudwatch:PutMetricData", "ecr:GetAuthorizationToken"}
+    assert {action.split(":")[0] for action in everything.pop("pipeline-workflow-permissions")} == {"logs"}
+    assert everything == {}
+
+
+def test_the_release_may_deploy_to_the_model_groups_alone(record: Record) -> None:
+    statements = _pipeline(record).statements("pipeline-release-permissions")
+    (create,) = [one for one in statements if "iot:CreateJob" in one["Action"]]
+    head = "arn:aws:iot:eu-central-1:123456789012:"
+    assert create["Resource"] == [
+        f"{head}job/*",
+        f"{head}thinggroup/pm-test-lindau-model",
+        f"{head}thinggroup/pm-test-bremen-model",
+    ]
+
+
+def test_only_sagemaker_may_be_given_the_training_role(record: Record) -> None:
+    statements = _pipeline(record).statements("pipeline-workflow-permissions")
+    (passed,) = [one for one in statements if one["Action"] == ["iam:PassRole"]]
+    assert passed["Resource"] == ["arn:of:pipeline-training-role"]
+    assert passed["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
+
+
+def test_functions_get_what_they_are_set_up_with(record: Record) -> None:
+    functions = _pipeline(record, minimum_skill=0.02, watch_seconds=60, data_directory="/data").of_type(
+        "aws:lambda/function:Function"
+    )
+    environment = {name: inputs["environment"]["variables"] for name, inputs in functions.items()}
+    assert environment["pipeline-gate-function"] == {"MINIMUM_SKILL": "0.02"}
+    assert environment["pipeline-watch-function"] == {"WATCH_SECONDS": "60"}
+    release = json.loads(environment["pipeline-release-function"]["RELEASE"])
+    assert release["data_directory"] == "/data"
+    assert set(release["thing_groups"]) == {"lindau", "bremen"}
+    recipes = [path for path in functions["pipeline-release-function"]["code"].assets if "/recipes/" in path]
+    assert [path.rsplit("/", 1)[-1] for path in recipes] == ["fault.json", "forecast.json"]
+
+
+def test_the_schedule_can_be_switched_off(record: Record) -> None:
+    def state(**args: Any) -> str:
+        (schedule,) = _pipeline(record, **args).of_type("aws:scheduler/schedule:Schedule").values()
+        return str(schedule["state"])
+
+    assert state() == "ENABLED"
+    assert state(schedule_enabled=False) == "DISABLED"
+
+
+def test_the_image_is_of_the_region_and_only_its_repository_may_be_read(record: Record) -> None:
+    statements = _pipeline(record).statements("pipeline-training-permissions")
+    (read,) = [one for one in statements if "ecr:BatchGetImage" in one["Action"]]
+    assert read["Resource"] == ["arn:aws:ecr:eu-central-1:763104351884:repository/pytorch-training"]
+
+
+@pytest.mark.parametrize("image", ["python:3.11", "docker.io/library/python:3.11", "1.dkr.ecr.eu.amazonaws.com"])
+def test_an_image_from_elsewhere_is_refused(image: str) -> None:
+    with pytest.raises(ValueError, match="allowed is ACCOUNT.dkr.ecr"):
+        repository_arn(image)

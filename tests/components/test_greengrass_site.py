@@ -1,0 +1,174 @@
+"""What `GreengrassSite` and `EdgeComponents` register, exactly.
+
+Not proved here: that a core device can connect with this policy and no other (tests/core_device does it in the emulated
+AWS), that AWS accepts it, and that a release upgrades without replacing a resource.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pulumi
+import pytest
+
+from pm_components import recipes
+from pm_components.edge_components import FOLDERS
+from pm_components.greengrass_site import OUTPUTS, GreengrassSite, GreengrassSiteArgs
+
+Record = Callable[[Callable[[], dict[str, Any]]], Any]
+
+DEVICES = {"air-1": "air_quality", "machine-01": "machine"}
+
+
+def _site(record: Record, **args: Any) -> Any:
+    def program() -> dict[str, Any]:
+        given = GreengrassSiteArgs(
+            site="lindau", core_devices=["core-a", "core-b"], devices=DEVICES, artifact_bucket="artifacts"
+        )
+        site = GreengrassSite("lindau", {**given, **args})  # type: ignore[typeddict-item]
+        return {output: getattr(site, output) for output in OUTPUTS}
+
+    return record(program)
+
+
+@pytest.fixture(scope="module")
+def versions() -> dict[str, str]:
+    return {source.name: source.version for source in map(recipes.load, FOLDERS)}
+
+
+def test_registers_exactly_these_resources(record: Record) -> None:
+    assert _site(record).counts() == {
+        "pm:index:GreengrassSite": 1,
+        "pm:index:EdgeComponents": 1,
+        "aws:iot/thingType:ThingType": 3,
+        "aws:iot/thing:Thing": 4,
+        "aws:iot/thingGroup:ThingGroup": 3,
+        "aws:iot/thingGroupMembership:ThingGroupMembership": 4,
+        "aws:iot/policy:Policy": 1,
+        "aws:iot/roleAlias:RoleAlias": 1,
+        "aws:iam/role:Role": 1,
+        "aws:iam/rolePolicy:RolePolicy": 1,
+        "aws:s3/bucketObjectv2:BucketObjectv2": 5,
+        "aws-native:greengrassv2:ComponentVersion": 6,
+        "aws-native:greengrassv2:Deployment": 1,
+    }
+
+
+def test_outputs_are_those_that_it_promises(record: Record) -> None:
+    site = _site(record)
+    assert site.outputs == {
+        "thing_group": "pm-test-lindau",
+        "model_thing_group": "pm-test-lindau-model",
+        "device_policy": "pm-test-lindau-core-device",
+        "token_exchange_role_arn": "arn:of:lindau-token-exchange-role",
+        "role_alias": "pm-test-lindau-token-exchange",
+        "deployment_id": "deployment-of-lindau-deployment",
+    }
+    assert site.registered_outputs["lindau"] == set(OUTPUTS)
+    assert set(OUTPUTS) == set(GreengrassSite.__annotations__)
+
+
+def test_every_core_device_takes_code_and_models(record: Record) -> None:
+    members = {
+        (inputs["thingName"], inputs["thingGroupName"])
+        for inputs in _site(record).of_type("aws:iot/thingGroupMembership:ThingGroupMembership").values()
+    }
+    groups = ("pm-test-lindau", "pm-test-lindau-model")
+    assert members == {(core, group) for core in ("core-a", "core-b") for group in groups}
+
+
+def test_things_are_named_so_that_two_sites_may_have_the_same_devices(record: Record) -> None:
+    things = _site(record).of_type("aws:iot/thing:Thing").values()
+    assert {thing["name"] for thing in things} == {"core-a", "core-b", "lindau-air-1", "lindau-machine-01"}
+
+
+def test_a_core_device_may_do_what_it_needs_and_only_for_its_site_and_itself(record: Record) -> None:
+    statements = _site(record).statements("lindau-policy")
+    head = "arn:aws:iot:eu-central-1:123456789012:"
+    thing = "${iot:Connection.Thing.ThingName}"
+    by_action = {action: one["Resource"] for one in statements for action in one["Action"]}
+    assert by_action["iot:Connect"] == [f"{head}client/{thing}", f"{head}client/{thing}-uplink"]
+    assert by_action["iot:Subscribe"] == [
+        f"{head}topicfilter/pm/lindau/command/*",
+        f"{head}topicfilter/$aws/things/{thing}/jobs/*",
+        f"{head}topicfilter/$aws/things/{thing}/shadow/*",
+    ]
+    assert by_action["iot:Publish"] == by_action["iot:Receive"]
+    own = (f"{head}topic/pm/lindau/*", f"{head}topic/$aws/things/{thing}/")
+    assert all(resource.startswith(own) for resource in by_action["iot:Publish"])
+    assert by_action["iot:AssumeRoleWithCertificate"] == ["arn:of:lindau-role-alias"]
+    everything = {action for action, resources in by_action.items() if resources == ["*"]}
+    assert {action.split(":")[0] for action in everything} == {"greengrass"}
+    assert all("*" not in action for action in by_action)
+
+
+def test_the_token_exchange_role_reads_artifacts_and_writes_logs(record: Record) -> None:
+    site = _site(record)
+    (trust,) = site.statements("lindau-token-exchange-role", "assumeRolePolicy")
+    assert trust["Principal"] == {"Service": "credentials.iot.amazonaws.com"}
+    read, write = site.statements("lindau-token-exchange-permissions")
+    assert read == {
+        "Effect": "Allow",
+        "Action": ["s3:GetObject"],
+        "Resource": ["arn:aws:s3:::artifacts/components/*", "arn:aws:s3:::artifacts/models/*"],
+    }
+    assert write["Resource"] == ["arn:aws:logs:eu-central-1:123456789012:log-group:/aws/greengrass/*"]
+
+
+def test_the_deployment_names_each_component_in_its_version_and_rolls_back(
+    record: Record, versions: dict[str, str]
+) -> None:
+    site = _site(record, python="/usr/bin/python3.11", data_directory="/data", flow_control="none")
+    (deployment,) = site.of_type("aws-native:greengrassv2:Deployment").values()
+    components = deployment["components"]
+    assert {name: component["componentVersion"] for name, component in components.items()} == versions
+    assert deployment["deploymentPolicies"]["failureHandlingPolicy"] == "ROLLBACK"
+    uplink = json.loads(components["pm.Uplink"]["configurationUpdate"]["merge"])
+    assert uplink.pop("accessControl")
+    assert uplink == {
+        "dataDirectory": "/data",
+        "devices": "air-1=air_quality,machine-01=machine",
+        "endpoint": "abc-ats.iot.eu-central-1.amazonaws.com",
+        "flowControl": "none",
+        "python": "/usr/bin/python3.11",
+        "site": "lindau",
+    }
+
+
+def test_artifacts_lie_where_the_recipes_say(record: Record, versions: dict[str, str]) -> None:
+    site = _site(record)
+    keys = {inputs["key"] for inputs in site.of_type("aws:s3/bucketObjectv2:BucketObjectv2").values()}
+    written = [json.loads(c["inlineRecipe"]) for c in site.of_type("aws-native:greengrassv2:ComponentVersion").values()]
+    uris = {a["Uri"] for recipe in written for m in recipe["Manifests"] for a in m.get("Artifacts", [])}
+    assert uris == {f"s3://artifacts/{key}" for key in keys}
+    assert {recipe["ComponentName"]: recipe["ComponentVersion"] for recipe in written} == versions
+
+
+def test_components_that_are_published_already_are_not_published_again(record: Record) -> None:
+    names = [recipes.load(folder).name for folder in FOLDERS]
+    site = _site(record, component_versions={name: "1.2.3" for name in names})
+    assert "pm:index:EdgeComponents" not in site.counts()
+    (deployment,) = site.of_type("aws-native:greengrassv2:Deployment").values()
+    assert {component["componentVersion"] for component in deployment["components"].values()} == {"1.2.3"}
+
+
+def test_everything_carries_its_tags(record: Record) -> None:
+    tags = {"Project": "pm", "Stack": "test", "Component": "GreengrassSite"}
+    site = _site(record)
+    for type_ in ("aws:iot/thingGroup:ThingGroup", "aws:iam/role:Role", "aws-native:greengrassv2:Deployment"):
+        for name, inputs in site.of_type(type_).items():
+            assert inputs["tags"] == tags, name
+
+
+@pytest.mark.parametrize(
+    ("args", "reason"),
+    [
+        ({"site": pulumi.Output.from_input("x")}, "GreengrassSite.site: found an output"),
+        ({"core_devices": "core-a"}, "GreengrassSite.core_devices: found 'core-a'"),
+        ({"core_devices": ["a", 1]}, r"GreengrassSite.core_devices\[1\]: found 1"),
+        ({"devices": ["air-1"]}, "GreengrassSite.devices: found "),
+    ],
+)
+def test_what_resources_are_named_by_must_be_known(record: Record, args: dict[str, Any], reason: str) -> None:
+    with pytest.raises(TypeError, match=reason):
+        _site(record, **args)

@@ -1,0 +1,95 @@
+"""The stack's configuration: what the files of the project say is taken, what is wrong is refused by name.
+
+Not proved here: that Pulumi's own command line reads `Pulumi.yaml` the same way (no such command is needed here).
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pm_components import config
+
+ROOT = Path(__file__).parents[2]
+SITE = {"name": "a", "core_devices": ["a-core"], "devices": [{"name": "d", "type": "machine"}]}
+
+
+def parse(**values: Any) -> config.Config:
+    """The configuration, written as Pulumi keeps it."""
+    given = {"sites": [SITE], **values}
+    return config.parse({key: value if isinstance(value, str) else json.dumps(value) for key, value in given.items()})
+
+
+def test_the_stack_dev_has_one_site_with_its_devices() -> None:
+    values = yaml.safe_load((ROOT / "Pulumi.dev.yaml").read_text())["config"]
+    ours = {key.removeprefix("pm:"): value for key, value in values.items() if key.startswith("pm:")}
+    (site,) = parse(**ours).sites
+    assert site.core_devices == ["lindau-core"]
+    assert list(site.device_types.values()) == ["air_quality"] + ["machine"] * 10
+
+
+def test_every_key_is_declared_in_the_project_file_with_the_default_that_holds() -> None:
+    declared = {
+        key.removeprefix("pm:"): entry
+        for key, entry in yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"].items()
+    }
+    assert set(declared) == set(config.Config.__struct_fields__)
+    assert all(entry["description"] for entry in declared.values())
+    plain = parse()
+    defaults = {key: entry["default"] for key, entry in declared.items() if "default" in entry}
+    assert defaults == {key: getattr(plain, key) for key in defaults}
+    assert len(defaults) == 6
+
+
+def test_what_is_not_set_is_left_to_the_components() -> None:
+    assert parse().detector.arguments == {}
+    assert parse(training={"watch_seconds": 5}).training.arguments == {"watch_seconds": 5, "hyperparameters": {}}
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"sitse": []}, "pm:sitse: there is no such key, allowed are alert_emails, "),
+        ({"sites": []}, "pm:sites: found []; expected `array` of length >= 1, allowed is at least one site"),
+        ({"sites": [{**SITE, "name": "A B"}]}, "pm:sites[0].name: found 'A B'"),
+        ({"sites": [{**SITE, "devices": [{"nmae": "d", "type": "machine"}]}]}, "pm:sites[0].devices[0].nmae: there is no"),
+        ({"sites": [{**SITE, "devices": [{"type": "machine"}]}]}, "pm:sites[0].devices[0]: object missing required"),
+        ({"sites": [{**SITE, "devices": [{"name": "d", "type": "pump"}]}]}, "allowed is air_quality or machine"),
+        ({"sites": "["}, "pm:sites: found '[', allowed is JSON"),
+        ({"alert_emails": ["nobody"]}, "pm:alert_emails[0]: found 'nobody'"),
+        ({"python": "python3"}, "pm:python: found 'python3'"),
+        ({"data_directory": "/a b"}, "pm:data_directory: found '/a b'"),
+        ({"flow_control": "some"}, "pm:flow_control: found 'some'"),
+        ({"retention_days": 0}, "pm:retention_days: found 0; expected `int` >= 1, allowed is 1 to 3650 days"),
+        ({"disposable": "perhaps"}, "pm:disposable: found 'perhaps', allowed is JSON"),
+        ({"detector": {"widnow": 5}}, "pm:detector.widnow: there is no such key, allowed are clear_share, "),
+        ({"detector": {"tolerance": 0}}, "pm:detector.tolerance: found 0"),
+        ({"training": {"instance_type": "m5.large"}}, "pm:training.instance_type: found 'm5.large'"),
+        ({"training": {"schedule": "daily"}}, "pm:training.schedule: found 'daily'"),
+    ],
+)
+def test_what_is_wrong_is_named_with_what_is_allowed(values: dict[str, Any], named: str) -> None:
+    with pytest.raises(config.ConfigError) as refused:
+        parse(**values)
+    assert named in str(refused.value)
+
+
+def test_a_missing_key_is_named() -> None:
+    with pytest.raises(config.ConfigError, match="missing required field `sites`"):
+        config.parse({})
+
+
+@pytest.mark.parametrize(
+    ("sites", "key"),
+    [
+        ([SITE, SITE], "sites[].name: found a more than once"),
+        ([SITE, {**SITE, "name": "b"}], "sites[].core_devices: found a-core more than once"),
+        ([{**SITE, "devices": SITE["devices"] * 2}], "sites[0].devices[].name: found d more than once"),
+    ],
+)
+def test_names_are_given_once(sites: list[Any], key: str) -> None:
+    with pytest.raises(config.ConfigError) as refused:
+        parse(sites=sites)
+    assert key in str(refused.value)
