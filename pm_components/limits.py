@@ -14,8 +14,6 @@ TOPIC_RULE_NAME_LENGTH = 128
 DELIVERY_STREAM_NAME_LENGTH = 64
 #: "Dynamic partitioning" needs 64 MiB at least, Amazon Data Firehose: "Buffering hints".
 DYNAMIC_PARTITIONING_BUFFER_MEBIBYTES = 64
-#: IntervalInSeconds of BufferingHints with format conversion, Amazon Data Firehose: 0 to 900.
-BUFFERING_SECONDS_MAXIMUM = 900
 #: MessageRetentionPeriod of an Amazon SQS queue: 14 days at most.
 QUEUE_RETENTION_SECONDS = 14 * 24 * 3600
 #: "Configuring a queue to use with Lambda": the visibility timeout is to be six times the function's timeout.

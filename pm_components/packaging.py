@@ -1,6 +1,6 @@
 """Archives of code, from explicit lists of files, so that two runs over one tree register the same inputs."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pulumi
@@ -33,18 +33,14 @@ def below(prefix: str, files: Mapping[str, Path]) -> dict[str, Path]:
     return {f"{prefix}/{path}": file for path, file in files.items()}
 
 
-def archive(files: Mapping[str, Path], text: Mapping[str, str] | None = None) -> pulumi.AssetArchive:
-    """An archive of `files`, by path in the archive, and of files that have only `text`."""
-    assets: dict[str, pulumi.Asset | pulumi.Archive] = {
-        path: pulumi.FileAsset(str(file)) for path, file in files.items()
-    }
-    assets |= {path: pulumi.StringAsset(content) for path, content in (text or {}).items()}
-    return pulumi.AssetArchive(dict(sorted(assets.items())))
+def archive(files: Mapping[str, Path]) -> pulumi.AssetArchive:
+    """An archive of `files`, by path in the archive."""
+    return pulumi.AssetArchive({path: pulumi.FileAsset(str(file)) for path, file in sorted(files.items())})
 
 
 def function_files(package: str) -> dict[str, Path]:
     """The files of the Lambda function `pm_components/functions/{package}`, with the modules that functions share."""
-    shared: Iterable[Path] = [ROOT / "pm_components" / "__init__.py", *sorted(FUNCTIONS.glob("*.py"))]
+    shared = [ROOT / "pm_components" / "__init__.py", *sorted(FUNCTIONS.glob("*.py"))]
     own = below(f"pm_components/functions/{package}", files_below(FUNCTIONS / package))
     return {path.relative_to(ROOT).as_posix(): path for path in shared} | own
 
