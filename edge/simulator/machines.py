@@ -90,7 +90,7 @@ def simulate(name: str, days: int, seed: int) -> MachineHistory:
     usage = np.exp(random.normal(0, 0.5) + random.normal(0, 0.6, size=days))[:, None]
     age = (random.gamma(2, 1) + np.arange(days) / 365.25)[:, None]
     # How much a wear shows differs from fault to fault and from day to day: no model can be perfect.
-    shown = wear * np.exp(random.normal(0, 0.35, size=wear.shape))
+    shown = wear * np.exp(random.normal(0, 0.2, size=wear.shape))
 
     log_counters = (
         fleet.level
@@ -138,19 +138,22 @@ def _faults(random: np.random.Generator, days: int) -> tuple[Fault, ...]:
 def _fleet(seed: int) -> _Fleet:
     random = np.random.default_rng([seed, 170])
     counters = len(MACHINE_MEASUREMENTS) - len(HISTOGRAMS) * HISTOGRAM_BINS
-    # A counter belongs to one subsystem; two in five do not feel its wear at all.
+    # A counter belongs to one subsystem, and two in five do not feel its wear at all.
     wear_effect = np.zeros((len(SUBSYSTEMS), counters))
     feels = random.random(counters) < 0.6
     wear_effect[random.integers(len(SUBSYSTEMS), size=counters), np.arange(counters)] = feels * random.uniform(
-        0, 3.0, size=counters
+        0.5, 4.0, size=counters
     )
+    # Whatever wears, the compressor runs longer for the same air: some counters feel every subsystem.
+    everywhere = random.random(counters) < 0.12
+    wear_effect[:, everywhere] = random.uniform(1.0, 4.0, size=everywhere.sum())
     return _Fleet(
         level=random.uniform(2, 12, size=counters),
         usage_exponent=np.where(random.random(counters) < 0.7, 0.8, 0.0),
         age_effect=np.where(random.random(counters) < 0.4, 0.06, 0.0),
         wear_effect=wear_effect,
         noise=random.uniform(0.2, 1.0, size=counters),
-        histogram_effect=random.uniform(0, 3.5, size=(len(SUBSYSTEMS), len(HISTOGRAMS)))
+        histogram_effect=random.uniform(0.5, 4, size=(len(SUBSYSTEMS), len(HISTOGRAMS)))
         * (random.random((len(SUBSYSTEMS), len(HISTOGRAMS))) < 0.5),
         block=random.integers(12, size=len(MACHINE_MEASUREMENTS)),
         block_missing=np.concatenate([random.uniform(0, 0.05, size=9), [0.45, 0.7, 0.8]]),
