@@ -1,6 +1,7 @@
 """The local bus on an MQTT 3.1.1 broker."""
 
 import concurrent.futures
+import functools
 import logging
 import threading
 from typing import Any
@@ -16,6 +17,7 @@ _CONNECT_SECONDS = 5.0
 _CONNECT_ATTEMPTS = 12
 _ANSWER_SECONDS = 30.0
 _KEEP_ALIVE_SECONDS = 30
+_LOST_WITH_CONNECTION = "AWS_ERROR_MQTT_CANCELLED_FOR_CLEAN_SESSION"
 
 
 class MqttBus:
@@ -32,6 +34,7 @@ class MqttBus:
             BusError: where none answers in that time.
         """
         self._window = Window(WINDOW)
+        self._closing = False
         self._publisher = _connect(host, port, f"{client_id}-publisher")
         self._subscriber = _connect(host, port, client_id)
 
@@ -41,8 +44,7 @@ class MqttBus:
             self._window.enter()
         except RuntimeError as error:
             raise BusError(f"cannot publish on {topic}: {error}") from error
-        future, _ = self._publisher.publish(topic, payload, mqtt.QoS.AT_LEAST_ONCE)
-        future.add_done_callback(self._published)
+        self._send(topic, payload)
 
     def subscribe(self, topic_filter: str, callback: Callback) -> None:
         """See `Bus.subscribe`."""
@@ -63,6 +65,7 @@ class MqttBus:
 
     def close(self) -> None:
         """See `Bus.close`."""
+        self._closing = True
         self._window.close(BusError("the bus is closed"))
         for connection in (self._subscriber, self._publisher):
             try:
@@ -70,8 +73,16 @@ class MqttBus:
             except Exception as error:
                 _log.warning("the broker was not told good-bye: %s", error)
 
-    def _published(self, future: "concurrent.futures.Future[Any]") -> None:
-        error = None if future.cancelled() else future.exception()
+    def _send(self, topic: str, payload: bytes) -> None:
+        future, _ = self._publisher.publish(topic, payload, mqtt.QoS.AT_LEAST_ONCE)
+        future.add_done_callback(functools.partial(self._answered, topic, payload))
+
+    def _answered(self, topic: str, payload: bytes, future: "concurrent.futures.Future[Any]") -> None:
+        error = future.exception()
+        if getattr(error, "name", "") == _LOST_WITH_CONNECTION and not self._closing:
+            # With a clean session the library gives up what was under way when the connection broke.
+            self._send(topic, payload)
+            return
         if error is not None:
             self._window.close(error)
         self._window.leave()

@@ -1,0 +1,176 @@
+"""The local bus on the broker of the emulated core device, on a broker of another make, and without one.
+
+Not proved here: Greengrass's local publish/subscribe, which has a test of its own.
+"""
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from edge.runtime import mqtt_bus
+from edge.runtime.bus import WINDOW, BusError, connect
+from edge.runtime.mqtt_bus import MqttBus
+
+_AMQTT = """
+import asyncio, sys
+from amqtt.broker import Broker
+async def main():
+    broker = Broker({
+        "listeners": {"default": {"type": "tcp", "bind": "127.0.0.1:" + sys.argv[1], "max_connections": 20}},
+        "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},
+    })
+    await broker.start()
+    print("ready on", sys.argv[1], flush=True)
+    await asyncio.Event().wait()
+asyncio.run(main())
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class BrokerProcess:
+    """A broker that can be killed and started again on the same port."""
+
+    def __init__(self, *command: str) -> None:
+        self._command = command
+        self.port = free_port()
+        self.start()
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, *self._command, str(self.port)], stdout=subprocess.PIPE, stdin=subprocess.PIPE
+        )
+        assert self.process.stdout is not None
+        assert re.search(rb"\d+", self.process.stdout.readline())
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+OURS = ("-m", "sandbox.core_device.broker", "--port")
+OTHER = ("-c", _AMQTT)
+
+
+@pytest.fixture(params=[OURS, OTHER], ids=["ours", "amqtt"])
+def broker(request) -> Iterator[BrokerProcess]:
+    running = BrokerProcess(*request.param)
+    yield running
+    running.kill()
+
+
+@pytest.fixture
+def bus(broker) -> Iterator[MqttBus]:
+    connected = MqttBus("127.0.0.1", broker.port, "test")
+    yield connected
+    connected.close()
+
+
+class Heard:
+    """What was heard, in order."""
+
+    def __init__(self) -> None:
+        self.payloads: list[bytes] = []
+        self._news = threading.Condition()
+
+    def __call__(self, topic: str, payload: bytes) -> None:
+        with self._news:
+            self.payloads.append(payload)
+            self._news.notify_all()
+
+    def wait(self, count: int) -> list[bytes]:
+        with self._news:
+            assert self._news.wait_for(lambda: len(self.payloads) >= count, 30), f"{len(self.payloads)} of {count}"
+            return list(self.payloads)
+
+
+def test_messages_come_in_their_order_and_flush_waits_for_all_acknowledgements(bus):
+    heard = Heard()
+    bus.subscribe("pm/lindau/+/reading", heard)
+    sent = [b"%d" % number for number in range(2 * WINDOW)]
+    for payload in sent:
+        bus.publish("pm/lindau/air-1/reading", payload)
+    assert bus.flush(30)
+    assert heard.wait(len(sent)) == sent
+
+
+def test_a_callback_may_publish_more_than_the_window_holds(bus):
+    heard = Heard()
+
+    def echo(topic: str, payload: bytes) -> None:
+        for number in range(2 * WINDOW):
+            bus.publish("pm/lindau/air-1/forecast", b"%d" % number)
+
+    bus.subscribe("pm/lindau/air-1/forecast", heard)
+    bus.subscribe("pm/lindau/air-1/reading", echo)
+    bus.publish("pm/lindau/air-1/reading", b"go")
+    assert heard.wait(2 * WINDOW) == [b"%d" % number for number in range(2 * WINDOW)]
+
+
+def test_a_callback_that_fails_does_not_end_the_delivery(bus, caplog):
+    heard = Heard()
+
+    def picky(topic: str, payload: bytes) -> None:
+        if payload == b"bad":
+            raise RuntimeError("cannot digest this")
+        heard(topic, payload)
+
+    bus.subscribe("pm/lindau/alert", picky)
+    for payload in (b"bad", b"good"):
+        bus.publish("pm/lindau/alert", payload)
+    assert heard.wait(1) == [b"good"]
+    assert "cannot digest this" in caplog.text
+
+
+def test_it_survives_the_broker_s_restart_and_sends_again_what_was_not_acknowledged(broker, bus):
+    heard = Heard()
+    bus.subscribe("pm/lindau/alert", heard)
+    bus.publish("pm/lindau/alert", b"before")
+    heard.wait(1)
+    broker.process.send_signal(signal.SIGSTOP)
+    bus.publish("pm/lindau/alert", b"under way when the broker went")
+    assert not bus.flush(0.2)
+    broker.kill()
+    bus.publish("pm/lindau/alert", b"said while there was none")
+    broker.start()
+    assert bus.flush(30), "what was published meanwhile was not sent again"
+    for number in range(100):  # the subscription comes back on a connection of its own, a little sooner or later
+        bus.publish("pm/lindau/alert", b"after %d" % number)
+        bus.flush(30)
+        if any(payload.startswith(b"after") for payload in heard.payloads):
+            break
+        threading.Event().wait(0.1)
+    assert any(payload.startswith(b"after") for payload in heard.payloads)
+
+
+def test_after_its_end_a_bus_refuses_to_publish(broker):
+    bus = MqttBus("127.0.0.1", broker.port, "short")
+    bus.close()
+    with pytest.raises(BusError, match=r"cannot publish on pm/x.*the bus is closed"):
+        bus.publish("pm/x", b"")
+
+
+def test_without_a_broker_the_error_says_where_it_looked(monkeypatch):
+    monkeypatch.setattr(mqtt_bus, "_CONNECT_ATTEMPTS", 2)
+    port = free_port()
+    monkeypatch.setenv("PM_LOCAL_BROKER", f"127.0.0.1:{port}")
+    monkeypatch.delenv("AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT", raising=False)
+    with pytest.raises(BusError, match=rf"no MQTT broker at 127\.0\.0\.1:{port}"):
+        connect("test")
+
+
+def test_without_any_bus_in_the_environment_both_variables_are_named(monkeypatch):
+    monkeypatch.delenv("PM_LOCAL_BROKER", raising=False)
+    monkeypatch.delenv("AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT", raising=False)
+    with pytest.raises(BusError, match=r"AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT.*PM_LOCAL_BROKER"):
+        connect("test")
