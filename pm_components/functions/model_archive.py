@@ -3,6 +3,7 @@
 import io
 import json
 import tarfile
+import zlib
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -54,7 +55,7 @@ def read(content: bytes) -> ModelArchive:
                     raise Refused(f"{name} has {member.size} bytes, allowed are {_LIMITS[name]}")
                 extracted = archive.extractfile(member)
                 files[name] = extracted.read() if extracted else b""
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
         raise Refused(f"model archive of {len(content)} bytes is no gzipped tar archive: {error}") from error
     missing = sorted(set(_LIMITS) - set(files))
     if missing:

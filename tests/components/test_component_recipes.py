@@ -92,7 +92,7 @@ def test_a_site_gets_its_topics_by_name() -> None:
 def test_a_version_of_its_own_is_refused(edge: Path) -> None:
     recipe = edge / "uplink" / "recipe.yaml"
     recipe.write_text(recipe.read_text().replace('"0.0.0"', '"1.2.3"'))
-    with pytest.raises(recipes.RecipeError, match=r"uplink/recipe.yaml: ComponentVersion is '1.2.3', allowed is '0.0.0'"):
+    with pytest.raises(recipes.RecipeError, match=r"ComponentVersion is '1.2.3', allowed is '0.0.0'"):
         recipes.load("uplink")
 
 
@@ -105,7 +105,7 @@ def test_an_artifact_elsewhere_is_refused(edge: Path) -> None:
 
 def test_code_without_a_main_is_refused(edge: Path) -> None:
     (edge / "uplink" / "__main__.py").unlink()
-    with pytest.raises(recipes.RecipeError, match="there is no __main__.py"):
+    with pytest.raises(recipes.RecipeError, match=r"there is no __main__\.py"):
         recipes.load("uplink")
 
 

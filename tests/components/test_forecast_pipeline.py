@@ -182,5 +182,5 @@ def test_the_image_is_of_the_region_and_only_its_repository_may_be_read(record: 
 
 @pytest.mark.parametrize("image", ["python:3.11", "docker.io/library/python:3.11", "1.dkr.ecr.eu.amazonaws.com"])
 def test_an_image_from_elsewhere_is_refused(image: str) -> None:
-    with pytest.raises(ValueError, match="allowed is ACCOUNT.dkr.ecr"):
+    with pytest.raises(ValueError, match=r"allowed is ACCOUNT\.dkr\.ecr"):
         repository_arn(image)

@@ -146,7 +146,7 @@ def test_artifacts_lie_where_the_recipes_say(record: Record, versions: dict[str,
 
 def test_components_that_are_published_already_are_not_published_again(record: Record) -> None:
     names = [recipes.load(folder).name for folder in FOLDERS]
-    site = _site(record, component_versions={name: "1.2.3" for name in names})
+    site = _site(record, component_versions=dict.fromkeys(names, "1.2.3"))
     assert "pm:index:EdgeComponents" not in site.counts()
     (deployment,) = site.of_type("aws-native:greengrassv2:Deployment").values()
     assert {component["componentVersion"] for component in deployment["components"].values()} == {"1.2.3"}

@@ -54,7 +54,7 @@ def test_what_is_not_set_is_left_to_the_components() -> None:
         ({"sitse": []}, "pm:sitse: there is no such key, allowed are alert_emails, "),
         ({"sites": []}, "pm:sites: found []; expected `array` of length >= 1, allowed is at least one site"),
         ({"sites": [{**SITE, "name": "A B"}]}, "pm:sites[0].name: found 'A B'"),
-        ({"sites": [{**SITE, "devices": [{"nmae": "d", "type": "machine"}]}]}, "pm:sites[0].devices[0].nmae: there is no"),
+        ({"sites": [{**SITE, "devices": [{"nmae": "d", "type": "machine"}]}]}, "pm:sites[0].devices[0].nmae: there"),
         ({"sites": [{**SITE, "devices": [{"type": "machine"}]}]}, "pm:sites[0].devices[0]: object missing required"),
         ({"sites": [{**SITE, "devices": [{"name": "d", "type": "pump"}]}]}, "allowed is air_quality or machine"),
         ({"sites": "["}, "pm:sites: found '[', allowed is JSON"),
