@@ -8,6 +8,7 @@ MODULES: tuple[str, ...] = (
     "firehose",
     "rules",
     "athena",
+    "lambda_sources",
     "step_functions",
     "greengrass",
     "sagemaker",

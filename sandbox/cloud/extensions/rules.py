@@ -16,6 +16,7 @@ from ministack.services import iot
 
 from sandbox.cloud import role_permissions, seams
 from sandbox.cloud.extensions import firehose
+from sandbox.cloud.extensions.lambda_sources import require_function_policy
 
 _PRINCIPAL = "iot.amazonaws.com"
 #: The one version that the emulator's SQL follows; AWS's own default is an older one.
@@ -209,7 +210,10 @@ async def _run_action(account_id: str, region: str, rule_name: str, action: dict
     if kind == "firehose":
         _to_firehose(account_id, region, spec, json.dumps(event).encode())
         return
-    _require_permission(kind, spec)
+    if kind == "lambda":
+        require_function_policy(spec["functionArn"], _PRINCIPAL, _arn("iot", f"rule/{rule_name}"))
+    else:
+        _require_permission(kind, spec)
     await _dispatch(account_id, region, rule_name, action, event)
 
 
@@ -220,8 +224,7 @@ def _to_firehose(account_id: str, region: str, spec: dict[str, Any], record: byt
 
 def _require_permission(kind: str, spec: dict[str, Any]) -> None:
     known = _ACTIONS[kind]
-    if known.permission:
-        role_permissions.require_permission(spec["roleArn"], _PRINCIPAL, known.permission, known.resource(spec))
+    role_permissions.require_permission(spec["roleArn"], _PRINCIPAL, known.permission, known.resource(spec))
 
 
 _dispatch: Callable[..., Any]
