@@ -92,6 +92,10 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     (program / "__main__.py").write_text(PROGRAM)
     with Cloud.start(tmp_path_factory.mktemp("deployed-cloud")) as cloud:
         deployment: Deployment = deploy(program, "test", cloud)
+        sqs = cloud.client("sqs")
+        for word in ("detector", "forwarder"):  # not to wait three minutes before each further delivery
+            url = sqs.get_queue_url(QueueName=f"pm-test-alerting-{word}")["QueueUrl"]
+            sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "1"})
         yield Deployed(cloud, deployment.outputs)
 
 
@@ -202,9 +206,6 @@ def test_an_alert_of_a_site_that_comes_twice_is_mailed_once(deployed: Deployed) 
 
 def test_a_message_that_is_no_outcome_ends_as_a_dead_letter(deployed: Deployed) -> None:
     sqs = deployed.cloud.client("sqs")
-    queue = sqs.get_queue_url(QueueName="pm-test-alerting-detector")["QueueUrl"]
-    # Not to wait three minutes before each of the five deliveries.
-    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "1"})
     body = {"site": "lindau", "device": "air-1"}
     deployed.publish("pm/lindau/air-1/outcome", json.dumps(body).encode())
     (dead_letters,) = (url for url in deployed.outputs["dead_letter_queue_urls"] if "detector" in url)
