@@ -17,11 +17,6 @@ from urllib.parse import parse_qs
 
 from sandbox.cloud import extensions, seams
 
-#: File descriptors of the two listening sockets, inherited from the parent.
-HTTP_SOCKET_VARIABLE = "PM_CLOUD_HTTP_SOCKET"
-MQTT_SOCKET_VARIABLE = "PM_CLOUD_MQTT_SOCKET"
-
-LOOPBACK = "127.0.0.1"
 _EVERYWHERE = (None, "", "0.0.0.0", "::")  # noqa: S104 - recognised here in order to be refused
 
 
@@ -36,7 +31,7 @@ def _listen_on_loopback_only(mqtt_socket: socket.socket) -> None:
         if options.get("sock") is None and host in _EVERYWHERE:
             if port == mqtt_port and mqtt_socket.fileno() >= 0:
                 return await create_server(self, protocol_factory, sock=mqtt_socket, **options)
-            host = LOOPBACK
+            host = seams.LOOPBACK
         return await create_server(self, protocol_factory, host, port, **options)
 
     BaseEventLoop.create_server = on_loopback  # type: ignore[method-assign, assignment]
@@ -92,8 +87,8 @@ async def _serve(http_descriptor: int, application: Any) -> None:
 
 def main() -> None:
     """Serve until asked to stop, then leave at once."""
-    mqtt_socket = socket.socket(fileno=int(os.environ.pop(MQTT_SOCKET_VARIABLE)))
-    http_descriptor = int(os.environ.pop(HTTP_SOCKET_VARIABLE))
+    mqtt_socket = socket.socket(fileno=int(os.environ.pop(seams.MQTT_SOCKET_VARIABLE)))
+    http_descriptor = int(os.environ.pop(seams.HTTP_SOCKET_VARIABLE))
     _listen_on_loopback_only(mqtt_socket)
     seams.check_version()
     from ministack.app import app

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from sandbox.cloud import seams
-from sandbox.cloud.launcher import HTTP_SOCKET_VARIABLE, LOOPBACK, MQTT_SOCKET_VARIABLE
+from sandbox.cloud.seams import HTTP_SOCKET_VARIABLE, LOOPBACK, MQTT_SOCKET_VARIABLE
 
 REGION = "eu-central-1"
 ACCOUNT_ID = "000000000000"

@@ -16,7 +16,11 @@ from typing import Any
 #: The version that the extensions are written against (`requirements/sandbox.in` pins it).
 MINISTACK_VERSION = "1.5.33"
 
+LOOPBACK = "127.0.0.1"
 DIRECTORY_VARIABLE = "PM_CLOUD_DIRECTORY"
+#: File descriptors of the launcher's two listening sockets, inherited from its parent.
+HTTP_SOCKET_VARIABLE = "PM_CLOUD_HTTP_SOCKET"
+MQTT_SOCKET_VARIABLE = "PM_CLOUD_MQTT_SOCKET"
 
 Route = Callable[[dict[str, list[str]]], Awaitable[Any]]
 
