@@ -162,7 +162,7 @@ def test_functions_get_what_they_are_set_up_with(record: Record) -> None:
     assert release["data_directory"] == "/data"
     assert set(release["thing_groups"]) == {"lindau", "bremen"}
     recipes = [path for path in functions["pipeline-release-function"]["code"].assets if "/recipes/" in path]
-    assert [path.rsplit("/", 1)[-1] for path in recipes] == ["fault.json", "forecast.json"]
+    assert sorted(path.rsplit("/", 1)[-1] for path in recipes) == ["fault.json", "forecast.json"]
 
 
 def test_the_schedule_can_be_switched_off(record: Record) -> None:
