@@ -1,0 +1,201 @@
+"""The recipes: the rules of both nuclei on the files, and the models' install script run by a real shell.
+
+Not proved here: that AWS accepts them (CreateComponentVersion) and that a real nucleus runs them.
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from edge.runtime.settings import argument_parser
+from pm_contracts import topics
+
+EDGE = Path(__file__).parents[2] / "edge"
+CODE = {
+    "uplink": "pm.Uplink",
+    "forecaster": "pm.Forecaster",
+    "fault_detector": "pm.FaultDetector",
+    "replayer": "pm.Replayer",
+    "device_simulator": "pm.DeviceSimulator",
+}
+MODELS = {"forecast_model": "pm.ForecastModel", "fault_model": "pm.FaultModel"}
+ALL = {**CODE, **MODELS, "python_runtime": "pm.PythonRuntime"}
+#: "Component recipe reference", maximum size of a recipe.
+MAXIMUM_BYTES = 16_000
+#: What nucleus lite replaces in a script or a Setenv value; docs/RECIPE_SUPPORT_CHANGES.md of aws-greengrass-lite.
+VARIABLES = re.compile(
+    r"artifacts:path|artifacts:decompressedPath|kernel:rootPath|iot:thingName|work:path|configuration:/[A-Za-z]+"
+)
+PLACEHOLDERS = {"SITE": "lindau", "AIR_QUALITY_DEVICE": "air-1", "MACHINE_DEVICE": "machine-01", "DEVICE": "air-1"}
+
+
+def recipe_of(folder: str) -> dict[str, Any]:
+    recipe: dict[str, Any] = yaml.safe_load((EDGE / folder / "recipe.yaml").read_text())
+    return recipe
+
+
+def steps_of(recipe: dict[str, Any]) -> dict[str, Any]:
+    [manifest] = recipe["Manifests"]
+    steps: dict[str, Any] = manifest["Lifecycle"]
+    return steps
+
+
+def test_each_folder_with_a_main_has_a_recipe_and_no_recipe_is_missed():
+    assert {path.parent.name for path in EDGE.glob("*/recipe.yaml")} == set(ALL)
+    assert {path.parent.name for path in EDGE.glob("*/__main__.py")} == set(CODE)
+
+
+@pytest.mark.parametrize("folder", ALL)
+def test_a_recipe_keeps_to_what_both_nuclei_read(folder):
+    text = (EDGE / folder / "recipe.yaml").read_text()
+    recipe = recipe_of(folder)
+    assert len(text.encode()) <= MAXIMUM_BYTES
+    assert set(recipe) <= {
+        "RecipeFormatVersion", "ComponentName", "ComponentVersion", "ComponentType", "ComponentDescription",
+        "ComponentPublisher", "ComponentDependencies", "ComponentConfiguration", "Manifests",
+    }  # fmt: skip
+    assert recipe["RecipeFormatVersion"] == "2020-01-25"
+    assert recipe["ComponentName"] == ALL[folder]
+    assert recipe["ComponentVersion"] == "0.0.0"
+    assert recipe["ComponentType"] == "aws.greengrass.generic"
+    [manifest] = recipe["Manifests"]
+    assert manifest["Platform"] == {"os": "linux", "runtime": "*"}
+    steps = steps_of(recipe)
+    # Lite knows neither shutdown nor recover, nor Skipif.
+    assert len(steps) == 1
+    assert set(steps) <= {"install", "run"}
+    [step] = steps.values()
+    assert set(step) <= {"Script", "Setenv", "Timeout"}
+    for artifact in manifest.get("Artifacts", []):
+        assert re.fullmatch(r"s3://BUCKET/KEY/(component|model)\.zip", artifact["Uri"])
+        assert artifact["Unarchive"] == "ZIP"
+
+
+@pytest.mark.parametrize("folder", ALL)
+def test_every_brace_of_a_script_is_a_variable_that_lite_replaces_and_names_a_setting_that_exists(folder):
+    recipe = recipe_of(folder)
+    [step] = steps_of(recipe).values()
+    settings = recipe["ComponentConfiguration"]["DefaultConfiguration"]
+    for text in [step["Script"], *step.get("Setenv", {}).values()]:
+        inside = re.findall(r"\{([^{}]*)\}", text)
+        assert text.count("{") == text.count("}") == len(inside)
+        for variable in inside:
+            assert VARIABLES.fullmatch(variable), variable
+            if variable.startswith("configuration:/"):
+                assert isinstance(settings[variable.removeprefix("configuration:/")], str)
+
+
+@pytest.mark.parametrize("folder", CODE)
+def test_the_run_script_starts_the_folder_s_main_with_arguments_that_it_takes(folder, monkeypatch):
+    [step] = steps_of(recipe_of(folder)).values()
+    words = step["Script"].replace('"', "").split()
+    assert words[:4] == ["exec", "{configuration:/python}", "-m", f"edge.{folder}"]
+    assert (EDGE / folder / "__main__.py").exists()
+    given = {word for word in words if word.startswith("--")}
+    taken: set[str] = set()
+    add = argparse.ArgumentParser.add_argument
+
+    def note(self: argparse.ArgumentParser, *names: str, **options: Any) -> Any:
+        taken.update(name for name in names if name.startswith("--"))
+        return add(self, *names, **options)
+
+    monkeypatch.setattr(argparse.ArgumentParser, "add_argument", note)
+    if folder == "uplink":
+        from edge.uplink.__main__ import _arguments
+
+        with pytest.raises(SystemExit):
+            _arguments(["--help"])
+    else:
+        argument_parser(f"edge.{folder}", "")
+    assert given == taken - {"--help"}
+    assert step["Setenv"]["PYTHONPATH"] == "{artifacts:decompressedPath}/component"
+
+
+@pytest.mark.parametrize("folder", CODE)
+def test_access_is_granted_by_operation_and_by_topics_of_the_contract(folder):
+    recipe = recipe_of(folder)
+    control = recipe["ComponentConfiguration"]["DefaultConfiguration"]["accessControl"]
+    assert set(control) == {"aws.greengrass.ipc.pubsub"}
+    operations = []
+    for name, policy in control["aws.greengrass.ipc.pubsub"].items():
+        assert name.startswith(f"{recipe['ComponentName']}:pubsub:")
+        [operation] = policy["operations"]
+        operations.append(operation)
+        for resource in policy["resources"]:
+            topic = "/".join(PLACEHOLDERS.get(level, level) for level in resource.split("/"))
+            if (folder, resource) == ("uplink", "pm/SITE/#"):
+                continue
+            topics.parse_topic(topic)
+            assert resource.startswith("pm/SITE/"), "another site's topics"
+    assert operations == ["aws.greengrass#SubscribeToTopic", "aws.greengrass#PublishToTopic"]
+
+
+def _install(folder: str, root: Path, version: str, content: str, thing: str = "lindau-core") -> str:
+    """Run a model's install step as a nucleus would, of an artifact with one file; what it printed."""
+    unpacked = root / "artifacts-unarchived" / ALL[folder] / version
+    (unpacked / "model").mkdir(parents=True, exist_ok=True)
+    (unpacked / "model" / "model.onnx").write_text(content)
+    script = steps_of(recipe_of(folder))["install"]["Script"]
+    values = {
+        "{configuration:/dataDirectory}": str(root / "data"),
+        "{iot:thingName}": thing,
+        "{artifacts:decompressedPath}": f"{unpacked}/",  # lite has a slash at the end, and classic none
+    }
+    for variable, value in values.items():
+        script = script.replace(variable, value)
+    return subprocess.run(["/bin/sh", "-c", script], check=True, capture_output=True, text=True).stdout
+
+
+@pytest.mark.parametrize(("folder", "kind"), [("forecast_model", "forecast"), ("fault_model", "fault")])
+def test_a_model_s_install_turns_current_and_keeps_the_one_before_it(folder, kind, tmp_path):
+    models = tmp_path / "data" / "lindau-core" / "models" / kind
+    current = models / "current"
+    _install(folder, tmp_path, "1.0.1", "one")
+    assert (current / "model.onnx").read_text() == "one"
+    _install(folder, tmp_path, "1.0.2", "two")
+    said = _install(folder, tmp_path, "1.0.3", "three")
+    assert said == f"{kind} model: 1.0.3 is current, before it was: 1.0.2\n"
+    assert current.readlink() == Path("1.0.3")
+    assert (current / "model.onnx").read_text() == "three"
+    assert sorted(path.name for path in models.iterdir()) == ["1.0.2", "1.0.3", "current"]
+    # A rollback is the install of the version before.
+    _install(folder, tmp_path, "1.0.2", "two")
+    assert (current / "model.onnx").read_text() == "two"
+    # A copy that was cut short by a crash is no version.
+    (models / "1.0.4.partial").mkdir()
+    (models / "1.0.4.partial" / "junk").write_text("")
+    _install(folder, tmp_path, "1.0.4", "four")
+    assert [path.name for path in current.iterdir()] == ["model.onnx"]
+
+
+def test_a_model_s_install_fails_without_a_model(tmp_path):
+    unpacked = tmp_path / "artifacts-unarchived" / "pm.FaultModel" / "1.0.1"
+    unpacked.mkdir(parents=True)
+    _install("fault_model", tmp_path, "1.0.0", "zero")
+    script = steps_of(recipe_of("fault_model"))["install"]["Script"]
+    script = script.replace("{configuration:/dataDirectory}", str(tmp_path / "data"))
+    script = script.replace("{iot:thingName}", "lindau-core").replace("{artifacts:decompressedPath}", str(unpacked))
+    assert subprocess.run(["/bin/sh", "-c", script], capture_output=True, check=False).returncode != 0
+    assert (tmp_path / "data/lindau-core/models/fault/current/model.onnx").read_text() == "zero"
+
+
+def _runtime_check(python: str) -> subprocess.CompletedProcess[str]:
+    script = steps_of(recipe_of("python_runtime"))["install"]["Script"].replace("{configuration:/python}", python)
+    return subprocess.run(["/bin/sh", "-c", script], check=False, capture_output=True, text=True)
+
+
+def test_the_runtime_check_takes_this_interpreter_and_says_what_another_lacks(tmp_path):
+    assert _runtime_check(sys.executable).returncode == 0
+    bare = tmp_path / "python"
+    bare.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S -I "$@"\n')
+    bare.chmod(0o755)
+    for python in (str(bare), str(tmp_path / "nowhere")):
+        refused = _runtime_check(python)
+        assert refused.returncode == 1
+        assert f"{python} cannot run the components" in refused.stderr

@@ -1,0 +1,163 @@
+"""What stands between the components and their device: arguments, packages, files, counters, dead letters."""
+
+import base64
+import datetime as dt
+import errno
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edge.runtime.bus import connect
+from edge.runtime.component import Counters
+from edge.runtime.dead_letters import dead_letter
+from edge.runtime.files import write_atomically
+from edge.runtime.settings import parse_settings
+from edge.runtime.state_file import StateFile
+from edge.runtime.window import Window
+from edge.uplink.dead_letter_store import DeadLetterStore
+from pm_contracts.messages import DeadLetter, decode, encode
+
+ROOT = Path(__file__).parents[2]
+
+_IMPORT = """
+import importlib.abc, sys
+allowed = set(sys.stdlib_module_names) | {"edge", "pm_contracts"}
+allowed |= {"awscrt", "_awscrt", "awsiot", "msgspec", "numpy", "onnxruntime"}
+
+class Blocker(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] not in allowed:
+            raise ImportError("not on a core device: " + name)
+        return None
+
+sys.meta_path.insert(0, Blocker())
+import importlib
+for module in sys.argv[1:]:
+    importlib.import_module(module)
+loaded = {name.partition(".")[0] for name in sys.modules}
+print(*sorted(loaded & {"pulumi", "boto3", "sandbox", "ml", "pm_components", "pandas", "yaml", "paho"}))
+"""
+
+
+def test_every_main_runs_with_what_a_core_device_has_and_nothing_else():
+    modules = [f"edge.{path.parent.name}.__main__" for path in sorted((ROOT / "edge").glob("*/__main__.py"))]
+    assert len(modules) == 5
+    modules += ["edge.runtime.mqtt_bus", "edge.runtime.greengrass_bus"]
+    run = subprocess.run(
+        [sys.executable, "-c", _IMPORT, *modules], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (run.returncode, run.stdout.strip()) == (0, ""), run.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"--site": "Lindau"}, "'Lindau' is no name: allowed are 1 to 32 of a-z, 0-9 and inner hyphens"),
+        ({"--devices": "air-1"}, "'air-1' is no NAME=TYPE"),
+        ({"--devices": ""}, "'' is no NAME=TYPE"),
+        ({"--devices": "air-1=air"}, "device 'air-1' has type 'air': allowed are air_quality, machine"),
+        ({"--devices": "a=machine,a=machine"}, "device 'a' is named twice"),
+        ({"--devices": "A=machine"}, "'A' is no name"),
+        ({"--data-directory": None}, "--data-directory"),
+    ],
+)
+def test_a_wrong_argument_ends_the_process_with_what_is_allowed(change, said, capsys):
+    arguments = {"--site": "lindau", "--devices": "air-1=air_quality", "--data-directory": "/tmp/x", **change}
+    words = [word for name, value in arguments.items() if value is not None for word in (name, value)]
+    with pytest.raises(SystemExit) as caught:
+        parse_settings("edge.test", "", words)
+    assert caught.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_the_devices_come_by_type_in_the_order_given():
+    devices = "b=machine, air-1=air_quality,a=machine"
+    settings = parse_settings("edge.test", "", ["--site", "lindau", "--devices", devices, "--data-directory", "/data"])
+    assert settings.devices_of("machine") == ["b", "a"]
+    assert settings.data_directory == Path("/data")
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "deep" / "state.json"
+    write_atomically(path, b"old")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert [found.name for found in path.parent.iterdir()] == ["state.json"]
+
+
+def test_a_state_that_is_none_is_put_aside_and_a_full_disk_is_said_once(tmp_path, monkeypatch, caplog):
+    path = tmp_path / "state.json"
+    state = StateFile(path)
+    assert state.load() == {}
+    for content in (b'{"a": ', b"[1]"):
+        path.write_bytes(content)
+        assert state.load() == {}
+        assert path.with_name("state.json.damaged").read_bytes() == content
+    assert state.save({"a": 1})
+    assert StateFile(path).load() == {"a": 1}
+
+    caplog.clear()
+    with monkeypatch.context() as patched:
+        patched.setattr("os.fsync", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "No space left")))
+        assert [state.save({"a": 2}), state.save({"a": 3})] == [False, False]
+    assert state.save({"a": 4})
+    assert [record.message[:18] for record in caplog.records] == ["state is not saved", "state is saved aga"]
+
+
+def test_a_dead_letter_of_something_huge_is_cut_says_so_and_fits_into_a_message():
+    letter = dead_letter("lindau", "pm.Uplink", "t" * 500, b"x" * 10**6, "r" * 5000)
+    assert decode(encode(letter), DeadLetter) == letter
+    assert letter.reason.endswith("of 1000000 bytes)")
+    assert base64.b64decode(letter.payload) == b"x" * 86016
+    whole = dead_letter("lindau", "pm.Uplink", "topic", b"\x00\xff", "why")
+    assert (base64.b64decode(whole.payload), whole.reason) == (b"\x00\xff", "why")
+
+
+def test_the_dead_letter_store_keeps_the_latest(tmp_path, monkeypatch):
+    monkeypatch.setattr("edge.uplink.dead_letter_store.KEPT", 3)
+    store = DeadLetterStore(tmp_path / "dead-letters.sqlite")
+    letters = [dead_letter("lindau", "pm.Uplink", f"topic/{number}", b"", "why") for number in range(5)]
+    store.add(letters[:2])
+    store.add(letters[2:])
+    store.close()
+    with sqlite3.connect(tmp_path / "dead-letters.sqlite") as database:
+        kept = [topic for (topic,) in database.execute("SELECT topic FROM dead_letter ORDER BY id")]
+    assert kept == ["topic/2", "topic/3", "topic/4"]
+
+
+def test_counters_and_window_count():
+    counters = Counters()
+    counters.add("readings")
+    counters.add("readings", 4)
+    counters.set("buffered", 7)
+    assert counters.snapshot() == {"readings": 5, "buffered": 7}
+    window = Window(2)
+    window.enter()
+    assert not window.wait_until_empty(0)
+    window.leave()
+    assert window.wait_until_empty(0)
+    window.close(ValueError("first"))
+    window.close(ValueError("second"))
+    with pytest.raises(RuntimeError, match="closed: first"):
+        window.enter()
+    assert not window.wait_until_empty(0)
+
+
+def test_the_bus_of_a_nucleus_that_does_not_answer_is_an_error_that_says_so(monkeypatch, tmp_path):
+    monkeypatch.setenv("AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT", str(tmp_path / "no.socket"))
+    monkeypatch.setenv("SVCUID", "token")
+    with pytest.raises(RuntimeError, match="the Greengrass nucleus does not answer"):
+        connect("test")
+
+
+def test_dead_letters_carry_the_time_in_utc():
+    assert dead_letter("lindau", "c", "t", b"", "why").refused_at.utcoffset() == dt.timedelta(0)
