@@ -83,7 +83,12 @@ class Factory:
                 made += 1
                 progress.advance(made, f"{record.type.split(':')[-1]} {record.name}")
 
-            settings = {"python": sys.executable, "data_directory": str(directory.absolute() / DEVICES)}
+            settings = {
+                "python": sys.executable,
+                "data_directory": str(directory.absolute() / DEVICES),
+                # The limits of a connection to AWS are AWS's; here years pass in a minute.
+                "flow_control": "none",
+            }
             deployment = deploy(PROGRAM, stack, cloud, {**settings, **(config or {})}, on_resource)
             progress.say(f"{len(deployment.resources)} resources registered")
 

@@ -60,9 +60,11 @@ def _forecast_plot(live: Live) -> go.Figure:
     line("upper", "90 % interval", line={"width": 0}, fill="tonexty", fillcolor=_BAND, hoverinfo="skip")
     line("value", "forecast of the hour before", line={"color": _BLUE, "width": 1.5})
     line("actual", "measured", line={"color": _INK, "width": 1.2})
-    figure.update_yaxes(title="PM2.5, µg/m³", rangemode="tozero")
+    figure.update_yaxes(title="PM2.5, µg/m³")
     figure.update_layout(height=460)
     if times:
+        # A few intervals of the worst hours are so wide that they would press everything else flat.
+        figure.update_yaxes(range=[0, 1.2 * max(o["actual"] for o in live.outcomes)])
         # The highest hour of the year and what led to it: the days that an operator would ask about.
         peak = max(live.outcomes, key=lambda o: o["actual"])["target_time"]
         start = max(times[0], peak - _FIRST_VIEW / 2)

@@ -21,6 +21,8 @@ from sandbox.progress import Progress
 
 #: Without any progress for so long, a step has failed: something is broken, and waiting would hide it.
 STALLED_SECONDS = 45.0
+#: Which component uses which kind of model.
+_USERS = {"forecast": "pm.Forecaster", "fault": "pm.FaultDetector"}
 #: How often a step looks whether it is done.
 _LOOK_EVERY = 0.2
 
@@ -115,6 +117,7 @@ class _Story:
         self.cloud: Cloud = factory.cloud
         self.operator = factory.operator
         self.outputs = factory.deployment.outputs
+        self.detector_queue = factory.deployment.physical_id("aws:sqs/queue:Queue", "alerting-detector-queue")
         [self.core_device] = factory.core_devices.values()
         self.floor, self.meter, self.progress = floor, meter, progress
 
@@ -165,9 +168,13 @@ class _Story:
         output = self.operator.training_output(execution)
         if release_began is None:
             raise DemoFailed(f"the training ended without a release: {json.dumps(output)[:2000]}")
-        for name, component in (("forecast", "pm.Forecaster"), ("fault", "pm.FaultDetector")):
+        for model in output["models"]:
+            if not model["passed"]:
+                self.progress.say(f"{model['kind']} model stays at home: {'; '.join(model['reasons'])}")
+                continue
+            component = _USERS[model["kind"]]
             self._await(functools.partial(self._has_loaded_a_model, component), f"{component} to load its model")
-            self.progress.say(f"{name} model on the floor: {json.dumps(output['models'][name]['metrics'])}")
+            self.progress.say(f"{model['kind']} model {model['version']} runs on the floor")
         return {"models": output["models"], "rollout_seconds": round(time.monotonic() - release_began, 2)}
 
     def _has_loaded_a_model(self, component: str) -> bool:
@@ -185,15 +192,17 @@ class _Story:
             return self._delivered(expected) - before
 
         self.operator.command(self.site, "simulate", self.plan.command_parameters(live=True))
-        self._until(arrived, total // 3, "readings in the lake")
+        self._until(arrived, total // 5, "readings in the lake")
 
         self.core_device.cut_uplink()
         self.meter.mark("uplink cut")
         cut_at = time.monotonic()
         self.progress.say("uplink cut: the floor goes on forecasting, scoring and alarming by itself")
+        self._await(lambda: self.floor.state("pm.Uplink") == "offline", "the uplink to notice")
+        waiting = self.floor.counter("pm.Uplink", "buffered")
         self._await(
             lambda: (
-                self.floor.counter("pm.Uplink", "buffered") >= self.plan.cut_messages
+                self.floor.counter("pm.Uplink", "buffered") >= waiting + self.plan.cut_messages
                 or self.floor.state("pm.DeviceSimulator") == "idle"
             ),
             "messages in the outbox",
@@ -221,21 +230,21 @@ class _Story:
     def alerts(self, out: Path) -> dict[str, Any]:
         """Wait until the alerts have been mailed and spoken, and put both where a person can open them."""
         self.progress.step("Waiting for the alerts' e-mails and announcements")
-        self._until_queues_are_empty()
+        self._await(lambda: self._waiting_in(self.detector_queue) == 0, "the detector to work off its queue")
+        _, told = self.operator.count("alert", f"site = '{self.site}'")
         _, raised = self.operator.count("alert", f"site = '{self.site}' AND state = 'active'")
-        mails = sorted((self.cloud.directory / "mail").glob("*.eml"))
+        bucket = self.outputs["announcements_bucket"]
+        self._until(lambda: min(len(self._mails()), len(self._announcements(bucket))), told, "alerts mailed and spoken")
+        mails = self._mails()
         (out / "mail").mkdir()
         for mail in mails:
             shutil.copy(mail, out / "mail")
         announcements = []
-        s3 = self.cloud.client("s3")
-        bucket = self.outputs["announcements_bucket"]
-        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
-            for item in page.get("Contents", []):
-                target = out / "announcements" / item["Key"].removeprefix("announcements/")
-                target.parent.mkdir(parents=True, exist_ok=True)
-                s3.download_file(bucket, item["Key"], str(target))
-                announcements.append(str(target))
+        for key in self._announcements(bucket):
+            target = out / "announcements" / key.removeprefix("announcements/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self.cloud.client("s3").download_file(bucket, key, str(target))
+            announcements.append(str(target))
         self.progress.say(f"{raised} alerts of the floor, {len(mails)} e-mails, {len(announcements)} announcements")
         return {
             "raised": raised,
@@ -257,7 +266,9 @@ class _Story:
 
     def _delivered(self, tables: dict[str, int]) -> int:
         counts = self.cloud.firehose_counts()
-        return sum(counts[self.outputs["streams"][t]]["delivered"] for t in tables)
+        streams = [self.outputs["streams"][table] for table in tables]
+        # A stream is counted from its first record on.
+        return sum(counts[stream]["delivered"] for stream in streams if stream in counts)
 
     def _until(self, done: Callable[[], int], total: int, what: str) -> None:
         """Wait until `done` reaches `total`; fail when it stands still."""
@@ -291,17 +302,14 @@ class _Story:
 
         self._await(settled, "the outbox and the lake to settle")
 
-    def _until_queues_are_empty(self) -> None:
-        sqs = self.cloud.client("sqs")
-        dead_letters = set(self.outputs["dead_letter_queues"])
-        queues = [url for url in sqs.list_queues().get("QueueUrls", []) if url not in dead_letters]
+    def _mails(self) -> list[Path]:
+        return sorted((self.cloud.directory / "mail").glob("*.eml"))
+
+    def _announcements(self, bucket: str) -> list[str]:
+        pages = self.cloud.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket)
+        return sorted(item["Key"] for page in pages for item in page.get("Contents", []))
+
+    def _waiting_in(self, queue: str) -> int:
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-
-        def empty() -> bool:
-            return not any(
-                int(value)
-                for url in queues
-                for value in sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"].values()
-            )
-
-        self._await(empty, "the alert queues to empty")
+        attributes = self.cloud.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
+        return sum(int(value) for value in attributes.values())

@@ -65,6 +65,17 @@ class Deployment:
         path.write_text(json.dumps(asdict(self), indent=1))
         return path
 
+    def physical_id(self, type_: str, name: str) -> str:
+        """The id in the cloud of the resource with this type and logical name.
+
+        Raises:
+            DeploymentError: where there is none.
+        """
+        for resource in self.resources:
+            if (resource.type, resource.name) == (type_, name):
+                return resource.physical_id
+        raise DeploymentError(f"the program has registered no {type_} named {name!r}")
+
     @classmethod
     def load(cls, cloud: HasDirectory) -> Self:
         """Read the deployment of a cloud.
