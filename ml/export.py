@@ -10,7 +10,7 @@ import importlib.metadata
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 import numpy as np
@@ -93,18 +93,62 @@ def ensemble_graph(
     return _model("forecast", nodes, constants, features, 2)
 
 
-def tree_graph(trees: Sequence[Mapping[str, Any]], base_margin: float, features: int) -> bytes:
-    """The fault model: gradient-boosted trees, then a sigmoid.
+class Residuals(Protocol):
+    """What is done to measurements before the trees see them: `ml.fault_model.Preparation`."""
+
+    mean: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    directions: NDArray[np.float64]
+
+
+def fault_graph(
+    preparation: Residuals, smallest_known_share: float, trees: Sequence[Mapping[str, Any]], base_margin: float
+) -> bytes:
+    """The fault model: what measurements are beyond the main directions of healthy ones, trees, a sigmoid.
 
     Args:
+        preparation: mean and scale of the logarithms, `[features]`, and the directions, `[features, components]`.
+        smallest_known_share: see `ml.fault_model`.
         trees: as XGBoost's JSON writes them: `left_children` (-1 at a leaf), `right_children`, `split_indices`,
             `split_conditions` (the threshold, or the leaf's value) and `default_left`, lists of one item a node.
         base_margin: what all sums begin with.
-        features: columns of the input.
 
     Returns:
         The ONNX model: `[rows, features]`, NaN where missing, to `[rows, 1]` probabilities.
     """
+    constants: dict[str, NDArray[Any]] = {
+        "one": np.array(1.0),
+        "zero": np.array(0.0),
+        "mean": preparation.mean,
+        "scale": preparation.scale,
+        "directions": preparation.directions,
+        "squared_directions": preparation.directions**2,
+        "turned_directions": preparation.directions.T,
+        "smallest_known_share": np.array(smallest_known_share),
+    }
+    nodes = [
+        helper.make_node("Cast", [INPUT], ["measurements"], to=TensorProto.DOUBLE),
+        helper.make_node("Add", ["measurements", "one"], ["above_zero"]),
+        helper.make_node("Log", ["above_zero"], ["logarithms"]),
+        helper.make_node("Sub", ["logarithms", "mean"], ["centred"]),
+        helper.make_node("Div", ["centred", "scale"], ["scaled"]),
+        helper.make_node("IsNaN", ["scaled"], ["missing"]),
+        helper.make_node("Where", ["missing", "zero", "scaled"], ["scaled_or_zero"]),
+        helper.make_node("Where", ["missing", "zero", "one"], ["known"]),
+        helper.make_node("MatMul", ["known", "squared_directions"], ["known_share"]),
+        helper.make_node("Max", ["known_share", "smallest_known_share"], ["divisor"]),
+        helper.make_node("MatMul", ["scaled_or_zero", "directions"], ["along_directions"]),
+        helper.make_node("Div", ["along_directions", "divisor"], ["position"]),
+        helper.make_node("MatMul", ["position", "turned_directions"], ["explained"]),
+        helper.make_node("Sub", ["scaled", "explained"], ["rest"]),
+        helper.make_node("Cast", ["rest"], ["residuals"], to=TensorProto.FLOAT),
+        _tree_node("residuals", "margin", trees, base_margin),
+        helper.make_node("Sigmoid", ["margin"], [OUTPUT]),
+    ]
+    return _model("fault", nodes, constants, len(preparation.mean), 1)
+
+
+def _tree_node(source: str, target: str, trees: Sequence[Mapping[str, Any]], base_margin: float) -> onnx.NodeProto:
     nodes: dict[str, list[Any]] = {name: [] for name in _NODE_ATTRIBUTES}
     leaves: dict[str, list[Any]] = {"target_treeids": [], "target_nodeids": [], "target_weights": []}
     for number, tree in enumerate(trees):
@@ -125,10 +169,10 @@ def tree_graph(trees: Sequence[Mapping[str, Any]], base_margin: float, features:
                 leaves["target_treeids"].append(number)
                 leaves["target_nodeids"].append(node)
                 leaves["target_weights"].append(tree["split_conditions"][node])
-    ensemble = helper.make_node(
+    return helper.make_node(
         "TreeEnsembleRegressor",
-        [INPUT],
-        ["margin"],
+        [source],
+        [target],
         domain="ai.onnx.ml",
         n_targets=1,
         base_values=[base_margin],
@@ -136,7 +180,6 @@ def tree_graph(trees: Sequence[Mapping[str, Any]], base_margin: float, features:
         **nodes,  # type: ignore[arg-type]
         **leaves,  # type: ignore[arg-type]
     )
-    return _model("fault", [ensemble, helper.make_node("Sigmoid", ["margin"], [OUTPUT])], {}, features, 1)
 
 
 _NODE_ATTRIBUTES = (
