@@ -24,6 +24,8 @@ class Plan:
         end: The live stream ends before it.
         cut_messages: The uplink stays cut until so many messages wait in the outbox.
         config: Values over those of the stack's configuration file.
+        live_per_second: Readings a second in the live stream: an hour in about a millisecond, and slow enough that the
+            uplink keeps up, so that what waits in the outbox while it is cut is what the cut has held back.
         seed: Of the simulators.
     """
 
@@ -31,7 +33,8 @@ class Plan:
     start: dt.datetime = sources.START
     live_start: dt.datetime = sources.END - (sources.END - sources.START) / LIVE_SHARE
     end: dt.datetime = sources.END
-    cut_messages: int = 3000
+    cut_messages: int = 5000
+    live_per_second: int = 800
     config: dict[str, Any] = field(default_factory=dict)
     seed: int = 0
 
@@ -70,7 +73,7 @@ class Plan:
             "start": start.isoformat(),
             "end": end.isoformat(),
             "seed": self.seed,
-            "per_second": 0,
+            "per_second": self.live_per_second if live else 0,
         }
 
     def injected_faults(self, devices: dict[str, str]) -> dict[str, list[tuple[dt.datetime, dt.datetime, str]]]:
