@@ -195,8 +195,8 @@ class FaultDetector:
 
 def _fault_text(score: FaultScore) -> str:
     named = ", ".join(contribution.measurement for contribution in score.top_contributions[:3])
-    because = f", mostly because of {named}" if named else ""
+    because = f" It shows most in {named}." if named else ""
     return (
-        f"{score.device} at {score.site} shows a fault of its air-pressure system: "
-        f"probability {score.probability:.0%}{because}."
+        f"{score.device} at {score.site} shows signs of a fault of its air-pressure system: "
+        f"probability {score.probability:.1%}, called a fault from {score.threshold:.1%}.{because}"
     )

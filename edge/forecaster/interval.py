@@ -44,7 +44,7 @@ class AdaptiveInterval:
     def half_width(self, spread: float) -> float:
         """Half the interval's width for a forecast of that spread; infinite while the scores are too few to say."""
         count = len(self._sorted)
-        if count + 1 < 1 / (1 - self.level):  # not even the largest score of so few reaches the level
+        if (count + 1) * self.level > count:  # not even the largest score of so few reaches the level
             return math.inf
         # A rank beyond the scores takes the largest: an infinite interval there would be right and of no use.
         rank = min(max(math.ceil((count + 1) * (1 - self._miss_rate)), 1), count)

@@ -1,5 +1,6 @@
 """Fixtures of the edge's tests: a real local broker, an ear on it, and components as the processes that they are."""
 
+import datetime as dt
 import os
 import re
 import subprocess
@@ -10,10 +11,15 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edge.runtime.mqtt_bus import MqttBus
+from ml import export
 from pm_contracts import topics
+from pm_contracts.forecast_features import FEATURES
+from pm_contracts.manifest import CheckedAnswers, FaultManifest, Feature, ForecastManifest, Interval
+from pm_contracts.measurements import MACHINE_MEASUREMENTS
 from pm_contracts.messages import Status, decode
 
 DEADLINE = 30.0
@@ -144,3 +150,83 @@ def floor(local_broker: int, site: str, tmp_path: Path) -> Iterator[Floor]:
     running = Floor(local_broker, site, tmp_path)
     yield running
     running.end()
+
+
+def _checked(rows: list[list[float]], answers: list[list[float]]) -> CheckedAnswers:
+    return CheckedAnswers(inputs=rows, outputs=answers, tolerance=1e-4)
+
+
+_DESCRIPTION = {
+    "trained_from": dt.datetime(2010, 1, 1, tzinfo=dt.UTC),
+    "trained_until": dt.datetime(2011, 12, 31, tzinfo=dt.UTC),
+    "trained_rows": 1,
+    "seed": 0,
+    "libraries": {},
+}
+
+
+@pytest.fixture(scope="session")
+def constant_forecast_model() -> Callable[..., tuple[ForecastManifest, bytes]]:
+    """Makes a forecast model that answers every question with the same change and spread, ug/m3."""
+
+    def make(
+        change: float, spread: float = 10.0, checked_change: float | None = None
+    ) -> tuple[ForecastManifest, bytes]:
+        width, scale = len(FEATURES), 25.0
+        zeros = {shape: np.zeros(shape, dtype=np.float32) for shape in ((width, 2), (2,), (1, 2, 2), (1, 2))}
+        raw_spread = float(np.log(np.expm1(spread / scale)))
+        biases = np.array([[change / scale, raw_spread]], dtype=np.float32)
+        content = export.ensemble_graph(
+            (zeros[width, 2], zeros[2,]), (zeros[1, 2, 2], zeros[1, 2]), (zeros[1, 2, 2], biases), 0.0
+        )
+        said = change if checked_change is None else checked_change
+        manifest = export.describe(
+            ForecastManifest,
+            content,
+            checked=_checked([[0.0] * width], [[said / scale, spread / scale]]),
+            horizon_hours=1,
+            features=[Feature(name=name, mean=0.0, scale=1.0) for name in FEATURES],
+            scaled_limit=8.0,
+            target_scale=scale,
+            maximum_change=500.0,
+            interval=Interval(level=0.9, scores=[i / 10 for i in range(1, 41)]),
+            **_DESCRIPTION,
+        )
+        return manifest, content
+
+    return make
+
+
+class _AsTheyAre:
+    """Measurements' logarithms, as they are."""
+
+    mean = np.zeros(len(MACHINE_MEASUREMENTS))
+    scale = np.ones(len(MACHINE_MEASUREMENTS))
+    directions = np.zeros((len(MACHINE_MEASUREMENTS), 1))
+
+
+@pytest.fixture(scope="session")
+def simple_fault_model() -> Callable[..., tuple[FaultManifest, bytes]]:
+    """Makes a fault model that calls a machine faulty where `aa_000`, its first measurement, is above 99."""
+
+    def make(faulty_margin: float = 2.0, threshold: float = 0.5) -> tuple[FaultManifest, bytes]:
+        tree = {
+            "left_children": [1, -1, -1],
+            "right_children": [2, -1, -1],
+            "split_indices": [0, 0, 0],
+            "split_conditions": [float(np.log(100.0)), -4.0, faulty_margin],
+            "default_left": [1, 0, 0],
+        }
+        content = export.fault_graph(_AsTheyAre(), 0.05, [tree], 0.0)
+        healthy = 1 / (1 + float(np.exp(4.0)))
+        manifest = export.describe(
+            FaultManifest,
+            content,
+            checked=_checked([[1.0] * len(MACHINE_MEASUREMENTS)], [[healthy]]),
+            features=list(MACHINE_MEASUREMENTS),
+            threshold=threshold,
+            **_DESCRIPTION,
+        )
+        return manifest, content
+
+    return make

@@ -1,0 +1,160 @@
+"""The store of a device's models, on real files and links.
+
+Not proved here: that the model component's install script turns the link (see the core device's tests), nor that a
+trained model is good (see tests/ml).
+"""
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from edge.runtime.models import FaultModel, ForecastModel, ModelStore, load_model
+from ml.export import describe
+from pm_contracts.forecast_features import FEATURES
+from pm_contracts.manifest import (
+    MANIFEST_FILE,
+    MODEL_FILE,
+    FaultManifest,
+    ForecastManifest,
+    Manifest,
+    encode_manifest,
+)
+from pm_contracts.messages import Refused
+
+ForecastFiles = Callable[..., tuple[ForecastManifest, bytes]]
+FaultFiles = Callable[..., tuple[FaultManifest, bytes]]
+
+
+def put(directory: Path, manifest: Manifest, content: bytes) -> Path:
+    directory.mkdir(parents=True)
+    (directory / MANIFEST_FILE).write_bytes(encode_manifest(manifest))
+    (directory / MODEL_FILE).write_bytes(content)
+    return directory
+
+
+def turn(models: Path, kind: str, version: str) -> None:
+    """As the model component does: a new link is moved over the old one."""
+    new = models / kind / "new"
+    new.symlink_to(version)
+    os.replace(new, models / kind / "current")  # noqa: PTH105
+
+
+def test_a_store_gives_each_model_once(tmp_path: Path, constant_forecast_model: ForecastFiles) -> None:
+    store = ModelStore(tmp_path, "forecast")
+    assert store.poll() is None, "there is no model yet"
+
+    for change in (3.0, 4.0):
+        manifest, content = constant_forecast_model(change)
+        put(tmp_path / "forecast" / manifest.version, manifest, content)
+        turn(tmp_path, "forecast", manifest.version)
+        model = store.poll()
+        assert isinstance(model, ForecastModel)
+        assert model.version == manifest.version
+        answer = model.answer([float("nan")] * len(FEATURES))
+        assert answer is not None
+        assert answer == pytest.approx((change, 10.0), rel=1e-5)
+        assert store.poll() is None, "nothing has changed"
+    assert store.refused == 0
+
+
+def test_a_cut_model_is_refused_once_and_the_next_one_is_taken(
+    tmp_path: Path, constant_forecast_model: ForecastFiles
+) -> None:
+    store = ModelStore(tmp_path, "forecast")
+    manifest, content = constant_forecast_model(1.0)
+    put(tmp_path / "forecast" / "cut", manifest, content[:-100])
+    turn(tmp_path, "forecast", "cut")
+    assert store.poll() is None
+    assert store.poll() is None
+    assert store.refused == 1
+    assert f"model.onnx has {len(content) - 100} bytes, and the manifest says {len(content)}" in store.reason
+
+    put(tmp_path / "forecast" / "whole", manifest, content)
+    turn(tmp_path, "forecast", "whole")
+    assert store.poll() is not None
+    assert store.refused == 1
+
+
+def damaged(content: bytes) -> bytes:
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 0xFF]) + content[middle + 1 :]
+
+
+def test_a_changed_model_is_refused(tmp_path: Path, constant_forecast_model: ForecastFiles) -> None:
+    manifest, content = constant_forecast_model(1.0)
+    with pytest.raises(Refused, match=r"SHA-256 [0-9a-f]{64}, and the manifest says"):
+        load_model(put(tmp_path / "m", manifest, damaged(content)), "forecast")
+
+
+def test_bytes_that_are_no_model_are_refused_even_with_the_right_checksum(
+    tmp_path: Path, constant_forecast_model: ForecastFiles
+) -> None:
+    manifest, _ = constant_forecast_model(1.0)
+    content = b"not a model at all"
+    fields = {
+        name: value
+        for name, value in msgspec.structs.asdict(manifest).items()
+        if name not in ("version", "model_sha256", "model_bytes")
+    }
+    with pytest.raises(Refused, match=r"model\.onnx cannot be loaded"):
+        load_model(put(tmp_path / "m", describe(ForecastManifest, content, **fields), content), "forecast")
+
+
+def test_a_model_that_answers_otherwise_than_where_it_was_trained_is_refused(
+    tmp_path: Path, constant_forecast_model: ForecastFiles
+) -> None:
+    manifest, content = constant_forecast_model(1.0, checked_change=2.0)
+    with pytest.raises(Refused, match=r"they differ by 0\.04, and 0\.0001 is allowed"):
+        load_model(put(tmp_path / "m", manifest, content), "forecast")
+
+
+def test_a_model_of_other_features_is_refused(tmp_path: Path, constant_forecast_model: ForecastFiles) -> None:
+    manifest, content = constant_forecast_model(1.0)
+    features = [msgspec.structs.replace(manifest.features[0], name="moon"), *manifest.features[1:]]
+    wrong = msgspec.structs.replace(manifest, features=features)
+    with pytest.raises(Refused, match=r"not those that this device computes.*moon"):
+        load_model(put(tmp_path / "m", wrong, content), "forecast")
+
+
+def test_a_model_of_another_width_than_its_manifest_is_refused(
+    tmp_path: Path, constant_forecast_model: ForecastFiles, simple_fault_model: FaultFiles
+) -> None:
+    manifest, _ = constant_forecast_model(1.0)
+    _, content = simple_fault_model()
+    wrong = msgspec.structs.replace(
+        manifest, model_sha256=hashlib.sha256(content).hexdigest(), model_bytes=len(content)
+    )
+    with pytest.raises(Refused, match="must take one float input of 60 columns, and takes"):
+        load_model(put(tmp_path / "m", wrong, content), "forecast")
+
+
+def test_a_model_of_another_kind_is_refused(tmp_path: Path, simple_fault_model: FaultFiles) -> None:
+    with pytest.raises(Refused, match="a model of another kind than 'forecast'"):
+        load_model(put(tmp_path / "m", *simple_fault_model()), "forecast")
+
+
+@pytest.mark.parametrize("missing", [MANIFEST_FILE, MODEL_FILE])
+def test_a_missing_file_is_refused_by_name(tmp_path: Path, simple_fault_model: FaultFiles, missing: str) -> None:
+    directory = put(tmp_path / "m", *simple_fault_model())
+    (directory / missing).unlink()
+    with pytest.raises(Refused, match=f"{missing} cannot be read: No such file"):
+        load_model(directory, "fault")
+
+
+def test_an_answer_that_is_too_large_is_nonsense(constant_forecast_model: ForecastFiles) -> None:
+    manifest, content = constant_forecast_model(501.0)
+    assert ForecastModel(manifest, content).answer([0.0] * len(FEATURES)) is None
+
+
+def test_a_fault_model_takes_missing_measurements(simple_fault_model: FaultFiles) -> None:
+    model = FaultModel(*simple_fault_model())
+    rows = np.full((3, 170), np.nan, dtype=np.float32)
+    rows[1, 0], rows[2, 0] = 98.0, 100.0
+    probabilities = model.probabilities(rows)
+    assert probabilities is not None
+    assert probabilities == pytest.approx([0.018, 0.018, 0.881], abs=1e-3)
