@@ -49,8 +49,11 @@ class Bus(Protocol):
     def flush(self, seconds: float) -> bool:
         """Wait until the bus has acknowledged all that was published; whether it did within `seconds`."""
 
+    def stop_receiving(self) -> None:
+        """Take no more messages; when this returns, no callback runs any more. Publishing goes on working."""
+
     def close(self) -> None:
-        """Stop taking messages, and disconnect."""
+        """Disconnect."""
 
 
 def guarded(callback: Callback) -> Callback:

@@ -100,7 +100,7 @@ class Component:
         self.bus.publish(topic, encode(message))
 
     def run(self, finish: Callable[[], None], each_status: Callable[[], None] | None = None) -> None:
-        """Report the status until stopped; then finish, report once more and close the bus.
+        """Report the status until stopped; then stop receiving, finish, report once more and close the bus.
 
         Args:
             finish: ends the component's own work; it may publish still.
@@ -116,6 +116,7 @@ class Component:
                 self._publish_status(each_status)
                 self._report.wait(STATUS_SECONDS)
         finally:
+            self.bus.stop_receiving()
             finish()
         if self._failure:
             raise ComponentError(self._failure)

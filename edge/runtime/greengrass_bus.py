@@ -1,6 +1,7 @@
 """The local bus on a core device: Greengrass's local publish/subscribe, over inter-process communication."""
 
 import concurrent.futures
+import logging
 from typing import Any
 
 import awsiot.greengrasscoreipc
@@ -11,6 +12,8 @@ from awsiot.greengrasscoreipc.clientv2 import GreengrassCoreIPCClientV2
 from edge.runtime.bus import WINDOW, BusError, Callback, guarded
 from edge.runtime.window import Window
 
+_log = logging.getLogger(__name__)
+
 _ANSWER_SECONDS = 30.0
 
 
@@ -18,7 +21,7 @@ class GreengrassBus:
     """A `Bus` on the nucleus that started this process.
 
     When the nucleus goes, nothing can be published any more: the component then ends, and the nucleus starts it anew.
-    It has two connections, for the reason that `MqttBus` has two.
+    Messages that have come and wait for a callback are held in memory: a nucleus has no way to be held back.
     """
 
     def __init__(self) -> None:
@@ -28,9 +31,13 @@ class GreengrassBus:
             BusError: where it does not answer.
         """
         self._window = Window(WINDOW)
-        lifecycle = _Lifecycle(self._window)
-        self._publisher = _connect(lifecycle)
-        self._subscriber = _connect(lifecycle)
+        try:
+            connection = awsiot.greengrasscoreipc.connect(lifecycle_handler=_Lifecycle(self._window))
+        except Exception as error:  # the library's errors have no narrower common base
+            raise BusError(f"the Greengrass nucleus does not answer: {_reason(error)}") from error
+        # One thread: with more, callbacks would come out of order.
+        self._callbacks = concurrent.futures.ThreadPoolExecutor(1, "bus-callbacks")
+        self._client = GreengrassCoreIPCClientV2(client=connection, executor=self._callbacks)
 
     def publish(self, topic: str, payload: bytes) -> None:
         """See `Bus.publish`."""
@@ -39,7 +46,13 @@ class GreengrassBus:
         except RuntimeError as error:
             raise BusError(f"cannot publish on {topic}: {error}") from error
         message = model.PublishMessage(binary_message=model.BinaryMessage(message=payload))
-        self._publisher.publish_to_topic_async(topic=topic, publish_message=message).add_done_callback(self._published)
+        try:
+            future = self._client.publish_to_topic_async(topic=topic, publish_message=message)
+        except Exception as error:  # raised at once where the connection is gone already
+            self._window.close(BusError(_reason(error)))
+            self._window.leave()
+            raise BusError(f"cannot publish on {topic}: {_reason(error)}") from error
+        future.add_done_callback(self._published)
 
     def subscribe(self, topic_filter: str, callback: Callback) -> None:
         """See `Bus.subscribe`."""
@@ -50,28 +63,35 @@ class GreengrassBus:
             if message is not None and message.context is not None:
                 call(message.context.topic, bytes(message.message or b""))
 
-        future, _ = self._subscriber.subscribe_to_topic_async(topic=topic_filter, on_stream_event=arrived)
+        future, _ = self._client.subscribe_to_topic_async(topic=topic_filter, on_stream_event=arrived)
         try:
             future.result(_ANSWER_SECONDS)
         except Exception as error:
-            raise BusError(
-                f"the nucleus does not let us subscribe to {topic_filter}: {error or 'no answer'}"
-            ) from error
+            raise BusError(f"the nucleus refuses a subscription to {topic_filter}: {_reason(error)}") from error
 
     def flush(self, seconds: float) -> bool:
         """See `Bus.flush`."""
         return self._window.wait_until_empty(seconds)
 
+    def stop_receiving(self) -> None:
+        """See `Bus.stop_receiving`."""
+        # The client then drops what still comes, instead of failing on the executor that has ended.
+        self._client.ignore_executor_exceptions = True
+        self._callbacks.shutdown(wait=True)
+
     def close(self) -> None:
         """See `Bus.close`."""
+        self.stop_receiving()
         self._window.close(BusError("the bus is closed"))
-        for client in (self._subscriber, self._publisher):
-            client.close().result(_ANSWER_SECONDS)
+        try:
+            self._client.close().result(_ANSWER_SECONDS)
+        except Exception as error:  # the library's errors have no narrower common base
+            _log.warning("the nucleus was not told good-bye: %s", _reason(error))
 
     def _published(self, future: "concurrent.futures.Future[Any]") -> None:
-        error = None if future.cancelled() else future.exception()
+        error = future.exception()
         if error is not None:
-            self._window.close(error)
+            self._window.close(BusError(_reason(error)))
         self._window.leave()
 
 
@@ -81,13 +101,8 @@ class _Lifecycle(LifecycleHandler):
         self._window = window
 
     def on_disconnect(self, reason: Exception | None, **_: Any) -> None:
-        self._window.close(reason or BusError("the nucleus has closed the connection"))
+        self._window.close(BusError(f"the connection to the nucleus is gone: {reason or 'it was closed'}"))
 
 
-def _connect(lifecycle: LifecycleHandler) -> GreengrassCoreIPCClientV2:
-    try:
-        client = awsiot.greengrasscoreipc.connect(lifecycle_handler=lifecycle)
-    except Exception as error:
-        raise BusError(f"the Greengrass nucleus does not answer: {error or type(error).__name__}") from error
-    # No executor: the client's own would call back from several threads, and so out of order.
-    return GreengrassCoreIPCClientV2(client=client, executor=None)
+def _reason(error: BaseException) -> str:
+    return str(getattr(error, "message", None) or error) or type(error).__name__

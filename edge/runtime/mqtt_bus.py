@@ -34,6 +34,7 @@ class MqttBus:
             BusError: where none answers in that time.
         """
         self._window = Window(WINDOW)
+        self._receiving = True
         self._closing = False
         self._publisher = _connect(host, port, f"{client_id}-publisher")
         self._subscriber = _connect(host, port, client_id)
@@ -63,15 +64,19 @@ class MqttBus:
         """See `Bus.flush`."""
         return self._window.wait_until_empty(seconds)
 
+    def stop_receiving(self) -> None:
+        """See `Bus.stop_receiving`."""
+        if not self._receiving:
+            return
+        self._receiving = False
+        _disconnect(self._subscriber)
+
     def close(self) -> None:
         """See `Bus.close`."""
+        self.stop_receiving()
         self._closing = True
         self._window.close(BusError("the bus is closed"))
-        for connection in (self._subscriber, self._publisher):
-            try:
-                connection.disconnect().result(_ANSWER_SECONDS)
-            except Exception as error:
-                _log.warning("the broker was not told good-bye: %s", error)
+        _disconnect(self._publisher)
 
     def _send(self, topic: str, payload: bytes) -> None:
         future, _ = self._publisher.publish(topic, payload, mqtt.QoS.AT_LEAST_ONCE)
@@ -114,6 +119,13 @@ def _connect(host: str, port: int, client_id: str) -> mqtt.Connection:
             reason = error
         pause.wait(min(5.0, 0.25 * 2**attempt))
     raise BusError(f"no MQTT broker at {host}:{port}: {reason}") from reason
+
+
+def _disconnect(connection: mqtt.Connection) -> None:
+    try:
+        connection.disconnect().result(_ANSWER_SECONDS)
+    except Exception as error:  # the library's errors have no narrower common base
+        _log.warning("the broker was not told good-bye: %s", error)
 
 
 def _interrupted(error: Exception, **_: Any) -> None:
