@@ -92,11 +92,19 @@ class CloudMonitor(MockMonitor):
             arguments, missing = plain(request.args)
             if missing:
                 raise DeploymentError(_without_value("argument", missing))
-            return call(request.tok, arguments, self._context)
+            return self.answer(request.tok, arguments)
 
         message = struct_pb2.Struct()
         message.update(self._guarded(f"function {request.tok}", answer))
         return resource_pb2.ResourceInvokeResponse(**{"return": message})
+
+    def made(self, token: str, name: str, values: dict[str, Any]) -> tuple[str, dict[str, Any], str]:  # noqa: ARG002
+        """Make a resource: its id, its outputs beside the inputs, and why it was only recorded; see `registry.make`."""
+        return make(token, values, self._context)
+
+    def answer(self, token: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """A function's answer; see `invokes.call`."""
+        return call(token, arguments, self._context)
 
     def ReadResource(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
         """Refuse: a new cloud holds nothing that a program could look up."""
@@ -140,7 +148,7 @@ class CloudMonitor(MockMonitor):
             sources = {urn for dependency in request.propertyDependencies.values() for urn in dependency.urns}
             raise DeploymentError(f"{_without_value('input', missing)}; it depends on {', '.join(sorted(sources))}")
         if request.custom:
-            physical_id, outputs, reason = make(request.type, values, self._context)
+            physical_id, outputs, reason = self.made(request.type, request.name, values)
         else:
             physical_id, outputs, reason = "", {}, ""
         inputs = described(values)

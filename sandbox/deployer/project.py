@@ -16,13 +16,14 @@ class Project(NamedTuple):
     config: dict[str, str]
 
 
-def read_project(program: Path, stack: str, overrides: dict[str, Any]) -> Project:
+def read_project(program: Path, stack: str, overrides: dict[str, Any], *, stack_file: bool = True) -> Project:
     """Read `Pulumi.yaml` (defaults) and `Pulumi.{stack}.yaml`, and lay the overrides over them.
 
     Args:
         program: The program's directory.
         stack: The stack's name.
         overrides: Values by key; a key without `namespace:` is of the project's own namespace.
+        stack_file: Whether the stack has a file; without one the overrides are all that it sets.
 
     Raises:
         DeploymentError: where a file is missing, or a value is missing or encrypted.
@@ -31,10 +32,10 @@ def read_project(program: Path, stack: str, overrides: dict[str, Any]) -> Projec
     name = project.get("name")
     if not isinstance(name, str):
         raise DeploymentError(f"{program / 'Pulumi.yaml'}: name is {name!r}, a text is needed")
-    stack_file = program / f"Pulumi.{stack}.yaml"
-    if not stack_file.exists():
+    file = program / f"Pulumi.{stack}.yaml"
+    if stack_file and not file.exists():
         there = sorted(path.name.split(".")[1] for path in program.glob("Pulumi.*.yaml"))
-        raise DeploymentError(f"stack {stack!r} has no file {stack_file}; stacks here: {', '.join(there) or 'none'}")
+        raise DeploymentError(f"stack {stack!r} has no file {file}; stacks here: {', '.join(there) or 'none'}")
     values: dict[str, Any] = {}
     needed: set[str] = set()
     for key, declared in (project.get("config") or {}).items():
@@ -45,13 +46,14 @@ def read_project(program: Path, stack: str, overrides: dict[str, Any]) -> Projec
             values[full] = declared.get("value", declared.get("default"))
         else:
             needed.add(full)
-    given = {**(_read(stack_file).get("config") or {}), **overrides}
+    in_file = (_read(file).get("config") or {}) if stack_file else {}
+    given = {**in_file, **overrides}
     for key, value in given.items():
         if isinstance(value, dict) and set(value) == {"secure"}:
-            raise DeploymentError(f"{stack_file}: {key} is encrypted, and the sandbox has no key to it: override it")
+            raise DeploymentError(f"{file}: {key} is encrypted, and the sandbox has no key to it: override it")
         values[_full_key(key, name)] = value
     if absent := sorted(needed - set(values)):
-        raise DeploymentError(f"{stack_file}: {', '.join(absent)} must be set, Pulumi.yaml gives no default")
+        raise DeploymentError(f"{file}: {', '.join(absent)} must be set, Pulumi.yaml gives no default")
     return Project(name, {key: _text(value) for key, value in values.items()})
 
 

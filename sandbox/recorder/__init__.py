@@ -1,0 +1,94 @@
+"""Runs a Pulumi program without any cloud and tells all that it registers: for reviews, examples, tests and figures."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Recording", "RecordingError", "Registered", "record"]
+
+
+class RecordingError(Exception):
+    """A program that did not come to its end; the text is the program's error."""
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A resource as it reached the engine.
+
+    Attributes:
+        type: Pulumi's type token.
+        name: The logical name.
+        urn: The URN as Pulumi's engine makes it.
+        parent: The parent's URN.
+        custom: Whether a provider makes it; a component is not custom.
+        protect: Whether Pulumi refuses to delete it.
+        inputs: What the program asked for; files and archives are told by their hash and size.
+        dependencies: URNs of what has to be made before it.
+        registered_outputs: What a component registered as its outputs; None where it never did.
+    """
+
+    type: str
+    name: str
+    urn: str
+    parent: str
+    custom: bool
+    protect: bool
+    inputs: dict[str, Any]
+    dependencies: list[str]
+    registered_outputs: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Recording:
+    """All that a program registered.
+
+    Attributes:
+        resources: In the order of their URNs, which does not depend on the order of registration.
+        outputs: The stack's outputs.
+        seconds: From the program's first statement to its last registration.
+    """
+
+    resources: list[Registered]
+    outputs: dict[str, Any]
+    seconds: float
+
+    def of_type(self, type_: str) -> dict[str, Registered]:
+        """The resources of a type by their logical name."""
+        return {resource.name: resource for resource in self.resources if resource.type == type_}
+
+
+def record(program: Path, stack: str, config: dict[str, Any] | None = None, *, only_config: bool = False) -> Recording:
+    """Run a program in a child process, with every registration answered as AWS might answer.
+
+    Args:
+        program: The directory with `Pulumi.yaml` and `__main__.py`.
+        stack: The stack's name.
+        config: Configuration over that of the files; a key without `namespace:` is the project's own.
+        only_config: Take `config` and the defaults of `Pulumi.yaml` for all there is, without `Pulumi.{stack}.yaml`.
+
+    Returns:
+        What it registered.
+
+    Raises:
+        RecordingError: where the program fails, or uses an output that the recorder does not know.
+    """
+    request = {
+        "program": str(program.absolute()),
+        "stack": stack,
+        "config": config or {},
+        "only_config": only_config,
+    }
+    child = subprocess.run(
+        [sys.executable, "-m", "sandbox.recorder"],
+        input=json.dumps(request),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if child.returncode != 0:
+        raise RecordingError(f"{program}, stack {stack}: {child.stderr.strip()}")
+    answer = json.loads(child.stdout)
+    return Recording([Registered(**one) for one in answer["resources"]], answer["outputs"], answer["seconds"])

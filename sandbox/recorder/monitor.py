@@ -1,0 +1,108 @@
+"""The monitor of the recorder: keeps what a program registers, and answers with what AWS would make up."""
+
+import json
+import re
+import threading
+from dataclasses import replace
+from typing import Any
+
+from sandbox.deployer.monitor import CloudMonitor
+from sandbox.deployer.records import DeploymentError
+from sandbox.deployer.registry import Context
+from sandbox.deployer.wire import plain
+from sandbox.recorder import Registered
+
+ACCOUNT = "123456789012"
+ENDPOINT = "a1b2c3d4e5f6g7-ats.iot.eu-central-1.amazonaws.com"
+
+
+class _NoCloud:
+    """What the deployer's monitor asks of a cloud, without one."""
+
+    account_id = ACCOUNT
+    mqtt_host = ENDPOINT
+
+    def __init__(self, region: str) -> None:
+        self.region = region
+
+    def client(self, service: str) -> Any:
+        raise DeploymentError(f"the recorder has no cloud, and {service} was asked for")
+
+
+class RecordingMonitor(CloudMonitor):
+    """Records resources as a program registers them. Its methods are called from several threads.
+
+    As in the deployer, an output that has no value here is unknown to the program, and using it is an error.
+
+    Attributes:
+        registered: What was registered, by URN.
+    """
+
+    def __init__(self, project: str, stack: str, region: str) -> None:
+        """Record for a stack in a region."""
+        super().__init__(Context(_NoCloud(region)), lambda _: None)
+        self.registered: dict[str, Registered] = {}
+        self._project = project
+        self._stack = stack
+        self._region = region
+        self._recording = threading.Lock()
+
+    def make_urn(self, parent: str, type_: str, name: str) -> str:
+        """The URN as Pulumi's engine makes it."""
+        parent_type = parent.split("::")[2] if parent else ""
+        qualified = type_ if parent_type in ("", "pulumi:pulumi:Stack") else f"{parent_type}${type_}"
+        return f"urn:pulumi:{self._stack}::{self._project}::{qualified}::{name}"
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
+        """Record a resource or a component."""
+        response = super().RegisterResource(request)
+        if response.urn in self.records:
+            made = self.records[response.urn]
+            with self._recording:
+                self.registered[response.urn] = Registered(
+                    type=made.type,
+                    name=made.name,
+                    urn=made.urn,
+                    parent=made.parent,
+                    custom=request.custom,
+                    protect=request.protect,
+                    inputs=made.inputs,
+                    dependencies=sorted(request.dependencies),
+                    registered_outputs=None,
+                )
+        return response
+
+    def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
+        """Keep the outputs of a component, once, or of the stack."""
+        response = super().RegisterResourceOutputs(request)
+        before = self.registered.get(request.urn)
+        if before is not None:
+            if before.registered_outputs is not None:
+                raise DeploymentError(f"{before.name} registers its outputs twice")
+            outputs, _ = plain(request.outputs)
+            with self._recording:
+                self.registered[request.urn] = replace(before, registered_outputs=outputs)
+        return response
+
+    def made(self, token: str, name: str, values: dict[str, Any]) -> tuple[str, dict[str, Any], str]:
+        """What AWS would make up of a resource: ids, ARNs, URLs."""
+        service = re.split(r"[:/]", token)[1] if token.startswith("aws:") else token.split(":")[1]
+        arn = f"arn:aws:{service}:{self._region}:{ACCOUNT}:{name}"
+        outputs: dict[str, Any] = {
+            "arn": arn,
+            "url": f"https://sqs.{self._region}.amazonaws.com/{ACCOUNT}/{name}",
+            "keyId": f"key-of-{name}",
+            "hasPolicy": True,
+            "deploymentId": f"deployment-of-{name}",
+            "invokeArn": arn,
+            "id": f"{name}-id",
+        }
+        if token == "aws-native:greengrassv2:ComponentVersion":  # noqa: S105 - a type's token
+            outputs["componentVersion"] = json.loads(values["inlineRecipe"])["ComponentVersion"]
+        return f"{name}-id", outputs, ""
+
+    def answer(self, token: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """What a provider's function would answer."""
+        if token == "aws:index/getCallerIdentity:getCallerIdentity":  # noqa: S105 - a function's token
+            return {"accountId": ACCOUNT, "arn": f"arn:aws:iam::{ACCOUNT}:root", "userId": ACCOUNT, "id": ACCOUNT}
+        return super().answer(token, arguments)
