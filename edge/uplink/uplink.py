@@ -163,6 +163,7 @@ class Uplink:
                 message, route = self._gate.check(topic, payload)
                 encoded = encode(message)
             except ValueError as error:
+                self._counters.add("refused")
                 letter = self._letter(topic, payload, str(error))
                 letters.append(letter)
                 outgoing.append(self._outgoing(letter))
@@ -225,6 +226,7 @@ class Uplink:
         try:
             command: Command = self._gate.check_command(topic, payload)
         except Refused as error:
+            self._counters.add("refused")
             letter = self._letter(topic, payload, str(error))
             self._dead_letters.add([letter])
             self._outbox.write([self._outgoing(letter)])
@@ -235,7 +237,6 @@ class Uplink:
 
     def _letter(self, topic: str, payload: bytes, reason: str) -> DeadLetter:
         letter = dead_letter(self._component.settings.site, self._component.name, topic, payload, reason)
-        self._counters.add("refused")
         _log.warning("refused, on %s: %s", topic, reason)
         return letter
 

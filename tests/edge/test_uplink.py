@@ -4,6 +4,7 @@ Not proved here: the limits of a connection to the real AWS IoT Core; `--flow-co
 """
 
 import asyncio
+import base64
 import datetime as dt
 import json
 import signal
@@ -254,6 +255,32 @@ def test_commands_come_down_and_those_that_no_one_obeys_do_not(ear, floor, cloud
     assert [t for t, _ in ear.heard if "/command/" in t] == [topics.command_topic(site, "replay")]
     assert ear.on("replay") == [encode(command)]
     assert ear.status(UPLINK).counters["refused"] == 2
+
+
+def test_what_the_cloud_s_policy_refuses_is_kept_on_the_device_and_the_rest_goes_on(
+    ear, floor, cloud, cloud_side, site, tmp_path
+):
+    denied = f"arn:aws:iot:{cloud.region}:{cloud.account_id}:topic/pm/{site}/machine-01/*"
+    statements = [
+        {"Effect": "Allow", "Action": "iot:*", "Resource": "*"},
+        {"Effect": "Deny", "Action": "iot:Publish", "Resource": denied},
+    ]
+    document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    cloud.client("iot").create_policy_version(policyName=cloud_side.thing, policyDocument=document, setAsDefault=True)
+    start(floor, cloud_side)
+    ear.wait_for_state(UPLINK, "running")
+    sent = readings(site, floor, 60)
+    publish(ear, sent, topics.READING)
+    refused = [reading for reading in sent if reading.device == "machine-01"]
+    assert refused
+    ear.wait_for_counter(UPLINK, "rejected", len(refused))
+    ear.wait_for_counter(UPLINK, "published", len(sent) - len(refused))
+    assert ear.status(UPLINK).counters["buffered"] == 0
+    with sqlite3.connect(tmp_path / "dead-letters.sqlite") as database:
+        rows = database.execute("SELECT message FROM dead_letter ORDER BY id").fetchall()
+    kept = [decode(message.encode(), DeadLetter) for (message,) in rows]
+    assert [decode(base64.b64decode(letter.payload), Reading) for letter in kept] == refused
+    assert {letter.reason for letter in kept} == {"the cloud does not take it: NOT_AUTHORIZED"}
 
 
 def test_with_the_limits_of_aws_it_delivers_too(ear, floor, cloud_side, site):
