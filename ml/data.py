@@ -69,7 +69,7 @@ def machine_readings(connection: ibis.BaseBackend, directory: Path) -> MachineRe
         "faulty",
         **{name: once.measurements[name].cast("float32") for name in MACHINE_MEASUREMENTS},
     )
-    found = connection.to_pandas(chosen)
+    found = connection.to_pyarrow(chosen).to_pandas()
     return MachineReadings(
         measurements=found[list(MACHINE_MEASUREMENTS)].to_numpy(dtype=np.float32, na_value=np.nan),
         faulty=found["faulty"].to_numpy(dtype=bool),

@@ -24,7 +24,7 @@ from pm_contracts.manifest import FaultManifest
 from pm_contracts.measurements import MACHINE_MEASUREMENTS
 
 #: Fewer faulty readings than this to train on make no model.
-FEWEST_FAULTY = 20
+FEWEST_FAULTY = 5
 #: Of a probability: single precision adds the trees' leaves up in another order.
 TOLERANCE = 1e-5
 

@@ -29,7 +29,7 @@ from pm_contracts.manifest import Feature, ForecastManifest, Interval
 #: Of the training part, by time: decides when to stop and calibrates the interval.
 KEPT_SHARE = 0.15
 #: Fewer hours than this make no model.
-FEWEST_HOURS = 24 * 60
+FEWEST_HOURS = 24 * 30
 INTERVAL_LEVEL = 0.9
 #: Scores that travel with the model, evenly over the kept hours.
 SCORES = 500
@@ -81,7 +81,7 @@ def main(job: script_mode.Job, steps: script_mode.Steps) -> Mapping[str, float]:
     steps.begin("read the data and its features")
     connection = ibis.duckdb.connect()
     readings = data.air_quality_readings(connection, job.training)
-    hours = Hours(connection.to_pandas(forecast_features(hourly(readings))))
+    hours = Hours(connection.to_pyarrow(forecast_features(hourly(readings))).to_pandas())
     training, validation = _split(hours, job)
     kept_from = training.stop - round((training.stop - training.start) * KEPT_SHARE)
     fitted, kept = slice(training.start, kept_from), slice(kept_from, training.stop)

@@ -1,0 +1,145 @@
+"""The training scripts as SageMaker runs them: a process, a channel of Parquet, a model that a device takes and uses.
+
+The real series, where `../shared/data/pollution.csv` is there, shows that the forecast model has skill on a year that it
+was not trained on. Not proved here: that the scripts run in AWS's own containers.
+"""
+
+import datetime as dt
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from edge.fault_detector.core import FaultDetector
+from edge.forecaster.core import Forecaster
+from edge.runtime.models import FaultModel, ForecastModel, load_model
+from edge.simulator.sources import readings
+from pm_contracts.measurements import AIR_QUALITY, MACHINE
+from pm_contracts.messages import AirQualityReading, MachineReading, Outcome
+
+ROOT = Path(__file__).parents[2]
+REAL_SERIES = ROOT.parent / "shared" / "data" / "pollution.csv"
+BEGIN = dt.datetime(2010, 1, 2, tzinfo=dt.UTC)
+MACHINES = {f"machine-{number:02d}": MACHINE for number in range(1, 6)}
+
+
+def lake(directory: Path, some: Iterable[AirQualityReading | MachineReading]) -> Path:
+    """The readings as the export leaves them: Parquet without suffix, measurements in a struct."""
+    directory.mkdir(parents=True)
+    rows = [msgspec.structs.asdict(each) | {"measurements": msgspec.structs.asdict(each.measurements)} for each in some]
+    fields = {"message_id": pa.string(), "site": pa.string(), "device": pa.string(), "sequence": pa.int64()}
+    fields |= {"event_time": pa.timestamp("ms")}
+    fields["measurements"] = pa.struct([(name, pa.float64()) for name in rows[0]["measurements"]])
+    if "faulty" in rows[0]:
+        fields["faulty"] = pa.bool_()
+    pq.write_table(pa.Table.from_pylist(rows, pa.schema(fields)), directory / "20261121_0001")
+    return directory
+
+
+def run(script: str, channel: Path, output: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    (output / "data").mkdir(parents=True)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "SM_CHANNEL_TRAINING": str(channel),
+        "SM_MODEL_DIR": str(output / "model"),
+        "SM_OUTPUT_DATA_DIR": str(output / "data"),
+    }
+    command = [sys.executable, str(ROOT / "ml" / script), *arguments]
+    # Away from the project's folder: the script finds its packages by itself.
+    return subprocess.run(
+        command, env=environment, cwd=output, capture_output=True, text=True, timeout=200, check=False
+    )
+
+
+def test_a_forecast_model_from_the_lake_to_the_device(tmp_path: Path) -> None:
+    end = BEGIN + dt.timedelta(days=150)
+    channel = lake(tmp_path / "channel", readings("lindau", {"air-1": AIR_QUALITY}, end=end))
+    done = run("train_forecast.py", channel, tmp_path, "--seed", "3")
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "failure").exists()
+
+    metrics = json.loads((tmp_path / "model" / "metrics.json").read_text())["validation"]
+    assert metrics["rows"] > 75 * 24 - 10
+    assert 0 < metrics["rmse"] < 1.2 * metrics["persistence_rmse"]
+    assert f"validation_skill={metrics['skill']:.6g}" in done.stdout.splitlines()
+
+    model = load_model(tmp_path / "model", "forecast")
+    assert isinstance(model, ForecastModel)
+    assert model.manifest.trained_until == BEGIN + dt.timedelta(days=75, hours=-1)
+    forecaster = Forecaster("lindau", "air-1", model)
+    later = readings("lindau", {"air-1": AIR_QUALITY}, start=end, end=end + dt.timedelta(days=40))
+    outcomes = [answer for each in later for answer in forecaster.observe(each) if isinstance(answer, Outcome)]
+    assert {outcome.model_version for outcome in outcomes[30:]} == {model.version}
+    assert np.mean([outcome.inside_interval for outcome in outcomes]) == pytest.approx(0.9, abs=0.04)
+
+
+def test_a_fault_model_from_the_lake_to_the_device(tmp_path: Path) -> None:
+    end = BEGIN + dt.timedelta(days=3 * 365)
+    channel = lake(tmp_path / "channel", readings("lindau", MACHINES, end=end, verdicts=True))
+    done = run("train_fault.py", channel, tmp_path, "--train_end", "2012-01-02")
+    assert done.returncode == 0, done.stderr
+
+    metrics = json.loads((tmp_path / "model" / "metrics.json").read_text())["validation"]
+    assert metrics["rows"] == 5 * 365
+    assert metrics["cost"] < 0.25 * min(metrics["never_alarm_cost"], metrics["always_alarm_cost"])
+
+    model = load_model(tmp_path / "model", "fault")
+    assert isinstance(model, FaultModel)
+    assert model.manifest.trained_until == dt.datetime(2012, 1, 1, tzinfo=dt.UTC)
+    detector = FaultDetector("lindau", model)
+    later = list(readings("lindau", MACHINES, start=end, end=end + dt.timedelta(days=365), verdicts=True))
+    scores = [detector.score(each) for each in later]
+    caught = [score.faulty for score, each in zip(scores, later, strict=True) if score and each.faulty]
+    needless = [score.faulty for score, each in zip(scores, later, strict=True) if score and not each.faulty]
+    assert len(caught) > 10
+    assert np.mean(caught) > 0.8
+    assert np.mean(needless) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("script", "device_type", "reason"),
+    [
+        ("train_forecast.py", AIR_QUALITY, "DataRefused: .* hours to train on, .*; at least 1440 are needed"),
+        ("train_fault.py", MACHINE, "DataRefused: .* has 0 faulty readings of 1 machines before"),
+    ],
+)
+def test_too_little_data_makes_no_model_and_says_so(tmp_path: Path, script: str, device_type: str, reason: str) -> None:
+    some = readings("lindau", {"one": device_type}, end=BEGIN + dt.timedelta(days=5), verdicts=True)
+    done = run(script, lake(tmp_path / "channel", some), tmp_path)
+    assert done.returncode == 1
+    failure = (tmp_path / "failure").read_text()
+    assert done.stderr.strip().endswith(failure)
+    assert re.match(reason, failure), failure
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.skipif(not REAL_SERIES.exists(), reason=f"the real series is not there: {REAL_SERIES}")
+def test_on_the_real_series_the_forecaster_beats_persistence_in_a_year_it_was_not_trained_on(tmp_path: Path) -> None:
+    channel = tmp_path / "channel"
+    channel.mkdir()
+    (channel / "pollution.csv").write_bytes(REAL_SERIES.read_bytes())
+    done = run("train_forecast.py", channel, tmp_path, "--train_end", "2012-01-02", "--validation_end", "2014-01-01")
+    assert done.returncode == 0, done.stderr
+    model = load_model(tmp_path / "model", "forecast")
+    assert isinstance(model, ForecastModel)
+    assert model.manifest.trained_until == dt.datetime(2012, 1, 1, 23, tzinfo=dt.UTC)
+
+    forecaster = Forecaster("lindau", "air-1", model)
+    year = readings("lindau", {"air-1": AIR_QUALITY}, data=REAL_SERIES, start=dt.datetime(2014, 1, 1, tzinfo=dt.UTC))
+    outcomes = [answer for each in year for answer in forecaster.observe(each) if isinstance(answer, Outcome)]
+    assert len(outcomes) == 365 * 24 - 1
+    actual, value, last = (
+        np.array([getattr(outcome, name) for outcome in outcomes]) for name in ("actual", "value", "last_value")
+    )
+    skill = 1 - np.sqrt(np.mean((actual - value) ** 2)) / np.sqrt(np.mean((actual - last) ** 2))
+    assert skill > 0.05
+    assert np.mean([outcome.inside_interval for outcome in outcomes]) == pytest.approx(0.9, abs=0.01)
