@@ -177,6 +177,9 @@ class _Story:
             self.progress.say(f"{model['kind']} model {model['version']} runs on the floor")
         return {"models": output["models"], "rollout_seconds": round(time.monotonic() - release_began, 2)}
 
+    def _live_has_ended(self) -> bool:
+        return self.floor.counter("pm.DeviceSimulator", "finished") > 0
+
     def _has_loaded_a_model(self, component: str) -> bool:
         return self.floor.counter(component, "models_loaded") > 0
 
@@ -203,7 +206,7 @@ class _Story:
         self._await(
             lambda: (
                 self.floor.counter("pm.Uplink", "buffered") >= waiting + self.plan.cut_messages
-                or self.floor.state("pm.DeviceSimulator") == "idle"
+                or self._live_has_ended()
             ),
             "messages in the outbox",
         )
@@ -295,7 +298,7 @@ class _Story:
         def settled() -> bool:
             counts = self.cloud.firehose_counts().values()
             return (
-                self.floor.state("pm.DeviceSimulator") == "idle"
+                self._live_has_ended()
                 and self.floor.counter("pm.Uplink", "buffered") == 0
                 and all(c["accepted"] == c["delivered"] + c["refused"] for c in counts)
             )
