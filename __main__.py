@@ -2,7 +2,7 @@
 
 import pulumi
 
-from pm_components import config
+from pm_components import config, environment
 from pm_components.analytics_store import AnalyticsStore
 from pm_components.edge_components import EdgeComponents
 from pm_components.fault_alerting import FaultAlerting
@@ -11,6 +11,7 @@ from pm_components.greengrass_site import OUTPUTS, GreengrassSite
 
 stack = config.load()
 sites = [site.name for site in stack.sites]
+environment.impose(stack)
 
 alerting = FaultAlerting(
     "alerting",

@@ -9,6 +9,8 @@ import msgspec
 from msgspec import Meta
 from pulumi.runtime import config as pulumi_config
 
+from pm_components import tiers
+from pm_components.limits import LOG_RETENTION_DAYS
 from pm_contracts.measurements import AIR_QUALITY, MACHINE
 from pm_contracts.messages import NAME_PATTERN
 
@@ -19,6 +21,10 @@ _AbsolutePath = Annotated[str, Meta(pattern="^/[A-Za-z0-9._/-]+$", description="
 _Email = Annotated[str, Meta(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", description="an e-mail address")]
 _Share = Annotated[float, Meta(ge=0, le=1, description="a share, 0 to 1")]
 _Days = Annotated[int, Meta(ge=1, le=3650, description="1 to 3650 days")]
+_Tag = Annotated[
+    str, Meta(pattern=r"^[A-Za-z0-9 _.:/=+@-]{1,256}$", description="1 to 256 characters that a tag takes")
+]
+_Voice = Annotated[str, Meta(pattern="^[A-Z][a-zA-Z]+$", description="a voice of Amazon Polly")]
 
 
 class ConfigError(ValueError):
@@ -82,18 +88,47 @@ class TrainingSettings(_Settings, frozen=True, kw_only=True):
 
 
 class Config(_Settings, frozen=True, kw_only=True):
-    """All that a stack sets."""
+    """All that a stack sets. Keys without a default here take the tier's: `pm_components/tiers.py`."""
 
+    tier: Annotated[str, Meta(pattern=f"^({'|'.join(tiers.DEFAULTS)})$", description=", ".join(tiers.DEFAULTS))]
+    """What the stack is for, and with it the defaults of the keys that say so."""
     sites: Annotated[list[Site], Meta(min_length=1, description="at least one site")]
+    """The plants."""
+    owner: _Tag = "unassigned"
+    """Who answers for the stack: the tag `Owner` of every resource."""
+    cost_centre: _Tag = "unassigned"
+    """Who pays for the stack: the tag `CostCentre` of every resource."""
     alert_emails: list[_Email] = []
+    """Addresses that alerts are mailed to."""
     flow_control: Annotated[str, Meta(pattern="^(aws|none)$", description="aws or none")] = "aws"
+    """Whether uplinks keep to the limits of AWS IoT Core."""
     python: _AbsolutePath = "/opt/pm/venv/bin/python"
+    """Python interpreter on the core devices."""
     data_directory: _AbsolutePath = "/var/lib/pm"
-    voice: Annotated[str, Meta(pattern="^[A-Z][a-zA-Z]+$", description="a voice of Amazon Polly")] = "Joanna"
-    retention_days: _Days = 365
-    disposable: bool = False
+    """Directory on the core devices that keeps outbox, models and identity."""
+    voice: _Voice = "Joanna"
+    """Amazon Polly's voice of the announcements."""
+    retention_days: _Days
+    """Days that the lake, the exports and the announcements are kept."""
+    log_retention_days: Annotated[int, Meta(description="what Amazon CloudWatch Logs keeps logs for")]
+    """Days that every log group keeps its events."""
+    disposable: bool
+    """Whether `pulumi destroy` may delete buckets that still hold data, and keys after the shortest wait."""
+    protected: bool
+    """Whether Pulumi refuses to delete or replace buckets, tables and keys."""
+    alarm_actions: bool
+    """Whether CloudWatch alarms tell anyone; where not, only the console shows them."""
+    cost_limit_usd: Annotated[float, Meta(gt=0, description="US dollars, above 0")]
+    """What the stack may cost in a month by the estimate of `pm review`, in US dollars."""
     detector: DetectorSettings = DetectorSettings()
+    """When forecasts are called too often wrong."""
     training: TrainingSettings = TrainingSettings()
+    """How models are trained, judged and rolled out."""
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags that every resource of the stack carries, beside those of its component."""
+        return {"Tier": self.tier, "Owner": self.owner, "CostCentre": self.cost_centre}
 
 
 def load() -> Config:
@@ -110,6 +145,8 @@ def load() -> Config:
 def parse(values: Mapping[str, str]) -> Config:
     """The configuration in `values`, as Pulumi keeps them: text by key, JSON where a value is structured.
 
+    A stack without a tier is taken for production: what is forgotten must not make data easy to lose.
+
     Raises:
         ConfigError: where a key is unknown, missing or has a value that is not allowed.
     """
@@ -117,15 +154,33 @@ def parse(values: Mapping[str, str]) -> Config:
     plain: dict[str, Any] = {}
     for key, text in values.items():
         try:
-            plain[key] = text if key in texts else json.loads(text)
+            plain[key] = text if key in texts or text == tiers.OF_TIER else json.loads(text)
         except ValueError as error:
             raise ConfigError(f"{NAMESPACE}:{key}: found {text!r}, allowed is JSON ({error})") from error
+    tier = plain.setdefault("tier", tiers.PROD)
+    if tier in tiers.DEFAULTS:
+        plain = tiers.with_defaults(plain, tier)
     try:
         config = msgspec.convert(plain, Config)
     except msgspec.ValidationError as error:
         raise ConfigError(_explained(str(error), plain)) from error
     _check_names(config)
+    _check_lives(config)
     return config
+
+
+def _check_lives(config: Config) -> None:
+    """What is kept, and for how long, must make sense together."""
+    if config.log_retention_days not in LOG_RETENTION_DAYS:
+        raise ConfigError(
+            f"{NAMESPACE}:log_retention_days: found {config.log_retention_days}, allowed are "
+            f"{', '.join(map(str, LOG_RETENTION_DAYS))}"
+        )
+    if config.disposable and config.protected:
+        raise ConfigError(
+            f"{NAMESPACE}:disposable: found true beside {NAMESPACE}:protected true, allowed is one. To let go of "
+            f"a stack and its data: set {NAMESPACE}:protected to false, run `pulumi up`, and then `pulumi destroy`"
+        )
 
 
 def _check_names(config: Config) -> None:

@@ -36,3 +36,15 @@ TRAINING_JOB_NAME_LENGTH = 63
 MODEL_PACKAGE_GROUP_NAME_LENGTH = 63
 #: MaximumConcurrency of ScalingConfig, CreateEventSourceMapping, AWS Lambda API reference: 2 to 1,000.
 SQS_EVENT_SOURCE_CONCURRENCY_MINIMUM = 2
+#: retentionInDays of PutRetentionPolicy, Amazon CloudWatch Logs API reference.
+LOG_RETENTION_DAYS = (
+    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653),
+)
+#: PendingWindowInDays of ScheduleKeyDeletion, AWS KMS API reference: 7 days at least.
+KEY_DELETION_DAYS_MINIMUM = 7
+#: "Policy document size", AWS IoT Core quotas: 2,048 characters without white space.
+IOT_POLICY_CHARACTERS = 2_048
+#: templateName of CreateProvisioningTemplate, AWS IoT API reference.
+PROVISIONING_TEMPLATE_NAME_LENGTH = 36
+#: "Environment variables", AWS Lambda quotas: 4 KB for all of a function together.
+LAMBDA_ENVIRONMENT_BYTES = 4_096

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pm_components import config
+from pm_components import config, tiers
 
 ROOT = Path(__file__).parents[2]
 SITE = {"name": "a", "core_devices": ["a-core"], "devices": [{"name": "d", "type": "machine"}]}
@@ -39,19 +39,43 @@ def test_every_key_is_declared_in_the_project_file_with_the_default_that_holds()
     assert all(entry["description"] for entry in declared.values())
     plain = parse()
     defaults = {key: entry["default"] for key, entry in declared.items() if "default" in entry}
-    assert defaults == {key: getattr(plain, key) for key in defaults}
-    assert len(defaults) == 6
+    of_tier = {key for key, default in defaults.items() if default == tiers.OF_TIER}
+    assert of_tier == set(tiers.DEFAULTS[tiers.PROD]) - {"training"}
+    assert {key: getattr(plain, key) for key in set(defaults) - of_tier} == {
+        key: default for key, default in defaults.items() if key not in of_tier
+    }
+    assert len(defaults) == 13
+    # Where every key is left to the project's file, what holds is the same as where nothing is said.
+    assert parse(**defaults) == plain
+
+
+def test_what_a_stack_does_not_say_is_its_tiers() -> None:
+    production, development = parse(), parse(tier="dev")
+    assert (production.tier, production.protected, production.disposable) == ("prod", True, False)
+    assert (development.protected, development.disposable, development.retention_days) == (False, True, 30)
+    assert parse(tier="dev", retention_days=31).retention_days == 31
+    assert parse(tier="dev", retention_days="tier").retention_days == 30
+    training = parse(tier="dev", training={"watch_seconds": 5}).training
+    assert (training.watch_seconds, training.schedule_enabled) == (5, False)
+
+
+@pytest.mark.parametrize("tier", sorted(tiers.DEFAULTS))
+def test_every_tier_sets_the_same_keys_and_all_are_allowed(tier: str) -> None:
+    assert set(tiers.DEFAULTS[tier]) == set(tiers.DEFAULTS[tiers.PROD])
+    assert parse(tier=tier).tier == tier
 
 
 def test_what_is_not_set_is_left_to_the_components() -> None:
     assert parse().detector.arguments == {}
-    assert parse(training={"watch_seconds": 5}).training.arguments == {"watch_seconds": 5, "hyperparameters": {}}
+    of_tier = tiers.DEFAULTS[tiers.PROD]["training"]
+    given = parse(training={"watch_seconds": 5}).training.arguments
+    assert {key: given[key] for key in set(given) - set(of_tier)} == {"watch_seconds": 5, "hyperparameters": {}}
 
 
 @pytest.mark.parametrize(
     ("values", "named"),
     [
-        ({"sitse": []}, "pm:sitse: there is no such key, allowed are alert_emails, "),
+        ({"sitse": []}, "pm:sitse: there is no such key, allowed are alarm_actions, alert_emails, "),
         ({"sites": []}, "pm:sites: found []; expected `array` of length >= 1, allowed is at least one site"),
         ({"sites": [{**SITE, "name": "A B"}]}, "pm:sites[0].name: found 'A B'"),
         ({"sites": [{**SITE, "devices": [{"nmae": "d", "type": "machine"}]}]}, "pm:sites[0].devices[0].nmae: there"),
@@ -64,6 +88,12 @@ def test_what_is_not_set_is_left_to_the_components() -> None:
         ({"flow_control": "some"}, "pm:flow_control: found 'some'"),
         ({"retention_days": 0}, "pm:retention_days: found 0; expected `int` >= 1, allowed is 1 to 3650 days"),
         ({"disposable": "perhaps"}, "pm:disposable: found 'perhaps', allowed is JSON"),
+        ({"tier": "production"}, "pm:tier: found 'production'"),
+        ({"owner": "a;b"}, "pm:owner: found 'a;b'"),
+        ({"protected": True, "disposable": True}, "To let go of a stack and its data: set pm:protected to false"),
+        ({"log_retention_days": 8}, "pm:log_retention_days: found 8, allowed are 1, 3, 5, 7, 14, 30"),
+        ({"cost_limit_usd": 0}, "pm:cost_limit_usd: found 0"),
+        ({"training": [1]}, "pm:training: found [1]"),
         ({"detector": {"widnow": 5}}, "pm:detector.widnow: there is no such key, allowed are clear_share, "),
         ({"detector": {"tolerance": 0}}, "pm:detector.tolerance: found 0"),
         ({"training": {"instance_type": "m5.large"}}, "pm:training.instance_type: found 'm5.large'"),
