@@ -55,17 +55,47 @@ def allow(
     Raises:
         ValueError: for an action with a wildcard, or the resource `*` for an action that AWS can hold to a resource.
     """
-    for action in actions:
-        if not _ACTION.match(action):
-            raise ValueError(f"action {action!r}: allowed is service:Action, without a wildcard")
-    if any(isinstance(resource, str) and resource == "*" for resource in resources):
-        named = sorted(set(actions) - ACTIONS_WITHOUT_RESOURCE)
-        if named:
-            raise ValueError(f"resource '*' for {', '.join(named)}: name the resources, AWS can hold it to them")
+    known = [resource for resource in resources if isinstance(resource, str)]
+    if problems := excess(actions, known):
+        raise ValueError(problems[0])
     statement: Statement = {"Effect": "Allow", "Action": list(actions), "Resource": list(resources)}
     if conditions:
         statement["Condition"] = {operator: dict(keys) for operator, keys in conditions.items()}
     return statement
+
+
+def excess(actions: Sequence[str], resources: Sequence[str]) -> list[str]:
+    """What a statement that allows `actions` on `resources` allows beyond need, each in a sentence.
+
+    The constructors refuse the first of it (`allow`), the policy pack tells all.
+    """
+    problems = [
+        f"action {action!r}: allowed is service:Action, without a wildcard"
+        for action in actions
+        if not _ACTION.match(action)
+    ]
+    held = sorted({action for action in actions if _ACTION.match(action)} - ACTIONS_WITHOUT_RESOURCE)
+    if "*" in resources and held:
+        problems.append(f"resource '*' for {', '.join(held)}: name the resources, AWS can hold it to them")
+    for resource in resources:
+        # arn:partition:service:region:account:resource
+        if resource != "*" and resource.split(":", 5)[-1].startswith("*"):
+            problems.append(f"resource {resource!r}: name the resources, this is all of a service")
+    return problems
+
+
+def actions_of(statement: Mapping[str, Any]) -> list[str]:
+    """The actions of a statement, which may be one text or a list."""
+    return _texts(statement.get("Action"))
+
+
+def resources_of(statement: Mapping[str, Any]) -> list[str]:
+    """The resources of a statement, which may be one text or a list."""
+    return _texts(statement.get("Resource"))
+
+
+def _texts(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else [str(item) for item in value or []]
 
 
 def policy_document(statements: Sequence[Statement]) -> pulumi.Output[str]:

@@ -14,7 +14,7 @@ from pm_components import naming, packaging
 from pm_components.analytics_store import AnalyticsStore
 from pm_components.checking import checked
 from pm_components.fault_alerting import FaultAlerting
-from pm_components.permissions import allow
+from pm_components.permissions import actions_of, allow, excess, resources_of
 
 
 def test_a_name_that_fits_stays_and_a_longer_one_keeps_its_head_and_stays_distinct() -> None:
@@ -35,6 +35,21 @@ def test_the_resource_star_is_for_actions_that_know_no_resource() -> None:
     assert allow(["polly:SynthesizeSpeech"], ["*"])["Resource"] == ["*"]
     with pytest.raises(ValueError, match=r"resource '\*' for s3:GetObject: name the resources"):
         allow(["polly:SynthesizeSpeech", "s3:GetObject"], ["*"])
+
+
+def test_all_of_a_service_is_no_resource() -> None:
+    with pytest.raises(ValueError, match="this is all of a service"):
+        allow(["sqs:SendMessage"], ["arn:aws:sqs:eu-central-1:123456789012:*"])
+    assert not excess(["logs:PutLogEvents"], ["arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/gate:*"])
+
+
+def test_all_that_is_in_excess_is_told_and_a_statement_may_hold_one_text() -> None:
+    statement = {"Action": "s3:*", "Resource": "*"}
+    assert excess(actions_of(statement), resources_of(statement)) == [
+        "action 's3:*': allowed is service:Action, without a wildcard"
+    ]
+    assert len(excess(["s3:*", "s3:GetObject"], ["*"])) == 2
+    assert actions_of({}) == []
 
 
 def test_an_archive_has_no_caches_and_says_where_files_are_missing(tmp_path: Path) -> None:
