@@ -32,7 +32,9 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def demo(out: Path) -> dict[str, Any]:
     live_start = sources.START + dt.timedelta(days=HISTORY_DAYS)
-    plan = Plan(live_start=live_start, end=live_start + dt.timedelta(days=LIVE_DAYS), cut_messages=1000)
+    plan = Plan(
+        live_start=live_start, end=live_start + dt.timedelta(days=LIVE_DAYS), cut_messages=1000, live_per_second=200
+    )
     return story.run(plan, out, SILENT)
 
 
