@@ -1,0 +1,125 @@
+"""The engine's side of the gRPC protocol: a monitor that records, and the component provider as its own process."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf import empty_pb2, json_format, struct_pb2
+from pulumi.runtime.proto import engine_pb2_grpc, provider_pb2, provider_pb2_grpc, resource_pb2_grpc
+
+from sandbox.recorder import Registered
+from sandbox.recorder.monitor import RecordingMonitor
+
+ROOT = Path(__file__).parents[2]
+STACK_URN = "urn:pulumi:test::factory::pulumi:pulumi:Stack::factory-test"
+_LIMITS = [("grpc.max_receive_message_length", 1 << 26), ("grpc.max_send_message_length", 1 << 26)]
+
+
+class _Served:
+    """A monitor's methods as gRPC calls them."""
+
+    def __init__(self, monitor: RecordingMonitor) -> None:
+        self._monitor = monitor
+
+    def __getattr__(self, name: str) -> Any:
+        def call(request: Any, context: grpc.ServicerContext) -> Any:
+            method = getattr(self._monitor, name, None)
+            if method is None:
+                context.abort(grpc.StatusCode.UNIMPLEMENTED, f"the test's engine has no {name}")
+            return method(request)
+
+        return call
+
+
+class _Engine(engine_pb2_grpc.EngineServicer):
+    def __init__(self) -> None:
+        self.log: list[str] = []
+
+    def Log(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802 - gRPC's name
+        self.log.append(request.message)
+        return empty_pb2.Empty()
+
+
+class Provider:
+    """The component provider, started as Pulumi's engine starts it, and the engine that it talks to."""
+
+    def __init__(self) -> None:
+        self._server = grpc.server(ThreadPoolExecutor(16), options=_LIMITS)
+        self._engine = _Engine()
+        self._served = _Served(RecordingMonitor("factory", "test", "eu-central-1"))
+        engine_pb2_grpc.add_EngineServicer_to_server(self._engine, self._server)
+        resource_pb2_grpc.add_ResourceMonitorServicer_to_server(self._served, self._server)
+        self._address = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
+        self._server.start()
+        # From elsewhere, without the checkout on the module path, as the engine does it.
+        self._process = subprocess.Popen(
+            [sys.executable, str(ROOT / "component_provider"), self._address], stdout=subprocess.PIPE, cwd="/"
+        )
+        assert self._process.stdout is not None
+        self._channel = grpc.insecure_channel(f"127.0.0.1:{int(self._process.stdout.readline())}", options=_LIMITS)
+        self._stub = provider_pb2_grpc.ResourceProviderStub(self._channel)
+
+    def schema(self) -> dict[str, Any]:
+        """The package's schema."""
+        return json.loads(self._stub.GetSchema(provider_pb2.GetSchemaRequest()).schema)
+
+    def construct(self, type_: str, name: str, inputs: dict[str, Any]) -> dict[str, Any]:
+        """Have a component constructed; the outputs that the program of another language gets."""
+        message = struct_pb2.Struct()
+        message.update(inputs)
+        request = provider_pb2.ConstructRequest(
+            project="factory",
+            stack="test",
+            type=type_,
+            name=name,
+            parent=STACK_URN,
+            inputs=message,
+            monitorEndpoint=self._address,
+            config={"aws:region": "eu-central-1"},
+            parallel=16,
+        )
+        return json_format.MessageToDict(self._stub.Construct(request).state)
+
+    def registered(self) -> list[Registered]:
+        """What the components have registered since it was last asked."""
+        found = list(self._served._monitor.registered.values())
+        self._served._monitor = RecordingMonitor("factory", "test", "eu-central-1")
+        return found
+
+    def stop(self) -> None:
+        """End the process and the engine."""
+        self._channel.close()
+        self._process.terminate()
+        self._process.wait(10)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        self._server.stop(None)
+
+
+@pytest.fixture(scope="session")
+def provider_process() -> Iterator[Provider]:
+    """The component provider, one process for all tests."""
+    provider = Provider()
+    yield provider
+    provider.stop()
+
+
+@pytest.fixture
+def provider(provider_process: Provider) -> Provider:
+    """The component provider, with nothing registered yet."""
+    provider_process.registered()
+    return provider_process
+
+
+@pytest.fixture
+def own_provider() -> Iterator[Provider]:
+    """A provider process for one test: after a component fails half-way, what it registered before still comes in."""
+    provider = Provider()
+    yield provider
+    provider.stop()

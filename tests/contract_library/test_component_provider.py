@@ -1,0 +1,127 @@
+"""The component provider as a process of its own, asked over gRPC as Pulumi's engine asks it.
+
+Not proved here: that the Pulumi command finds and starts the provider by `PulumiPlugin.yaml`, and the SDKs that it
+generates from the schema; there is no Pulumi command in the tests.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pulumi
+import pytest
+import yaml
+from pulumi.errors import InputPropertyError
+
+from pm_components import provider as library
+
+FOLDER = Path(__file__).parents[2] / "component_provider"
+LAKE = {"lakeBucket": "lake", "database": "lake", "workgroup": "lake"}
+SITE = {"site": "lindau", "coreDevices": ["core"], "devices": {"air-1": "air_quality"}, "artifactBucket": "artifacts"}
+#: What each component asks for at least.
+REQUIRED: dict[str, dict[str, Any]] = {
+    "pm:index:AnalyticsStore": {"sites": ["lindau"]},
+    "pm:index:EdgeComponents": {"artifactBucket": "artifacts"},
+    "pm:index:FaultAlerting": {"emails": ["operator@example.com"]},
+    "pm:index:ForecastPipeline": {"sites": ["lindau"], **LAKE},
+    "pm:index:GreengrassSite": SITE,
+}
+
+
+def test_the_schema_is_the_one_that_is_kept(provider: Any) -> None:
+    kept = FOLDER / "schema.json"
+    update = "python -m pm_components.provider > component_provider/schema.json"
+    assert provider.schema() == json.loads(kept.read_text()), f"changed on purpose? {update}"
+    assert library.schema_text() == kept.read_text(), f"the same schema in another form: {update}"
+
+
+def test_the_examples_here_cover_every_component(provider: Any) -> None:
+    assert set(provider.schema()["resources"]) == set(REQUIRED)
+
+
+@pytest.mark.parametrize("type_", REQUIRED)
+def test_what_is_required_is_enough(type_: str, provider: Any) -> None:
+    described = provider.schema()["resources"][type_]
+    assert set(REQUIRED[type_]) == set(described["requiredInputs"])
+    outputs = provider.construct(type_, "one", REQUIRED[type_])
+    assert set(outputs) == set(described["properties"]) == set(described["required"])
+    registered = provider.registered()
+    (component,) = (one for one in registered if one.type == type_ and not one.custom)
+    assert len([one for one in registered if one.parent == component.urn]) >= 6
+
+
+@pytest.mark.parametrize("type_", REQUIRED)
+def test_a_missing_argument_is_refused_by_its_name(type_: str, provider: Any) -> None:
+    for missing in REQUIRED[type_]:
+        with pytest.raises(grpc.RpcError) as refusal:
+            provider.construct(type_, "one", {k: v for k, v in REQUIRED[type_].items() if k != missing})
+        assert refusal.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+        details = dict(refusal.value.trailing_metadata())["grpc-status-details-bin"]
+        assert f"Missing required input '{missing}'".encode() in details
+        provider.registered()
+
+
+def test_a_whole_number_arrives_as_an_integer(provider: Any) -> None:
+    provider.construct("pm:index:AnalyticsStore", "store", {"sites": ["lindau"], "retentionDays": 30})
+    tables = [one for one in provider.registered() if one.type == "aws:glue/catalogTable:CatalogTable"]
+    assert tables
+    assert {table.inputs["parameters"]["projection.ingest_day.range"] for table in tables} == {"NOW-30DAYS,NOW"}
+
+
+def test_fields_of_a_structured_argument_arrive_by_their_python_names(provider: Any) -> None:
+    detector = {"window": 10, "minimumCount": 5, "maximumShare": 0.1, "clearShare": 0.05, "tolerance": 0.1}
+    arguments = {**REQUIRED["pm:index:FaultAlerting"], "detector": detector}
+    provider.construct("pm:index:FaultAlerting", "alerting", arguments)
+    (function,) = (
+        one for one in provider.registered() if one.type == "aws:lambda/function:Function" and "detector" in one.name
+    )
+    rule = next(
+        json.loads(value)
+        for value in function.inputs["environment"]["variables"].values()
+        if value.startswith("{") and "minimum_count" in value
+    )
+    assert (rule["window"], rule["minimum_count"], rule["tolerance"]) == (10, 5, 0.1)
+    assert isinstance(rule["window"], int)
+
+
+@pytest.mark.parametrize("value", [30.5, "30", True])
+def test_what_is_no_integer_is_refused(value: object, provider: Any) -> None:
+    with pytest.raises(grpc.RpcError) as refusal:
+        provider.construct("pm:index:AnalyticsStore", "store", {"sites": ["lindau"], "retentionDays": value})
+    assert refusal.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    provider.registered()
+
+
+def test_an_argument_that_a_component_refuses_names_itself(own_provider: Any) -> None:
+    with pytest.raises(grpc.RpcError, match="scan_limit_bytes: found 5, allowed are 10000000 and more"):
+        own_provider.construct("pm:index:AnalyticsStore", "store", {"sites": ["lindau"], "scanLimitBytes": 5})
+
+
+@pulumi.runtime.test
+def test_an_integer_may_be_an_output() -> Any:
+    mapped = _mapped("AnalyticsStore", {"sites": ["lindau"], "retentionDays": pulumi.Output.from_input(30.0)})
+
+    def check(days: Any) -> None:
+        assert days == 30
+        assert isinstance(days, int)
+
+    return mapped["retention_days"].apply(check)
+
+
+def test_a_structured_argument_that_is_an_output_is_refused_and_not_taken_for_empty() -> None:
+    with pytest.raises(InputPropertyError) as refusal:
+        _mapped("FaultAlerting", {"emails": [], "detector": pulumi.Output.from_input({"window": 10})})
+    assert refusal.value.property_path == "detector"
+
+
+def test_the_manifest_names_the_runtime_that_make_setup_installs() -> None:
+    manifest = yaml.safe_load((FOLDER / "PulumiPlugin.yaml").read_text())
+    assert manifest["runtime"]["name"] == "python"
+    assert os.path.normpath(FOLDER / manifest["runtime"]["options"]["virtualenv"]) == str(FOLDER.parent / ".venv")
+
+
+def _mapped(component: str, inputs: dict[str, Any]) -> Any:
+    provider = library.LibraryProvider()
+    return provider.map_inputs(inputs, provider._component_defs[component])
