@@ -138,11 +138,15 @@ def published(recipe: Mapping[str, Any], version: str, artifact_uri: str) -> str
     for artifact in _artifacts(filled):
         artifact["Uri"] = artifact_uri
     text = json.dumps(filled, indent=1)
-    if len(text.encode()) > COMPONENT_RECIPE_BYTES:
-        raise RecipeError(
-            f"recipe of {recipe['ComponentName']}: {len(text.encode())} bytes, allowed are {COMPONENT_RECIPE_BYTES}"
-        )
+    if problem := size_problem(text):
+        raise RecipeError(f"recipe of {recipe['ComponentName']}: {problem}")
     return text
+
+
+def size_problem(text: str) -> str:
+    """What is wrong with a recipe's size, for the constructor and the policy pack; empty where nothing is."""
+    size = len(text.encode())
+    return f"{size} bytes, allowed are {COMPONENT_RECIPE_BYTES}" if size > COMPONENT_RECIPE_BYTES else ""
 
 
 def site_configuration(
