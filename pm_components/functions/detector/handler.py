@@ -6,6 +6,8 @@ alerts that the site itself raises.
 
 import functools
 import os
+import random
+import time
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +21,10 @@ from pm_components.functions.detector.store import Conflict, StateStore
 from pm_contracts import topics
 from pm_contracts.messages import Outcome, Refused, decode, encode
 
-_ATTEMPTS = 5
+#: Two batches of one device at once write the same state, and one of them must begin again. It waits a random part of
+#: this before it does, so that they do not meet again, and gives up long before the function's time is over.
+_ATTEMPTS = 40
+_PAUSE_SECONDS = 0.1
 
 
 class Detector:
@@ -88,6 +93,7 @@ class Detector:
                 if state.pending:
                     self._store.save(key, State(outcomes=state.outcomes, active=state.active), version)
             except Conflict:
+                time.sleep(random.uniform(0, _PAUSE_SECONDS))  # noqa: S311 - no secret
                 continue
             return (taken if taken.taken else done), len(published)
         raise Conflict(f"{key}: someone else wrote its state {_ATTEMPTS} times in a row")
