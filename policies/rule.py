@@ -1,0 +1,167 @@
+"""A rule: what is asked of a resource or of a whole stack, why, and how a refused program is mended.
+
+What is not known yet. In a preview, values that come from resources still to be made are unknown. A rule that needs such
+a value says so as an advisory finding ("cannot be judged before the update") and goes on with the next resource; the
+engine asks it again in the update, when the value is known, and then it refuses at its own level. Nothing passes for
+being unknown. Only where a rule asks whether something is set at all does an unknown value count as set: it is there.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, NamedTuple
+
+from pulumi_policy.proxy import UnknownValueError, unknown_checking_proxy
+
+
+class Level(Enum):
+    """What a finding does to an update."""
+
+    ADVISORY = "advisory"
+    """It is told."""
+    MANDATORY = "mandatory"
+    """The update is refused."""
+    REMEDIATE = "remediate"
+    """The resource is mended before it is made; what cannot be mended is refused."""
+
+
+class Severity(Enum):
+    """How bad it is where a rule is broken."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+
+class Undecided(str):
+    """A message that says why a rule could not judge; it is always advisory."""
+
+
+class Finding(NamedTuple):
+    """What a rule has against a resource, or against the stack where `urn` is empty."""
+
+    urn: str
+    message: str
+
+    @property
+    def decided(self) -> bool:
+        """Whether it is a violation, and not an answer that is still to come."""
+        return not isinstance(self.message, Undecided)
+
+
+@dataclass(frozen=True, eq=False)
+class Resource:
+    """A resource as the engine shows it to a policy."""
+
+    type: str
+    name: str
+    urn: str
+    inputs: Mapping[str, Any]
+    """Its inputs; of a resource in a `Stack`, its outputs too. Reading an unknown value raises UnknownValueError."""
+    depends_on: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """URNs of the resources that each input comes from."""
+
+    @property
+    def stack_name(self) -> str:
+        """The name of the stack it belongs to."""
+        return self.urn.split("::")[0].rpartition(":")[2]
+
+
+class Stack(NamedTuple):
+    """All resources of a stack."""
+
+    resources: Sequence[Resource]
+
+    def of_type(self, *types: str) -> list[Resource]:
+        """The resources of these types."""
+        return [resource for resource in self.resources if resource.type in types]
+
+    @property
+    def name(self) -> str:
+        """The stack's name, empty where it has no resource."""
+        return self.resources[0].stack_name if self.resources else ""
+
+
+Settings = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What is common to rules; see `ResourceRule` and `StackRule`."""
+
+    name: str
+    severity: Severity
+    level: Level
+    demand: str
+    """What is asked, in one sentence."""
+    why: str
+    mend: str
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """JSON schema of each setting by its name, with its `default` unless `from_stack` has it."""
+    from_stack: Mapping[str, str] = field(default_factory=dict)
+    """The key of the stack's configuration that gives a setting where the pack's configuration does not."""
+
+    def with_defaults(self, given: Settings) -> Settings:
+        """The settings `given`, and the defaults for the rest; None for what has neither."""
+        return {**{name: schema.get("default") for name, schema in self.settings.items()}, **given}
+
+
+@dataclass(frozen=True)
+class ResourceRule(Rule):
+    """A rule that looks at one resource at a time, before it is made."""
+
+    check: Callable[[Resource, Settings], Iterable[str]] = field(kw_only=True)
+    """Gives a message for each thing that is wrong with a resource."""
+    remedy: Callable[[Resource, Settings], Mapping[str, Any]] | None = None
+    """Gives the inputs to set so that the resource passes; none where it passes already or is not to be mended."""
+
+    def findings(self, resource: Resource, given: Settings) -> Iterator[Finding]:
+        """What is wrong with a resource, and what cannot be told yet."""
+        yield from judged(resource, self.check(resource, self.with_defaults(given)))
+
+
+@dataclass(frozen=True)
+class StackRule(Rule):
+    """A rule that looks at all resources of a stack together, once they are registered."""
+
+    check: Callable[[Stack, Settings], Iterable[Finding]] = field(kw_only=True)
+    """Gives a finding for each thing that is wrong; it uses `judged` for what it asks of one resource."""
+
+    def findings(self, stack: Stack, given: Settings) -> Iterator[Finding]:
+        """What is wrong with the stack, and what cannot be told yet."""
+        try:
+            yield from self.check(stack, self.with_defaults(given))
+        except UnknownValueError as unknown:
+            yield Finding("", undecided(unknown))
+
+
+def stack_settings(rule: Rule, configuration: Mapping[str, str]) -> Settings:
+    """What a stack's configuration sets for a rule.
+
+    Args:
+        rule: the rule.
+        configuration: texts by `namespace:key`, JSON where a value is no text, as Pulumi keeps them.
+    """
+    found = {name: configuration[key] for name, key in rule.from_stack.items() if key in configuration}
+    return {name: text if rule.settings[name]["type"] == "string" else json.loads(text) for name, text in found.items()}
+
+
+def judged(resource: Resource, messages: Iterable[str]) -> Iterator[Finding]:
+    """Findings on a resource from lazily made `messages`; where making one needs an unknown value, it says that."""
+    try:
+        for message in messages:
+            yield Finding(resource.urn, message)
+    except UnknownValueError as unknown:
+        yield Finding(resource.urn, undecided(unknown))
+
+
+def undecided(unknown: UnknownValueError) -> Undecided:
+    """What a rule says where it met an unknown value."""
+    return Undecided(f"cannot be judged before the update: {'.'.join(unknown.props)} is not known yet")
+
+
+def plain(properties: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`properties` as rules read them: reading an unknown value in them raises UnknownValueError."""
+    return unknown_checking_proxy(dict(properties))
