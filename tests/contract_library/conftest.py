@@ -13,11 +13,23 @@ import pytest
 from google.protobuf import empty_pb2, json_format, struct_pb2
 from pulumi.runtime.proto import engine_pb2_grpc, provider_pb2, provider_pb2_grpc, resource_pb2_grpc
 
-from sandbox.recorder import Registered
+from sandbox.recorder import Registered, record
 from sandbox.recorder.monitor import RecordingMonitor
 
 ROOT = Path(__file__).parents[2]
 STACK_URN = "urn:pulumi:test::factory::pulumi:pulumi:Stack::factory-test"
+#: The longest names that the configuration allows (32 characters), which differ in the last one alone.
+SITES = [
+    {
+        "name": f"plant-with-the-longest-of-names{number}",
+        "core_devices": [f"core-{number}-with-the-longest-of-names"],
+        "devices": [
+            {"name": "air-with-the-longest-of-all-name", "type": "air_quality"},
+            {"name": "machine-with-the-longest-of-name", "type": "machine"},
+        ],
+    }
+    for number in (1, 2)
+]
 _LIMITS = [("grpc.max_receive_message_length", 1 << 26), ("grpc.max_send_message_length", 1 << 26)]
 
 
@@ -123,3 +135,9 @@ def own_provider() -> Iterator[Provider]:
     provider = Provider()
     yield provider
     provider.stop()
+
+
+@pytest.fixture(scope="session", params=sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml")))
+def environment(request: pytest.FixtureRequest) -> list[Registered]:
+    """All that the project's program registers for each stack that has a file, with the longest names of sites."""
+    return record(ROOT, request.param, {"pm:sites": SITES}).resources
