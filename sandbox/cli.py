@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from edge.simulator.sources import SourceError
+from sandbox import cli_review
 from sandbox.console import ConsoleProgress
 
 app = typer.Typer(
@@ -24,7 +25,6 @@ app = typer.Typer(
     epilog="Start with `pm demo`. For a factory to play with: `pm up`, `pm replay`, `pm status`, `pm logs`, `pm down`.",
 )
 console = Console()
-
 Directory = Annotated[Path, typer.Option(help="Folder of the factory that runs in the background.")]
 Data = Annotated[
     Path | None,
@@ -213,6 +213,8 @@ def _fail(text: str, code: int = 1) -> NoReturn:
     console.print(f"[red]error:[/] {text}", highlight=False)
     raise typer.Exit(code)
 
+
+cli_review.register(app)
 
 if __name__ == "__main__":
     app()

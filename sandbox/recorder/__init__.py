@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Recording", "RecordingError", "Registered", "record"]
+__all__ = ["DEFAULT_REGION", "Recording", "RecordingError", "Registered", "record"]
+
+#: Of a stack whose configuration names no region.
+DEFAULT_REGION = "eu-central-1"
 
 
 class RecordingError(Exception):
@@ -25,8 +28,10 @@ class Registered:
         parent: The parent's URN.
         custom: Whether a provider makes it; a component is not custom.
         protect: Whether Pulumi refuses to delete it.
-        inputs: What the program asked for; files and archives are told by their hash and size.
+        inputs: What the program asked for; files and archives are told by their hash and size, secrets not at all.
+        outputs: What AWS might answer beside the inputs.
         dependencies: URNs of what has to be made before it.
+        input_dependencies: URNs of the resources that an input comes from, by input.
         registered_outputs: What a component registered as its outputs; None where it never did.
     """
 
@@ -37,7 +42,9 @@ class Registered:
     custom: bool
     protect: bool
     inputs: dict[str, Any]
+    outputs: dict[str, Any]
     dependencies: list[str]
+    input_dependencies: dict[str, list[str]]
     registered_outputs: dict[str, Any] | None
 
 

@@ -15,9 +15,8 @@ from typing import Any
 from sandbox.deployer.program import run_program
 from sandbox.deployer.project import read_project
 from sandbox.deployer.records import DeploymentError
+from sandbox.recorder import DEFAULT_REGION
 from sandbox.recorder.monitor import RecordingMonitor
-
-DEFAULT_REGION = "eu-central-1"
 
 
 def main() -> None:

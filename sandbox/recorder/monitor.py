@@ -11,6 +11,7 @@ from sandbox.deployer.records import DeploymentError
 from sandbox.deployer.registry import Context
 from sandbox.deployer.wire import plain
 from sandbox.recorder import Registered
+from sandbox.recorder.masking import masked
 
 ACCOUNT = "123456789012"
 ENDPOINT = "a1b2c3d4e5f6g7-ats.iot.eu-central-1.amazonaws.com"
@@ -66,8 +67,12 @@ class RecordingMonitor(CloudMonitor):
                     parent=made.parent,
                     custom=request.custom,
                     protect=request.protect,
-                    inputs=made.inputs,
+                    inputs=masked(request.object, made.inputs),
+                    outputs={key: value for key, value in made.outputs.items() if key not in made.inputs},
                     dependencies=sorted(request.dependencies),
+                    input_dependencies={
+                        key: sorted(needed.urns) for key, needed in sorted(request.propertyDependencies.items())
+                    },
                     registered_outputs=None,
                 )
         return response

@@ -1,0 +1,102 @@
+"""The commands of `pm` for reviewers: what a stack would register, and where two stacks differ."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Column, Table
+
+console = Console()
+config_app = typer.Typer(no_args_is_help=True, help="The configuration of stacks.")
+
+Program = Annotated[Path, typer.Option(help="Directory with Pulumi.yaml, by default this project.")]
+_PROJECT = Path(__file__).resolve().parent.parent
+#: Exit code of a review that a mandatory policy refuses, apart from that of an error.
+_REFUSED = 3
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to `pm`."""
+    app.add_typer(config_app, name="config")
+    app.command()(review)
+
+
+@config_app.command("diff")
+def config_diff(
+    first: Annotated[str, typer.Argument(help="A stack, as dev.")],
+    second: Annotated[str, typer.Argument(help="Another stack, as prod.")],
+    program: Program = _PROJECT,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines: {key: {stack: value}}.")] = False,
+) -> None:
+    """Show where two stacks differ, after the defaults of project, tier and components."""
+    from pm_components.config import ConfigError
+    from sandbox.deployer.records import DeploymentError
+    from sandbox.review.settings import difference
+
+    try:
+        found = difference(program, first, second)
+    except (ConfigError, DeploymentError) as error:
+        _fail(str(error))
+    if as_json:
+        sys.stdout.write(
+            json.dumps({one.key: {first: one.first, second: one.second} for one in found}, indent=1) + "\n"
+        )
+        return
+    if not found:
+        console.print(f"{first} and {second} are set up alike.")
+        return
+    table = Table(Column("Setting", no_wrap=True), first, second)
+    for one in found:
+        table.add_row(one.key, *("[dim]not there" if side is None else side for side in (one.first, one.second)))
+    console.print(table)
+
+
+def review(
+    stack: Annotated[str, typer.Argument(help="The stack, as dev.")],
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="For a pull request.")] = False,
+    accept: Annotated[bool, typer.Option("--accept", help="Keep this as the reviewed snapshot.")] = False,
+    program: Program = _PROJECT,
+) -> None:
+    """Show what a reviewer needs before `pulumi up`, without a cloud.
+
+    Resources by component, IAM statements in words, policy findings, a cost estimate, and what has changed since the
+    last reviewed snapshot (snapshots/STACK.json). The exit code is 3 where a mandatory policy refuses the program.
+    """
+    from pm_components.config import ConfigError
+    from sandbox.deployer.records import DeploymentError
+    from sandbox.recorder import RecordingError
+    from sandbox.review import report, terminal
+    from sandbox.review import review as reviews
+    from sandbox.review.snapshot import SnapshotError, write
+
+    if as_json and as_markdown:
+        _fail("--json and --markdown: allowed is one of them")
+    try:
+        found = reviews.review(program, stack)
+    except (ConfigError, DeploymentError, RecordingError, SnapshotError) as error:
+        _fail(str(error))
+    if as_json:
+        _write_json(report.as_json(found))
+    elif as_markdown:
+        sys.stdout.write(report.as_markdown(found))
+    else:
+        terminal.show(found, console)
+    if accept:
+        path = reviews.snapshot_path(program, stack)
+        write(path, found.snapshot)
+        typer.echo(f"kept as reviewed: {path}", err=True)
+    if found.refused:
+        raise typer.Exit(_REFUSED)
+
+
+def _write_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, indent=1) + "\n")
+
+
+def _fail(text: str) -> NoReturn:
+    console.print(f"[red]error:[/] {text}", highlight=False)
+    raise typer.Exit(1)

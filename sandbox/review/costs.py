@@ -1,0 +1,48 @@
+"""What a stack costs in a month, by kind of resource: the price table is that of the policy pack."""
+
+from collections import defaultdict
+from typing import NamedTuple
+
+from policies import costs
+from policies.rule import Stack
+from sandbox.review.snapshot import name_of
+
+
+class Line(NamedTuple):
+    """A kind of resource and what all of it costs."""
+
+    what: str
+    number: int
+    monthly_usd: float
+
+
+class Estimate(NamedTuple):
+    """An estimate of a month's bill, in US dollars, and what it stands on."""
+
+    lines: list[Line]
+    assumptions: list[str]
+
+    @property
+    def monthly_usd(self) -> float:
+        """The sum."""
+        return round(sum(line.monthly_usd for line in self.lines), 2)
+
+
+def estimate(stack: Stack) -> Estimate:
+    """What the resources of a stack cost in a month, the most expensive kind first."""
+    usage = costs.Usage()
+    found = costs.estimate(stack.resources, usage)
+    kinds: defaultdict[str, list[float]] = defaultdict(list)
+    for item in found.items:
+        # An item without a resource, as the messages, is a kind of its own.
+        kinds[item.what.partition(" ")[0] if item.urn else item.what].append(item.usd)
+    lines = [Line(what, len(each), round(sum(each), 2)) for what, each in kinds.items()]
+    assumed = ", ".join(f"{name.replace('_', ' ')} {value:,}" for name, value in usage._asdict().items())
+    return Estimate(
+        lines=sorted(lines, key=lambda line: (-line.monthly_usd, line.what)),
+        assumptions=[
+            f"List prices of US East, times {costs.REGIONAL_SURCHARGE:g}; without free tier, discount or tax.",
+            f"Assumed in a month: {assumed}.",
+            *(f"Not in it: {name_of(urn)}: {reason}." for urn, reason in found.unpriced),
+        ],
+    )

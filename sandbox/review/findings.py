@@ -1,0 +1,55 @@
+"""What the policy pack has against a program, without the engine that asks it in an update."""
+
+import json
+from typing import NamedTuple
+
+import msgspec
+
+from pm_components.config import NAMESPACE, Config
+from policies.pack import judge, told
+from policies.rule import Resource, Stack, plain, stack_settings
+from policies.rules import RULES
+from sandbox.recorder import Recording
+
+
+class Finding(NamedTuple):
+    """A rule that is not kept."""
+
+    policy: str
+    level: str
+    """`advisory`, `mandatory`, or `remediate` where the engine mends it by itself."""
+    urn: str
+    """The resource; empty where it is the stack as a whole."""
+    message: str
+
+
+def findings(stack: Stack, config: Config) -> list[Finding]:
+    """All that the rules of the pack have against a stack.
+
+    Args:
+        stack: its resources.
+        config: its configuration, from which rules take the tier and the limits that hold.
+    """
+    values = msgspec.to_builtins(config)
+    texts = {
+        f"{NAMESPACE}:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in values.items()
+    }
+    settings = {rule.name: stack_settings(rule, texts) for rule in RULES}
+    found = [
+        Finding(rule.name, rule.level.value if finding.decided else "advisory", finding.urn, told(rule, finding))
+        for rule, finding in judge(RULES, stack, settings)
+    ]
+    return sorted(found)
+
+
+def as_stack(recording: Recording, region: str) -> Stack:
+    """A program's resources as the rules read them, with the provider that the engine adds for the stack's region."""
+    stack_urn = recording.resources[0].urn.split("::")
+    provider_type = "pulumi:providers:aws"
+    provider_urn = "::".join([*stack_urn[:2], provider_type, "default"])
+    resources = [
+        Resource(one.type, one.name, one.urn, plain({**one.outputs, **one.inputs}), one.input_dependencies)
+        for one in recording.resources
+        if one.custom
+    ]
+    return Stack([Resource(provider_type, "default", provider_urn, plain({"region": region})), *resources])

@@ -1,0 +1,94 @@
+"""A review: the program of one stack, seen from all sides that a reviewer asks about."""
+
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+from sandbox.recorder import DEFAULT_REGION, Recording, record
+from sandbox.review import snapshot as snapshots
+from sandbox.review.costs import Estimate, estimate
+from sandbox.review.findings import Finding, as_stack, findings
+from sandbox.review.permissions import Permission, permissions
+from sandbox.review.settings import read
+
+SNAPSHOTS = "snapshots"
+#: Where resources without a component are counted.
+STACK = "stack"
+
+
+class Review(NamedTuple):
+    """All that is to be told of a stack."""
+
+    stack: str
+    tier: str
+    region: str
+    by_component: dict[str, int]
+    """Resources by component (type and name), a component itself included."""
+    permissions: list[Permission]
+    findings: list[Finding]
+    costs: Estimate
+    cost_limit_usd: float
+    difference: snapshots.Difference | None
+    """What has changed since the last reviewed snapshot; None where there is none."""
+    snapshot: snapshots.Snapshot
+    """What `--accept` keeps."""
+
+    @property
+    def total(self) -> int:
+        """How many resources there are, components included."""
+        return sum(self.by_component.values())
+
+    @property
+    def refused(self) -> bool:
+        """Whether a mandatory policy is broken, so that `pulumi up` with the pack would refuse."""
+        return any(finding.level == "mandatory" for finding in self.findings)
+
+
+def review(program: Path, stack: str) -> Review:
+    """Review a stack of a program.
+
+    Args:
+        program: the directory with `Pulumi.yaml`, `__main__.py` and `snapshots/`.
+        stack: the stack's name.
+
+    Raises:
+        DeploymentError: where a file of the project is missing or cannot be read.
+        ConfigError: where the stack's configuration is wrong.
+        RecordingError: where the program fails.
+        SnapshotError: where the stack's snapshot cannot be read.
+    """
+    settings, providers = read(program, stack)
+    before = snapshots.read(snapshot_path(program, stack))
+    recording = record(program, stack)
+    region = providers.get("aws:region", DEFAULT_REGION)
+    resources = as_stack(recording, region)
+    costs = estimate(resources)
+    allowed = permissions(recording)
+    now = snapshots.taken(recording, [str(one) for one in allowed], costs.monthly_usd)
+    return Review(
+        stack=stack,
+        tier=settings.tier,
+        region=region,
+        by_component=by_component(recording),
+        permissions=allowed,
+        findings=findings(resources, settings),
+        costs=costs,
+        cost_limit_usd=settings.cost_limit_usd,
+        difference=None if before is None else snapshots.compared(before, now),
+        snapshot=now,
+    )
+
+
+def snapshot_path(program: Path, stack: str) -> Path:
+    """Where a stack's last reviewed snapshot is."""
+    return program / SNAPSHOTS / f"{stack}.json"
+
+
+def by_component(recording: Recording) -> dict[str, int]:
+    """How many resources each component has, itself included; a component within one counts by itself."""
+    components = {one.urn for one in recording.resources if not one.custom}
+    counts = Counter(
+        snapshots.name_of(home) if (home := one.urn if one.urn in components else one.parent) in components else STACK
+        for one in recording.resources
+    )
+    return dict(sorted(counts.items()))
