@@ -70,6 +70,9 @@ class _Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     seed: int
     libraries: Annotated[dict[str, str], Meta(description="versions of what the model was made with")]
     checked: CheckedAnswers
+    maximum_answer_milliseconds: Annotated[
+        float, Meta(gt=0, le=60_000, description="processor time that one answer may take on a device")
+    ] = 50.0
 
     def verify(self, model: bytes) -> None:
         """Check that `model` is the file that this manifest describes.

@@ -67,7 +67,8 @@ class Machines:
             self._component.publish(topics.site_topic(alert.site, topics.ALERT), alert)
 
     def look_around(self) -> None:
-        """Take a new model up, save the state and bring the counters up to date."""
+        """Let go of a bad model, take a new one up, save the state and bring the counters up to date."""
+        self._let_go_of_bad_model()
         model = self._models.poll()
         with self._lock:
             if isinstance(model, FaultModel):
@@ -79,6 +80,15 @@ class Machines:
             self._component.counters.set(name, value)
         if state is not None and not self._state_file.save(state):
             self._unsaved = True
+
+    def _let_go_of_bad_model(self) -> None:
+        """What was given up is not used again, also after a restart."""
+        with self._lock:
+            given_up = self._detector.given_up
+            if given_up is None or given_up[0] != self._models.version:
+                return
+            model = self._models.give_up(given_up[1])
+            self._detector.go_back_to(model if isinstance(model, FaultModel) else None)
 
 
 def work(component: Component) -> None:

@@ -20,7 +20,7 @@ from pm_contracts.messages import Alert, Contribution, FaultScore, MachineReadin
 HEALTHY_TO_CLEAR = 3
 #: So many measurements are named for a fault.
 TOP_CONTRIBUTIONS = 5
-#: After so many nonsense answers in a row the model is given up for the one before it.
+#: After so many bad answers in a row, nonsense or too slow, the model is given up for the one before it.
 PATIENCE = 3
 
 _Row = NDArray[np.float32]
@@ -49,14 +49,16 @@ class FaultDetector:
         self.counters = dict.fromkeys(
             (
                 "readings", "scores", "faults", "without_model", "late", "repeated", "nonsense_answers",
-                "models_given_up", "alerts_raised", "alerts_cleared",
+                "slow_answers", "models_given_up", "alerts_raised", "alerts_cleared",
             ),
             0,
         )  # fmt: skip
         self._site = site
         self._model = model
         self._previous: FaultModel | None = None
-        self._nonsense_in_a_row = 0
+        self._bad_in_a_row = 0
+        #: Version of the model that was given up last, and why.
+        self.given_up: tuple[str, str] | None = None
         self._machines: dict[str, _Machine] = {}
         if state is not None:
             try:
@@ -72,7 +74,11 @@ class FaultDetector:
     def use(self, model: FaultModel) -> None:
         """Score with `model` from the next reading on; the one until now is kept to go back to."""
         self._previous, self._model = self._model, model
-        self._nonsense_in_a_row = 0
+        self._bad_in_a_row = 0
+
+    def go_back_to(self, model: FaultModel | None) -> None:
+        """Score with `model`, or not at all, from the next reading on; the one until now is not kept."""
+        self._previous, self._model, self._bad_in_a_row = None, model, 0
 
     def score(self, reading: MachineReading) -> FaultScore | None:
         """Score one reading.
@@ -152,17 +158,29 @@ class FaultDetector:
     def _ask(self, row: _Row) -> tuple[FaultModel, float] | None:
         """The probability of a fault, and the model that says so: the current one, or the one before it."""
         current, previous = self._model, self._previous
-        if current and (answer := current.probabilities(row)):
-            self._nonsense_in_a_row = 0
+        if current is None:
+            return None
+        answer = current.probabilities(row)
+        if answer is None:
+            self.counters["nonsense_answers"] += 1
+            self._note_bad(current, "nonsense")
+        elif current.too_slow:
+            self.counters["slow_answers"] += 1
+            self._note_bad(current, "too slow")
+        else:
+            self._bad_in_a_row = 0
+        if answer is not None:
             return current, answer[0]
-        self.counters["nonsense_answers"] += 1
-        self._nonsense_in_a_row += 1
-        if self._nonsense_in_a_row >= PATIENCE:
-            self.counters["models_given_up"] += 1
-            self._model, self._previous, self._nonsense_in_a_row = previous, None, 0
         if previous and (answer := previous.probabilities(row)):
             return previous, answer[0]
         return None
+
+    def _note_bad(self, model: FaultModel, what: str) -> None:
+        self._bad_in_a_row += 1
+        if self._bad_in_a_row >= PATIENCE:
+            self.counters["models_given_up"] += 1
+            self.given_up = (model.version, f"{PATIENCE} bad answers in a row, the latest {what}")
+            self._model, self._previous, self._bad_in_a_row = self._previous, None, 0
 
     def _contributions(self, model: FaultModel, row: _Row, probability: float) -> list[Contribution]:
         """The measurements without which the probability would be lowest: each is taken away in turn (occlusion)."""

@@ -65,7 +65,8 @@ class Stations:
             self._publish(answer)
 
     def look_around(self) -> None:
-        """Take a new model up, save the state and bring the counters up to date."""
+        """Let go of a bad model, take a new one up, save the state and bring the counters up to date."""
+        self._let_go_of_bad_model()
         model = self._models.poll()
         with self._lock:
             if isinstance(model, ForecastModel):
@@ -85,6 +86,20 @@ class Stations:
             self._component.counters.set(name, value)
         if states is not None and not self._state_file.save(states):
             self._unsaved = True
+
+    def _let_go_of_bad_model(self) -> None:
+        """What one station gave up, no station uses again, also after a restart."""
+        with self._lock:
+            reasons = [
+                f"{device}: {forecaster.given_up[1]}"
+                for device, forecaster in self._forecasters.items()
+                if forecaster.given_up and forecaster.given_up[0] == self._models.version
+            ]
+            if not reasons:
+                return
+            model = self._models.give_up("; ".join(reasons))
+            for forecaster in self._forecasters.values():
+                forecaster.go_back_to(model if isinstance(model, ForecastModel) else None)
 
     def _publish(self, answer: Forecast | Outcome) -> None:
         channel = topics.OUTCOME if isinstance(answer, Outcome) else topics.FORECAST

@@ -26,7 +26,7 @@ from pm_contracts.messages import PERSISTENCE, AirQualityReading, Forecast, Outc
 LARGEST_VALUE = 2000.0
 #: The share of outcomes that persistence's interval is made to hold; a model brings its own.
 PERSISTENCE_LEVEL = 0.9
-#: After so many nonsense answers in a row the model is given up for the one before it.
+#: After so many bad answers in a row, nonsense or too slow, the model is given up for the one before it.
 PATIENCE = 3
 #: After so many readings in a row that are too late, it was the latest that was wrong (a clock far ahead): start anew.
 TOO_LATE_PATIENCE = 24
@@ -65,7 +65,7 @@ class Forecaster:
         self.counters = dict.fromkeys(
             (
                 "readings", "forecasts", "persistence_forecasts", "outcomes", "late", "too_late", "repeated",
-                "filled_hours", "unknown_values", "nonsense_answers", "models_given_up", "restarts",
+                "filled_hours", "unknown_values", "nonsense_answers", "slow_answers", "models_given_up", "restarts",
             ),
             0,
         )  # fmt: skip
@@ -76,7 +76,9 @@ class Forecaster:
         self._model: ForecastModel | None = None
         self._model_interval: AdaptiveInterval | None = None
         self._previous: ForecastModel | None = None
-        self._nonsense_in_a_row = 0
+        self._bad_in_a_row = 0
+        #: Version of the model that was given up last, and why.
+        self.given_up: tuple[str, str] | None = None
         self._too_late_in_a_row = 0
         restored = _restore(state) if state is not None else None
         if restored:
@@ -101,6 +103,12 @@ class Forecaster:
         """Answer with `model` from the next reading on; the one until now is kept to go back to."""
         self._previous = self._model
         self._adopt(model)
+
+    def go_back_to(self, model: ForecastModel | None) -> None:
+        """Answer with `model`, or with persistence, from the next reading on; the one until now is not kept."""
+        self._previous = None
+        if self.model_version != (model.version if model else PERSISTENCE):
+            self._adopt(model)
 
     def observe(self, reading: AirQualityReading) -> list[Forecast | Outcome]:
         """Answer one reading.
@@ -180,24 +188,33 @@ class Forecaster:
 
     def _answer(self, last_value: float) -> tuple[float, float, AdaptiveInterval, str]:
         """Value, spread, the interval to use and the model's version."""
-        if self._model and self._model_interval and self._window.complete:
-            answer = self._model.answer(self._window.features())
-            if answer:
-                self._nonsense_in_a_row = 0
+        model, interval = self._model, self._model_interval
+        if model and interval and self._window.complete:
+            answer = model.answer(self._window.features())
+            if answer is None:
+                self.counters["nonsense_answers"] += 1
+                self._note_bad(model, "nonsense")
+            elif model.too_slow:
+                self.counters["slow_answers"] += 1
+                self._note_bad(model, "too slow")
+            else:
+                self._bad_in_a_row = 0
+            if answer is not None:
                 change, spread = answer
-                value = min(max(last_value + change, 0.0), LARGEST_VALUE)
-                return value, spread, self._model_interval, self._model.version
-            self.counters["nonsense_answers"] += 1
-            self._nonsense_in_a_row += 1
-            if self._nonsense_in_a_row >= PATIENCE:
-                self.counters["models_given_up"] += 1
-                self._adopt(self._previous)
-                self._previous = None
+                return min(max(last_value + change, 0.0), LARGEST_VALUE), spread, interval, model.version
         return last_value, 1.0, self._persistence_interval, PERSISTENCE
+
+    def _note_bad(self, model: ForecastModel, what: str) -> None:
+        self._bad_in_a_row += 1
+        if self._bad_in_a_row >= PATIENCE:
+            self.counters["models_given_up"] += 1
+            self.given_up = (model.version, f"{PATIENCE} bad answers in a row, the latest {what}")
+            self._adopt(self._previous)
+            self._previous = None
 
     def _adopt(self, model: ForecastModel | None) -> None:
         self._model = model
-        self._nonsense_in_a_row = 0
+        self._bad_in_a_row = 0
         interval = model.manifest.interval if model else None
         self._model_interval = AdaptiveInterval(interval.level, interval.scores) if interval else None
 

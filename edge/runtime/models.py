@@ -1,11 +1,11 @@
-"""The models on a device: found behind a link, verified, loaded into onnxruntime, and never trusted unread.
+"""The models on a device: verified, loaded into onnxruntime, and never trusted unread.
 
-A model component puts each version into a directory of its own and turns the link `current` to it. `ModelStore.poll`
-sees the turn, verifies the file against its manifest, loads it and asks it the manifest's own questions; a model that
-fails any of this is refused with a reason, and whoever polls keeps what it has.
+`load_model` verifies the file against its manifest, loads it, asks it the manifest's own questions and looks how long
+it takes for them; a model that fails any of this is refused with a reason.
 """
 
 import math
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -28,13 +28,20 @@ from pm_contracts.manifest import (
 from pm_contracts.measurements import MACHINE_MEASUREMENTS
 from pm_contracts.messages import Refused
 
-CURRENT = "current"
+#: Answers of which the fastest must keep to the manifest's time; the first one of a session sets it up as well.
+_TIMED_ANSWERS = 3
 
 _Array = NDArray[np.float32]
 
 
 class _Model:
-    """A loaded model: the manifest and one session of onnxruntime."""
+    """A loaded model: the manifest and one session of onnxruntime.
+
+    Attributes:
+        version: Of the model.
+        too_slow: Whether the latest answer took more time than the manifest allows. It is the processor's time in this
+            thread, which does all the work, so that a busy device is not the model's fault.
+    """
 
     #: Columns of the answer.
     outputs: ClassVar[int]
@@ -46,6 +53,8 @@ class _Model:
             Refused: where onnxruntime cannot load it, or it does not answer as its manifest says.
         """
         self.version = manifest.version
+        self.too_slow = False
+        self._allowed_seconds = manifest.maximum_answer_milliseconds / 1000
         try:
             self._session = onnxruntime.InferenceSession(content, _options(), providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's own exceptions share no narrower base
@@ -62,6 +71,13 @@ class _Model:
     def _run(self, rows: _Array) -> _Array:
         return self._session.run(self._output, {self._input: rows})[0]
 
+    def _ask(self, row: _Array) -> _Array:
+        """The answer to one row, timed."""
+        began = time.thread_time()
+        answer = self._run(row)
+        self.too_slow = time.thread_time() - began > self._allowed_seconds
+        return answer
+
     def _check(self, manifest: Manifest) -> None:
         checked = manifest.checked
         if any(len(row) != len(manifest.features) for row in checked.inputs):
@@ -69,13 +85,20 @@ class _Model:
         expected = np.array(checked.outputs)
         if expected.shape != (len(checked.inputs), self.outputs):
             raise Refused(f"{MANIFEST_FILE}: checked.outputs must be {len(checked.inputs)} x {self.outputs}")
-        answers = self._run(np.array(checked.inputs, dtype=np.float32))  # None becomes NaN
+        questions = np.array(checked.inputs, dtype=np.float32)  # None becomes NaN
+        answers = self._run(questions)
         difference = float(np.max(np.abs(answers - expected)))
         if not difference <= checked.tolerance:  # so that NaN is refused too
             raise Refused(
                 f"{MODEL_FILE} answers the manifest's questions otherwise here than where it was trained: "
                 f"they differ by {difference:.3g}, and {checked.tolerance:.3g} is allowed"
             )
+        for _ in range(_TIMED_ANSWERS):
+            self._ask(questions[:1])
+            if not self.too_slow:
+                return
+        allowed = f"{manifest.maximum_answer_milliseconds:g} ms of processor time"
+        raise Refused(f"{MODEL_FILE} takes more than {allowed} for an answer, and {MANIFEST_FILE} allows no more")
 
 
 class ForecastModel(_Model):
@@ -109,7 +132,7 @@ class ForecastModel(_Model):
         scaled = (np.array(features) - self._mean) * self._factor
         scaled[np.isnan(scaled)] = 0.0
         np.minimum(np.maximum(scaled, -self._limit, out=scaled), self._limit, out=scaled)
-        change, spread = self._run(scaled.astype(np.float32)[None])[0].tolist()
+        change, spread = self._ask(scaled.astype(np.float32)[None])[0].tolist()
         change *= self.manifest.target_scale
         spread *= self.manifest.target_scale
         if not (abs(change) <= self.manifest.maximum_change and 0 < spread < math.inf):
@@ -130,7 +153,7 @@ class FaultModel(_Model):
         self.manifest = manifest
 
     def probabilities(self, rows: _Array) -> list[float] | None:
-        """The probability of a fault, row by row.
+        """The probability of a fault, row by row; a single row is timed.
 
         Args:
             rows: `[rows, 170]` float32, NaN where missing.
@@ -138,47 +161,13 @@ class FaultModel(_Model):
         Returns:
             None where an answer is no probability.
         """
-        answers = self._run(rows)[:, 0]
+        answers = (self._ask(rows) if len(rows) == 1 else self._run(rows))[:, 0]
         if not bool(np.all((answers >= 0) & (answers <= 1))):
             return None
         return answers.tolist()
 
 
 Model = ForecastModel | FaultModel
-
-
-class ModelStore:
-    """The models of one kind on a device, behind the link `{directory}/{kind}/current`."""
-
-    def __init__(self, directory: Path, kind: str) -> None:
-        """Watch the models of `kind` ("forecast" or "fault") under `directory`, which need not exist yet."""
-        self._link = directory / kind / CURRENT
-        self._kind = kind
-        self._seen: tuple[str, int] | None = None
-        self.refused = 0  #: how many models were refused
-        self.reason = ""  #: why the latest one was
-
-    def poll(self) -> Model | None:
-        """The current model, if the link points to another one than at the last call.
-
-        Returns:
-            None where nothing has changed, where there is no model yet, and where the model is refused; the latter
-            grows `refused` and says why in `reason`. A refused model is not tried again until the link is turned.
-        """
-        try:
-            target = self._link.resolve(strict=True)
-            identity = (str(target), target.stat().st_mtime_ns)
-        except OSError:
-            return None
-        if identity == self._seen:
-            return None
-        self._seen = identity
-        try:
-            return load_model(target, self._kind)
-        except Refused as error:
-            self.refused += 1
-            self.reason = f"{target}: {error}"
-            return None
 
 
 def load_model(directory: Path, kind: str) -> Model:

@@ -143,3 +143,16 @@ def test_without_a_model_before_it_nonsense_leaves_the_reading_unscored(simple_f
     assert detector.score(reading(0, FAULTY)) is None
     assert detector.counters["nonsense_answers"] == 1
     assert detector.score(reading(1, HEALTHY)) is not None, "it is sane about healthy machines"
+
+
+def test_a_model_that_is_too_slow_is_given_up_and_says_why(model: FaultModel, simple_fault_model: FaultFiles) -> None:
+    detector = FaultDetector("lindau", model)
+    slow = FaultModel(*simple_fault_model(faulty_margin=3.0))
+    slow._allowed_seconds = 0.0
+    detector.use(slow)
+    scores = [detector.score(reading(day, FAULTY)) for day in range(PATIENCE + 1)]
+    assert [score and score.model_version for score in scores] == [slow.version] * PATIENCE + [model.version]
+    assert detector.counters["slow_answers"] == PATIENCE
+    assert detector.given_up == (slow.version, f"{PATIENCE} bad answers in a row, the latest too slow")
+    detector.go_back_to(None)
+    assert detector.score(reading(99, FAULTY)) is None

@@ -203,6 +203,25 @@ def test_a_model_that_answers_nonsense_is_given_up_for_the_one_before(
     assert forecaster.model_version == model.version
 
 
+def test_a_model_that_is_too_slow_is_given_up_and_says_why(
+    model: ForecastModel, constant_forecast_model: ForecastFiles
+) -> None:
+    forecaster = Forecaster("lindau", "air-1", model)
+    observe(forecaster, *(reading(hour) for hour in range(30)))
+    slow = ForecastModel(*constant_forecast_model(9.0))
+    slow._allowed_seconds = 0.0
+    forecaster.use(slow)
+    answers = observe(forecaster, *(reading(hour) for hour in range(30, 30 + PATIENCE + 1)))
+    versions = [answer.model_version for answer in answers if not isinstance(answer, Outcome)]
+    assert versions == [slow.version] * PATIENCE + [model.version], "slow answers are answers still"
+    assert forecaster.given_up == (slow.version, f"{PATIENCE} bad answers in a row, the latest too slow")
+    assert forecaster.counters["slow_answers"] == PATIENCE
+    forecaster.go_back_to(model)
+    assert forecaster.model_version == model.version
+    forecaster.go_back_to(None)
+    assert forecaster.model_version == PERSISTENCE
+
+
 def test_a_forecast_stays_within_what_a_station_can_report(constant_forecast_model: ForecastFiles) -> None:
     forecaster = Forecaster("lindau", "air-1", ForecastModel(*constant_forecast_model(-400.0)))
     answers = observe(forecaster, *(reading(hour, 20.0) for hour in range(LOOK_BACK_HOURS)))

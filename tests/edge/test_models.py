@@ -13,7 +13,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from edge.runtime.models import FaultModel, ForecastModel, ModelStore, load_model
+from edge.runtime.model_store import ModelStore
+from edge.runtime.models import FaultModel, ForecastModel, load_model
 from ml.export import describe
 from pm_contracts.forecast_features import FEATURES
 from pm_contracts.manifest import (
@@ -78,6 +79,88 @@ def test_a_cut_model_is_refused_once_and_the_next_one_is_taken(
     turn(tmp_path, "forecast", "whole")
     assert store.poll() is not None
     assert store.refused == 1
+
+
+def ship(models: Path, manifest: Manifest, content: bytes, kind: str = "forecast") -> Path:
+    directory = put(models / kind / manifest.version, manifest, content)
+    turn(models, kind, manifest.version)
+    return directory
+
+
+def test_a_model_that_is_given_up_stays_so_and_the_one_before_comes_back_also_after_restarts(
+    tmp_path: Path, constant_forecast_model: ForecastFiles
+) -> None:
+    store = ModelStore(tmp_path, "forecast")
+    good = ship(tmp_path, *constant_forecast_model(3.0))
+    assert store.poll() is not None
+    bad = ship(tmp_path, *constant_forecast_model(4.0))
+    assert store.poll() is not None
+    back = store.give_up("three bad answers in a row")
+    assert back is not None
+    assert back.version == good.name
+    assert store.poll() is None, "the link still says the bad one, which is not tried again"
+    assert store.refused == 0
+    for _ in range(2):
+        restarted = ModelStore(tmp_path, "forecast")
+        found = restarted.poll()
+        assert found is not None
+        assert found.version == good.name
+        assert restarted.refused == 1
+        assert "given up before: three bad answers in a row" in restarted.reason
+        assert restarted.poll() is None
+    assert (tmp_path / "forecast" / "in-use").readlink() == Path(good.name)
+    newest = ship(tmp_path, *constant_forecast_model(5.0))
+    assert (model := restarted.poll()) is not None
+    assert model.version == newest.name
+    assert bad.exists()
+
+
+def test_after_a_restart_a_model_that_turns_bad_goes_for_the_one_that_lies_beside_it(
+    tmp_path: Path, constant_forecast_model: ForecastFiles
+) -> None:
+    good = ship(tmp_path, *constant_forecast_model(3.0))
+    assert ModelStore(tmp_path, "forecast").poll() is not None
+    ship(tmp_path, *constant_forecast_model(4.0))
+    assert ModelStore(tmp_path, "forecast").poll() is not None
+    restarted = ModelStore(tmp_path, "forecast")
+    assert restarted.poll() is not None
+    back = restarted.give_up("nonsense")
+    assert back is not None
+    assert back.version == good.name
+    assert restarted.give_up("nonsense too") is None, "there is none left"
+    assert ModelStore(tmp_path, "forecast").poll() is None
+
+
+def test_a_model_that_came_damaged_while_the_component_was_away_leaves_the_one_before_in_use(
+    tmp_path: Path, constant_forecast_model: ForecastFiles
+) -> None:
+    good = ship(tmp_path, *constant_forecast_model(3.0))
+    assert ModelStore(tmp_path, "forecast").poll() is not None
+    manifest, content = constant_forecast_model(4.0)
+    ship(tmp_path, manifest, damaged(content))
+    restarted = ModelStore(tmp_path, "forecast")
+    found = restarted.poll()
+    assert found is not None
+    assert (found.version, restarted.refused) == (good.name, 1)
+
+
+def test_a_model_slower_than_its_manifest_allows_is_refused(
+    tmp_path: Path, constant_forecast_model: ForecastFiles
+) -> None:
+    manifest, content = constant_forecast_model(3.0)
+    slow = msgspec.structs.replace(manifest, maximum_answer_milliseconds=1e-6)
+    with pytest.raises(Refused, match=r"more than 1e-06 ms of processor time for an answer"):
+        load_model(put(tmp_path / "m", slow, content), "forecast")
+
+
+def test_an_answer_that_takes_too_long_is_told(simple_fault_model: FaultFiles) -> None:
+    model = FaultModel(*simple_fault_model())
+    row = np.zeros((1, 170), dtype=np.float32)
+    assert model.probabilities(row) is not None
+    assert not model.too_slow
+    model._allowed_seconds = 0.0
+    assert model.probabilities(row) is not None
+    assert model.too_slow
 
 
 def damaged(content: bytes) -> bytes:
