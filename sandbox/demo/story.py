@@ -195,7 +195,7 @@ class _Story:
             return self._delivered(expected) - before
 
         self.operator.command(self.site, "simulate", self.plan.command_parameters(live=True))
-        self._until(arrived, total // 5, "readings in the lake")
+        self._until(lambda: self.floor.counter("pm.DeviceSimulator", "published"), total // 5, "readings published")
 
         self.core_device.cut_uplink()
         self.meter.mark("uplink cut")
