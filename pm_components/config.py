@@ -35,7 +35,11 @@ class _Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     @property
     def arguments(self) -> dict[str, Any]:
         """The settings by name, those that are not set left out."""
-        return {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not None}
+        return {
+            name: value.arguments if isinstance(value, _Settings) else value
+            for name in self.__struct_fields__
+            if (value := getattr(self, name)) is not None
+        }
 
 
 class Device(_Settings, frozen=True, kw_only=True):
@@ -73,6 +77,19 @@ class DetectorSettings(_Settings, frozen=True, kw_only=True):
     tolerance: Annotated[float, Meta(gt=0, le=10, description="relative error, above 0")] | None = None
 
 
+class CanarySettings(_Settings, frozen=True, kw_only=True):
+    """When a forecast model on trial beside the one in charge takes over; what is not set is the component's default."""
+
+    minimum_outcomes: Annotated[int, Meta(ge=1, le=10_000, description="1 to 10000 outcomes")] | None = None
+    """Forecasts of both models that have come true, before which nothing is decided."""
+    maximum_seconds: Annotated[int, Meta(ge=1, le=2_592_000, description="1 to 2592000 seconds, 30 days")] | None = None
+    """After which a trial with fewer outcomes is lost."""
+    margin: Annotated[float, Meta(gt=-1, le=1, description="a share above -1 and up to 1")] | None = None
+    """Share by which the error on trial may exceed the champion's; below 0 it must be smaller."""
+    interval_seconds: Annotated[int, Meta(ge=1, le=86_400, description="1 to 86400 seconds")] | None = None
+    """Between two looks."""
+
+
 class TrainingSettings(_Settings, frozen=True, kw_only=True):
     """How models are trained, judged and rolled out; what is not set is the component's default."""
 
@@ -81,6 +98,10 @@ class TrainingSettings(_Settings, frozen=True, kw_only=True):
     maximum_seconds: Annotated[int, Meta(ge=60, le=432_000, description="60 to 432000 seconds")] | None = None
     hyperparameters: dict[str, str] = {}
     minimum_skill: Annotated[float, Meta(ge=0, lt=1, description="0 to below 1")] | None = None
+    champion_margin: _Share | None = None
+    """Share by which a model may save less than the model approved last."""
+    canary: CanarySettings | None = None
+    """How a forecast model is tried on a canary core device before it is approved; null: it is not."""
     schedule: Annotated[str, Meta(pattern=r"^(rate|cron)\(.+\)$", description="rate(...) or cron(...)")] | None = None
     schedule_enabled: bool | None = None
     watch_interval_seconds: Annotated[int, Meta(ge=1, le=3600, description="1 to 3600 seconds")] | None = None

@@ -7,22 +7,19 @@ from typing import NotRequired, Optional, TypedDict
 import pulumi
 import pulumi_aws as aws
 
-from pm_components import archives, naming, packaging, recipes
+from pm_components import archives, naming, packaging
 from pm_components import pipeline_permissions as permit
 from pm_components import training_workflow as workflow
 from pm_components.buckets import Expiry, private_bucket
-from pm_components.greengrass_site import model_group_name
-from pm_components.lambda_function import LambdaFunction, contracts_layer, lambda_function
-from pm_components.limits import (
-    MODEL_PACKAGE_GROUP_NAME_LENGTH,
-    ROLE_NAME_LENGTH,
-    STATE_MACHINE_NAME_LENGTH,
-    TRAINING_JOB_NAME_LENGTH,
-)
+from pm_components.functions.trial.core import Policy as TrialPolicy
+from pm_components.lambda_function import LambdaFunction
+from pm_components.limits import ROLE_NAME_LENGTH, STATE_MACHINE_NAME_LENGTH, TRAINING_JOB_NAME_LENGTH
 from pm_components.permissions import allow, service_role
+from pm_components.pipeline_functions import PipelineFunctions, gate_policy, trial_policy
 from pm_components.plain import plain_texts
 from pm_components.queues import dead_letter_queue
 from pm_components.tagging import tagged_options
+from pm_contracts.messages import Outcome, TrialOutcome
 
 #: AWS's PyTorch container, for its Python 3.11 and its script mode; what we train with is in the code's requirements.
 DEFAULT_IMAGE = "763104351884.dkr.ecr.{0}.amazonaws.com/pytorch-training:2.5.1-cpu-py311-ubuntu22.04-sagemaker"
@@ -32,10 +29,27 @@ DEFAULT_SCHEDULE = "rate(7 days)"
 DEFAULT_RETENTION_DAYS = 365
 DEFAULT_WATCH_INTERVAL_SECONDS = 30
 DEFAULT_WATCH_SECONDS = 1800
+DEFAULT_CHAMPION_MARGIN = 0.01
+DEFAULT_CANARY = {"minimum_outcomes": 48, "maximum_seconds": 7 * 24 * 3600, "margin": 0.0, "interval_seconds": 900}
 
 _UUID_CHARACTERS = 37
 _LOG_RETENTION_DAYS = 30
-_RECIPES = {workflow.FORECAST: "forecast_model", workflow.FAULT: "fault_model"}
+
+
+class CanaryArgs(TypedDict):
+    """When a forecast model that passed the gate, and runs on trial beside the one in charge, takes over.
+
+    Faults have no outcome that comes by itself: a fault model is judged by the gate alone.
+    """
+
+    minimum_outcomes: NotRequired[pulumi.Input[int]]
+    """Forecasts of both models that have come true, before which nothing is decided; default 48, two days of hours."""
+    maximum_seconds: NotRequired[pulumi.Input[int]]
+    """Seconds after which a trial with fewer outcomes is lost; default 604800, a week."""
+    margin: NotRequired[pulumi.Input[float]]
+    """Share by which the error on trial may exceed the champion's; below 0 it must be smaller. Default 0."""
+    interval_seconds: NotRequired[pulumi.Input[int]]
+    """Seconds between two looks; default 900."""
 
 
 class ForecastPipelineArgs(TypedDict):
@@ -59,6 +73,12 @@ class ForecastPipelineArgs(TypedDict):
     """Arguments of the training scripts by name, as `seed` or `train_end`; default none."""
     minimum_skill: NotRequired[pulumi.Input[float]]
     """What a forecast model's skill over persistence must exceed, a share; default 0."""
+    champion_margin: NotRequired[pulumi.Input[float]]
+    """Share by which a model may save less of persistence's error, or of the cost of alarming never or always, than the
+    model approved last; default 0.01."""
+    canary: NotRequired[CanaryArgs]
+    """How a forecast model is tried on the core devices of the sites' canary groups before it is approved; by default
+    it is not tried. Known while the program runs, its values need not be."""
     schedule: NotRequired[pulumi.Input[str]]
     """When models are made anew, as EventBridge Scheduler writes it; default `rate(7 days)`."""
     schedule_enabled: NotRequired[pulumi.Input[bool]]
@@ -95,11 +115,13 @@ class ForecastPipeline(pulumi.ComponentResource):
         self._sites = plain_texts(args["sites"], "ForecastPipeline.sites")
         self._image = args.get("image_uri") or pulumi.Output.format(DEFAULT_IMAGE, naming.region(self))
 
-        bucket = self._artifact_bucket()
+        self._canary = {**DEFAULT_CANARY, **args.get("canary", {})}
+
+        bucket = self._artifacts = self._artifact_bucket()
         self._bucket = bucket.bucket
         self._objects = permit.Bucket(bucket.arn)
         code = self._training_code()
-        functions = self._functions()
+        functions = self._functions("canary" in args)
         state_machine = self._state_machine(code, functions)
         queue = self._schedule(state_machine)
         self._alarm(state_machine)
@@ -143,103 +165,28 @@ class ForecastPipeline(pulumi.ComponentResource):
             opts=self._child,
         )
 
-    def _functions(self) -> dict[str, LambdaFunction]:
-        """The four functions that the state machine calls."""
-        layer = contracts_layer(self._name, parent=self)
-        groups = self._model_package_groups()
-        return {
-            "gate": lambda_function(
-                f"{self._name}-gate",
-                "gate",
-                parent=self,
-                description="Judges a trained model",
-                statements=permit.gate_statements(self._objects),
-                environment={
-                    "MINIMUM_SKILL": pulumi.Output.from_input(self._args.get("minimum_skill", 0.0)).apply(str)
-                },
-                layers=[layer.arn],
-                timeout_seconds=60,
-                memory_mebibytes=512,
-            ),
-            "register": lambda_function(
-                f"{self._name}-register",
-                "register",
-                parent=self,
-                description="Registers a trained model with the gate's verdict",
-                statements=permit.register_statements(
-                    self, self._objects, [group.model_package_group_name for group in groups.values()]
-                ),
-                environment={
-                    "MODEL_PACKAGE_GROUPS": pulumi.Output.json_dumps(
-                        {kind: group.model_package_group_name for kind, group in groups.items()}
-                    ),
-                    "IMAGE_URI": self._image,
-                },
-                layers=[layer.arn],
-                timeout_seconds=60,
-            ),
-            "release": self._release(layer),
-            "watch": lambda_function(
-                f"{self._name}-watch",
-                "watch",
-                parent=self,
-                description="Looks how a release arrives on the core devices",
-                statements=permit.watch_statements(self, self._thing_groups().values()),
-                environment={
-                    "WATCH_SECONDS": pulumi.Output.from_input(
-                        self._args.get("watch_seconds", DEFAULT_WATCH_SECONDS)
-                    ).apply(lambda seconds: str(int(seconds)))
-                },
-                layers=[layer.arn],
-                timeout_seconds=60,
-            ),
+    def _functions(self, on_trial: bool) -> dict[str, LambdaFunction]:
+        """The functions that the state machine calls, by what they do."""
+        args = self._args
+        make = PipelineFunctions(self._name, self, self._artifacts, self._sites, self._image)
+        gate = {
+            "minimum_skill": args.get("minimum_skill", 0.0),
+            "champion_margin": args.get("champion_margin", DEFAULT_CHAMPION_MARGIN),
+            "on_trial": [workflow.FORECAST] if on_trial else [],
         }
-
-    def _model_package_groups(self) -> dict[str, aws.sagemaker.ModelPackageGroup]:
-        return {
-            model.kind: aws.sagemaker.ModelPackageGroup(
-                f"{self._name}-{model.kind}-models",
-                model_package_group_name=naming.physical_name(model.kind, maximum=MODEL_PACKAGE_GROUP_NAME_LENGTH),
-                model_package_group_description=f"Every {model.kind} model made, approved or rejected by the gate",
-                opts=self._child,
+        self._layer = make.layer
+        made = {
+            "gate": make.gate(pulumi.Output.from_input(gate).apply(gate_policy)),
+            "register": make.register(),
+            "release": make.release(args.get("data_directory", "/var/lib/pm")),
+            "watch": make.watch(args.get("watch_seconds", DEFAULT_WATCH_SECONDS)),
+        }
+        if on_trial:
+            policy = {name: self._canary[name] for name in TrialPolicy.__struct_fields__}
+            made["trial"] = make.trial(
+                pulumi.Output.from_input(policy).apply(trial_policy), args["workgroup"], args["lake_bucket"]
             )
-            for model in workflow.MODELS
-        }
-
-    def _thing_groups(self) -> dict[str, pulumi.Output[str]]:
-        return {site: naming.arn("iot", f"thinggroup/{model_group_name(site)}", self) for site in self._sites}
-
-    def _release(self, layer: aws.lambda_.LayerVersion) -> LambdaFunction:
-        sources = {kind: recipes.load(folder) for kind, folder in _RECIPES.items()}
-        files = {
-            f"pm_components/functions/release/recipes/{kind}.json": archives.stored(
-                f"{kind}-recipe.json", json.dumps(source.recipe, indent=1, sort_keys=True).encode()
-            )
-            for kind, source in sources.items()
-        }
-        groups = self._thing_groups()
-        settings = pulumi.Output.json_dumps(
-            {
-                "artifact_bucket": self._bucket,
-                "component_arn": naming.arn("greengrass", "components:", self),
-                "thing_groups": groups,
-                "data_directory": self._args.get("data_directory", "/var/lib/pm"),
-            }
-        )
-        return lambda_function(
-            f"{self._name}-release",
-            "release",
-            parent=self,
-            description="Ships models: component versions and a deployment for each site",
-            statements=permit.release_statements(
-                self, self._objects, [source.name for source in sources.values()], groups.values()
-            ),
-            environment={"RELEASE": settings},
-            layers=[layer.arn],
-            timeout_seconds=300,
-            memory_mebibytes=512,
-            extra_files=files,
-        )
+        return made
 
     def _state_machine(
         self, code: aws.s3.BucketObjectv2, functions: Mapping[str, LambdaFunction]
@@ -266,6 +213,8 @@ class ForecastPipeline(pulumi.ComponentResource):
             hyperparameters=self._args.get("hyperparameters", {}),
             watch_interval_seconds=self._args.get("watch_interval_seconds", DEFAULT_WATCH_INTERVAL_SECONDS),
             watch_seconds=self._args.get("watch_seconds", DEFAULT_WATCH_SECONDS),
+            trial_interval_seconds=self._canary["interval_seconds"],
+            trial_maximum_seconds=self._canary["maximum_seconds"],
             **arns,
         )
         definition = known.apply(
@@ -291,6 +240,13 @@ class ForecastPipeline(pulumi.ComponentResource):
                         watch_arn=value["watch"],
                         watch_interval_seconds=int(value["watch_interval_seconds"]),
                         watch_seconds=int(value["watch_seconds"]),
+                        trial=workflow.Trial(
+                            function_arn=value["trial"],
+                            interval_seconds=int(value["trial_interval_seconds"]),
+                            maximum_seconds=int(value["trial_maximum_seconds"]),
+                        )
+                        if "trial" in value
+                        else None,
                     )
                 ),
                 indent=1,
@@ -312,6 +268,7 @@ class ForecastPipeline(pulumi.ComponentResource):
                     lake_bucket=self._args["lake_bucket"],
                     database=self._args["database"],
                     workgroup=self._args["workgroup"],
+                    trial_tables=(Outcome.kind, TrialOutcome.kind) if "trial" in arns else (),
                 ),
                 *permit.workflow_statements(self, prefix, training_role.arn, arns),
             ],

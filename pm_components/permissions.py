@@ -17,6 +17,8 @@ ACTIONS_WITHOUT_RESOURCE = frozenset(
     {
         "polly:SynthesizeSpeech",
         "cloudwatch:PutMetricData",
+        "sagemaker:ListModelPackages",
+        "iot:DescribeEndpoint",
         "ecr:GetAuthorizationToken",
         "greengrass:CreateDeployment",
         "greengrass:ListDeployments",
@@ -34,11 +36,14 @@ ACTIONS_WITHOUT_RESOURCE = frozenset(
         "greengrass:GetDeploymentConfiguration",
         "greengrass:ListThingGroupsForCoreDevice",
         "greengrass:ResolveComponentCandidates",
+        # The same for one that devices connect to: "Minimal AWS IoT policy to support client devices".
+        "greengrass:PutCertificateAuthorities",
+        "greengrass:VerifyClientDeviceIdentity",
     }
 )
 
 #: Services that send no `aws:SourceAccount` when they take on a role.
-_WITHOUT_SOURCE_ACCOUNT = frozenset({"lambda.amazonaws.com", "credentials.iot.amazonaws.com"})
+_WITHOUT_SOURCE_ACCOUNT = frozenset({"lambda.amazonaws.com", "credentials.iot.amazonaws.com", "ec2.amazonaws.com"})
 
 _ACTION = re.compile(r"^[a-z0-9-]+:[A-Za-z0-9]+$")
 

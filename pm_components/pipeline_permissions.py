@@ -24,9 +24,15 @@ class Bucket:
         return [pulumi.Output.concat(self.arn, f"/{prefix}/*") for prefix in prefixes]
 
 
-def gate_statements(bucket: Bucket) -> list[Statement]:
-    """The gate reads what training jobs left."""
-    return [allow(["s3:GetObject"], bucket.below("training"))]
+def gate_statements(
+    parent: pulumi.Resource, bucket: Bucket, group_names: Iterable[pulumi.Output[str]]
+) -> list[Statement]:
+    """The gate reads what training jobs left, and the champions in the registry."""
+    return [
+        allow(["s3:GetObject"], bucket.below("training")),
+        allow(["sagemaker:DescribeModelPackage"], _model_packages(parent, group_names)),
+        allow(["sagemaker:ListModelPackages"], ["*"]),
+    ]
 
 
 def register_statements(
@@ -36,7 +42,7 @@ def register_statements(
     names = list(group_names)
     resources = [
         *(naming.arn("sagemaker", pulumi.Output.concat("model-package-group/", name), parent) for name in names),
-        *(naming.arn("sagemaker", pulumi.Output.concat("model-package/", name, "/*"), parent) for name in names),
+        *_model_packages(parent, names),
     ]
     return [
         allow(["sagemaker:CreateModelPackage"], resources),
@@ -52,14 +58,50 @@ def release_statements(
     thing_group_arns: Iterable[pulumi.Output[str]],
 ) -> list[Statement]:
     """The release makes versions of the model components and deployments to the model groups."""
-    components = [naming.arn("greengrass", f"components:{name}", parent) for name in component_names]
-    versions = [pulumi.Output.concat(component, ":versions:*") for component in components]
-    groups = list(thing_group_arns)
     return [
         allow(["s3:GetObject"], bucket.below("training", "models")),
         allow(["s3:PutObject"], bucket.below("models")),
+        *_component_statements(parent, component_names),
+        *_deployment_statements(parent, list(thing_group_arns)),
+    ]
+
+
+def trial_statements(
+    parent: pulumi.Resource,
+    bucket: Bucket,
+    *,
+    component_name: str,
+    canary_group_arns: Iterable[pulumi.Output[str]],
+    package_groups: Iterable[pulumi.Output[str]],
+    workgroup: pulumi.Input[str],
+    lake_bucket: pulumi.Input[str],
+) -> list[Statement]:
+    """A trial ships the challenger to the canary groups, reads what was measured, and settles the approval."""
+    groups = list(canary_group_arns)
+    results = pulumi.Output.concat("arn:", naming.partition(parent), ":s3:::", lake_bucket, "/athena-results/*")
+    return [
+        *release_statements(parent, bucket, [component_name], groups),
+        *watch_statements(parent, groups),
+        allow(
+            ["athena:GetQueryResults"],
+            [naming.arn("athena", pulumi.Output.concat("workgroup/", workgroup), parent)],
+        ),
+        allow(["s3:GetObject"], [results]),
+        allow(["sagemaker:UpdateModelPackage"], _model_packages(parent, package_groups)),
+    ]
+
+
+def _component_statements(parent: pulumi.Resource, names: Iterable[str]) -> list[Statement]:
+    components = [naming.arn("greengrass", f"components:{name}", parent) for name in names]
+    versions = [pulumi.Output.concat(component, ":versions:*") for component in components]
+    return [
         allow(["greengrass:CreateComponentVersion"], [*components, *versions]),
         allow(["greengrass:DescribeComponent"], versions),
+    ]
+
+
+def _deployment_statements(parent: pulumi.Resource, groups: list[pulumi.Output[str]]) -> list[Statement]:
+    return [
         allow(["greengrass:GetDeployment"], [naming.arn("greengrass", "deployments:*", parent)]),
         allow(["greengrass:CreateDeployment", "greengrass:ListDeployments"], ["*"]),
         # A deployment is a job of AWS IoT, which Greengrass makes with the caller's rights.
@@ -69,6 +111,11 @@ def release_statements(
         ),
         allow(["iot:DescribeThingGroup"], groups),
     ]
+
+
+def _model_packages(parent: pulumi.Resource, group_names: Iterable[pulumi.Output[str]]) -> list[pulumi.Output[str]]:
+    """The ARNs of all versions in the groups."""
+    return [naming.arn("sagemaker", pulumi.Output.concat("model-package/", name, "/*"), parent) for name in group_names]
 
 
 def watch_statements(parent: pulumi.Resource, thing_group_arns: Iterable[pulumi.Output[str]]) -> list[Statement]:
@@ -109,10 +156,14 @@ def export_statements(
     lake_bucket: pulumi.Input[str],
     database: pulumi.Input[str],
     workgroup: pulumi.Input[str],
+    trial_tables: Iterable[str] = (),
 ) -> list[Statement]:
-    """The state machine's queries read the tables trained on and write the export and the workgroup's results."""
+    """The state machine's queries read the tables trained on and write the export and the workgroup's results.
+
+    With `trial_tables` they read what a trial is measured by, too.
+    """
     lake = pulumi.Output.concat("arn:", naming.partition(parent), ":s3:::", lake_bucket)
-    tables = [model.table for model in workflow.MODELS]
+    tables = [*(model.table for model in workflow.MODELS), *trial_tables]
     glue = [f"table/{{0}}/{table}" for table in tables]
     return [
         allow(

@@ -120,6 +120,12 @@ class Outcome(Forecast, frozen=True, kw_only=True):
     inside_interval: bool
 
 
+class TrialOutcome(Outcome, frozen=True, kw_only=True):
+    """An outcome of a model on trial, which runs beside the one in charge: nobody acts on its forecasts."""
+
+    kind: ClassVar[str] = "trial_outcome"
+
+
 class Contribution(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How much one measurement moved a fault probability."""
 
@@ -197,9 +203,12 @@ class DeadLetter(_Message, frozen=True, kw_only=True):
     payload: Annotated[str, Meta(description="what came, as Base64; cut where it exceeds what IoT Core carries")]
 
 
-Message = AirQualityReading | MachineReading | Forecast | Outcome | FaultScore | Alert | Command | Status | DeadLetter
+Message = (
+    AirQualityReading | MachineReading | Forecast | Outcome | TrialOutcome | FaultScore
+    | Alert | Command | Status | DeadLetter
+)  # fmt: skip
 MESSAGE_TYPES: tuple[type[_Message], ...] = (
-    AirQualityReading, MachineReading, Forecast, Outcome, FaultScore, Alert, Command, Status, DeadLetter,
+    AirQualityReading, MachineReading, Forecast, Outcome, TrialOutcome, FaultScore, Alert, Command, Status, DeadLetter,
 )  # fmt: skip
 
 _encoder = msgspec.json.Encoder()

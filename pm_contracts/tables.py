@@ -14,7 +14,16 @@ import msgspec
 
 from pm_contracts import topics
 from pm_contracts.measurements import AIR_QUALITY, MACHINE
-from pm_contracts.messages import AirQualityReading, Alert, FaultScore, Forecast, MachineReading, Outcome, _Message
+from pm_contracts.messages import (
+    AirQualityReading,
+    Alert,
+    FaultScore,
+    Forecast,
+    MachineReading,
+    Outcome,
+    TrialOutcome,
+    _Message,
+)
 
 PARTITION_KEYS = (("site", "string"), ("ingest_day", "string"))
 
@@ -62,6 +71,7 @@ TABLES: tuple[Table, ...] = (
     Table(MachineReading, _READINGS, f"device_type = '{MACHINE}'"),
     Table(Forecast, (topics.device_topic("+", "+", topics.FORECAST),)),
     Table(Outcome, (topics.device_topic("+", "+", topics.OUTCOME),)),
+    Table(TrialOutcome, (topics.device_topic("+", "+", topics.TRIAL),)),
     Table(FaultScore, (topics.device_topic("+", "+", topics.FAULT),)),
     Table(Alert, (topics.site_topic("+", topics.ALERT),)),
 )

@@ -18,6 +18,7 @@ from pm_contracts.messages import (
     Reading,
     Refused,
     Status,
+    TrialOutcome,
 )
 
 ROOT = "pm"
@@ -27,6 +28,8 @@ HISTORY = "history"
 """A reading of the past, replayed: it goes into the lake like any other, but is neither forecast from nor scored."""
 FORECAST = "forecast"
 OUTCOME = "outcome"
+TRIAL = "trial"
+"""An outcome of a model on trial: it goes into a table of its own, and no detector hears it."""
 FAULT = "fault"
 ALERT = "alert"
 STATUS = "status"
@@ -34,7 +37,14 @@ DEAD_LETTER = "dead-letter"
 COMMAND = "command"
 
 #: What each channel carries.
-DEVICE_CHANNELS = {READING: Reading, HISTORY: Reading, FORECAST: Forecast, OUTCOME: Outcome, FAULT: FaultScore}
+DEVICE_CHANNELS = {
+    READING: Reading,
+    HISTORY: Reading,
+    FORECAST: Forecast,
+    OUTCOME: Outcome,
+    TRIAL: TrialOutcome,
+    FAULT: FaultScore,
+}
 SITE_CHANNELS = {ALERT: Alert, STATUS: Status, DEAD_LETTER: DeadLetter}
 
 #: The original samples' topics and what they have become, for those who come from there.

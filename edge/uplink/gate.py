@@ -22,6 +22,7 @@ class Priority(enum.IntEnum):
 _PRIORITIES = {
     topics.ALERT: Priority.ALERT,
     topics.OUTCOME: Priority.OUTCOME,
+    topics.TRIAL: Priority.ANSWER,
     topics.DEAD_LETTER: Priority.OUTCOME,
     topics.FORECAST: Priority.ANSWER,
     topics.FAULT: Priority.ANSWER,

@@ -1,5 +1,6 @@
 """The archive that a training job leaves, `model.tar.gz`: read without trust, checked against its manifest."""
 
+import gzip
 import io
 import json
 import tarfile
@@ -25,6 +26,10 @@ _LIMITS = {
 }
 
 
+#: What an archive may hold unpacked, whatever else a script left in it.
+_UNPACKED_BYTES = 2 * sum(_LIMITS.values())
+
+
 class ModelArchive(NamedTuple):
     """A trained model: its files by name, the manifest and the metrics in them."""
 
@@ -46,7 +51,12 @@ def read(content: bytes) -> ModelArchive:
     """
     files: dict[str, bytes] = {}
     try:
-        with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
+        # Unpacked to its end first: only there is the checksum, and a tar reader stops before it.
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as zipped:
+            unpacked = zipped.read(_UNPACKED_BYTES + 1)
+        if len(unpacked) > _UNPACKED_BYTES:
+            raise Refused(f"model archive of {len(content)} bytes unpacks to more than {_UNPACKED_BYTES}")
+        with tarfile.open(fileobj=io.BytesIO(unpacked), mode="r:") as archive:
             for member in archive:
                 name = member.name.removeprefix("./")
                 if name not in _LIMITS or not member.isfile():

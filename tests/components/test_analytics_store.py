@@ -14,7 +14,7 @@ from pm_contracts.tables import TABLES
 
 Record = Callable[[Callable[[], dict[str, Any]]], Any]
 
-TABLE_NAMES = ["air_quality_reading", "machine_reading", "forecast", "outcome", "fault_score", "alert"]
+TABLE_NAMES = ["air_quality_reading", "machine_reading", "forecast", "outcome", "trial_outcome", "fault_score", "alert"]
 
 
 def _store(record: Record, **args: Any) -> Any:
@@ -41,15 +41,15 @@ def test_registers_exactly_these_resources(store: Any) -> None:
         "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": 1,
         "aws:s3/bucketPolicy:BucketPolicy": 1,
         "aws:glue/catalogDatabase:CatalogDatabase": 1,
-        "aws:glue/catalogTable:CatalogTable": 6,
+        "aws:glue/catalogTable:CatalogTable": 7,
         "aws:cloudwatch/logGroup:LogGroup": 1,
-        "aws:cloudwatch/logStream:LogStream": 6,
-        "aws:kinesis/firehoseDeliveryStream:FirehoseDeliveryStream": 6,
+        "aws:cloudwatch/logStream:LogStream": 7,
+        "aws:kinesis/firehoseDeliveryStream:FirehoseDeliveryStream": 7,
         "aws:iam/role:Role": 2,
         "aws:iam/rolePolicy:RolePolicy": 2,
         "aws:sqs/queue:Queue": 1,
-        "aws:cloudwatch/metricAlarm:MetricAlarm": 13,
-        "aws:iot/topicRule:TopicRule": 8,
+        "aws:cloudwatch/metricAlarm:MetricAlarm": 15,
+        "aws:iot/topicRule:TopicRule": 9,
         "aws:athena/workgroup:Workgroup": 1,
         "aws:athena/namedQuery:NamedQuery": 5,
     }
@@ -95,6 +95,7 @@ def test_a_rule_for_each_table_and_channel(store: Any) -> None:
         "pm_test_machine_reading_history": "SELECT * FROM 'pm/+/+/history' WHERE device_type = 'machine'",
         "pm_test_forecast_forecast": "SELECT * FROM 'pm/+/+/forecast'",
         "pm_test_outcome_outcome": "SELECT * FROM 'pm/+/+/outcome'",
+        "pm_test_trial_outcome_trial": "SELECT * FROM 'pm/+/+/trial'",
         "pm_test_fault_score_fault": "SELECT * FROM 'pm/+/+/fault'",
         "pm_test_alert_alert": "SELECT * FROM 'pm/+/alert'",
     }

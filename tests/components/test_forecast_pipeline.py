@@ -128,6 +128,7 @@ def test_permissions_name_actions_and_resources(record: Record) -> None:
         "greengrass:CreateDeployment",
         "greengrass:ListDeployments",
     }
+    assert everything.pop("pipeline-gate-permissions") == {"sagemaker:ListModelPackages"}
     assert everything.pop("pipeline-training-permissions") == {"cloudwatch:PutMetricData", "ecr:GetAuthorizationToken"}
     assert {action.split(":")[0] for action in everything.pop("pipeline-workflow-permissions")} == {"logs"}
     assert everything == {}
@@ -156,7 +157,9 @@ def test_functions_get_what_they_are_set_up_with(record: Record) -> None:
         "aws:lambda/function:Function"
     )
     environment = {name: inputs["environment"]["variables"] for name, inputs in functions.items()}
-    assert environment["pipeline-gate-function"] == {"MINIMUM_SKILL": "0.02"}
+    gate = environment["pipeline-gate-function"]
+    assert json.loads(gate["GATE"]) == {"minimum_skill": 0.02, "champion_margin": 0.01, "on_trial": []}
+    assert set(json.loads(gate["MODEL_PACKAGE_GROUPS"])) == {"forecast", "fault"}
     assert environment["pipeline-watch-function"] == {"WATCH_SECONDS": "60"}
     release = json.loads(environment["pipeline-release-function"]["RELEASE"])
     assert release["data_directory"] == "/data"

@@ -38,7 +38,7 @@ rows = pyarrow.dataset.dataset(os.environ["SM_CHANNEL_TRAINING"], format="parque
 if not rows:
     sys.exit("no rows")
 times = sorted(row["event_time"].replace(tzinfo=dt.UTC) for row in rows)
-model = json.dumps(sys.argv[1:]).encode() + b"a model"
+model = json.dumps([*sys.argv[1:], {figures!r}]).encode() + b"a model"
 common = dict(
     version=contract.content_version(times[-1], model), model_sha256=hashlib.sha256(model).hexdigest(),
     model_bytes=len(model), trained_from=times[0], trained_until=times[-1], trained_rows=len(rows), seed=1,
@@ -53,6 +53,8 @@ else:
 directory = Path(os.environ["SM_MODEL_DIR"])
 (directory / contract.MODEL_FILE).write_bytes(model)
 (directory / contract.MANIFEST_FILE).write_bytes(contract.encode_manifest(made))
+for name, value in {figures!r}.items():
+    print(f"validation_{{name}}={{value}}")
 (directory / contract.METRICS_FILE).write_text(json.dumps({{"validation": {{"rows": len(rows), **{figures!r}}}}}))
 """
 GOOD_FORECAST = {"rmse": 20.0, "persistence_rmse": 25.0, "skill": 0.2}
@@ -65,12 +67,13 @@ class Pipeline(NamedTuple):
     cloud: Cloud
     outputs: dict[str, Any]
 
-    def train_with(self, forecast: dict[str, float], fault: dict[str, float]) -> None:
-        """Put stand-ins where the pipeline keeps the training code."""
+    def train_with(self, forecast: dict[str, float], fault: dict[str, float], broken: str = "") -> None:
+        """Put stand-ins where the pipeline keeps the training code, the one of the kind `broken` without use."""
         contracts = packaging.files_below(ROOT / "pm_contracts", "**/*.py")
         files = archives.read_files(packaging.below("pm_contracts", contracts))
         for kind, figures in (("forecast", forecast), ("fault", fault)):
-            files[f"ml/train_{kind}.py"] = SCRIPT.format(kind=kind, figures=figures).encode()
+            script = "import sys; sys.exit('broken on purpose')" if kind == broken else SCRIPT
+            files[f"ml/train_{kind}.py"] = script.format(kind=kind, figures=figures).encode()
         s3, bucket = self.cloud.client("s3"), self.outputs["artifact_bucket"]
         (code,) = s3.list_objects_v2(Bucket=bucket, Prefix="training-code/")["Contents"]
         s3.put_object(Bucket=bucket, Key=code["Key"], Body=archives.tar_gz_bytes(files))
@@ -161,7 +164,7 @@ def test_a_released_model_arrives_as_component_beside_the_one_that_is_there(pipe
     with zipfile.ZipFile(io.BytesIO(stored)) as archive:
         assert sorted(archive.namelist()) == ["manifest.json", "metrics.json", "model.onnx"]
         # The hyperparameters of the configuration reached the script.
-        assert b'["--seed", "1"]' in archive.read("model.onnx")
+        assert b'["--seed", "1", ' in archive.read("model.onnx")
 
 
 def test_the_same_models_again_make_no_new_version_and_no_new_deployment(pipeline: Pipeline) -> None:
@@ -182,4 +185,40 @@ def test_a_script_that_fails_fails_the_execution_with_its_words(pipeline: Pipeli
     s3.put_object(Bucket=bucket, Key=code["Key"], Body=archives.tar_gz_bytes(broken))
     status, failure = pipeline.execute()
     assert status == "FAILED"
-    assert "the data has no hours" in json.dumps(failure, default=str)
+    assert failure["error"] == "ModelNotMade"
+    assert "the data has no hours" in failure["cause"]
+
+
+def test_a_job_that_fails_does_not_stop_the_other_model(pipeline: Pipeline) -> None:
+    pipeline.train_with({**GOOD_FORECAST, "rmse": 19.5}, GOOD_FAULT, broken="fault")
+    before = pipeline.model_deployments()
+    status, failure = pipeline.execute()
+    # What could be made is on its way; that the other could not is an execution that failed, which has an alarm.
+    assert (status, failure["error"]) == ("FAILED", "ModelNotMade")
+    assert "broken on purpose" in failure["cause"]
+    after = pipeline.model_deployments()
+    assert len(after) == len(before) + 1
+    forecast, fault = json.loads(failure["cause"])
+    assert (forecast["passed"], fault["passed"]) == (True, False)
+    assert after[0]["components"]["pm.ForecastModel"]["componentVersion"] == forecast["version"]
+
+
+def test_a_model_that_falls_behind_the_champion_stays_at_home(pipeline: Pipeline) -> None:
+    pipeline.train_with({**GOOD_FORECAST, "rmse": 19.0}, GOOD_FAULT)
+    assert pipeline.execute()[0] == "SUCCEEDED"
+    pipeline.train_with({**GOOD_FORECAST, "rmse": 21.0}, GOOD_FAULT)
+    status, output = pipeline.execute()
+    assert status == "SUCCEEDED", output
+    forecast, fault = output["models"]
+    assert (forecast["passed"], fault["passed"]) == (False, True)
+    assert "falls behind champion" in forecast["reasons"][1]
+    packaged = pipeline.cloud.client("sagemaker").describe_model_package(ModelPackageName=forecast["model_package_arn"])
+    assert packaged["ModelApprovalStatus"] == "Rejected"
+
+
+def test_what_the_script_measured_is_kept_with_the_job(pipeline: Pipeline) -> None:
+    pipeline.train_with({**GOOD_FORECAST, "rmse": 18.5}, GOOD_FAULT)
+    _, output = pipeline.execute()
+    job = pipeline.cloud.client("sagemaker").describe_training_job(TrainingJobName=output["models"][0]["training_job"])
+    measured = {metric["MetricName"]: metric["Value"] for metric in job["FinalMetricDataList"]}
+    assert measured == {"validation:rmse": 18.5, "validation:persistence_rmse": 25.0, "validation:skill": 0.2}

@@ -20,6 +20,7 @@ EDGE = Path(__file__).parents[2] / "edge"
 CODE = {
     "uplink": "pm.Uplink",
     "forecaster": "pm.Forecaster",
+    "forecast_challenger": "pm.ForecastChallenger",
     "fault_detector": "pm.FaultDetector",
     "replayer": "pm.Replayer",
     "device_simulator": "pm.DeviceSimulator",
@@ -164,6 +165,9 @@ def test_a_model_s_install_turns_current_and_keeps_the_one_before_it(folder, kin
     assert current.readlink() == Path("1.0.3")
     assert (current / "model.onnx").read_text() == "three"
     assert sorted(path.name for path in models.iterdir()) == ["1.0.2", "1.0.3", "current"]
+    # A nucleus that starts again runs the step again.
+    _install(folder, tmp_path, "1.0.3", "three")
+    assert sorted(path.name for path in models.iterdir()) == ["1.0.2", "1.0.3", "current"]
     # A rollback is the install of the version before.
     _install(folder, tmp_path, "1.0.2", "two")
     assert (current / "model.onnx").read_text() == "two"
@@ -172,6 +176,10 @@ def test_a_model_s_install_turns_current_and_keeps_the_one_before_it(folder, kin
     (models / "1.0.4.partial" / "junk").write_text("")
     _install(folder, tmp_path, "1.0.4", "four")
     assert [path.name for path in current.iterdir()] == ["model.onnx"]
+    # The component has gone back from 1.0.4: what it uses is kept, and not what it gave up.
+    (models / "in-use").symlink_to("1.0.2")
+    _install(folder, tmp_path, "1.0.5", "five")
+    assert sorted(path.name for path in models.iterdir()) == ["1.0.2", "1.0.5", "current", "in-use"]
 
 
 def test_a_model_s_install_fails_without_a_model(tmp_path):

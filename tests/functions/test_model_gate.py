@@ -9,16 +9,19 @@ import hashlib
 import io
 import json
 import tarfile
+import uuid
 from typing import Any
 
 import pytest
 
-from pm_components.functions import model_archive
-from pm_components.functions.gate.core import judge
+from pm_components.functions import component_versions, model_archive
+from pm_components.functions.gate.core import Champion, Policy, judge
+from pm_components.functions.gate.handler import Gate
 from pm_components.functions.register.core import model_package
 from pm_components.functions.release import core as release
 from pm_contracts import manifest as contract
 from pm_contracts.messages import Refused
+from sandbox.cloud import Cloud
 
 MODEL = b"an onnx file"
 TIME = dt.datetime(2012, 1, 1, tzinfo=dt.UTC)
@@ -136,9 +139,20 @@ def test_an_address_outside_s3_is_refused(uri: str) -> None:
         model_archive.fetch(None, uri)
 
 
-def verdict(kind: str = "forecast", minimum_skill: float = 0.0, expected: str = "", **validation: Any) -> Any:
+def champion(**figures: Any) -> Champion:
+    return Champion(arn="arn:aws:sagemaker:model-package/forecast/3", version="1.110101.7", figures=figures)
+
+
+def verdict(
+    kind: str = "forecast",
+    minimum_skill: float = 0.0,
+    expected: str = "",
+    beside: Champion | None = None,
+    margin: float = 0.0,
+    **validation: Any,
+) -> Any:
     found = model_archive.read(packed(files(kind, **validation)))
-    return judge(found, expected or kind, minimum_skill)
+    return judge(found, expected or kind, Policy(minimum_skill=minimum_skill, champion_margin=margin), beside)
 
 
 def test_a_model_that_beats_persistence_passes() -> None:
@@ -179,6 +193,58 @@ def test_the_wrong_kind_of_model_fails() -> None:
     assert found.reasons == ["a fault model, and the job was to make a forecast model"]
 
 
+@pytest.mark.parametrize(
+    ("rmse", "margin", "passed"),
+    [(20.0, 0.0, True), (20.1, 0.0, False), (20.1, 0.01, True), (20.5, 0.01, False), (15.0, 0.0, True)],
+)
+def test_a_model_must_keep_up_with_the_champion(rmse: float, margin: float, passed: bool) -> None:
+    # The champion was measured in a year of half the errors: what counts is the share of persistence's error it saves.
+    found = verdict(rmse=rmse, margin=margin, beside=champion(rmse=10.0, persistence_rmse=12.5, skill=0.2))
+    assert found.passed is passed
+    assert found.champion == "1.110101.7"
+    assert found.reasons[1].startswith(f"{'keeps up with' if passed else 'falls behind'} champion 1.110101.7: skill")
+
+
+def test_a_fault_model_is_compared_by_the_share_of_the_cost_that_it_saves() -> None:
+    beside = champion(cost=10.0, never_alarm_cost=100.0, always_alarm_cost=900.0)
+    assert verdict("fault", cost=50.0, beside=beside).passed
+    assert not verdict("fault", cost=51.0, beside=beside).passed
+
+
+def test_a_model_that_beats_a_bad_champion_but_not_persistence_fails() -> None:
+    assert not verdict(rmse=26.0, beside=champion(rmse=30.0, persistence_rmse=25.0, skill=-0.2)).passed
+
+
+def test_a_champion_without_figures_keeps_nobody_at_home_and_is_named() -> None:
+    found = verdict(beside=champion(rmse=None, skill=0.2))
+    assert found.passed
+    assert "the registry has no rmse, persistence_rmse of it" in found.reasons[1]
+
+
+def test_a_kind_that_is_tried_first_is_marked_where_it_passed() -> None:
+    policy = Policy(minimum_skill=0.0, champion_margin=0.0, on_trial=["forecast"])
+    good, bad = (model_archive.read(packed(files(rmse=rmse))) for rmse in (20.0, 26.0))
+    assert judge(good, "forecast", policy, None).on_trial
+    assert not judge(bad, "forecast", policy, None).on_trial
+    assert not judge(model_archive.read(packed(files("fault"))), "fault", policy, None).on_trial
+
+
+def test_the_champion_is_the_package_approved_last(cloud: Cloud) -> None:
+    sagemaker, group = cloud.client("sagemaker"), f"group-{uuid.uuid4().hex[:8]}"
+    sagemaker.create_model_package_group(ModelPackageGroupName=group)
+    gate = Gate(None, sagemaker, {"forecast": group}, Policy(minimum_skill=0.0, champion_margin=0.0))
+    assert gate.champion("forecast") is None
+    for version, status in (("1", "Approved"), ("2", "Approved"), ("3", "Rejected"), ("4", "PendingManualApproval")):
+        sagemaker.create_model_package(
+            ModelPackageGroupName=group,
+            ModelApprovalStatus=status,
+            CustomerMetadataProperties={"version": version, "validation.rmse": "20.5", "validation.skill": "what"},
+        )
+    found = gate.champion("forecast")
+    assert found is not None
+    assert (found.version, found.figures) == ("2", {"rmse": 20.5, "skill": None})
+
+
 def test_the_registry_keeps_verdict_and_figures() -> None:
     judged = {
         "kind": "forecast",
@@ -186,6 +252,8 @@ def test_the_registry_keeps_verdict_and_figures() -> None:
         "training_job": "job-1",
         "version": "1.2.3",
         "passed": False,
+        "on_trial": False,
+        "champion": "1.2.2",
         "reasons": ["too bad"],
         "metrics": {"validation": FORECAST},
     }
@@ -193,6 +261,7 @@ def test_the_registry_keeps_verdict_and_figures() -> None:
     assert request["ModelApprovalStatus"] == "Rejected"
     assert request["ModelPackageDescription"] == "too bad"
     assert request["CustomerMetadataProperties"] == {
+        "champion": "1.2.2",
         "training_job": "job-1",
         "validation.persistence_rmse": "25",
         "validation.rmse": "20",
@@ -200,6 +269,8 @@ def test_the_registry_keeps_verdict_and_figures() -> None:
         "version": "1.2.3",
     }
     assert model_package({**judged, "passed": True}, "group", "image")["ModelApprovalStatus"] == "Approved"
+    waiting = model_package({**judged, "passed": True, "on_trial": True}, "group", "image")
+    assert waiting["ModelApprovalStatus"] == "PendingManualApproval"
     # Asked again, it is the same request; for another model, another one.
     assert request["ClientToken"] == model_package(judged, "group", "image")["ClientToken"]
     assert request["ClientToken"] != model_package({**judged, "model_data": "s3://b/l"}, "group", "i")["ClientToken"]
@@ -207,7 +278,7 @@ def test_the_registry_keeps_verdict_and_figures() -> None:
 
 def test_an_artifact_has_the_same_bytes_for_the_same_model() -> None:
     one, other = (model_archive.read(packed(files())) for _ in range(2))
-    assert release.artifact(one) == release.artifact(other)
+    assert component_versions.zipped(one.files) == component_versions.zipped(other.files)
 
 
 def test_a_deployment_keeps_the_other_model() -> None:

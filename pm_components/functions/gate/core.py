@@ -1,4 +1,9 @@
-"""Whether a trained model is good enough to ship, by what it was measured at on data that it was not fitted on."""
+"""Whether a trained model is good enough to ship, by what it was measured at on data that it was not fitted on.
+
+A model must beat the rules that need no model (persistence; alarming never or always), and must not fall behind the
+champion, the model approved last. Their figures may come from different spans of time, so what is compared is not the
+error itself but the merit: the share of the simple rule's error or cost that the model saves.
+"""
 
 import math
 from collections.abc import Mapping
@@ -18,37 +23,84 @@ FIGURES = {
 }
 
 
+class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the gate asks of a model."""
+
+    minimum_skill: float
+    """What a forecast model's merit must exceed; at 0 it must beat persistence."""
+    champion_margin: float
+    """How far a model's merit may be below the champion's."""
+    on_trial: list[str] = []
+    """Kinds of model that are tried on a core device before they are approved."""
+
+
+class Champion(msgspec.Struct, frozen=True, kw_only=True):
+    """The model that was approved last."""
+
+    arn: str
+    version: str
+    figures: dict[str, Any]
+    """Its figures of `validation` by name, as far as the registry has them."""
+
+
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """What the gate says of a model."""
 
     kind: str
     passed: bool
     reasons: list[str]
+    on_trial: bool = False
+    """Whether it is to be tried on a core device before it is approved."""
     version: str = ""
     metrics: dict[str, Any] = {}
+    champion: str = ""
+    """Version of the champion that it was compared with, empty where there is none."""
 
 
-def judge(model: ModelArchive, kind: str, minimum_skill: float) -> Verdict:
+def judge(model: ModelArchive, kind: str, policy: Policy, champion: Champion | None) -> Verdict:
     """The verdict on a model.
 
     Args:
         model: the archive that the training job left.
         kind: which model the job was to make.
-        minimum_skill: what a forecast model's `1 - rmse / persistence_rmse` must exceed; at 0 it must beat persistence.
+        policy: what is asked of it.
+        champion: the model approved last; None before the first.
     """
     validation = model.metrics.get("validation", {})
-    figures, missing = _figures(validation, FIGURES[kind]) if model.kind == kind else ({}, [])
+    version = model.manifest.version
     if model.kind != kind:
-        passed, reason = False, f"a {model.kind} model, and the job was to make a {kind} model"
-    elif missing:
-        passed, reason = False, f"metrics.json has no number for validation.{', validation.'.join(missing)}"
-    elif kind == FORECAST:
-        passed, reason = _judge_forecast(figures, minimum_skill)
+        reasons = [f"a {model.kind} model, and the job was to make a {kind} model"]
+        return Verdict(kind=kind, passed=False, reasons=reasons, version=version)
+    figures, missing = _figures(validation, FIGURES[kind])
+    if missing:
+        passed, reasons = False, [f"metrics.json has no number for validation.{', validation.'.join(missing)}"]
     else:
-        passed, reason = _judge_fault(figures)
+        passed, reason = _beats_the_simple(kind, figures, policy)
+        reasons = [reason]
+        if champion:
+            keeps_up, reason = _keeps_up(kind, figures, champion, policy)
+            passed, reasons = passed and keeps_up, [*reasons, reason]
     return Verdict(
-        kind=kind, passed=passed, reasons=[reason], version=model.manifest.version, metrics={"validation": validation}
+        kind=kind,
+        passed=passed,
+        reasons=reasons,
+        on_trial=passed and kind in policy.on_trial,
+        version=version,
+        metrics={"validation": validation},
+        champion=champion.version if champion else "",
     )
+
+
+def merit(kind: str, figures: Mapping[str, float]) -> float:
+    """The share of the simple rule's error (forecast) or cost (fault) that a model saves: 1 at most, 0 at par.
+
+    Worked out anew: the gate rests on what was measured, not on what was concluded from it.
+    """
+    if kind == FORECAST:
+        own, rule = figures["rmse"], figures["persistence_rmse"]
+    else:
+        own, rule = figures["cost"], min(figures["never_alarm_cost"], figures["always_alarm_cost"])
+    return 1 - own / rule if rule > 0 else -math.inf
 
 
 def _figures(validation: Any, names: tuple[str, ...]) -> tuple[dict[str, float], list[str]]:
@@ -60,23 +112,33 @@ def _figures(validation: Any, names: tuple[str, ...]) -> tuple[dict[str, float],
     return found, [name for name in names if name not in found]
 
 
-def _judge_forecast(figures: Mapping[str, float], minimum_skill: float) -> tuple[bool, str]:
-    # Worked out anew: the gate rests on what was measured, not on what was concluded from it.
-    persistence = figures["persistence_rmse"]
-    skill = 1 - figures["rmse"] / persistence if persistence > 0 else -math.inf
-    passed = skill > minimum_skill
-    verb = "beats" if passed else "does not beat"
-    return passed, (
-        f"{verb} persistence by more than {minimum_skill:.1%}: rmse {figures['rmse']:.2f}, "
-        f"persistence {persistence:.2f}, skill {skill:.1%}"
-    )
-
-
-def _judge_fault(figures: Mapping[str, float]) -> tuple[bool, str]:
-    baseline = min(figures["never_alarm_cost"], figures["always_alarm_cost"])
-    passed = figures["cost"] < baseline
+def _beats_the_simple(kind: str, figures: Mapping[str, float], policy: Policy) -> tuple[bool, str]:
+    found = merit(kind, figures)
+    if kind == FORECAST:
+        passed = found > policy.minimum_skill
+        verb = "beats" if passed else "does not beat"
+        return passed, (
+            f"{verb} persistence by more than {policy.minimum_skill:.1%}: rmse {figures['rmse']:.2f}, "
+            f"persistence {figures['persistence_rmse']:.2f}, skill {found:.1%}"
+        )
+    passed = found > 0
     verb = "costs less" if passed else "does not cost less"
     return passed, (
         f"{verb} than alarming never ({figures['never_alarm_cost']:.0f}) or always "
         f"({figures['always_alarm_cost']:.0f}): {figures['cost']:.0f}"
+    )
+
+
+def _keeps_up(kind: str, figures: Mapping[str, float], champion: Champion, policy: Policy) -> tuple[bool, str]:
+    theirs, missing = _figures(champion.figures, FIGURES[kind])
+    if missing:
+        # A gap in the registry must not keep every later model at home.
+        return True, f"not compared with champion {champion.version}: the registry has no {', '.join(missing)} of it"
+    own, other = merit(kind, figures), merit(kind, theirs)
+    passed = own >= other - policy.champion_margin
+    verb = "keeps up with" if passed else "falls behind"
+    word = "skill" if kind == FORECAST else "cost saved"
+    return passed, (
+        f"{verb} champion {champion.version}: {word} {own:.1%} against {other:.1%}, "
+        f"{policy.champion_margin:.1%} less is allowed"
     )

@@ -14,15 +14,21 @@ def model_package(verdict: Mapping[str, Any], group: str, image_uri: str) -> dic
     """The request that registers a model with the gate's verdict on it.
 
     Args:
-        verdict: what the gate answered: kind, model_data, training_job, version, passed, reasons, metrics.
+        verdict: what the gate answered: kind, model_data, training_job, version, passed, on_trial, reasons, metrics,
+            champion.
         group: the model package group.
         image_uri: the container image that the model was trained in.
     """
-    metadata = {"version": verdict["version"], "training_job": verdict["training_job"], **_numbers(verdict["metrics"])}
+    metadata = {
+        "version": verdict["version"],
+        "training_job": verdict["training_job"],
+        "champion": verdict["champion"],
+        **_numbers(verdict["metrics"]),
+    }
     return {
         "ModelPackageGroupName": group,
         "ModelPackageDescription": "; ".join(verdict["reasons"])[:_DESCRIPTION_CHARACTERS],
-        "ModelApprovalStatus": "Approved" if verdict["passed"] else "Rejected",
+        "ModelApprovalStatus": approval(verdict["passed"], verdict["on_trial"]),
         "InferenceSpecification": {
             "Containers": [{"Image": image_uri, "ModelDataUrl": verdict["model_data"]}],
             "SupportedContentTypes": ["application/json"],
@@ -36,6 +42,13 @@ def model_package(verdict: Mapping[str, Any], group: str, image_uri: str) -> dic
         # A repeated call registers nothing new.
         "ClientToken": str(uuid.uuid5(uuid.NAMESPACE_URL, verdict["model_data"])),
     }
+
+
+def approval(passed: bool, on_trial: bool) -> str:
+    """The approval status of a model: who passed the gate and is to be tried first waits for the trial."""
+    if not passed:
+        return "Rejected"
+    return "PendingManualApproval" if on_trial else "Approved"
 
 
 def _numbers(metrics: Mapping[str, Any]) -> dict[str, str]:

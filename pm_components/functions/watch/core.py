@@ -3,17 +3,13 @@
 import datetime as dt
 from collections.abc import Mapping
 
+from pm_components.functions.core_devices import BAD, GOOD
+
 SUCCEEDED = "SUCCEEDED"
 FAILED = "FAILED"
 IN_PROGRESS = "IN_PROGRESS"
 PENDING = "PENDING"
 """Some core devices have not answered in time, as one that is offline; they take the deployment when they are back."""
-
-#: EffectiveDeploymentExecutionStatus, AWS IoT Greengrass V2 API reference: those after which nothing more comes.
-_GOOD = frozenset({"SUCCEEDED", "COMPLETED"})
-_BAD = frozenset({"FAILED", "REJECTED", "TIMED_OUT", "CANCELED"})
-NOT_SEEN = "NOT_SEEN"
-"""Of a core device that has not heard of the deployment yet."""
 
 
 def progress(devices: Mapping[str, str], released_at: dt.datetime, now: dt.datetime, watch_seconds: int) -> str:
@@ -26,8 +22,8 @@ def progress(devices: Mapping[str, str], released_at: dt.datetime, now: dt.datet
         watch_seconds: how long devices are waited for.
     """
     states = set(devices.values())
-    if states & _BAD:
+    if states & BAD:
         return FAILED
-    if states <= _GOOD:
+    if states <= GOOD:
         return SUCCEEDED
     return PENDING if (now - released_at).total_seconds() > watch_seconds else IN_PROGRESS

@@ -1,0 +1,1 @@
+"""A forecast model on trial, beside the one in charge."""

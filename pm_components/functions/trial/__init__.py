@@ -1,0 +1,1 @@
+"""Try a model on a core device beside the one in charge."""

@@ -1,0 +1,155 @@
+"""A trial's pure core: what runs on the core device, how it is measured, and what follows from it."""
+
+import datetime as dt
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from pm_contracts import topics
+from pm_contracts.messages import Outcome, TrialOutcome
+
+CHAMPION_COMPONENT = "pm.Forecaster"
+CONTINUE = "CONTINUE"
+PROMOTE = "PROMOTE"
+ROLL_BACK = "ROLL_BACK"
+
+#: What of the forecaster's configuration the challenger takes over as it is.
+_SHARED = ("python", "dataDirectory", "site", "devices")
+_VERSION_PART = 1_000_000
+
+
+class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """When a model on trial is promoted."""
+
+    minimum_outcomes: Annotated[int, Meta(ge=1, description="forecasts of both models that have come true")]
+    maximum_seconds: Annotated[int, Meta(ge=1, description="after which a trial without so many outcomes is lost")]
+    margin: Annotated[float, Meta(gt=-1, le=1, description="share by which its error may exceed the champion's")]
+
+
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
+    """What the lake says of both models, over the same hours of the same stations."""
+
+    outcomes: int
+    challenger_rmse: float | None = None
+    champion_rmse: float | None = None
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """What follows from a look at a trial."""
+
+    decision: str
+    reason: str
+
+
+def artifact_files(code: Mapping[str, bytes], model: Mapping[str, bytes]) -> dict[str, bytes]:
+    """What the challenger's component unpacks: the code, and the model in `model/`."""
+    return {**code, **{f"model/{name}": content for name, content in model.items()}}
+
+
+def component_version(files: Mapping[str, bytes]) -> str:
+    """A version that stands for the component's content, code and model; which of two is newer it does not say."""
+    total = hashlib.sha256()
+    for path, content in sorted(files.items()):
+        total.update(f"{len(path)}:{path}:{len(content)}:".encode())
+        total.update(content)
+    digest = int.from_bytes(total.digest()[:10], "big")
+    return f"1.{digest % _VERSION_PART}.{digest // _VERSION_PART % _VERSION_PART}"
+
+
+def configuration(champion: Mapping[str, Any], component: str) -> dict[str, Any]:
+    """The configuration of a challenger: the site's forecaster's, but for what it may publish.
+
+    Args:
+        champion: what the deployment of the site merges into the forecaster's configuration.
+        component: the challenger's component.
+
+    Raises:
+        KeyError: where a key is missing, for then the deployment is none of ours.
+    """
+    (service,) = champion["accessControl"]
+    grants: dict[str, Any] = {}
+    for number, policy in enumerate(champion["accessControl"][service].values(), 1):
+        resources = [
+            topic.removesuffix(topics.OUTCOME) + topics.TRIAL if topic.endswith(f"/{topics.OUTCOME}") else topic
+            for topic in policy["resources"]
+            if not topic.endswith(f"/{topics.FORECAST}")
+        ]
+        grants[f"{component}:pubsub:{number}"] = {**policy, "resources": resources}
+    return {**{key: champion[key] for key in _SHARED}, "accessControl": {service: grants}}
+
+
+def query(sites: Sequence[str], model_version: str, started_at: dt.datetime) -> str:
+    """The Athena statement that gives one row: `outcomes`, `challenger_rmse`, `champion_rmse`.
+
+    It compares both models on the hours and stations that both have an outcome of. A message may be in the lake more
+    than once, and its copies are equal.
+
+    Args:
+        sites: where the trial runs.
+        model_version: of the model on trial.
+        started_at: nothing that arrived on an earlier day is looked at.
+    """
+    names = ", ".join(f"'{site}'" for site in sorted(sites))
+    where = f"site IN ({names}) AND ingest_day >= '{started_at:%Y-%m-%d}'"
+
+    def rmse(model: str) -> str:
+        return f"sqrt(avg(({model}.value - challenger.actual) * ({model}.value - challenger.actual))) AS {model}_rmse"
+
+    return (
+        f"SELECT count(*) AS outcomes, {rmse('challenger')}, {rmse('champion')} "
+        f"FROM (SELECT DISTINCT site, device, target_time, value, actual FROM {TrialOutcome.kind} "
+        f"WHERE {where} AND model_version = '{model_version}') AS challenger "
+        f"JOIN (SELECT DISTINCT site, device, target_time, value FROM {Outcome.kind} WHERE {where}) AS champion "
+        "ON challenger.site = champion.site AND challenger.device = champion.device "
+        "AND challenger.target_time = champion.target_time"
+    )
+
+
+def measured(rows: Sequence[Sequence[str | None]]) -> Measured:
+    """The figures in the query's one row, as Athena gives it, its header left out.
+
+    Raises:
+        ValueError: where it is not one row of three.
+    """
+    if len(rows) != 1 or len(rows[0]) != 3:
+        raise ValueError(f"{len(rows)} rows measured, expected is one of three columns: {rows[:2]}")
+    outcomes, challenger, champion = rows[0]
+    return Measured(
+        outcomes=int(outcomes or 0),
+        challenger_rmse=float(challenger) if challenger else None,
+        champion_rmse=float(champion) if champion else None,
+    )
+
+
+def decide(policy: Policy, found: Measured, broken: Mapping[str, str], elapsed_seconds: float) -> Decision:
+    """What follows from a look.
+
+    Args:
+        policy: when a model is promoted.
+        found: what both models have come to so far.
+        broken: state of each core device on which the challenger does not run.
+        elapsed_seconds: since the trial began.
+    """
+    if broken:
+        return Decision(decision=ROLL_BACK, reason=f"it does not run: {json.dumps(dict(broken), sort_keys=True)}")
+    if found.outcomes < policy.minimum_outcomes:
+        told = f"{found.outcomes} outcomes of {policy.minimum_outcomes}"
+        if elapsed_seconds > policy.maximum_seconds:
+            return Decision(decision=ROLL_BACK, reason=f"{told} after {policy.maximum_seconds} s")
+        return Decision(decision=CONTINUE, reason=told)
+    challenger, champion = found.challenger_rmse, found.champion_rmse
+    if challenger is None or champion is None or not (math.isfinite(challenger) and math.isfinite(champion)):
+        return Decision(decision=ROLL_BACK, reason=f"no figures for {found.outcomes} outcomes")
+    better = challenger <= champion * (1 + policy.margin)
+    return Decision(
+        decision=PROMOTE if better else ROLL_BACK,
+        reason=(
+            f"live rmse {challenger:.2f} against the champion's {champion:.2f} over {found.outcomes} outcomes, "
+            f"{policy.margin:+.1%} is allowed"
+        ),
+    )

@@ -1,0 +1,242 @@
+"""The steps of a trial: start it on the core devices of the canary groups, compare, and end it.
+
+The challenger is a component of its own, deployed to the canary group of each site that has core devices in it, with
+the configuration that the site's forecaster has. The group's deployments are this function's alone. At the end,
+whatever it was, the group's deployment is an empty one, and the registry says what became of the model.
+"""
+
+import datetime as dt
+import functools
+import io
+import json
+import logging
+import os
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import boto3
+import msgspec
+
+from pm_components.functions import model_archive
+from pm_components.functions.component_versions import ComponentVersions, deployment_policies
+from pm_components.functions.core_devices import BAD, CoreDevices
+from pm_components.functions.trial import core
+
+log = logging.getLogger(__name__)
+
+RECIPE = Path(__file__).parent / "challenger.json"
+CODE = Path(__file__).parent / "challenger.zip"
+_APPROVAL_CHARACTERS = 1024
+
+
+class NoCanary(RuntimeError):
+    """No site has a core device to try a model on."""
+
+
+class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where a site's deployments go."""
+
+    code_group: str
+    """ARN of the thing group that has the forecaster."""
+    canary_group: str
+    """ARN of the thing group that challengers are deployed to."""
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the function is set up with."""
+
+    artifact_bucket: str
+    component_arn: str
+    """What the ARNs of components begin with, up to the name."""
+    sites: dict[str, Site]
+    policy: core.Policy
+
+
+class Trial:
+    """A trial with its clients.
+
+    Args:
+        clients: by service: s3, greengrassv2, athena, sagemaker.
+        core_devices: looks at them.
+        versions: makes component versions.
+        settings: where to, and when a model is promoted.
+        recipe: the challenger's, with placeholders.
+        code: the challenger's code, by path in its artifact.
+        now: the time, UTC.
+    """
+
+    def __init__(
+        self,
+        clients: Mapping[str, Any],
+        core_devices: CoreDevices,
+        versions: ComponentVersions,
+        settings: Settings,
+        recipe: Mapping[str, Any],
+        code: Mapping[str, bytes],
+        now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
+    ) -> None:
+        self._clients = clients
+        self._greengrass = clients["greengrassv2"]
+        self._core_devices = core_devices
+        self._versions = versions
+        self._settings = settings
+        self._recipe = recipe
+        self._code = code
+        self._now = now
+
+    def start(self, models: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Deploy the model that is to be tried to each site that has a core device for it.
+
+        Returns:
+            `started_at`, `model_version`, `deployments` (site, thing_group, deployment_id), and the measuring `query`.
+
+        Raises:
+            NoCanary: where no site has one.
+            Refused: where the archive is not what it was at the gate.
+        """
+        (model,) = (one for one in models if one["on_trial"])
+        groups = {site: _name(groups.canary_group) for site, groups in self._settings.sites.items()}
+        sites = sorted(site for site, group in groups.items() if self._core_devices.of_group(group))
+        if not sites:
+            raise NoCanary(
+                f"no core device is in any of {', '.join(sorted(groups.values()))}: there is nobody to try it"
+            )
+        archive = model_archive.read(model_archive.fetch(self._clients["s3"], model["model_data"]))
+        files = core.artifact_files(self._code, archive.files)
+        version = core.component_version(files)
+        component = self._versions.publish(self._recipe, version, files)
+        started_at = self._now()
+        return {
+            "started_at": started_at.isoformat(),
+            "model_version": archive.manifest.version,
+            "deployments": [
+                {"site": site, "thing_group": groups[site], "deployment_id": self._deploy(site, component, version)}
+                for site in sites
+            ],
+            "query": core.query(sites, archive.manifest.version, started_at),
+        }
+
+    def compare(self, trial: Mapping[str, Any], query_execution_id: str) -> dict[str, Any]:
+        """Look at a trial: `decision` (CONTINUE, PROMOTE or ROLL_BACK), `reason`, and what was `measured`."""
+        answer = self._clients["athena"].get_query_results(QueryExecutionId=query_execution_id)
+        _header, *rows = ([cell.get("VarCharValue") for cell in row["Data"]] for row in answer["ResultSet"]["Rows"])
+        found = core.measured(rows)
+        states = self._core_devices.states(trial["deployments"])
+        broken = {thing: state for thing, state in states.items() if state in BAD}
+        elapsed = self._now() - dt.datetime.fromisoformat(trial["started_at"])
+        decision = core.decide(self._settings.policy, found, broken, elapsed.total_seconds())
+        log.info("trial of %s: %s, %s", trial["model_version"], decision.decision, decision.reason)
+        return {**msgspec.to_builtins(decision), "measured": msgspec.to_builtins(found)}
+
+    def end(
+        self, models: Sequence[Mapping[str, Any]], result: Mapping[str, Any] | None, error: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
+        """Withdraw the challenger, say in the registry what became of the model, and answer the `models` with it.
+
+        Args:
+            models: as they came from the gate.
+            result: the decision; None where the trial broke.
+            error: what broke it.
+        """
+        for site, groups in sorted(self._settings.sites.items()):
+            self._withdraw(site, groups.canary_group)
+        promoted = result is not None and result["decision"] == core.PROMOTE
+        reason = f"trial: {result['reason']}" if result else f"trial broke: {json.dumps(error, sort_keys=True)}"
+        settled = []
+        for model in models:
+            if not model["on_trial"]:
+                settled.append(dict(model))
+                continue
+            self._clients["sagemaker"].update_model_package(
+                ModelPackageArn=model["model_package_arn"],
+                ModelApprovalStatus="Approved" if promoted else "Rejected",
+                ApprovalDescription=reason[:_APPROVAL_CHARACTERS],
+            )
+            reasons = [*model["reasons"], reason]
+            settled.append({**model, "passed": promoted, "failed": result is None, "reasons": reasons})
+        return {"models": settled, "trial": dict(result) if result else {"decision": "BROKE", "reason": reason}}
+
+    def _deploy(self, site: str, component: str, version: str) -> str:
+        configuration = core.configuration(self._forecaster_configuration(site), component)
+        answer = self._greengrass.create_deployment(
+            targetArn=self._settings.sites[site].canary_group,
+            deploymentName=f"trial at {site}",
+            components={
+                component: {
+                    "componentVersion": version,
+                    "configurationUpdate": {"merge": json.dumps(configuration, sort_keys=True)},
+                }
+            },
+            deploymentPolicies=deployment_policies(),
+        )
+        log.info("deployment %s tries %s %s at %s", answer["deploymentId"], component, version, site)
+        return str(answer["deploymentId"])
+
+    def _forecaster_configuration(self, site: str) -> dict[str, Any]:
+        """What the site's own deployment merges into the forecaster's configuration."""
+        present = self._latest(self._settings.sites[site].code_group)
+        component = (present or {}).get("components", {}).get(core.CHAMPION_COMPONENT)
+        if component is None:
+            raise NoCanary(f"site {site} has no deployment with {core.CHAMPION_COMPONENT} to try a model beside")
+        found: dict[str, Any] = json.loads(component["configurationUpdate"]["merge"])
+        return found
+
+    def _withdraw(self, site: str, group_arn: str) -> None:
+        """Leave nothing of a trial on a site's core devices; nothing to do where nothing was deployed."""
+        present = self._latest(group_arn)
+        if present and present.get("components"):
+            self._greengrass.create_deployment(
+                targetArn=group_arn,
+                deploymentName=f"no trial at {site}",
+                components={},
+                deploymentPolicies=deployment_policies(),
+            )
+
+    def _latest(self, group_arn: str) -> dict[str, Any] | None:
+        found = self._greengrass.list_deployments(targetArn=group_arn, historyFilter="LATEST_ONLY")["deployments"]
+        if not found:
+            return None
+        present: dict[str, Any] = self._greengrass.get_deployment(deploymentId=found[0]["deploymentId"])
+        return present
+
+
+def _name(group_arn: str) -> str:
+    return group_arn.rpartition("/")[2]
+
+
+def _unzipped(content: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+@functools.cache
+def _trial() -> Trial:
+    clients = {service: boto3.client(service) for service in ("s3", "greengrassv2", "athena", "sagemaker")}
+    settings = msgspec.json.decode(os.environ["TRIAL"], type=Settings)
+    greengrass = clients["greengrassv2"]
+    return Trial(
+        clients,
+        CoreDevices(boto3.client("iot"), greengrass),
+        ComponentVersions(clients["s3"], greengrass, settings.artifact_bucket, settings.component_arn),
+        settings,
+        json.loads(RECIPE.read_text()),
+        _unzipped(CODE.read_bytes()),
+    )
+
+
+def handle(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """The Lambda handler.
+
+    Raises:
+        ValueError: for a step that there is none of.
+    """
+    match event["step"]:
+        case "start":
+            return _trial().start(event["models"])
+        case "compare":
+            return _trial().compare(event["trial"], event["query_execution_id"])
+        case "end":
+            return _trial().end(event["models"], event.get("result"), event.get("error"))
+    raise ValueError(f"step {event['step']!r}, allowed are start, compare, end")
