@@ -1,0 +1,1 @@
+"""Examples of the library's use; each folder has a README."""
