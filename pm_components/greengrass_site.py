@@ -1,6 +1,6 @@
 """A site: its things and groups, what its core devices may do, and the deployment of the edge components to them."""
 
-import json
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, NotRequired, Optional, TypedDict
 
@@ -8,24 +8,28 @@ import pulumi
 import pulumi_aws as aws
 from pulumi_aws_native import greengrassv2
 
-from pm_components import naming, recipes
+from pm_components import client_devices, naming, recipes
+from pm_components.checking import checked
+from pm_components.core_device_host import CoreDeviceHost
+from pm_components.device_policies import client_device_policy, core_device_policy, serving_policy
 from pm_components.edge_components import FOLDERS, EdgeComponents
+from pm_components.fleet_provisioning import FleetProvisioning, fleet_provisioning
 from pm_components.limits import ROLE_ALIAS_LENGTH
-from pm_components.permissions import POLICY_VERSION, Statement, allow, service_role
-from pm_components.plain import plain_mapping, plain_text, plain_texts
+from pm_components.permissions import allow, service_role
+from pm_components.plain import plain_keys, plain_mapping, plain_text, plain_texts
 from pm_components.tagging import tagged_options
-from pm_contracts import topics
 
 CREDENTIAL_SECONDS = 3600
-_THING = "${iot:Connection.Thing.ThingName}"
-#: What ends the client id of a core device's uplink, after its thing's name.
-UPLINK_SUFFIX = "-uplink"
+DEFAULT_PYTHON = "/opt/pm/venv/bin/python"
+DEFAULT_DATA_DIRECTORY = "/var/lib/pm"
 
 
 OUTPUTS = (
     "thing_group",
     "model_thing_group",
+    "canary_thing_group",
     "device_policy",
+    "provisioning_template",
     "token_exchange_role_arn",
     "role_alias",
     "deployment_id",
@@ -51,6 +55,25 @@ class GreengrassSiteArgs(TypedDict):
     """Directory on the core devices for outbox, models and identity; default `/var/lib/pm`."""
     flow_control: NotRequired[pulumi.Input[str]]
     """`aws` (default): the uplink keeps to the limits of AWS IoT Core; `none`: as fast as the endpoint acknowledges."""
+    canary_devices: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]]]
+    """Core devices that try new models first; default the first of `core_devices`. Known while the program runs."""
+    client_devices: NotRequired[pulumi.Input[bool]]
+    """Whether devices connect to the core devices by MQTT with certificates of their own; default true. It takes
+    AWS's client device components, which nucleus lite does not run. Known while the program runs."""
+    configuration: NotRequired[pulumi.Input[Mapping[str, pulumi.Input[str]]]]
+    """A JSON object by component name: merged over what the site sets of that component's configuration. Components
+    known while the program runs."""
+    serial_numbers: NotRequired[pulumi.Input[Mapping[str, pulumi.Input[str]]]]
+    """Serial number of core devices by thing name: these may enrol themselves with a claim certificate. Default none.
+    Known while the program runs."""
+    host_instance_type: NotRequired[pulumi.Input[str]]
+    """Instance type of an EC2 host that plays the first core device, which then needs a serial number; default none,
+    since the plant has hardware of its own. Known while the program runs."""
+
+
+def canary_group_name(site: str) -> str:
+    """The thing group of the core devices of `site` that try new models; the pipeline owns its deployments."""
+    return naming.physical_name(site, "canary")
 
 
 def model_group_name(site: str) -> str:
@@ -69,8 +92,12 @@ class GreengrassSite(pulumi.ComponentResource):
     """Thing group of the core devices; the components are deployed to it."""
     model_thing_group: pulumi.Output[str]
     """Thing group of the core devices that models are deployed to."""
+    canary_thing_group: pulumi.Output[str]
+    """Thing group of the core devices that try new models first."""
     device_policy: pulumi.Output[str]
     """AWS IoT policy for the certificates of the core devices."""
+    provisioning_template: pulumi.Output[str]
+    """Fleet provisioning template by which core devices enrol themselves; empty where none has a serial number."""
     token_exchange_role_arn: pulumi.Output[str]
     """Role that a core device takes on to fetch artifacts."""
     role_alias: pulumi.Output[str]
@@ -87,14 +114,20 @@ class GreengrassSite(pulumi.ComponentResource):
         devices = plain_mapping(args["devices"], "GreengrassSite.devices")
 
         self._things(site, cores, devices)
-        code_group, model_group = self._groups(site, cores)
+        groups = self._groups(site, cores, _canaries(args, cores))
         role, alias = self._token_exchange(site, args["artifact_bucket"])
-        policy = self._device_policy(site, alias.arn)
-        deployment = self._deployment(site, devices, args, code_group)
+        policy = self._core_device_policy(site, alias.arn)
+        serves_devices = bool(args.get("client_devices", True))
+        if serves_devices:
+            self._device_policies(site, groups["code"])
+        provisioning = self._provisioning(site, args, policy, alias)
+        deployment = self._deployment(site, devices if serves_devices else {}, devices, args, groups["code"])
 
-        self.thing_group = code_group.name
-        self.model_thing_group = model_group.name
+        self.thing_group = groups["code"].name
+        self.model_thing_group = groups["model"].name
+        self.canary_thing_group = groups["canary"].name
         self.device_policy = policy.name
+        self.provisioning_template = provisioning.template if provisioning else pulumi.Output.from_input("")
         self.token_exchange_role_arn = role
         self.role_alias = alias.alias
         self.deployment_id = deployment.deployment_id
@@ -127,36 +160,35 @@ class GreengrassSite(pulumi.ComponentResource):
         for device, kind in devices.items():
             aws.iot.Thing(
                 f"{self._name}-{device}-thing",
-                name=f"{site}-{device}",
+                name=client_devices.thing_name(site, device),
                 thing_type_name=types[kind].name,
                 attributes={"site": site, "device": device},
                 opts=self._child,
             )
 
-    def _groups(self, site: str, cores: Sequence[str]) -> tuple[aws.iot.ThingGroup, aws.iot.ThingGroup]:
-        """The groups for code, for models and for trying a model out; a core device is in the first two."""
-        groups = {
-            purpose: aws.iot.ThingGroup(
+    def _groups(self, site: str, cores: Sequence[str], canaries: Sequence[str]) -> dict[str, aws.iot.ThingGroup]:
+        """The groups for code, for models and for trying models out, each with its core devices."""
+        purposes = {
+            "code": (naming.physical_name(site), "components", cores),
+            "model": (model_group_name(site), "models", cores),
+            "canary": (canary_group_name(site), "models on trial", canaries),
+        }
+        groups = {}
+        for purpose, (physical, what, members) in purposes.items():
+            groups[purpose] = aws.iot.ThingGroup(
                 f"{self._name}-{purpose}-group",
                 name=physical,
                 properties={"description": f"Core devices of site {site}: {what}"},
                 opts=self._child,
             )
-            for purpose, physical, what in (
-                ("code", naming.physical_name(site), "components"),
-                ("model", model_group_name(site), "models"),
-                ("canary", naming.physical_name(site, "canary"), "models on trial"),
-            )
-        }
-        for core in cores:
-            for purpose in ("code", "model"):
+            for core in members:
                 aws.iot.ThingGroupMembership(
                     f"{self._name}-{core}-{purpose}-membership",
                     thing_name=self._core_things[core].name,
                     thing_group_name=groups[purpose].name,
                     opts=self._child,
                 )
-        return groups["code"], groups["model"]
+        return groups
 
     def _token_exchange(
         self, site: str, artifact_bucket: pulumi.Input[str]
@@ -189,20 +221,85 @@ class GreengrassSite(pulumi.ComponentResource):
         )
         return role.arn, alias
 
-    def _device_policy(self, site: str, role_alias_arn: pulumi.Input[str]) -> aws.iot.Policy:
+    def _core_device_policy(self, site: str, role_alias_arn: pulumi.Input[str]) -> aws.iot.Policy:
         """What a core device of the site may do at AWS IoT Core and the data plane of Greengrass."""
-        head = naming.arn("iot", "", self)
-        document = pulumi.Output.all(head=head, alias=role_alias_arn).apply(
-            lambda known: device_policy_document(site, known["head"], known["alias"])
+        document = pulumi.Output.all(head=self._iot_arn(), alias=role_alias_arn).apply(
+            lambda known: core_device_policy(site, known["head"], known["alias"])
         )
         return aws.iot.Policy(
             f"{self._name}-policy", name=naming.physical_name(site, "core-device"), policy=document, opts=self._child
         )
 
+    def _device_policies(self, site: str, group: aws.iot.ThingGroup) -> None:
+        """What a core device may do for the devices behind it, and what these may do at AWS IoT themselves."""
+        serving = aws.iot.Policy(
+            f"{self._name}-serving-policy",
+            name=naming.physical_name(site, "serving"),
+            policy=self._iot_arn().apply(lambda head: serving_policy(site, head)),
+            opts=self._child,
+        )
+        aws.iot.PolicyAttachment(
+            f"{self._name}-serving-attachment", policy=serving.name, target=group.arn, opts=self._child
+        )
+        aws.iot.Policy(
+            f"{self._name}-device-policy",
+            name=naming.physical_name(site, "device"),
+            policy=self._iot_arn().apply(lambda head: client_device_policy(site, head)),
+            opts=self._child,
+        )
+
+    def _iot_arn(self) -> pulumi.Output[str]:
+        return naming.arn("iot", "", self)
+
+    def _provisioning(
+        self, site: str, args: GreengrassSiteArgs, policy: aws.iot.Policy, alias: aws.iot.RoleAlias
+    ) -> Optional[FleetProvisioning]:
+        """How core devices enrol themselves, where any may, and the host that does so, where there is one."""
+        serials = plain_mapping(args.get("serial_numbers", {}), "GreengrassSite.serial_numbers")
+        provisioning = (
+            fleet_provisioning(self._name, site, serials, self._core_things, policy, parent=self) if serials else None
+        )
+        instance_type = args.get("host_instance_type")
+        if instance_type is not None:
+            core = next(iter(self._core_things))
+            if provisioning is None or core not in serials:
+                raise ValueError(
+                    f"GreengrassSite.host_instance_type: {core} has no serial number to enrol with; serial_numbers has "
+                    f"{', '.join(sorted(serials)) or 'none'}"
+                )
+            CoreDeviceHost(
+                f"{self._name}-host",
+                {
+                    "thing_name": core,
+                    "serial_number": serials[core],
+                    "provisioning_template": provisioning.template,
+                    "role_alias": alias.alias,
+                    "artifact_bucket": args["artifact_bucket"],
+                    "instance_type": instance_type,
+                    "python": args.get("python", DEFAULT_PYTHON),
+                    "data_directory": args.get("data_directory", DEFAULT_DATA_DIRECTORY),
+                },
+                opts=self._child,
+            )
+        return provisioning
+
     def _deployment(
-        self, site: str, devices: Mapping[str, str], args: GreengrassSiteArgs, group: aws.iot.ThingGroup
+        self,
+        site: str,
+        served: Mapping[str, str],
+        devices: Mapping[str, str],
+        args: GreengrassSiteArgs,
+        group: aws.iot.ThingGroup,
     ) -> greengrassv2.Deployment:
-        """The one deployment of the code group: every edge component in its version, set up for the site."""
+        """The one deployment of the code group: every edge component in its version, set up for the site.
+
+        Args:
+            site: the site's name.
+            served: the devices that connect to the core devices; with any, the components for that are deployed too.
+            devices: all devices of the site.
+            args: the component's arguments.
+            group: the target.
+        """
         versions = args.get("component_versions")
         if versions is None:
             published = EdgeComponents(
@@ -213,15 +310,26 @@ class GreengrassSite(pulumi.ComponentResource):
             endpoint_type="iot:Data-ATS", opts=pulumi.InvokeOutputOptions(parent=self)
         ).endpoint_address
         values: pulumi.Output[Mapping[str, str]] = pulumi.Output.all(
-            python=args.get("python", "/opt/pm/venv/bin/python"),
-            dataDirectory=args.get("data_directory", "/var/lib/pm"),
+            python=args.get("python", DEFAULT_PYTHON),
+            dataDirectory=args.get("data_directory", DEFAULT_DATA_DIRECTORY),
             flowControl=args.get("flow_control", "aws"),
             endpoint=endpoint,
         )
+        own = {
+            name: checked(text, functools.partial(recipes.configuration_object, name))
+            for name, text in plain_keys(args.get("configuration", {}), "GreengrassSite.configuration").items()
+        }
         components = {
-            source.name: _specification(source, site, devices, versions, values)
+            source.name: _specification(source, site, devices, versions, values, own.pop(source.name, {}))
             for source in (recipes.load(folder) for folder in FOLDERS)
         }
+        for name, component in client_devices.components(site, served).items() if served else ():
+            components[name] = _public_specification(component, own.pop(name, {}))
+        if own:
+            raise ValueError(
+                f"GreengrassSite.configuration: found {', '.join(sorted(own))}, allowed are "
+                f"{', '.join(sorted(components))}"
+            )
         return greengrassv2.Deployment(
             f"{self._name}-deployment",
             target_arn=group.arn,
@@ -239,65 +347,47 @@ class GreengrassSite(pulumi.ComponentResource):
         )
 
 
+def _canaries(args: GreengrassSiteArgs, cores: Sequence[str]) -> list[str]:
+    """The core devices that try new models first, checked."""
+    canaries = plain_texts(args.get("canary_devices", list(cores[:1])), "GreengrassSite.canary_devices")
+    strangers = sorted(set(canaries) - set(cores))
+    if strangers:
+        raise ValueError(
+            f"GreengrassSite.canary_devices: found {', '.join(strangers)}, allowed are {', '.join(sorted(cores))}"
+        )
+    return canaries
+
+
 def _specification(
     source: recipes.ComponentSource,
     site: str,
     devices: Mapping[str, str],
     versions: pulumi.Input[Mapping[str, pulumi.Input[str]]],
     values: pulumi.Output[Mapping[str, str]],
+    own: pulumi.Input[Mapping[str, Any]],
 ) -> greengrassv2.DeploymentComponentDeploymentSpecificationArgs:
     """A component in the deployment: its version, and what the site sets of its configuration."""
     known_versions: pulumi.Output[Any] = pulumi.Output.from_input(versions)
     return greengrassv2.DeploymentComponentDeploymentSpecificationArgs(
         component_version=known_versions.apply(lambda known: str(known[source.name])),
         configuration_update=greengrassv2.DeploymentComponentConfigurationUpdateArgs(
-            merge=values.apply(
-                lambda known: json.dumps(
-                    recipes.site_configuration(source.recipe, site, devices, known), sort_keys=True
+            merge=pulumi.Output.all(values, own).apply(
+                lambda known: recipes.merged_configuration(
+                    recipes.site_configuration(source.recipe, site, devices, known[0]), known[1]
                 )
             )
         ),
     )
 
 
-def device_policy_document(site: str, iot_arn: str, role_alias_arn: str) -> str:
-    """The AWS IoT policy of a site's core devices, JSON.
-
-    Policy variables hold each to its own client ids, jobs and shadows. AWS fills them for the uplink too, whose client
-    id is no thing's name, where the certificate is attached to its thing exclusively ("Thing policy variables", AWS IoT
-    developer guide).
-
-    Args:
-        site: the site, whose topics they may publish on.
-        iot_arn: what ARNs of AWS IoT resources begin with, as `arn:aws:iot:eu-central-1:123456789012:`.
-        role_alias_arn: the alias of the token exchange role.
-    """
-    own = f"$aws/things/{_THING}"
-    commands = topics.command_topic(site, "")
-    site_topics = f"{topics.ROOT}/{site}/*"
-    statements: list[Statement] = [
-        allow(["iot:Connect"], [f"{iot_arn}client/{_THING}", f"{iot_arn}client/{_THING}{UPLINK_SUFFIX}"]),
-        # What it hears is bounded by what it may subscribe to.
-        allow(
-            ["iot:Publish", "iot:Receive"],
-            [
-                f"{iot_arn}topic/{topic}"
-                for topic in (site_topics, f"{own}/jobs/*", f"{own}/shadow/*", f"{own}/greengrassv2/health/json")
-            ],
-        ),
-        allow(
-            ["iot:Subscribe"],
-            [f"{iot_arn}topicfilter/{topic}*" for topic in (commands, f"{own}/jobs/", f"{own}/shadow/")],
-        ),
-        allow(["iot:AssumeRoleWithCertificate"], [role_alias_arn]),
-        allow(
-            [
-                "greengrass:GetComponentVersionArtifact",
-                "greengrass:ResolveComponentCandidates",
-                "greengrass:GetDeploymentConfiguration",
-                "greengrass:ListThingGroupsForCoreDevice",
-            ],
-            ["*"],
-        ),
-    ]
-    return json.dumps({"Version": POLICY_VERSION, "Statement": statements}, separators=(",", ":"))
+def _public_specification(
+    component: client_devices.PublicComponent, own: pulumi.Input[Mapping[str, Any]]
+) -> greengrassv2.DeploymentComponentDeploymentSpecificationArgs:
+    """One of AWS's components in the deployment."""
+    merge = pulumi.Output.from_input(own).apply(
+        lambda known: recipes.merged_configuration(component.configuration, known)
+    )
+    return greengrassv2.DeploymentComponentDeploymentSpecificationArgs(
+        component_version=component.version,
+        configuration_update=greengrassv2.DeploymentComponentConfigurationUpdateArgs(merge=merge),
+    )

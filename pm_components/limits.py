@@ -48,3 +48,5 @@ IOT_POLICY_CHARACTERS = 2_048
 PROVISIONING_TEMPLATE_NAME_LENGTH = 36
 #: "Environment variables", AWS Lambda quotas: 4 KB for all of a function together.
 LAMBDA_ENVIRONMENT_BYTES = 4_096
+#: "Amazon EC2 instance user data": 16 KB before it is encoded.
+EC2_USER_DATA_BYTES = 16_384

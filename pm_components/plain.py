@@ -35,5 +35,14 @@ def plain_mapping(value: Any, key: str) -> dict[str, str]:
     return {plain_text(name, key): plain_text(item, f"{key}.{name}") for name, item in value.items()}
 
 
+def plain_keys(value: Any, key: str) -> dict[str, Any]:
+    """`value`, a mapping whose keys are known and whose values may be outputs; raises TypeError as `plain_text`."""
+    if not isinstance(value, Mapping):
+        raise TypeError(
+            f"{key}: found {_kind(value)}, allowed is a mapping with keys that are known"
+        )
+    return {plain_text(name, key): item for name, item in value.items()}
+
+
 def _kind(value: Any) -> str:
     return "an output" if isinstance(value, pulumi.Output) else f"{value!r} ({type(value).__name__})"

@@ -173,6 +173,39 @@ def site_configuration(
     return merged
 
 
+def configuration_object(component: str, text: str) -> dict[str, Any]:
+    """What someone sets of a component's configuration, given as JSON.
+
+    Raises:
+        RecipeError: where `text` is no JSON object.
+    """
+    try:
+        configuration = json.loads(text)
+    except ValueError as error:
+        raise RecipeError(
+            f"configuration of {component}: found {text!r}, allowed is JSON ({error})"
+        ) from error
+    if not isinstance(configuration, dict):
+        raise RecipeError(f"configuration of {component}: found {text!r}, allowed is a JSON object")
+    return configuration
+
+
+def merged_configuration(site: Mapping[str, Any], own: Mapping[str, Any]) -> str:
+    """What a deployment merges into a component's configuration, JSON: the site's, with `own` over it.
+
+    Objects within `own` are merged key by key; all else replaces what is there.
+    """
+    return json.dumps(_merged(site, own), sort_keys=True)
+
+
+def _merged(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    result = dict(base)
+    for key, value in change.items():
+        inner = result.get(key)
+        result[key] = _merged(inner, value) if isinstance(inner, dict) and isinstance(value, dict) else value
+    return result
+
+
 def _site_topics(topics: Sequence[str], site: str, device_types: Mapping[str, str]) -> list[str]:
     """`topics` with the site's name and one line for each device that a placeholder stands for."""
     filled: list[str] = []

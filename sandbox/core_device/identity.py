@@ -39,28 +39,32 @@ def enroll(directory: Path, thing_name: str, policy: str, root_certificate: byte
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     if identity.certificate.exists():
         return identity
-    key = ec.generate_private_key(ec.SECP256R1())
-    _write(
-        identity.private_key,
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
-    )
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, thing_name)])
-    request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
-    signed = iot.create_certificate_from_csr(
-        certificateSigningRequest=request.public_bytes(serialization.Encoding.PEM).decode(), setAsActive=True
-    )
+    request = make_request(identity.private_key, thing_name)
+    signed = iot.create_certificate_from_csr(certificateSigningRequest=request, setAsActive=True)
     iot.attach_policy(policyName=policy, target=signed["certificateArn"])
     # Exclusively: AWS then fills the policy variables of the thing whatever the client id, and the uplink has its own.
     iot.attach_thing_principal(
         thingName=thing_name, principal=signed["certificateArn"], thingPrincipalType="EXCLUSIVE_THING"
     )
-    _write(identity.root_certificate, root_certificate)
+    write_private(identity.root_certificate, root_certificate)
     # Last: it is the sign that the enrolment is complete.
-    _write(identity.certificate, signed["certificatePem"].encode())
+    write_private(identity.certificate, signed["certificatePem"].encode())
     return identity
 
 
-def _write(path: Path, content: bytes) -> None:
+def make_request(private_key: Path, thing_name: str) -> str:
+    """Make a private key, and a signing request (PEM) for it that bears the thing's name."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    write_private(
+        private_key,
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
+    )
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, thing_name)])
+    request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
+    return request.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def write_private(path: Path, content: bytes) -> None:
     """Write a file for its owner alone, whole or not at all."""
     partial = path.with_suffix(".partial")
     partial.unlink(missing_ok=True)

@@ -29,6 +29,16 @@ def _iot_endpoint(context: Context) -> dict[str, Any]:
     return {"id": context.cloud.mqtt_host, "endpointAddress": context.cloud.mqtt_host, "endpointType": "iot:Data-ATS"}
 
 
+def _parameter(context: Context, arguments: dict[str, Any]) -> dict[str, Any]:
+    """A parameter of Systems Manager, as the public ones that name the images of an operating system."""
+    found = context.client("ssm").get_parameter(Name=arguments["name"])["Parameter"]
+    return {"id": found["Name"], "name": found["Name"], "type": found["Type"], "value": found["Value"]}
+
+
+#: Functions that look up what their arguments say; the only arguments allowed.
+LOOKUPS: dict[str, tuple[set[str], Callable[[Context, dict[str, Any]], dict[str, Any]]]] = {
+    "aws:ssm/getParameter:getParameter": ({"name"}, _parameter),
+}
 FUNCTIONS: dict[str, Callable[[Context], dict[str, Any]]] = {
     "aws:index/getCallerIdentity:getCallerIdentity": _caller_identity,
     "aws:index/getPartition:getPartition": _partition,
@@ -45,8 +55,16 @@ def call(token: str, arguments: dict[str, Any], context: Context) -> dict[str, A
     Raises:
         InputError: for a function that has no answer here, or an argument that it cannot honour.
     """
+    if token in LOOKUPS:
+        known, look_up = LOOKUPS[token]
+        if set(arguments) != known:
+            raise InputError(
+                f"the sandbox cannot honour the argument(s) {sorted(arguments)}; allowed are {sorted(known)}"
+            )
+        return look_up(context, arguments)
     if token not in FUNCTIONS:
-        raise InputError(f"the sandbox has no answer to this function; it knows {', '.join(sorted(FUNCTIONS))}")
+        known = {*FUNCTIONS, *LOOKUPS}
+        raise InputError(f"the sandbox has no answer to this function; it knows {', '.join(sorted(known))}")
     allowed = _ALLOWED_ARGUMENTS.get(token, {})
     refused = {key: value for key, value in arguments.items() if allowed.get(key) != value}
     if refused:

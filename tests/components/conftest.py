@@ -73,6 +73,7 @@ class _Cloud(mocks.Mocks):
             "aws:index/getRegion:getRegion": {"region": "eu-central-1"},
             "aws:index/getPartition:getPartition": {"partition": "aws"},
             "aws:iot/getEndpoint:getEndpoint": {"endpointAddress": "abc-ats.iot.eu-central-1.amazonaws.com"},
+            "aws:ssm/getParameter:getParameter": {"value": "ami-0123456789abcdef0"},
         }
         return known[args.token]
 

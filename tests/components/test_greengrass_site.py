@@ -11,7 +11,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from pm_components import recipes
+from pm_components import client_devices, device_policies, recipes
 from pm_components.edge_components import FOLDERS
 from pm_components.greengrass_site import OUTPUTS, GreengrassSite, GreengrassSiteArgs
 
@@ -43,8 +43,9 @@ def test_registers_exactly_these_resources(record: Record) -> None:
         "aws:iot/thingType:ThingType": 3,
         "aws:iot/thing:Thing": 4,
         "aws:iot/thingGroup:ThingGroup": 3,
-        "aws:iot/thingGroupMembership:ThingGroupMembership": 4,
-        "aws:iot/policy:Policy": 1,
+        "aws:iot/thingGroupMembership:ThingGroupMembership": 5,
+        "aws:iot/policy:Policy": 3,
+        "aws:iot/policyAttachment:PolicyAttachment": 1,
         "aws:iot/roleAlias:RoleAlias": 1,
         "aws:iam/role:Role": 1,
         "aws:iam/rolePolicy:RolePolicy": 1,
@@ -59,6 +60,8 @@ def test_outputs_are_those_that_it_promises(record: Record) -> None:
     assert site.outputs == {
         "thing_group": "pm-test-lindau",
         "model_thing_group": "pm-test-lindau-model",
+        "canary_thing_group": "pm-test-lindau-canary",
+        "provisioning_template": "",
         "device_policy": "pm-test-lindau-core-device",
         "token_exchange_role_arn": "arn:of:lindau-token-exchange-role",
         "role_alias": "pm-test-lindau-token-exchange",
@@ -68,18 +71,22 @@ def test_outputs_are_those_that_it_promises(record: Record) -> None:
     assert set(OUTPUTS) == set(GreengrassSite.__annotations__)
 
 
-def test_every_core_device_takes_code_and_models(record: Record) -> None:
-    members = {
-        (inputs["thingName"], inputs["thingGroupName"])
-        for inputs in _site(record).of_type("aws:iot/thingGroupMembership:ThingGroupMembership").values()
-    }
+def _members(site: Any) -> set[tuple[str, str]]:
+    memberships = site.of_type("aws:iot/thingGroupMembership:ThingGroupMembership").values()
+    return {(inputs["thingName"], inputs["thingGroupName"]) for inputs in memberships}
+
+
+def test_every_core_device_takes_code_and_models_and_the_first_tries_models(record: Record) -> None:
     groups = ("pm-test-lindau", "pm-test-lindau-model")
-    assert members == {(core, group) for core in ("core-a", "core-b") for group in groups}
+    everywhere = {(core, group) for core in ("core-a", "core-b") for group in groups}
+    assert _members(_site(record)) == everywhere | {("core-a", "pm-test-lindau-canary")}
+    assert _members(_site(record, canary_devices=["core-b"])) == everywhere | {("core-b", "pm-test-lindau-canary")}
+    assert _members(_site(record, canary_devices=[])) == everywhere
 
 
 def test_things_are_named_so_that_two_sites_may_have_the_same_devices(record: Record) -> None:
     things = _site(record).of_type("aws:iot/thing:Thing").values()
-    assert {thing["name"] for thing in things} == {"core-a", "core-b", "lindau-air-1", "lindau-machine-01"}
+    assert {thing["name"] for thing in things} == {"core-a", "core-b", "lindau_air-1", "lindau_machine-01"}
 
 
 def test_a_core_device_may_do_what_it_needs_and_only_for_its_site_and_itself(record: Record) -> None:
@@ -87,7 +94,11 @@ def test_a_core_device_may_do_what_it_needs_and_only_for_its_site_and_itself(rec
     head = "arn:aws:iot:eu-central-1:123456789012:"
     thing = "${iot:Connection.Thing.ThingName}"
     by_action = {action: one["Resource"] for one in statements for action in one["Action"]}
-    assert by_action["iot:Connect"] == [f"{head}client/{thing}", f"{head}client/{thing}-uplink"]
+    assert by_action["iot:Connect"] == [
+        f"{head}client/{thing}",
+        f"{head}client/{thing}-uplink",
+        f"{head}client/${{iot:Certificate.Subject.CommonName}}-uplink",
+    ]
     assert by_action["iot:Subscribe"] == [
         f"{head}topicfilter/pm/lindau/command/*",
         f"{head}topicfilter/$aws/things/{thing}/jobs/*",
@@ -121,7 +132,9 @@ def test_the_deployment_names_each_component_in_its_version_and_rolls_back(
     site = _site(record, python="/usr/bin/python3.11", data_directory="/data", flow_control="none")
     (deployment,) = site.of_type("aws-native:greengrassv2:Deployment").values()
     components = deployment["components"]
-    assert {name: component["componentVersion"] for name, component in components.items()} == versions
+    deployed = {name: component["componentVersion"] for name, component in components.items()}
+    assert {name: version for name, version in deployed.items() if name.startswith("pm.")} == versions
+    assert set(deployed) - set(versions) == set(client_devices.components("lindau", DEVICES))
     assert deployment["deploymentPolicies"]["failureHandlingPolicy"] == "ROLLBACK"
     uplink = json.loads(components["pm.Uplink"]["configurationUpdate"]["merge"])
     assert uplink.pop("accessControl")
@@ -149,7 +162,7 @@ def test_components_that_are_published_already_are_not_published_again(record: R
     site = _site(record, component_versions=dict.fromkeys(names, "1.2.3"))
     assert "pm:index:EdgeComponents" not in site.counts()
     (deployment,) = site.of_type("aws-native:greengrassv2:Deployment").values()
-    assert {component["componentVersion"] for component in deployment["components"].values()} == {"1.2.3"}
+    assert {deployment["components"][name]["componentVersion"] for name in names} == {"1.2.3"}
 
 
 def test_everything_carries_its_tags(record: Record) -> None:
@@ -167,8 +180,89 @@ def test_everything_carries_its_tags(record: Record) -> None:
         ({"core_devices": "core-a"}, "GreengrassSite.core_devices: found 'core-a'"),
         ({"core_devices": ["a", 1]}, r"GreengrassSite.core_devices\[1\]: found 1"),
         ({"devices": ["air-1"]}, "GreengrassSite.devices: found "),
+        ({"configuration": pulumi.Output.from_input({})}, "GreengrassSite.configuration: found an output"),
     ],
 )
 def test_what_resources_are_named_by_must_be_known(record: Record, args: dict[str, Any], reason: str) -> None:
     with pytest.raises(TypeError, match=reason):
         _site(record, **args)
+
+
+@pytest.mark.parametrize(
+    ("args", "reason"),
+    [
+        ({"canary_devices": ["core-c"]}, "canary_devices: found core-c, allowed are core-a, core-b"),
+        ({"serial_numbers": {"core-c": "1"}}, "serial_numbers: found core-c, allowed are core-a, core-b"),
+        ({"serial_numbers": {"core-a": "1", "core-b": "1"}}, "serial_numbers: two core devices have the same"),
+        ({"serial_numbers": {"core-a": "1" * 5000}}, "serial_numbers: 5014 bytes, allowed are 4096"),
+        ({"configuration": {"pm.Uplnk": "{}"}}, "configuration: found pm.Uplnk, allowed are aws.greengrass.ShadowMan"),
+        ({"configuration": {"pm.Uplink": "[]"}}, r"configuration of pm.Uplink: found '\[\]', allowed is a JSON object"),
+        ({"host_instance_type": "t3.small"}, "core-a has no serial number to enrol with; serial_numbers has none"),
+    ],
+)
+def test_what_does_not_fit_the_site_is_refused(record: Record, args: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        _site(record, **args)
+
+
+def _merge(site: Any, component: str) -> dict[str, Any]:
+    (deployment,) = site.of_type("aws-native:greengrassv2:Deployment").values()
+    merge: dict[str, Any] = json.loads(deployment["components"][component]["configurationUpdate"]["merge"])
+    return merge
+
+
+def test_a_components_configuration_can_be_changed_without_losing_the_sites(record: Record) -> None:
+    own = {
+        "pm.Uplink": json.dumps({"outboxMebibytes": "64", "accessControl": {"more": {}}}),
+        "aws.greengrass.clientdevices.mqtt.Moquette": json.dumps({"moquette": {"ssl_port": "9000"}}),
+    }
+    site = _site(record, configuration=own)
+    uplink = _merge(site, "pm.Uplink")
+    assert uplink["outboxMebibytes"] == "64"
+    assert uplink["site"] == "lindau"
+    assert set(uplink["accessControl"]) == {"aws.greengrass.ipc.pubsub", "more"}
+    assert _merge(site, "aws.greengrass.clientdevices.mqtt.Moquette") == {"moquette": {"ssl_port": "9000"}}
+
+
+def test_a_device_may_speak_to_the_core_device_for_itself_alone(record: Record) -> None:
+    site = _site(record)
+    groups = _merge(site, "aws.greengrass.clientdevices.Auth")["deviceGroups"]
+    definitions, policies = groups["definitions"], groups["policies"]
+    assert {name: group["selectionRule"] for name, group in definitions.items()} == {
+        "air-1": "thingName: lindau_air-1",
+        "machine-01": "thingName: lindau_machine-01",
+    }
+    assert policies[definitions["air-1"]["policyName"]]["own"]["resources"] == [
+        "mqtt:clientId:lindau_air-1",
+        "mqtt:topic:pm/lindau/air-1/reading",
+    ]
+    bridge = _merge(site, "aws.greengrass.clientdevices.mqtt.Bridge")["mqttTopicMapping"]
+    assert [(way["topic"], way["source"], way["target"]) for way in bridge.values()] == [
+        ("pm/lindau/+/reading", "LocalMqtt", "Pubsub")
+    ]
+    (attachment,) = site.of_type("aws:iot/policyAttachment:PolicyAttachment").values()
+    assert attachment == {"policy": "pm-test-lindau-serving", "target": "arn:of:lindau-code-group"}
+    (discover,) = site.statements("lindau-device-policy")
+    assert discover["Action"] == ["greengrass:Discover"]
+    assert discover["Resource"] == ["arn:aws:iot:eu-central-1:123456789012:thing/lindau_*"]
+
+
+def test_without_client_devices_nucleus_lite_can_run_all_of_it(record: Record, versions: dict[str, str]) -> None:
+    site = _site(record, client_devices=False)
+    (deployment,) = site.of_type("aws-native:greengrassv2:Deployment").values()
+    assert set(deployment["components"]) == set(versions)
+    assert set(site.of_type("aws:iot/policy:Policy")) == {"lindau-policy"}
+
+
+@pytest.mark.parametrize("region", ["eu-central-1", "ap-southeast-1"])
+def test_policies_stay_within_what_aws_iot_takes(region: str) -> None:
+    head, site = f"arn:aws:iot:{region}:123456789012:", "s" * 32
+    texts = [
+        device_policies.core_device_policy(site, head, f"{head}rolealias/pm-staging-{site}-token-exchange"),
+        device_policies.serving_policy(site, head),
+        device_policies.claim_policy(head, "t" * 36),
+        device_policies.client_device_policy(site, head),
+    ]
+    assert all(len(text) <= 2048 for text in texts)
+    with pytest.raises(ValueError, match="characters, allowed are 2048"):
+        device_policies.core_device_policy(site, head, f"{head}rolealias/{'r' * 1000}")

@@ -60,6 +60,8 @@ def test_it_registers_the_components_and_exports_what_others_read(first: bytes) 
     assert set(found["outputs"]["sites"]["lindau"]) == {
         "thing_group",
         "model_thing_group",
+        "canary_thing_group",
+        "provisioning_template",
         "core_devices",
         "devices",
         "device_policy",

@@ -16,8 +16,18 @@ from sandbox.deployer import Deployment, deploy
 from sandbox.deployer import handlers as _handlers  # noqa: F401 - fills the registry
 from sandbox.deployer.registry import HANDLERS
 
-#: Types of handlers that only `programs/small` makes use of.
+#: Types of handlers that only `programs/small` and the tests of options make use of.
 OTHERS = {
+    # tests/core_device/test_fleet_provisioning.py
+    "aws:ec2/instance:Instance",
+    "aws:ec2/internetGateway:InternetGateway",
+    "aws:ec2/routeTable:RouteTable",
+    "aws:ec2/routeTableAssociation:RouteTableAssociation",
+    "aws:ec2/securityGroup:SecurityGroup",
+    "aws:ec2/subnet:Subnet",
+    "aws:ec2/vpc:Vpc",
+    "aws:iam/instanceProfile:InstanceProfile",
+    # programs/small
     "aws:cloudwatch/eventRule:EventRule",
     "aws:cloudwatch/eventTarget:EventTarget",
     "aws:iam/policy:Policy",

@@ -5,6 +5,7 @@ import importlib
 MODULES: tuple[str, ...] = (
     "transport",
     "broker",
+    "fleet_provisioning",
     "firehose",
     "rules",
     "athena",

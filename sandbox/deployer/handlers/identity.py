@@ -55,3 +55,12 @@ def role_policy_attachment(inputs: Inputs, context: Context) -> Made:
     role_name, arn = inputs.need("role"), inputs.need("policyArn")
     context.client("iam").attach_role_policy(RoleName=role_name, PolicyArn=arn)
     return f"{role_name}/{arn}", {}
+
+
+@handles("aws:iam/instanceProfile:InstanceProfile")
+def instance_profile(inputs: Inputs, context: Context) -> Made:
+    """What gives a role to an instance."""
+    client, name = context.client("iam"), inputs.need("name")
+    made = client.create_instance_profile(InstanceProfileName=name, Tags=tag_list(inputs))["InstanceProfile"]
+    client.add_role_to_instance_profile(InstanceProfileName=name, RoleName=inputs.need("role"))
+    return name, {"arn": made["Arn"], "uniqueId": made["InstanceProfileId"]}

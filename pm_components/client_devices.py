@@ -1,0 +1,88 @@
+"""How the devices of a site reach its core devices: AWS's own components for that, each with the site's configuration.
+
+A device finds its core device by discovery, shows its certificate there and speaks MQTT; the bridge passes on what it
+says to the components. Pure: names in, configurations out. Nucleus lite runs none of these.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from pm_contracts import topics
+
+_AUTH = "aws.greengrass.clientdevices.Auth"
+_BROKER = "aws.greengrass.clientdevices.mqtt.Moquette"
+_BRIDGE = "aws.greengrass.clientdevices.mqtt.Bridge"
+_DETECTOR = "aws.greengrass.clientdevices.IPDetector"
+_SHADOWS = "aws.greengrass.ShadowManager"
+
+
+class PublicComponent(NamedTuple):
+    """A component that AWS publishes: a version of it, and what is merged into its configuration."""
+
+    version: str
+    configuration: dict[str, Any]
+
+
+def thing_name(site: str, device: str) -> str:
+    """The thing of a device of `site`; no name of a site or device holds the character between them."""
+    return f"{site}_{device}"
+
+
+def components(site: str, devices: Mapping[str, str]) -> dict[str, PublicComponent]:
+    """The components by which `devices` connect to a core device of `site`.
+
+    Args:
+        site: the site's name.
+        devices: the type of each device by its name.
+    """
+    return {
+        _AUTH: PublicComponent("2.5.5", {"deviceGroups": _device_groups(site, devices)}),
+        _BROKER: PublicComponent("2.3.7", {}),
+        _BRIDGE: PublicComponent(
+            "2.3.2",
+            {
+                "mqttTopicMapping": {
+                    "readings": {
+                        "topic": topics.device_topic(site, "+", topics.READING),
+                        "source": "LocalMqtt",
+                        "target": "Pubsub",
+                    }
+                }
+            },
+        ),
+        _DETECTOR: PublicComponent("2.2.0", {}),
+        _SHADOWS: PublicComponent(
+            "2.3.9",
+            {
+                "synchronize": {
+                    "shadowDocuments": [
+                        {"thingName": thing_name(site, device), "classic": True} for device in sorted(devices)
+                    ]
+                }
+            },
+        ),
+    }
+
+
+def _device_groups(site: str, devices: Mapping[str, str]) -> dict[str, Any]:
+    """A group and a policy for each device, so that none can speak for another."""
+    return {
+        "formatVersion": "2021-03-05",
+        "definitions": {
+            device: {"selectionRule": f"thingName: {thing_name(site, device)}", "policyName": device}
+            for device in sorted(devices)
+        },
+        "policies": {
+            device: {
+                "own": {
+                    "statementDescription": "Connects as its thing and publishes its own readings",
+                    "operations": ["mqtt:connect", "mqtt:publish"],
+                    "resources": [
+                        f"mqtt:clientId:{thing_name(site, device)}",
+                        f"mqtt:topic:{topics.device_topic(site, device, topics.READING)}",
+                    ],
+                }
+            }
+            for device in sorted(devices)
+        },
+    }

@@ -1,0 +1,1 @@
+"""The Lambda function that says which thing a new core device is."""
