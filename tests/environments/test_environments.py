@@ -1,0 +1,120 @@
+"""Each environment as its program registers it: the same each time, tagged, and as hard to lose as its tier says.
+
+Not proved here: that Pulumi's engine keeps to `protect` and `forceDestroy`, and that AWS deletes what it is asked to.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pm_components.environment import PROTECTED_TYPES
+from pm_components.tiers import DEFAULTS
+from policies.rules.required_tags import takes_tags
+from sandbox.recorder import Recording, Registered, record
+from sandbox.review import snapshot
+from sandbox.review.costs import estimate
+from sandbox.review.findings import as_stack, findings
+from sandbox.review.review import snapshot_path
+from sandbox.review.settings import read
+
+ROOT = Path(__file__).resolve().parents[2]
+ENVIRONMENTS = ("dev", "staging", "prod")
+Recorded = Callable[[str], Recording]
+
+
+def _bytes(recording: Recording) -> str:
+    return json.dumps([vars(resource) for resource in recording.resources], sort_keys=True)
+
+
+def _values(resources: dict[str, Registered], key: str) -> set[Any]:
+    assert resources
+    return {resource.inputs.get(key) for resource in resources.values()}
+
+
+def test_there_is_a_file_for_each_tier_and_its_stack_is_of_it() -> None:
+    assert set(ENVIRONMENTS) == set(DEFAULTS)
+    for environment in ENVIRONMENTS:
+        assert read(ROOT, environment)[0].tier == environment
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_two_runs_register_the_same_to_the_byte(environment: str, recorded: Recorded) -> None:
+    # Each run is a process of its own, with a hash seed of its own.
+    assert len(_bytes(recorded(environment))) > 100_000
+    assert _bytes(record(ROOT, environment)) == _bytes(recorded(environment))
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_no_resource_is_renamed_unnoticed(environment: str, recorded: Recorded) -> None:
+    reviewed = snapshot.read(snapshot_path(ROOT, environment))
+    assert reviewed is not None
+    now, before = {one.urn for one in recorded(environment).resources}, set(reviewed.resources)
+    assert not now ^ before, (
+        f"new: {sorted(now - before)}, gone: {sorted(before - now)}. A resource that is renamed is deleted and made "
+        f"anew, unless it has an alias. If this is meant: `pm review {environment} --accept`, and commit the snapshot"
+    )
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_everything_that_takes_tags_says_whose_it_is(environment: str, recorded: Recorded) -> None:
+    settings, _ = read(ROOT, environment)
+    expected = {"Project": "pm", "Stack": environment, **settings.tags}
+    assert expected["Owner"] != "unassigned"
+    tagged = [one for one in recorded(environment).resources if takes_tags(one.type)]
+    assert len(tagged) > 100
+    by_urn = {one.urn: one for one in recorded(environment).resources}
+    for one in tagged:
+        tags = one.inputs["tags"]
+        assert expected.items() <= tags.items(), one.urn
+        assert tags["Component"] == by_urn[one.parent].type.rpartition(":")[2], one.urn
+
+
+def test_production_protects_what_holds_data_and_development_nothing(recorded: Recorded) -> None:
+    production = {one.urn for one in recorded("prod").resources if one.protect}
+    assert production == {one.urn for one in recorded("prod").resources if one.type in PROTECTED_TYPES}
+    assert len(production) >= 6
+    for environment in ("dev", "staging"):
+        assert not any(one.protect for one in recorded(environment).resources)
+
+
+def test_destroying_development_leaves_nothing_of_the_program_behind(recorded: Recorded) -> None:
+    found = recorded("dev")
+    assert _values(found.of_type("aws:s3/bucket:Bucket"), "forceDestroy") == {True}
+    assert _values(found.of_type("aws:athena/workgroup:Workgroup"), "forceDestroy") == {True}
+    assert _values(found.of_type("aws:kms/key:Key"), "deletionWindowInDays") == {7}
+    for one in found.resources:
+        kept = {"skipDestroy", "retainOnDelete", "deletionProtectionEnabled", "skipFinalSnapshot"} & set(one.inputs)
+        assert not kept, f"{one.urn} has {kept}"
+    groups = _values(found.of_type("aws:cloudwatch/logGroup:LogGroup"), "name")
+    functions = _values(found.of_type("aws:lambda/function:Function"), "name")
+    assert {f"/aws/lambda/{name}" for name in functions} <= groups
+
+
+def test_production_keeps_its_data_when_the_stack_goes(recorded: Recorded) -> None:
+    found = recorded("prod")
+    assert _values(found.of_type("aws:s3/bucket:Bucket"), "forceDestroy") == {False}
+    assert _values(found.of_type("aws:kms/key:Key"), "deletionWindowInDays") == {30}
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_logs_and_alarms_are_as_the_tier_says(environment: str, recorded: Recorded) -> None:
+    tier, found = DEFAULTS[environment], recorded(environment)
+    logs, alarms = (
+        found.of_type("aws:cloudwatch/logGroup:LogGroup"),
+        found.of_type("aws:cloudwatch/metricAlarm:MetricAlarm"),
+    )
+    assert _values(logs, "retentionInDays") == {tier["log_retention_days"]}
+    assert _values(alarms, "actionsEnabled") == {tier["alarm_actions"]}
+    (machine,) = found.of_type("aws:sfn/stateMachine:StateMachine").values()
+    assert tier["training"]["instance_type"] in machine.inputs["definition"]
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_no_environment_breaks_a_mandatory_policy_or_its_cost_limit(environment: str, recorded: Recorded) -> None:
+    settings, providers = read(ROOT, environment)
+    stack = as_stack(recorded(environment), providers["aws:region"])
+    assert [finding for finding in findings(stack, settings) if finding.level == "mandatory"] == []
+    assert 10 < estimate(stack).monthly_usd < settings.cost_limit_usd
