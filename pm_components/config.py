@@ -24,6 +24,9 @@ _Days = Annotated[int, Meta(ge=1, le=3650, description="1 to 3650 days")]
 _Tag = Annotated[
     str, Meta(pattern=r"^[A-Za-z0-9 _.:/=+@-]{1,256}$", description="1 to 256 characters that a tag takes")
 ]
+_SerialNumber = Annotated[
+    str, Meta(pattern=r"^[A-Za-z0-9._:-]{1,64}$", description="1 to 64 of letters, digits, '.', '_', ':' and '-'")
+]
 _Voice = Annotated[str, Meta(pattern="^[A-Z][a-zA-Z]+$", description="a voice of Amazon Polly")]
 
 
@@ -50,11 +53,21 @@ class Device(_Settings, frozen=True, kw_only=True):
 
 
 class Site(_Settings, frozen=True, kw_only=True):
-    """A plant: its core devices, by thing name, and the devices behind them."""
+    """A plant: its core devices, by thing name, and the devices behind them; `GreengrassSite` says more of each key."""
 
     name: _Name
     core_devices: Annotated[list[_Name], Meta(min_length=1, description="at least one thing name")]
     devices: Annotated[list[Device], Meta(min_length=1, description="at least one device")]
+    canary_devices: list[_Name] | None = None
+    """Core devices that try new models first; by default the first of `core_devices`."""
+    client_devices: bool = True
+    """Whether devices connect to the core devices by MQTT; false for core devices with nucleus lite."""
+    serial_numbers: dict[_Name, _SerialNumber] = {}
+    """Serial number by core device, of those that may enrol themselves with a claim certificate."""
+    host_instance_type: Annotated[str, Meta(pattern=r"^[a-z0-9]+\.[a-z0-9]+$", description="FAMILY.SIZE")] | None = None
+    """Instance type of an EC2 host that plays the first core device; it needs a serial number."""
+    configuration: dict[str, dict[str, Any]] = {}
+    """By component: what is merged over the site's own configuration of it."""
 
     @property
     def device_types(self) -> dict[str, str]:
@@ -64,7 +77,10 @@ class Site(_Settings, frozen=True, kw_only=True):
     @property
     def arguments(self) -> dict[str, Any]:
         """What `GreengrassSite` takes of a site."""
-        return {"site": self.name, "core_devices": self.core_devices, "devices": self.device_types}
+        given = super().arguments
+        del given["name"]
+        configuration = {name: json.dumps(own, sort_keys=True) for name, own in self.configuration.items()}
+        return {**given, "site": self.name, "devices": self.device_types, "configuration": configuration}
 
 
 class DetectorSettings(_Settings, frozen=True, kw_only=True):
@@ -218,7 +234,7 @@ def _check_unique(key: str, names: list[str]) -> None:
         raise ConfigError(f"{NAMESPACE}:{key}: found {', '.join(repeated)} more than once, each name is allowed once")
 
 
-_PLACE = re.compile(r" - at `\$(?P<path>[^`]*)`$")
+_PLACE = re.compile(r" - at (?:`key` in )?`\$(?P<path>[^`]*)`$")
 _UNKNOWN = re.compile(r"unknown field `(?P<name>[^`]*)`")
 _STEP = re.compile(r"\.(?P<key>[^.\[]+)|\[(?P<index>\d+|\.\.\.)\]")
 
@@ -251,6 +267,8 @@ def _descend(found: Any, expected: Any, step: "re.Match[str]") -> tuple[Any, Any
     if step["key"]:
         fields = {field.name: field.type for field in msgspec.structs.fields(expected)}
         return found[step["key"]], fields[step["key"]]
+    if step["index"] == "...":  # a value of a mapping; which one is not told, so that the whole of it is shown
+        return found, expected.__args__[1]
     return found[int(step["index"])], expected.__args__[0]
 
 

@@ -123,3 +123,36 @@ def test_names_are_given_once(sites: list[Any], key: str) -> None:
     with pytest.raises(config.ConfigError) as refused:
         parse(sites=sites)
     assert key in str(refused.value)
+
+
+def test_what_a_site_says_of_its_core_devices_reaches_the_component() -> None:
+    site = {
+        **SITE,
+        "serial_numbers": {"core-a": "4711"},
+        "canary_devices": [],
+        "client_devices": False,
+        "configuration": {"pm.Uplink": {"outboxMebibytes": "64"}},
+    }
+    (found,) = parse(sites=[site]).sites
+    assert found.arguments == {
+        "site": site["name"],
+        "core_devices": site["core_devices"],
+        "devices": {device["name"]: device["type"] for device in site["devices"]},
+        "serial_numbers": {"core-a": "4711"},
+        "canary_devices": [],
+        "client_devices": False,
+        "configuration": {"pm.Uplink": '{"outboxMebibytes": "64"}'},
+    }
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "text"),
+    [
+        ("serial_numbers", {"a-core": "x y"}, r"serial_numbers\[...\]: found {'a-core': 'x y'}; .* allowed is 1 to 64 of"),
+        ("serial_numbers", {"A-core": "x"}, r"serial_numbers: found {'A-core': 'x'}; expected `str` matching"),
+        ("configuration", {"pm.Uplink": 1}, r"configuration\[...\]: found {'pm.Uplink': 1}; expected `object`"),
+    ],
+)
+def test_a_wrong_value_within_a_mapping_is_refused_by_name(key: str, value: Any, text: str) -> None:
+    with pytest.raises(config.ConfigError, match=text):
+        parse(sites=[{**SITE, key: value}])
