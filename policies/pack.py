@@ -192,7 +192,7 @@ class Analyzer(_PolicyAnalyzerServicer):
                     description=policy_description,
                     message=f"{policy_description}\n{message}",
                     urn=urn or "",
-                    enforcementLevel=self._map_enforcement_level(level),
+                    enforcementLevel=proto.EnforcementLevel.Value(level.name),
                     severity=_severity(self._rules[policy_name]),
                 )
             )

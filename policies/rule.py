@@ -1,9 +1,9 @@
 """A rule: what is asked of a resource or of a whole stack, why, and how a refused program is mended.
 
-What is not known yet. In a preview, values that come from resources still to be made are unknown. A rule that needs such
-a value says so as an advisory finding ("cannot be judged before the update") and goes on with the next resource; the
-engine asks it again in the update, when the value is known, and then it refuses at its own level. Nothing passes for
-being unknown. Only where a rule asks whether something is set at all does an unknown value count as set: it is there.
+What is not known yet. In a preview, values that come from resources still to be made are unknown. A rule that needs
+such a value says so as an advisory finding ("cannot be judged before the update") and goes on with the next resource;
+the engine asks it again in the update, when the value is known, and then it refuses at its own level. Nothing passes
+for being unknown. Only where a rule asks whether something is set at all, an unknown value counts as set.
 """
 
 import json
@@ -13,6 +13,8 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 from pulumi_policy.proxy import UnknownValueError, unknown_checking_proxy
+
+from pm_components.tiers import OF_TIER
 
 
 class Level(Enum):
@@ -144,7 +146,9 @@ def stack_settings(rule: Rule, configuration: Mapping[str, str]) -> Settings:
         rule: the rule.
         configuration: texts by `namespace:key`, JSON where a value is no text, as Pulumi keeps them.
     """
-    found = {name: configuration[key] for name, key in rule.from_stack.items() if key in configuration}
+    # What a stack leaves to its tier is not said.
+    said = {key: text for key, text in configuration.items() if text != OF_TIER}
+    found = {name: said[key] for name, key in rule.from_stack.items() if key in said}
     return {name: text if rule.settings[name]["type"] == "string" else json.loads(text) for name, text in found.items()}
 
 

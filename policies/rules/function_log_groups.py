@@ -1,8 +1,9 @@
 """Each function's log group is the stack's own."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from policies.rule import Finding, Level, Resource, Settings, Severity, Stack, StackRule, judged
+from policies.rule import Finding, Level, Resource, Settings, Severity, Stack, StackRule, Undecided, judged
+from policies.stacks import known_values
 
 _FUNCTION = "aws:lambda/function:Function"
 _LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup"
@@ -10,23 +11,20 @@ _LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup"
 
 def check(stack: Stack, _settings: Settings) -> Iterator[Finding]:
     """The functions whose log group AWS Lambda would make, without end and left behind."""
-    names: set[object] = set()
-    for group in stack.of_type(_LOG_GROUP):
-        for finding in judged(group, _collected(group, names)):
-            yield finding
+    groups = stack.of_type(_LOG_GROUP)
+    names = [known_values(group.inputs, "name") for group in groups]
     for function in stack.of_type(_FUNCTION):
         yield from judged(function, _problems(function, names))
 
 
-def _collected(group: Resource, names: set[object]) -> Iterator[str]:
-    names.add(group.inputs.get("name"))
-    yield from ()
-
-
-def _problems(function: Resource, names: set[object]) -> Iterator[str]:
+def _problems(function: Resource, names: Sequence[set[object]]) -> Iterator[str]:
     logging = function.inputs.get("loggingConfig") or {}
     expected = logging.get("logGroup") or f"/aws/lambda/{function.inputs.get('name')}"
-    if expected not in names:
+    if any(expected in name for name in names):
+        return
+    if not all(names):
+        yield Undecided(f"cannot be judged before the update: log group {expected} may be one without a name yet")
+    else:
         yield f"there is no log group {expected}"
 
 

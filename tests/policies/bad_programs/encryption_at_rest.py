@@ -1,0 +1,5 @@
+"""A topic without a key."""
+
+import pulumi_aws as aws
+
+aws.sns.Topic("alerts", name="alerts")

@@ -1,0 +1,5 @@
+"""Logs without end."""
+
+import pulumi_aws as aws
+
+aws.cloudwatch.LogGroup("logs", name="/plant/floor")

@@ -1,0 +1,156 @@
+"""The pack behind the protocol that Pulumi's engine speaks, on the resources of every environment of this project.
+
+The pack runs in a process of its own, started by the module that the command line starts. Not proved here: the command
+line itself, which the tests do without; and a real preview, for which every input that comes from a resource is taken
+to be unknown, more than an engine would.
+"""
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from google.protobuf import empty_pb2
+from pulumi.runtime import proto
+from pulumi_policy.policy import _PolicyAnalyzerServicer
+
+from policies.pack import SEAMS, judge
+from policies.rule import Level, Resource, ResourceRule, Stack, plain
+from policies.rules import RULES
+from sandbox.recorder import Recording, Registered, record
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENTS = sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml"))
+KEY = "urn:pulumi:dev::pm::aws:kms/key:Key::key"
+ENCRYPTS = {"description": "Encrypts", "tags": dict.fromkeys(("Project", "Stack", "Tier", "Owner", "CostCentre"), "x")}
+
+
+@pytest.fixture(scope="module")
+def recordings() -> dict[str, Recording]:
+    """What each environment registers, by stack; a stack is recorded when it is first asked for."""
+
+    class Lazy(dict[str, Recording]):
+        def __missing__(self, stack: str) -> Recording:
+            self[stack] = record(ROOT, stack)
+            return self[stack]
+
+    return Lazy()
+
+
+def _configuration(stack: str) -> dict[str, str]:
+    """The stack's configuration as the engine hands it to a pack: texts."""
+    values = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]
+    return {key: value if isinstance(value, str) else str(value) for key, value in values.items()}
+
+
+def _provider(stack: str) -> Registered:
+    """The default provider, which the engine registers and a recorder does not see."""
+    region = _configuration(stack)["aws:region"]
+    urn = f"urn:pulumi:{stack}::pm::pulumi:providers:aws::default_7_51_1"
+    return Registered(
+        "pulumi:providers:aws", "default_7_51_1", urn, "", True, False, {"region": region}, {}, [], {}, None
+    )
+
+
+def test_there_are_environments() -> None:
+    assert "dev" in ENVIRONMENTS
+
+
+@pytest.mark.parametrize("stack", ENVIRONMENTS)
+def test_an_environment_passes_and_nothing_in_it_has_to_be_mended(
+    engine: Any, recordings: dict[str, Recording], stack: str
+) -> None:
+    resources = [_provider(stack), *recordings[stack].resources]
+    assert len(resources) > 100
+    engine.configure_stack(stack, _configuration(stack))
+    review = engine.review(resources)
+    assert review.diagnostics == []
+    assert review.mended == []
+
+
+@pytest.mark.parametrize("stack", ENVIRONMENTS)
+def test_in_a_preview_what_is_unknown_is_told_and_refuses_nothing(
+    engine: Any, recordings: dict[str, Recording], stack: str
+) -> None:
+    engine.configure_stack(stack, _configuration(stack))
+    review = engine.review([_provider(stack), *recordings[stack].resources], preview=True)
+    assert review.refusals() == set()
+    assert review.mended == []
+    assert review.decided() == set()
+    waiting = {(one.rule, one.urn.split("::")[-1]) for one in review.diagnostics}
+    permissions = {("least-privilege", name) for name in recordings[stack].of_type("aws:iam/rolePolicy:RolePolicy")}
+    assert permissions
+    assert permissions <= waiting
+    assert {one.level for one in review.diagnostics} == {"ADVISORY"}
+
+
+def test_the_pack_without_an_engine_says_the_same(engine: Any, recordings: dict[str, Recording]) -> None:
+    registered = recordings["dev"].resources
+    stack = Stack(
+        [
+            Resource(one.type, one.name, one.urn, plain({**one.inputs, **one.outputs}), one.input_dependencies)
+            for one in registered
+        ]
+    )
+    settings = {"log-retention": {"maximum_days": 1}, "monthly-cost": {"limit_usd": 1}}
+    engine.configure(settings)
+    told = {(one.rule, one.urn) for one in engine.review(registered).diagnostics}
+    assert {(rule.name, finding.urn) for rule, finding in judge(RULES, stack, settings)} == told
+    assert {rule for rule, _ in told} == {"log-retention", "monthly-cost"}
+
+
+def test_the_pack_names_its_rules_with_level_severity_kind_and_schema(pack_process: Any) -> None:
+    info = pack_process.GetAnalyzerInfo(empty_pb2.Empty())
+    assert (info.name, info.supportsConfig) == ("predictive-maintenance", True)
+    described = {policy.name: policy for policy in info.policies}
+    assert sorted(described) == sorted(rule.name for rule in RULES)
+    for rule in RULES:
+        policy = described[rule.name]
+        assert proto.EnforcementLevel.Name(policy.enforcementLevel) == rule.level.name
+        assert proto.PolicySeverity.Name(policy.severity) == f"POLICY_SEVERITY_{rule.severity.name}"
+        assert policy.policy_type == (1 if isinstance(rule, ResourceRule) else 2)
+        assert sorted(policy.configSchema.properties) == sorted(rule.settings)
+        assert policy.remediation_steps == rule.mend
+    assert {rule.level for rule in RULES} == set(Level)
+
+
+def _key(engine: Any, inputs: dict[str, Any]) -> Any:
+    return engine.review([Registered("aws:kms/key:Key", "key", KEY, "", True, False, inputs, {}, [], {}, None)])
+
+
+def test_a_rule_set_to_mandatory_refuses_what_it_would_have_mended(engine: Any) -> None:
+    assert _key(engine, ENCRYPTS).mended == [("key-rotation", KEY)]
+    engine.configure(levels={"key-rotation": "MANDATORY"})
+    review = _key(engine, ENCRYPTS)
+    assert review.mended == []
+    (refused,) = review.diagnostics
+    assert (refused.rule, refused.level, refused.severity) == ("key-rotation", "MANDATORY", "POLICY_SEVERITY_MEDIUM")
+    assert "enableKeyRotation is not true. To mend it: set enableKeyRotation to true" in refused.message
+
+
+def test_a_rule_that_is_disabled_says_nothing_and_mends_nothing(engine: Any) -> None:
+    engine.configure(levels={"key-rotation": "DISABLED"})
+    review = _key(engine, ENCRYPTS)
+    assert (review.diagnostics, review.mended) == ([], [])
+
+
+def test_settings_of_the_pack_go_before_those_of_the_stack(engine: Any) -> None:
+    engine.configure_stack("dev", {"pm:cost_limit_usd": "1", "pm:tier": "dev"})
+    assert _key(engine, {**ENCRYPTS, "enableKeyRotation": True}).refusals() == {"monthly-cost"}
+    engine.configure({"monthly-cost": {"limit_usd": 5}})
+    assert _key(engine, {**ENCRYPTS, "enableKeyRotation": True}).refusals() == set()
+
+
+def test_mending_leaves_assets_secrets_and_unknown_values_as_they_came(engine: Any) -> None:
+    secret = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "value": "arn:of:secret"}
+    asset = {"4dabf18193072939515e22adb298388d": "c44067f5952c0a294b673a41bacd8c17", "text": "text"}
+    unknown = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+    given = {**ENCRYPTS, "policy": unknown, "secret": secret, "asset": asset}
+    assert _key(engine, given).mended_inputs[KEY] == {**given, "enableKeyRotation": True}
+
+
+def test_the_analyzer_that_is_extended_has_the_seams_that_are_used() -> None:
+    assert [name for name in SEAMS if not callable(getattr(_PolicyAnalyzerServicer, name, None))] == []
+    report = inspect.signature(_PolicyAnalyzerServicer._create_report_violation)
+    assert list(report.parameters) == ["self", "diagnostics", "policy_name", "policy_description", "enforcement_level"]
