@@ -106,10 +106,10 @@ class GreengrassSite(pulumi.ComponentResource):
     """The deployment of the edge components."""
 
     def __init__(self, name: str, args: GreengrassSiteArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
-        super().__init__("pm:index:GreengrassSite", name, None, tagged_options(opts, "GreengrassSite"))
+        site = plain_text(args["site"], "GreengrassSite.site")
+        super().__init__("pm:index:GreengrassSite", name, None, tagged_options(opts, "GreengrassSite", {"Site": site}))
         self._name = name
         self._child = pulumi.ResourceOptions(parent=self)
-        site = plain_text(args["site"], "GreengrassSite.site")
         cores = plain_texts(args["core_devices"], "GreengrassSite.core_devices")
         devices = plain_mapping(args["devices"], "GreengrassSite.devices")
 

@@ -69,7 +69,9 @@ def test_everything_that_takes_tags_says_whose_it_is(environment: str, recorded:
     for one in tagged:
         tags = one.inputs["tags"]
         assert expected.items() <= tags.items(), one.urn
-        assert tags["Component"] == by_urn[one.parent].type.rpartition(":")[2], one.urn
+        component = by_urn[one.parent]
+        assert tags["Component"] == component.type.rpartition(":")[2], one.urn
+        assert tags.get("Site") == (component.name if tags["Component"] == "GreengrassSite" else None), one.urn
 
 
 def test_production_protects_what_holds_data_and_development_nothing(recorded: Recorded) -> None:
