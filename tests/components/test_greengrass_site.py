@@ -166,7 +166,7 @@ def test_components_that_are_published_already_are_not_published_again(record: R
 
 
 def test_everything_carries_its_tags(record: Record) -> None:
-    tags = {"Project": "pm", "Stack": "test", "Component": "GreengrassSite"}
+    tags = {"Project": "pm", "Stack": "test", "Component": "GreengrassSite", "Site": "lindau"}
     site = _site(record)
     for type_ in ("aws:iot/thingGroup:ThingGroup", "aws:iam/role:Role", "aws-native:greengrassv2:Deployment"):
         for name, inputs in site.of_type(type_).items():
