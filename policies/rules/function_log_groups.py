@@ -19,7 +19,11 @@ def check(stack: Stack, _settings: Settings) -> Iterator[Finding]:
 
 def _problems(function: Resource, names: Sequence[set[object]]) -> Iterator[str]:
     logging = function.inputs.get("loggingConfig") or {}
-    expected = logging.get("logGroup") or f"/aws/lambda/{function.inputs.get('name')}"
+    name = function.inputs.get("name")
+    if not name and not logging.get("logGroup"):
+        yield "neither name nor loggingConfig.logGroup is set, so that its log group cannot be told"
+        return
+    expected = logging.get("logGroup") or f"/aws/lambda/{name}"
     if any(expected in name for name in names):
         return
     if not all(names):

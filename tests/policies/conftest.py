@@ -24,7 +24,7 @@ def make() -> Callable[..., Resource]:
     """Make a resource of the stack `dev`: type, name, inputs as the engine spells them."""
 
     def resource(
-        type_: str, name: str = "one", *, stack: str = "dev", depends_on: Mapping[str, list[str]] = {}, **inputs: Any
+        type_: str, name: str = "one", /, *, stack: str = "dev", depends_on: Mapping[str, list[str]] = {}, **inputs: Any
     ) -> Resource:
         return Resource(type_, name, f"urn:pulumi:{stack}::pm::{type_}::{name}", plain(inputs), depends_on)
 
