@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # The data of the demo: empty for the seeded simulator, or a CSV of the original schema.
 DATA ?=
 
-.PHONY: help setup demo test check format lock clean
+.PHONY: help setup demo test bench check format lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -33,6 +33,9 @@ demo: setup ## run the whole factory on this machine (DATA=file.csv for a series
 
 test: setup ## run all tests
 	$(BIN)/pytest
+
+bench: setup ## measure the figures into out/bench.json
+	$(BIN)/python -m bench
 
 check: setup ## lint, format check, types, import rules
 	$(BIN)/ruff check .

@@ -1,5 +1,6 @@
 """The components of the edge, published to AWS IoT Greengrass: artifacts in a bucket, and a version each."""
 
+import functools
 from collections.abc import Mapping
 from typing import Optional, TypedDict
 
@@ -12,6 +13,12 @@ from pm_components.tagging import tagged_options
 
 #: The folders below `edge/` whose components a site runs; models come by a deployment of their own.
 FOLDERS = ("python_runtime", "uplink", "forecaster", "fault_detector", "replayer", "device_simulator")
+
+
+@functools.cache
+def sources() -> tuple[recipes.ComponentSource, ...]:
+    """The components of `FOLDERS`, read once by a program however many sites it has."""
+    return tuple(recipes.load(folder) for folder in FOLDERS)
 
 
 class EdgeComponentsArgs(TypedDict):
@@ -33,8 +40,7 @@ class EdgeComponents(pulumi.ComponentResource):
     def __init__(self, name: str, args: EdgeComponentsArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__("pm:index:EdgeComponents", name, None, tagged_options(opts, "EdgeComponents"))
         versions: dict[str, pulumi.Output[str]] = {}
-        for folder in FOLDERS:
-            source = recipes.load(folder)
+        for source in sources():
             versions[source.name] = self._publish(name, source, args["artifact_bucket"])
         self.versions = pulumi.Output.all(**versions)
         self.register_outputs({"versions": self.versions})

@@ -12,7 +12,7 @@ from pm_components import client_devices, naming, recipes
 from pm_components.checking import checked
 from pm_components.core_device_host import CoreDeviceHost
 from pm_components.device_policies import client_device_policy, core_device_policy, serving_policy
-from pm_components.edge_components import FOLDERS, EdgeComponents
+from pm_components.edge_components import EdgeComponents, sources
 from pm_components.fleet_provisioning import FleetProvisioning, fleet_provisioning
 from pm_components.limits import ROLE_ALIAS_LENGTH
 from pm_components.permissions import allow, service_role
@@ -321,7 +321,7 @@ class GreengrassSite(pulumi.ComponentResource):
         }
         components = {
             source.name: _specification(source, site, devices, versions, values, own.pop(source.name, {}))
-            for source in (recipes.load(folder) for folder in FOLDERS)
+            for source in sources()
         }
         for name, component in client_devices.components(site, served).items() if served else ():
             components[name] = _public_specification(component, own.pop(name, {}))

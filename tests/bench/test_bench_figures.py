@@ -1,0 +1,101 @@
+"""The harness of the figures, and that a program grows with its sites in a straight line, counted in resources.
+
+Not proved here: any time; `make bench` measures it.
+"""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from bench import sites
+from bench.figure import Figure, less_is_better, written
+from sandbox.recorder import Recording
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def recordings() -> dict[int, Recording]:
+    return {size: sites.registered(size) for size in sites.SIZES}
+
+
+def test_each_further_site_costs_the_same_resources(recordings: dict[int, Recording]) -> None:
+    counts = {size: Counter(one.type for one in recording.resources) for size, recording in recordings.items()}
+    one, few, many = (counts[size] for size in (1, 10, 100))
+    growing = {type_ for type_ in many if many[type_] != one[type_]}
+    for type_ in many:
+        assert (many[type_] - few[type_]) * 9 == (few[type_] - one[type_]) * 90, type_
+    assert growing >= {"pm:index:GreengrassSite", "aws:iot/thing:Thing", "aws-native:greengrassv2:Deployment"}
+    assert many["aws:iot/thing:Thing"] == 1200
+
+
+def test_what_sites_share_does_not_grow(recordings: dict[int, Recording]) -> None:
+    def shared(recording: Recording) -> set[str]:
+        return {one.urn for one in recording.resources if "pm:index:GreengrassSite" not in one.urn}
+
+    assert shared(recordings[1]) == shared(recordings[100])
+    assert len(shared(recordings[1])) > 100
+
+
+def test_the_site_that_is_there_already_is_not_touched_by_further_ones(recordings: dict[int, Recording]) -> None:
+    def first(recording: Recording) -> dict[str, object]:
+        return {one.urn: one.inputs for one in recording.resources if one.custom and "plant-001" in one.name}
+
+    assert len(first(recordings[1])) > 20
+    assert first(recordings[1]) == first(recordings[100])
+
+
+def test_documents_that_hold_all_sites_stay_within_their_limits(recordings: dict[int, Recording]) -> None:
+    for one in recordings[100].resources:
+        if one.type == "aws:iam/rolePolicy:RolePolicy":
+            # "Inline policies", IAM and AWS STS quotas: 10,240 characters for all of a role's, white space aside.
+            assert len("".join(one.inputs["policy"].split())) <= 10_240, one.name
+        if one.type == "aws:lambda/function:Function":
+            # "Environment variables", AWS Lambda quotas: 4 KB.
+            variables = one.inputs.get("environment", {}).get("variables", {})
+            assert len(json.dumps(variables)) <= 4096, one.name
+        if one.type == "aws:cloudwatch/dashboard:Dashboard":
+            # "Dashboards", Amazon CloudWatch quotas: 500 widgets.
+            assert len(json.loads(one.inputs["dashboardBody"])["widgets"]) <= 500
+
+
+def test_a_figure_compares_medians_and_knows_whether_it_is_reached() -> None:
+    figure = less_is_better("x", "s", [2.0, 1.0, 9.0], [6.0, 4.0, 5.0], 2.5)
+    assert (figure.ours, figure.reference, figure.ratio, figure.runs) == (2.0, 5.0, 2.5, 3)
+    assert figure.reached
+    assert not less_is_better("x", "s", [2.0], [4.9], 2.5).reached
+
+
+def test_the_file_is_a_list_of_rows_and_keeps_what_others_measured(tmp_path: Path) -> None:
+    file = tmp_path / "out" / "bench.json"
+    written([Figure("b", "s", 1, 2, 2, 1, 3), Figure("a", "s", 1, 2, 2, 1, 3)], file)
+    written([Figure("b", "s", 4, 2, 0.5, 1, 5)], file)
+    rows = json.loads(file.read_text())
+    assert [row["name"] for row in rows] == ["a", "b"]
+    assert rows[1] == {"name": "b", "unit": "s", "ours": 4, "reference": 2, "ratio": 0.5, "limit": 1, "runs": 5}
+
+
+def test_the_sites_figures_are_measured_and_linear(
+    recordings: dict[int, Recording], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sites, "registered", recordings.__getitem__)
+    figures = {figure.name: figure for figure in sites.figures()}
+    assert set(figures) == {
+        f"sites_{what}_{word}" for what in ("10", "100", "growth") for word in ("seconds", "resources")
+    }
+    assert figures["sites_growth_resources"].ratio == 1.0
+    assert figures["sites_100_resources"].ours == len(recordings[100].resources)
+    assert figures["sites_100_resources"].reference == 100 * len(recordings[1].resources)
+    assert all(figures[f"sites_{what}_resources"].reached for what in ("10", "100", "growth"))
+
+
+def test_an_unknown_figure_is_refused_by_name() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "bench", "speed"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 2
+    assert "invalid choice: 'speed'" in ran.stderr
