@@ -1,8 +1,8 @@
 """The local bus: how the components of a core device talk to one another.
 
 On a core device it is Greengrass's local publish/subscribe; elsewhere (the sandbox, a plant that has a broker already)
-an MQTT 3.1.1 broker. Neither keeps messages for a component that is not there: what must survive a component's stop is
-its own to store.
+an MQTT 3.1.1 broker. A broker that keeps sessions holds what is published while a component starts anew, and gives it
+again what it had not finished when it was killed. Greengrass keeps nothing for a component that is not there.
 """
 
 import logging
@@ -47,7 +47,7 @@ class Bus(Protocol):
         """
 
     def flush(self, seconds: float) -> bool:
-        """Wait until the bus has acknowledged all that was published; whether it did within `seconds`."""
+        """Wait until the bus has acknowledged all that was published before; whether it did within `seconds`."""
 
     def stop_receiving(self) -> None:
         """Take no more messages; when this returns, no callback runs any more. Publishing goes on working."""

@@ -1,6 +1,7 @@
 """The local bus on a core device: Greengrass's local publish/subscribe, over inter-process communication."""
 
 import concurrent.futures
+import functools
 import logging
 from typing import Any
 
@@ -42,7 +43,7 @@ class GreengrassBus:
     def publish(self, topic: str, payload: bytes) -> None:
         """See `Bus.publish`."""
         try:
-            self._window.enter()
+            ticket = self._window.enter()
         except RuntimeError as error:
             raise BusError(f"cannot publish on {topic}: {error}") from error
         message = model.PublishMessage(binary_message=model.BinaryMessage(message=payload))
@@ -50,9 +51,9 @@ class GreengrassBus:
             future = self._client.publish_to_topic_async(topic=topic, publish_message=message)
         except Exception as error:  # raised at once where the connection is gone already
             self._window.close(BusError(_reason(error)))
-            self._window.leave()
+            self._window.leave(ticket)
             raise BusError(f"cannot publish on {topic}: {_reason(error)}") from error
-        future.add_done_callback(self._published)
+        future.add_done_callback(functools.partial(self._published, ticket))
 
     def subscribe(self, topic_filter: str, callback: Callback) -> None:
         """See `Bus.subscribe`."""
@@ -71,7 +72,7 @@ class GreengrassBus:
 
     def flush(self, seconds: float) -> bool:
         """See `Bus.flush`."""
-        return self._window.wait_until_empty(seconds)
+        return self._window.wait_for_earlier(seconds)
 
     def stop_receiving(self) -> None:
         """See `Bus.stop_receiving`."""
@@ -88,11 +89,11 @@ class GreengrassBus:
         except Exception as error:  # the library's errors have no narrower common base
             _log.warning("the nucleus was not told good-bye: %s", _reason(error))
 
-    def _published(self, future: "concurrent.futures.Future[Any]") -> None:
+    def _published(self, ticket: int, future: "concurrent.futures.Future[Any]") -> None:
         error = future.exception()
         if error is not None:
             self._window.close(BusError(_reason(error)))
-        self._window.leave()
+        self._window.leave(ticket)
 
 
 class _Lifecycle(LifecycleHandler):

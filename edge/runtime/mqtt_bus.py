@@ -4,6 +4,7 @@ import concurrent.futures
 import functools
 import logging
 import threading
+from collections import deque
 from typing import Any
 
 from awscrt import io, mqtt
@@ -17,11 +18,19 @@ _CONNECT_SECONDS = 5.0
 _CONNECT_ATTEMPTS = 12
 _ANSWER_SECONDS = 30.0
 _KEEP_ALIVE_SECONDS = 30
+#: Publishes under way at once when a callback publishes. It must not wait for itself where the broker acknowledges a
+#: message only when its subscribers have; what it was given bounds what it says.
+_CALLBACK_WINDOW = 20 * WINDOW
+#: Messages of a session from before this process, kept until the component has subscribed to them again.
+_EARLY = 1_000
 _LOST_WITH_CONNECTION = "AWS_ERROR_MQTT_CANCELLED_FOR_CLEAN_SESSION"
 
 
 class MqttBus:
-    """A `Bus` on a broker: QoS 1, clean session, reconnects by itself and sends again what was not acknowledged.
+    """A `Bus` on a broker: QoS 1, reconnects by itself and sends again what was not acknowledged.
+
+    It asks the broker to keep its session, so that what is published while the component starts anew waits for it, as
+    long as the broker keeps sessions.
 
     It has two connections, each with a thread of its own: one that receives, and acknowledges when the callback
     returns, and one that publishes. On a single one, a callback that waits for room to publish would wait for itself.
@@ -33,28 +42,44 @@ class MqttBus:
         Raises:
             BusError: where none answers in that time.
         """
+        self._address = (host, port)
+        self._client_id = client_id
         self._window = Window(WINDOW)
         self._receiving = True
         self._closing = False
-        self._publisher = _connect(host, port, f"{client_id}-publisher")
-        self._subscriber = _connect(host, port, client_id)
+        self._callbacks: dict[str, Callback] = {}
+        self._callbacks_of: dict[str, list[Callback]] = {}
+        self._early: deque[tuple[str, bytes]] = deque(maxlen=_EARLY)
+        self._receiver_thread = 0
+        self._dispatching = threading.RLock()
+        self._publisher = _connection(host, port, f"{client_id}-publisher", keep_session=False)
+        self._subscriber: mqtt.Connection | None = None
+        _connect(self._publisher, host, port)
 
     def publish(self, topic: str, payload: bytes) -> None:
         """See `Bus.publish`."""
+        is_callback = threading.get_ident() == self._receiver_thread
         try:
-            self._window.enter()
+            ticket = self._window.enter(_CALLBACK_WINDOW if is_callback else WINDOW)
         except RuntimeError as error:
             raise BusError(f"cannot publish on {topic}: {error}") from error
-        self._send(topic, payload)
+        self._send(ticket, topic, payload)
 
     def subscribe(self, topic_filter: str, callback: Callback) -> None:
         """See `Bus.subscribe`."""
-        call = guarded(callback)
-
-        def arrived(topic: str, payload: bytes, **_: Any) -> None:
-            call(topic, payload)
-
-        future, _ = self._subscriber.subscribe(topic_filter, mqtt.QoS.AT_LEAST_ONCE, arrived)
+        with self._dispatching:
+            self._callbacks[topic_filter] = guarded(callback)
+            self._callbacks_of.clear()
+            early, self._early = self._early, deque(maxlen=_EARLY)
+            for topic, payload in early:
+                self._dispatch(topic, payload)
+        if self._subscriber is None:
+            # Only now: with the connection comes what has waited, and someone must be there to take it.
+            host, port = self._address
+            self._subscriber = _connection(host, port, self._client_id, keep_session=True)
+            self._subscriber.on_message(self._arrived)
+            _connect(self._subscriber, host, port)
+        future, _ = self._subscriber.subscribe(topic_filter, mqtt.QoS.AT_LEAST_ONCE)
         try:
             future.result(_ANSWER_SECONDS)
         except Exception as error:
@@ -62,14 +87,15 @@ class MqttBus:
 
     def flush(self, seconds: float) -> bool:
         """See `Bus.flush`."""
-        return self._window.wait_until_empty(seconds)
+        return self._window.wait_for_earlier(seconds)
 
     def stop_receiving(self) -> None:
         """See `Bus.stop_receiving`."""
         if not self._receiving:
             return
         self._receiving = False
-        _disconnect(self._subscriber)
+        if self._subscriber is not None:
+            _disconnect(self._subscriber)
 
     def close(self) -> None:
         """See `Bus.close`."""
@@ -78,41 +104,59 @@ class MqttBus:
         self._window.close(BusError("the bus is closed"))
         _disconnect(self._publisher)
 
-    def _send(self, topic: str, payload: bytes) -> None:
-        future, _ = self._publisher.publish(topic, payload, mqtt.QoS.AT_LEAST_ONCE)
-        future.add_done_callback(functools.partial(self._answered, topic, payload))
+    def _arrived(self, topic: str, payload: bytes, **_: Any) -> None:
+        self._receiver_thread = threading.get_ident()
+        with self._dispatching:
+            self._dispatch(topic, payload)
 
-    def _answered(self, topic: str, payload: bytes, future: "concurrent.futures.Future[Any]") -> None:
+    def _dispatch(self, topic: str, payload: bytes) -> None:
+        callbacks = self._callbacks_of.get(topic)
+        if callbacks is None:
+            callbacks = [call for wanted, call in self._callbacks.items() if _matches(wanted, topic)]
+            self._callbacks_of[topic] = callbacks
+        if not callbacks:
+            self._early.append((topic, payload))
+        for call in callbacks:
+            call(topic, payload)
+
+    def _send(self, ticket: int, topic: str, payload: bytes) -> None:
+        future, _ = self._publisher.publish(topic, payload, mqtt.QoS.AT_LEAST_ONCE)
+        future.add_done_callback(functools.partial(self._answered, ticket, topic, payload))
+
+    def _answered(self, ticket: int, topic: str, payload: bytes, future: "concurrent.futures.Future[Any]") -> None:
         error = future.exception()
         if getattr(error, "name", "") == _LOST_WITH_CONNECTION and not self._closing:
             # With a clean session the library gives up what was under way when the connection broke.
-            self._send(topic, payload)
+            self._send(ticket, topic, payload)
             return
         if error is not None:
             self._window.close(error)
-        self._window.leave()
+        self._window.leave(ticket)
 
 
-def _connect(host: str, port: int, client_id: str) -> mqtt.Connection:
+def _connection(host: str, port: int, client_id: str, *, keep_session: bool) -> mqtt.Connection:
     threads = io.EventLoopGroup(1)
-    connection = mqtt.Connection(
+    return mqtt.Connection(
         client=mqtt.Client(io.ClientBootstrap(threads, io.DefaultHostResolver(threads))),
         host_name=host,
         port=port,
         client_id=client_id,
-        clean_session=True,
+        clean_session=not keep_session,
         keep_alive_secs=_KEEP_ALIVE_SECONDS,
         reconnect_min_timeout_secs=1,
         reconnect_max_timeout_secs=10,
         on_connection_interrupted=_interrupted,
         on_connection_resumed=_resumed,
     )
+
+
+def _connect(connection: mqtt.Connection, host: str, port: int) -> None:
     pause = threading.Event()
     reason: Exception | None = None
     for attempt in range(1, _CONNECT_ATTEMPTS + 1):
         try:
             connection.connect().result(_CONNECT_SECONDS)
-            return connection
+            return
         except Exception as error:  # the library's errors have no narrower common base
             if reason is None:
                 _log.warning("no broker at %s:%d yet: %s", host, port, error)
@@ -136,3 +180,13 @@ def _resumed(connection: mqtt.Connection, session_present: bool, **_: Any) -> No
     _log.warning("local bus is back")
     if not session_present:
         connection.resubscribe_existing_topics()
+
+
+def _matches(topic_filter: str, topic: str) -> bool:
+    """Whether a message of `topic` is for a subscription of `topic_filter` (MQTT 3.1.1, section 4.7)."""
+    levels = topic.split("/")
+    wanted = topic_filter.split("/")
+    if wanted[-1] == "#":
+        wanted.pop()
+        levels = levels[: len(wanted)]
+    return len(levels) == len(wanted) and all(w in ("+", level) for w, level in zip(wanted, levels, strict=True))

@@ -1,34 +1,45 @@
-"""How many operations are under way at once."""
+"""How many operations are under way at once, and whether the earlier ones have ended."""
 
 import threading
 
 
 class Window:
-    """Counts operations from `enter` to `leave`; whoever enters waits while there are `limit` of them."""
+    """Knows the operations from `enter` to `leave`; whoever enters waits while there are `limit` of them."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._under_way = 0
+        self._entered = 0
+        #: The tickets of those under way, in the order in which they entered.
+        self._under_way: dict[int, None] = {}
         self._closed: BaseException | None = None
         self._changed = threading.Condition()
 
-    def enter(self) -> None:
+    def enter(self, limit: int | None = None) -> int:
         """Count one more; waits for room.
+
+        Args:
+            limit: another limit for this one.
+
+        Returns:
+            The ticket to leave with.
 
         Raises:
             RuntimeError: where the window is closed; its cause is what closed it.
         """
         with self._changed:
-            while self._under_way >= self._limit and self._closed is None:
+            allowed = limit or self._limit
+            while len(self._under_way) >= allowed and self._closed is None:
                 self._changed.wait()
             if self._closed is not None:
                 raise RuntimeError(f"closed: {self._closed}") from self._closed
-            self._under_way += 1
+            self._entered += 1
+            self._under_way[self._entered] = None
+            return self._entered
 
-    def leave(self) -> None:
+    def leave(self, ticket: int) -> None:
         """Count one less."""
         with self._changed:
-            self._under_way -= 1
+            del self._under_way[ticket]
             self._changed.notify_all()
 
     def close(self, reason: BaseException) -> None:
@@ -37,8 +48,12 @@ class Window:
             self._closed = self._closed or reason
             self._changed.notify_all()
 
-    def wait_until_empty(self, seconds: float) -> bool:
-        """Whether all have left within `seconds`, and the window is not closed."""
+    def wait_for_earlier(self, seconds: float) -> bool:
+        """Whether all that have entered before this call have left within `seconds`, and the window is not closed."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._under_way or self._closed is not None, seconds)
-            return not self._under_way and self._closed is None
+            last = self._entered
+            self._changed.wait_for(lambda: self._closed is not None or self._all_left(last), seconds)
+            return self._closed is None and self._all_left(last)
+
+    def _all_left(self, last: int) -> bool:
+        return next(iter(self._under_way), last + 1) > last

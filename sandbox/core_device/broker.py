@@ -1,106 +1,129 @@
 """The broker of a site's local bus, as a process of its own: MQTT 3.1.1, quality of service 0 and 1, loopback only.
 
-It holds a fast publisher back to the pace of the slowest of its subscribers: a message at quality of service 1 is
-acknowledged to its publisher when each subscriber has room for it, so that nothing piles up in memory, nothing is
-dropped, and a publisher's own window of unacknowledged messages bounds what is under way. (amqtt 0.12 acknowledges at
-once, queues without bound, and gives a message up when a subscriber has not acknowledged it within five seconds.)
+No message is ever its own: one at quality of service 1 is acknowledged to its publisher when each of its subscribers
+has acknowledged it. Whoever stops or is killed, publisher, subscriber or broker, someone still has the message and
+sends it again. A fast publisher is held to the pace of the slowest subscriber by its own window of unacknowledged
+messages, so that nothing piles up. (amqtt 0.12 acknowledges at once, queues without bound, and gives a message up when
+a subscriber has not acknowledged it within five seconds.)
+
+A subscriber that asks for a session to be kept (clean session 0) may be away for `KEPT_SECONDS`: what is published
+meanwhile waits for it, and its publishers with it. After that it is forgotten. Which sessions are kept, with their
+filters, is in a file, so that a broker that starts anew knows for whom to hold messages.
 
 `python -m sandbox.core_device.broker --port N` prints the port it listens on, and ends when its standard input does.
 """
 
 import argparse
 import asyncio
+import json
 import logging
 import socket
 import sys
-from collections import deque
-from typing import cast
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
 
 from sandbox.core_device import mqtt
+from sandbox.core_device.broker_connection import Connection
+from sandbox.core_device.broker_session import Delivery, Receipt, Session
 from sandbox.core_device.lifeline import until_stopped
 
 LOOPBACK = "127.0.0.1"
-#: Messages that a subscriber may have unacknowledged before those after them wait, and their publishers with them.
-WINDOW = 500
 #: Topics whose subscribers are remembered; a site has some dozens.
 _REMEMBERED_TOPICS = 10_000
-#: Seconds between looks at who has been silent for too long.
-_SILENCE_CHECK = 5.0
+#: Seconds between looks at who has been silent or away for too long.
+_CHECK = 5.0
 
 log = logging.getLogger("broker")
-
-
-class _Receipt:
-    """The acknowledgement that a publisher is owed once `missing` subscribers have taken its message."""
-
-    __slots__ = ("missing", "packet_id", "publisher")
-
-    def __init__(self, publisher: "_Session", packet_id: int, missing: int) -> None:
-        self.publisher = publisher
-        self.packet_id = packet_id
-        self.missing = missing
-
-    def taken(self) -> None:
-        self.missing -= 1
-        if not self.missing:
-            self.publisher.send(mqtt.puback(self.packet_id))
 
 
 class Broker:
     """Who is connected, who wants what, and the way of a message from one to the others."""
 
-    def __init__(self) -> None:
-        self._sessions: dict[str, _Session] = {}
-        self._subscribers: dict[str, list[tuple[_Session, int]]] = {}
-        self.dropped = 0
-        """Messages at quality of service 0 that a subscriber had no room for."""
+    def __init__(self, sessions_file: Path | None = None) -> None:
+        """A broker that remembers its kept sessions in `sessions_file`, where one is given."""
+        self._sessions_file = sessions_file
+        self._sessions: dict[str, Session] = {}
+        self._connections: set[Connection] = set()
+        self._subscribers: dict[str, list[tuple[Session, int]]] = {}
+        if sessions_file is not None and sessions_file.exists():
+            for client_id, filters in json.loads(sessions_file.read_text()).items():
+                self._sessions[client_id] = Session(client_id, True, filters)
 
     async def serve(self, listening: socket.socket) -> asyncio.Server:
         """Serve the connections to `listening`, which is bound."""
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: _Session(self), sock=listening)
-        loop.call_later(_SILENCE_CHECK, self._close_silent)
+        server = await asyncio.get_running_loop().create_server(lambda: Connection(self), sock=listening)
+        self.watch()
         return server
 
-    def connected(self, session: "_Session") -> None:
-        """Take a session in; an earlier one of the same client gives way (section 3.1.4)."""
-        earlier = self._sessions.get(session.client_id)
-        if earlier is not None:
-            earlier.close("another connection took its client id over")
-        self._sessions[session.client_id] = session
+    def watch(self) -> None:
+        """Look after silent clients and kept sessions from now on."""
+        asyncio.get_running_loop().call_later(_CHECK, self._check)
 
-    def gone(self, session: "_Session") -> None:
-        """Forget a session."""
-        if self._sessions.get(session.client_id) is session:
-            del self._sessions[session.client_id]
-        self._subscribers.clear()
+    def admit(self, connection: Connection, connect: mqtt.Connect) -> Coroutine[Any, Any, None] | None:
+        """See `broker_connection.Broker`: on the bus everyone is welcome."""
+        self.take_in(connection, connect)
+        return None
 
-    def subscriptions_changed(self) -> None:
-        """Look the subscribers of each topic up anew."""
-        self._subscribers.clear()
+    def take_in(self, connection: Connection, connect: mqtt.Connect) -> None:
+        """Take a client in; an earlier connection of the same client gives way (section 3.1.4)."""
+        session = self._sessions.get(connect.client_id)
+        if session is not None and session.connection is not None:
+            session.connection.close("another connection took its client id over")
+            session.detach()
+        is_resumed = session is not None and session.is_kept and connect.keep_session
+        if session is None or not is_resumed:
+            if session is not None:
+                self._forget(session)
+            session = self._sessions[connect.client_id] = Session(connect.client_id, connect.keep_session)
+        self._connections.add(connection)
+        connection.accept(session, session_present=is_resumed)
 
-    def publish(self, publisher: "_Session", message: mqtt.Publish) -> None:
-        """Hand a message to its subscribers, and acknowledge it once each has room for it."""
-        topic, payload, qos, packet_id = message
+    def gone(self, connection: Connection) -> None:
+        """See `broker_connection.Broker`."""
+        self._connections.discard(connection)
+        session = getattr(connection, "session", None)
+        if session is None or session.connection is not connection:
+            return
+        session.detach()
+        log.info("%s is gone%s", session.client_id, f" with {session.pending} to come" if session.pending else "")
+        if not session.is_kept:
+            self._forget(session)
+
+    def publish(self, publisher: Connection, message: mqtt.Publish) -> None:
+        """See `broker_connection.Broker`."""
+        receipt = Receipt(publisher, message.packet_id) if message.qos else None
+        self.carry(message.topic, message.payload, receipt)
+        if receipt is not None and not receipt.missing:
+            publisher.send(mqtt.puback(message.packet_id))
+
+    def carry(self, topic: str, payload: bytes, receipt: Receipt | None) -> None:
+        """Hand a message to its subscribers; `receipt` then waits for those at quality of service 1."""
         subscribers = self._subscribers.get(topic)
         if subscribers is None:
             subscribers = self._find_subscribers(topic)
-        receipt: _Receipt | None = None
         for session, granted in subscribers:
-            delivered_qos = qos if qos < granted else granted
-            if session.has_room():
-                session.deliver(topic, payload, delivered_qos)
-            elif qos:
-                if receipt is None:
-                    receipt = _Receipt(publisher, packet_id, 0)
+            if granted and receipt is not None:
                 receipt.missing += 1
-                session.waiting.append((topic, payload, delivered_qos, receipt))
+                session.deliver(Delivery(topic, payload, receipt))
             else:
-                self._drop(session)
-        if qos and receipt is None:
-            publisher.send(mqtt.puback(packet_id))
+                session.offer(topic, payload)
 
-    def _find_subscribers(self, topic: str) -> list[tuple["_Session", int]]:
+    def subscribe(self, connection: Connection, topic_filter: str, qos: int) -> int:
+        """See `broker_connection.Broker`."""
+        if not mqtt.is_filter(topic_filter):
+            log.warning("%s asked for %r, which is no topic filter", connection.client_id, topic_filter)
+            return mqtt.REFUSED_FILTER
+        connection.session.filters[topic_filter] = min(qos, 1)
+        self._subscriptions_changed(connection.session)
+        return min(qos, 1)
+
+    def unsubscribe(self, connection: Connection, topic_filter: str) -> None:
+        """See `broker_connection.Broker`."""
+        connection.session.filters.pop(topic_filter, None)
+        self._subscriptions_changed(connection.session)
+
+    def _find_subscribers(self, topic: str) -> list[tuple[Session, int]]:
         if len(self._subscribers) >= _REMEMBERED_TOPICS:
             self._subscribers.clear()
         found = []
@@ -111,156 +134,37 @@ class Broker:
         self._subscribers[topic] = found
         return found
 
-    def _drop(self, session: "_Session") -> None:
-        if not self.dropped:
-            log.warning("%s lags: messages at quality of service 0 are dropped for it", session.client_id)
-        self.dropped += 1
+    def _forget(self, session: Session) -> None:
+        del self._sessions[session.client_id]
+        given_up = session.end()
+        if given_up:
+            log.warning("%d messages do not reach %s, which is not there", given_up, session.client_id)
+        self._subscriptions_changed(session)
 
-    def _close_silent(self) -> None:
-        loop = asyncio.get_running_loop()
-        for session in list(self._sessions.values()):
-            if session.keep_alive and loop.time() - session.heard_at > 1.5 * session.keep_alive:
-                session.close(f"silent for more than one and a half times its keep-alive of {session.keep_alive} s")
-        loop.call_later(_SILENCE_CHECK, self._close_silent)
-
-
-class _Session(asyncio.Protocol):
-    """One connection."""
-
-    def __init__(self, broker: Broker) -> None:
-        self.client_id = ""
-        self.keep_alive = 0
-        self.heard_at = 0.0
-        self.filters: dict[str, int] = {}
-        #: Messages for which there was no room: topic, payload, quality of service, the publisher's receipt.
-        self.waiting: deque[tuple[str, bytes, int, _Receipt]] = deque()
-        self._broker = broker
-        self._reader = mqtt.PacketReader()
-        self._loop = asyncio.get_running_loop()
-        self._unacknowledged: set[int] = set()
-        self._packet_id = 0
-        self._outgoing: list[bytes] = []
-        self._writable = True
-        self._open = True
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-        self._transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.heard_at = self._loop.time()
-
-    def data_received(self, data: bytes) -> None:
-        self.heard_at = self._loop.time()
-        try:
-            for kind, flags, body in self._reader.feed(data):
-                if not self._open:
-                    return
-                self._handle(kind, flags, body)
-        except mqtt.ProtocolViolation as violation:
-            self.close(str(violation), logging.WARNING)
-
-    def connection_lost(self, _: Exception | None) -> None:
-        self._open = False
-        self._broker.gone(self)
-        if self.client_id:
-            log.info("%s is gone%s", self.client_id, f" with {len(self.waiting)} waiting" if self.waiting else "")
-        # What waited for this subscriber alone must not hold its publishers for ever.
-        while self.waiting:
-            self.waiting.popleft()[3].taken()
-
-    def pause_writing(self) -> None:
-        self._writable = False
-
-    def resume_writing(self) -> None:
-        self._writable = True
-        self._take_waiting()
-
-    def has_room(self) -> bool:
-        """Whether the next message may go out now."""
-        return self._writable and len(self._unacknowledged) < WINDOW and not self.waiting
-
-    def deliver(self, topic: str, payload: bytes, qos: int) -> None:
-        """Send a message."""
-        head = mqtt.publish_head(topic, len(payload), qos)
-        if not qos:
-            self.send(head + payload)
+    def _subscriptions_changed(self, session: Session) -> None:
+        """Look the subscribers of each topic up anew, and note the kept sessions."""
+        self._subscribers.clear()
+        if self._sessions_file is None or not session.is_kept:
             return
-        self._packet_id = packet_id = self._packet_id % 0xFFFF + 1
-        while packet_id in self._unacknowledged:
-            self._packet_id = packet_id = packet_id % 0xFFFF + 1
-        self._unacknowledged.add(packet_id)
-        self.send(b"%b%b%b" % (head, packet_id.to_bytes(2, "big"), payload))
+        kept = {each.client_id: each.filters for each in self._sessions.values() if each.is_kept and each.filters}
+        partial = self._sessions_file.with_suffix(".partial")
+        partial.write_text(json.dumps(kept))
+        partial.replace(self._sessions_file)
 
-    def send(self, packet: bytes) -> None:
-        """Send a packet, together with the others of this round of the event loop."""
-        if not self._outgoing:
-            self._loop.call_soon(self._flush)
-        self._outgoing.append(packet)
-
-    def close(self, reason: str, level: int = logging.INFO) -> None:
-        """End the connection."""
-        if self._open:
-            self._open = False
-            log.log(level, "%s is disconnected: %s", self.client_id or "a client", reason)
-            self._transport.abort()
-
-    def _flush(self) -> None:
-        packets, self._outgoing = self._outgoing, []
-        if self._open:
-            self._transport.write(b"".join(packets))
-
-    def _take_waiting(self) -> None:
-        waiting = self.waiting
-        while waiting and self._writable and len(self._unacknowledged) < WINDOW:
-            topic, payload, qos, receipt = waiting.popleft()
-            self.deliver(topic, payload, qos)
-            receipt.taken()
-
-    def _handle(self, kind: int, flags: int, body: bytes) -> None:
-        if not self.client_id:
-            self._connect(kind, body)
-        elif kind == mqtt.PUBLISH:
-            self._broker.publish(self, mqtt.parse_publish(flags, body))
-        elif kind == mqtt.PUBACK:
-            self._unacknowledged.discard(mqtt.parse_puback(body))
-            if self.waiting:
-                self._take_waiting()
-        elif kind == mqtt.SUBSCRIBE:
-            packet_id, filters = mqtt.parse_subscribe(body)
-            self.send(mqtt.suback(packet_id, [self._subscribe(*wanted) for wanted in filters]))
-            self._broker.subscriptions_changed()
-        elif kind == mqtt.UNSUBSCRIBE:
-            packet_id, names = mqtt.parse_unsubscribe(body)
-            for name in names:
-                self.filters.pop(name, None)
-            self._broker.subscriptions_changed()
-            self.send(mqtt.unsuback(packet_id))
-        elif kind == mqtt.PINGREQ:
-            self.send(mqtt.PINGRESP_PACKET)
-        elif kind == mqtt.DISCONNECT:
-            self.close("it said good-bye")
-        else:
-            raise mqtt.ProtocolViolation(f"packet type {kind}, which no client sends at quality of service 0 or 1")
-
-    def _connect(self, kind: int, body: bytes) -> None:
-        if kind != mqtt.CONNECT:
-            raise mqtt.ProtocolViolation(f"packet type {kind} before CONNECT (section 3.1)")
-        connect = mqtt.parse_connect(body)
-        if not connect.client_id:
-            raise mqtt.ProtocolViolation("no client id: a component says who it is")
-        self.client_id, self.keep_alive = connect
-        self._broker.connected(self)
-        self.send(mqtt.connack())
-        log.info("%s is connected", self.client_id)
-
-    def _subscribe(self, topic_filter: str, qos: int) -> int:
-        if not mqtt.is_filter(topic_filter):
-            log.warning("%s asked for %r, which is no topic filter", self.client_id, topic_filter)
-            return mqtt.REFUSED_FILTER
-        self.filters[topic_filter] = min(qos, 1)
-        return min(qos, 1)
+    def _check(self) -> None:
+        now = asyncio.get_running_loop().time()
+        for connection in list(self._connections):
+            if connection.keep_alive and now - connection.heard_at > 1.5 * connection.keep_alive:
+                connection.close(
+                    f"silent for more than one and a half times its keep-alive of {connection.keep_alive} s"
+                )
+        for session in list(self._sessions.values()):
+            if session.is_over(now):
+                self._forget(session)
+        self.watch()
 
 
-async def _main(port: int) -> None:
+async def _main(port: int, sessions_file: Path | None) -> None:
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -269,7 +173,7 @@ async def _main(port: int) -> None:
         raise SystemExit(
             f"port {port} of {LOOPBACK} cannot be used ({error.strerror}): free it, or use another"
         ) from error
-    server = await Broker().serve(listening)
+    server = await Broker(sessions_file).serve(listening)
     print(listening.getsockname()[1], flush=True)
     await until_stopped()
     server.close()
@@ -278,5 +182,7 @@ async def _main(port: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="The broker of a site's local bus.")
     parser.add_argument("--port", type=int, default=0, help="port of 127.0.0.1; any free one where left out")
+    parser.add_argument("--sessions", type=Path, help="file that remembers the kept sessions")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    asyncio.run(_main(parser.parse_args().port))
+    arguments = parser.parse_args()
+    asyncio.run(_main(arguments.port, arguments.sessions))

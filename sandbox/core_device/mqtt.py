@@ -12,6 +12,8 @@ SUBSCRIBE, SUBACK, UNSUBSCRIBE, UNSUBACK = 8, 9, 10, 11
 PINGREQ, PINGRESP, DISCONNECT = 12, 13, 14
 
 PINGRESP_PACKET = bytes((PINGRESP << 4, 0))
+#: Return codes of a CONNACK (section 3.2.2.3).
+ACCEPTED, NOT_AUTHORIZED = 0, 5
 REFUSED_FILTER = 0x80
 #: Bytes; twice what AWS IoT Core takes ("Message size", 128 KB), so that the contract and not the bus refuses.
 MAXIMUM_PACKET_BYTES = 256 * 1024
@@ -22,10 +24,11 @@ class ProtocolViolation(ValueError):
 
 
 class Connect(NamedTuple):
-    """Who connects, and for how many seconds it may be silent (0: for ever)."""
+    """Who connects, for how many seconds it may be silent (0: for ever), and whether its session is to be kept."""
 
     client_id: str
     keep_alive: int
+    keep_session: bool
 
 
 class Publish(NamedTuple):
@@ -83,7 +86,7 @@ def parse_connect(body: bytes) -> Connect:
     """The CONNECT in `body` (section 3.1).
 
     Raises:
-        ProtocolViolation: where it is none, or asks for a will or a session that outlives the connection.
+        ProtocolViolation: where it is none, or asks for a will.
     """
     name, position = _text(body, 0)
     if name != "MQTT" or len(body) < position + 4 or body[position] != 4:
@@ -93,10 +96,8 @@ def parse_connect(body: bytes) -> Connect:
     flags = body[position + 1]
     if flags & 0x04:
         raise ProtocolViolation("a will message: this broker has none")
-    if not flags & 0x02:
-        raise ProtocolViolation("a session to be kept: this broker has clean sessions only")
     client_id, _ = _text(body, position + 4)
-    return Connect(client_id, int.from_bytes(body[position + 2 : position + 4], "big"))
+    return Connect(client_id, int.from_bytes(body[position + 2 : position + 4], "big"), not flags & 0x02)
 
 
 def parse_publish(flags: int, body: bytes) -> Publish:
@@ -144,9 +145,9 @@ def parse_unsubscribe(body: bytes) -> tuple[int, list[str]]:
     return packet_id, filters
 
 
-def connack(return_code: int = 0) -> bytes:
-    """A CONNACK, never of a session that was kept (section 3.2)."""
-    return bytes((CONNACK << 4, 2, 0, return_code))
+def connack(return_code: int = 0, *, session_present: bool = False) -> bytes:
+    """A CONNACK (section 3.2)."""
+    return bytes((CONNACK << 4, 2, session_present, return_code))
 
 
 def puback(packet_id: int) -> bytes:
@@ -164,11 +165,11 @@ def unsuback(packet_id: int) -> bytes:
     return bytes((UNSUBACK << 4, 2, packet_id >> 8, packet_id & 0xFF))
 
 
-def publish_head(topic: str, payload_bytes: int, qos: int) -> bytes:
+def publish_head(topic: str, payload_bytes: int, qos: int, *, again: bool = False) -> bytes:
     """A PUBLISH up to its packet identifier; at quality of service 1 two bytes of that follow, then the payload."""
     name = topic.encode()
     length = 2 + len(name) + 2 * qos + payload_bytes
-    return bytes((PUBLISH << 4 | qos << 1,)) + _length(length) + len(name).to_bytes(2, "big") + name
+    return bytes((PUBLISH << 4 | again << 3 | qos << 1,)) + _length(length) + len(name).to_bytes(2, "big") + name
 
 
 def is_filter(topic_filter: str) -> bool:
