@@ -64,8 +64,19 @@ def demo(
 
 
 @app.command()
-def up(directory: Directory = _BACKGROUND) -> None:
-    """Start a factory in the background; it runs until `pm down`."""
+def up(
+    directory: Directory = _BACKGROUND,
+    port: Annotated[
+        int | None, typer.Option(help="Port of the AWS APIs on 127.0.0.1, by default any free one.")
+    ] = None,
+    cloud_only: Annotated[
+        bool, typer.Option("--cloud-only", help="An empty cloud, to deploy to with Pulumi's own command line.")
+    ] = False,
+) -> None:
+    """Start a factory in the background; it runs until `pm down`.
+
+    For Pulumi's own command line: `pm up --cloud-only --port 4566`, then `pulumi up --stack local`.
+    """
     from sandbox.factory import STARTING_FILE, FactoryError, read_state
 
     try:
@@ -79,7 +90,11 @@ def up(directory: Directory = _BACKGROUND) -> None:
     told.write_text("")
     with (directory / "factory.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "sandbox.factory", "--directory", str(directory)],
+            [
+                *(sys.executable, "-m", "sandbox.factory", "--directory", str(directory)),
+                *([f"--port={port}"] if port else []),
+                *(["--cloud-only"] if cloud_only else []),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -105,6 +120,9 @@ def up(directory: Directory = _BACKGROUND) -> None:
                     _fail(f"{error}; see {directory / 'factory.log'}")
                 case {"ready": True}:
                     break
+    if cloud_only:
+        console.print("\nIt runs, and nothing is deployed. Next: [bold]pulumi up --stack local[/], [bold]pm down[/]")
+        return
     console.print(
         "\nIt runs. Next: [bold]pm status[/], [bold]pm replay[/], [bold]pm logs pm.Uplink[/], [bold]pm down[/]"
     )
@@ -183,11 +201,12 @@ def down(directory: Directory = _BACKGROUND) -> None:
 
 def _attached(directory: Path) -> Any:
     from sandbox.cloud import CloudError
+    from sandbox.deployer import DeploymentError
     from sandbox.factory import Factory, FactoryError
 
     try:
         return Factory.attach(directory)
-    except (FactoryError, CloudError) as error:
+    except (FactoryError, CloudError, DeploymentError) as error:
         _fail(str(error))
 
 

@@ -57,7 +57,12 @@ class Factory:
 
     @classmethod
     def start(
-        cls, directory: Path, config: dict[str, Any] | None = None, stack: str = "dev", progress: Progress = SILENT
+        cls,
+        directory: Path,
+        config: dict[str, Any] | None = None,
+        stack: str = "dev",
+        progress: Progress = SILENT,
+        port: int | None = None,
     ) -> Self:
         """Start the cloud, run the program against it, start the core devices and wait for their first deployment.
 
@@ -66,14 +71,13 @@ class Factory:
             config: Values over those of the stack's configuration file.
             stack: Whose configuration file the program reads.
             progress: Whom to tell.
+            port: Port of the cloud's APIs; any free one where left out.
 
         Raises:
             RuntimeError: where a part does not come up; what has been started is stopped then.
         """
         with contextlib.ExitStack() as undo:
-            progress.step("Starting the embedded cloud")
-            cloud = undo.enter_context(Cloud.start(directory / "cloud"))
-            progress.say(f"AWS APIs at {cloud.endpoint}, MQTT over TLS at {cloud.mqtt_host}:{cloud.mqtt_port}")
+            cloud = undo.enter_context(_cloud(directory, port, progress))
 
             progress.step("Running the Pulumi program against it")
             made = 0
@@ -148,6 +152,13 @@ def read_state(directory: Path) -> dict[str, Any]:
     return state
 
 
+def _cloud(directory: Path, port: int | None, progress: Progress) -> Cloud:
+    progress.step("Starting the embedded cloud")
+    cloud = Cloud.start(directory / "cloud", port)
+    progress.say(f"AWS APIs at {cloud.endpoint}, MQTT over TLS at {cloud.mqtt_host}:{cloud.mqtt_port}")
+    return cloud
+
+
 class _Telling:
     """Progress as JSON lines, for the process that waits for the factory to come up."""
 
@@ -179,16 +190,24 @@ def _until_told() -> Iterator[threading.Event]:
 
 
 def main() -> None:
-    """Keep a factory running until SIGTERM."""
+    """Keep a factory, or a cloud alone, running until SIGTERM."""
     parser = argparse.ArgumentParser(prog="sandbox.factory")
     parser.add_argument("--directory", type=Path, required=True)
-    directory: Path = parser.parse_args().directory
+    parser.add_argument("--port", type=int)
+    parser.add_argument("--cloud-only", action="store_true", help="nothing deployed, no core devices")
+    given = parser.parse_args()
+    directory: Path = given.directory
     telling = _Telling(directory / STARTING_FILE)
     with _until_told() as told:
         try:
-            with Factory.start(directory, progress=telling) as factory:
-                state = {"pid": os.getpid(), "core_devices": sorted(factory.core_devices)}
-                (directory / STATE_FILE).write_text(json.dumps(state))
+            running: Cloud | Factory
+            if given.cloud_only:
+                running = _cloud(directory, given.port, telling)
+            else:
+                running = Factory.start(directory, progress=telling, port=given.port)
+            with running:
+                core_devices = sorted(running.core_devices) if isinstance(running, Factory) else []
+                (directory / STATE_FILE).write_text(json.dumps({"pid": os.getpid(), "core_devices": core_devices}))
                 telling.end()
                 told.wait()
         except BaseException as error:

@@ -39,7 +39,8 @@ def effective(program: Path, stack: str) -> dict[str, str]:
     parsed, settings = read(program, stack)
     for key in parsed.__struct_fields__:
         if key == "sites":
-            settings |= {f"sites.{site.name}": _told(site) for site in parsed.sites}
+            for site in parsed.sites:
+                settings |= {f"sites.{site.name}": _told(site), **_further(site)}
         else:
             settings |= _flat(key, _with_defaults(key, msgspec.to_builtins(getattr(parsed, key))))
     return settings
@@ -58,6 +59,17 @@ def _told(site: config.Site) -> str:
     devices = {kind: sorted(device.name for device in site.devices if device.type == kind) for kind in kinds}
     groups = {"core": sorted(site.core_devices), **devices}
     return "; ".join(f"{len(names)} {kind}: {', '.join(names)}" for kind, names in groups.items())
+
+
+def _further(site: config.Site) -> dict[str, str]:
+    """What else a site sets, where it is not the default."""
+    told = {"name", "core_devices", "devices"}
+    return {
+        path: text
+        for field in msgspec.structs.fields(site)
+        if field.name not in told and (value := getattr(site, field.name)) != field.default and value != {}
+        for path, text in _flat(f"sites.{site.name}.{field.name}", msgspec.to_builtins(value)).items()
+    }
 
 
 def _with_defaults(key: str, value: Any) -> Any:
