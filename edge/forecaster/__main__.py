@@ -5,14 +5,14 @@ import sys
 import threading
 
 from edge.forecaster.core import Forecaster
+from edge.runtime.checkpoint import Checkpoint
 from edge.runtime.component import Component, main
 from edge.runtime.inference import ModelWatch, read
 from edge.runtime.models import ForecastModel
 from edge.runtime.settings import parse_settings
-from edge.runtime.state_file import StateFile
 from pm_contracts import topics
 from pm_contracts.measurements import AIR_QUALITY
-from pm_contracts.messages import AirQualityReading, Forecast, Outcome, Refused
+from pm_contracts.messages import AirQualityReading, Outcome, Refused
 
 NAME = "pm.Forecaster"
 
@@ -26,13 +26,13 @@ class Stations:
         """Go on from the saved state, with the model that is there."""
         self._component = component
         self._settings = component.settings
-        self._state_file = StateFile(self._settings.data_directory / "state" / "forecaster.json")
+        self._checkpoint = Checkpoint(component, "forecaster")
         self._models = ModelWatch(self._settings.data_directory, "forecast", component.counters)
         # Held while a reading is answered: the model is changed between two readings, from the status thread.
         self._lock = threading.Lock()
         self._unsaved = False
         component.counters.set("refused", 0)
-        states = self._state_file.load()
+        states = self._checkpoint.load()
         model = self._models.poll()
         known = model if isinstance(model, ForecastModel) else None
         self._forecasters: dict[str, Forecaster] = {}
@@ -40,29 +40,39 @@ class Stations:
             try:
                 forecaster = Forecaster(self._settings.site, device, known, states.get(device))
             except Refused as error:
-                self._state_file.put_aside(str(error))
+                self._checkpoint.put_aside(str(error))
                 forecaster = Forecaster(self._settings.site, device, known)
             self._forecasters[device] = forecaster
 
     def listen(self) -> None:
-        """Subscribe to the readings of each station."""
+        """Answer what the journal holds, then subscribe to the readings of each station."""
+        with self._lock:
+            for entry in self._checkpoint.recovered():
+                self._answer(entry.topic, entry.payload)
         for device in self._forecasters:
             topic = topics.device_topic(self._settings.site, device, topics.READING)
             self._component.bus.subscribe(topic, self.arrived)
 
     def arrived(self, topic: str, payload: bytes) -> None:
         """Answer a reading."""
+        with self._lock:
+            self._checkpoint.note(topic, payload)
+            self._answer(topic, payload)
+
+    def _answer(self, topic: str, payload: bytes) -> None:
         try:
             reading = read(topic, payload, AirQualityReading)
         except Refused as error:
             self._component.counters.add("refused")
             _log.warning("refused, on %s: %s", topic, error)
             return
-        with self._lock:
-            answers = self._forecasters[reading.device].observe(reading)
-            self._unsaved = True
-        for answer in answers:
-            self._publish(answer)
+        forecaster = self._forecasters.get(reading.device)
+        if forecaster is None:  # in the journal, of a device that the site no longer has
+            return
+        self._unsaved = True
+        for answer in forecaster.observe(reading):
+            channel = topics.OUTCOME if isinstance(answer, Outcome) else topics.FORECAST
+            self._component.publish(topics.device_topic(answer.site, answer.device, channel), answer)
 
     def look_around(self) -> None:
         """Let go of a bad model, take a new one up, save the state and bring the counters up to date."""
@@ -72,6 +82,7 @@ class Stations:
             if isinstance(model, ForecastModel):
                 for forecaster in self._forecasters.values():
                     forecaster.use(model)
+            begun = self._checkpoint.begin()
             states = (
                 {device: forecaster.state() for device, forecaster in self._forecasters.items()}
                 if self._unsaved
@@ -84,7 +95,7 @@ class Stations:
                     totals[name] = totals.get(name, 0) + value
         for name, value in totals.items():
             self._component.counters.set(name, value)
-        if states is not None and not self._state_file.save(states):
+        if states is not None and not self._checkpoint.save(states, begun):
             self._unsaved = True
 
     def _let_go_of_bad_model(self) -> None:
@@ -100,10 +111,6 @@ class Stations:
             model = self._models.give_up("; ".join(reasons))
             for forecaster in self._forecasters.values():
                 forecaster.go_back_to(model if isinstance(model, ForecastModel) else None)
-
-    def _publish(self, answer: Forecast | Outcome) -> None:
-        channel = topics.OUTCOME if isinstance(answer, Outcome) else topics.FORECAST
-        self._component.publish(topics.device_topic(answer.site, answer.device, channel), answer)
 
 
 def work(component: Component) -> None:

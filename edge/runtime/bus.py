@@ -39,6 +39,13 @@ class Bus(Protocol):
             BusError: where the bus is closed, or has refused this or an earlier message.
         """
 
+    def publish_at_most_once(self, topic: str, payload: bytes) -> None:
+        """Send a message that the next one makes up for; waits for nobody, and is lost for who is not there.
+
+        Raises:
+            BusError: where the bus is closed, or has refused an earlier message.
+        """
+
     def subscribe(self, topic_filter: str, callback: Callback) -> None:
         """Have `callback` called with each message on `topic_filter`; returns when the bus has agreed.
 

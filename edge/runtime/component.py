@@ -136,7 +136,8 @@ class Component:
             state=self._state,
             counters=self.counters.snapshot(),
         )
-        self.publish(self._topic, status)
+        # A status must not wait for a subscriber that is away, which may be this component itself.
+        self.bus.publish_at_most_once(self._topic, encode(status))
 
 
 def main(name: str, settings: Settings, run: Callable[[Component], None], state: str = "running") -> int:

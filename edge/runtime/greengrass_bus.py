@@ -55,6 +55,10 @@ class GreengrassBus:
             raise BusError(f"cannot publish on {topic}: {_reason(error)}") from error
         future.add_done_callback(functools.partial(self._published, ticket))
 
+    def publish_at_most_once(self, topic: str, payload: bytes) -> None:
+        """See `Bus.publish_at_most_once`; a nucleus waits for no subscriber as it is."""
+        self.publish(topic, payload)
+
     def subscribe(self, topic_filter: str, callback: Callback) -> None:
         """See `Bus.subscribe`."""
         call = guarded(callback)

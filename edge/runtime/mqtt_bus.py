@@ -65,6 +65,13 @@ class MqttBus:
             raise BusError(f"cannot publish on {topic}: {error}") from error
         self._send(ticket, topic, payload)
 
+    def publish_at_most_once(self, topic: str, payload: bytes) -> None:
+        """See `Bus.publish_at_most_once`."""
+        if self._window.closed is not None:
+            raise BusError(f"cannot publish on {topic}: closed: {self._window.closed}")
+        future, _ = self._publisher.publish(topic, payload, mqtt.QoS.AT_MOST_ONCE)
+        future.add_done_callback(lambda done: done.exception())
+
     def subscribe(self, topic_filter: str, callback: Callback) -> None:
         """See `Bus.subscribe`."""
         with self._dispatching:

@@ -48,6 +48,11 @@ class Window:
             self._closed = self._closed or reason
             self._changed.notify_all()
 
+    @property
+    def closed(self) -> BaseException | None:
+        """What closed it; None while it is open."""
+        return self._closed
+
     def wait_for_earlier(self, seconds: float) -> bool:
         """Whether all that have entered before this call have left within `seconds`, and the window is not closed."""
         with self._changed:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from edge.runtime.component import Component, main
+from edge.runtime.journal import Journal
 from edge.runtime.settings import argument_parser, settings_of
 from edge.uplink.cloud import FLOW_CONTROLS, WINDOW, Cloud, Endpoint, EndpointError
 from edge.uplink.dead_letter_store import DeadLetterStore
@@ -55,7 +56,8 @@ def run(parsed: argparse.Namespace) -> int:
             settings.data_directory / "outbox.sqlite", parsed.outbox_mebibytes * _MEBIBYTE, [int(p) for p in Priority]
         )
         dead_letters = DeadLetterStore(settings.data_directory / "dead-letters.sqlite")
-        uplink = Uplink(component, Gate(settings.site, settings.devices), outbox, dead_letters)
+        journal = Journal(settings.data_directory / "journal", "uplink")
+        uplink = Uplink(component, Gate(settings.site, settings.devices), outbox, dead_letters, journal)
         cloud = Cloud(
             Endpoint.parse(os.environ.get(ENDPOINT_VARIABLE) or parsed.endpoint),
             f"{thing_name}-uplink",

@@ -22,6 +22,7 @@ CREATE TABLE IF NOT EXISTS dead_letter (
     message TEXT NOT NULL, -- the DeadLetter, JSON
     size INTEGER NOT NULL
 );
+CREATE INDEX IF NOT EXISTS by_time ON dead_letter (refused_at);
 """
 
 
@@ -40,15 +41,23 @@ class DeadLetterStore:
         self._database.executescript(_SCHEMA)
 
     def add(self, letters: Iterable[DeadLetter]) -> None:
-        """Keep `letters`; where the disk is full they are only logged, for they go to the cloud as well."""
+        """Keep `letters`, each once; where the disk is full they are only logged, for they go to the cloud as well."""
         letters = list(letters)
         try:
             with self._database:
                 for letter in letters:
                     text = encode(letter).decode()
                     self._database.execute(
-                        "INSERT INTO dead_letter (refused_at, topic, reason, message, size) VALUES (?, ?, ?, ?, ?)",
-                        (letter.refused_at.isoformat(), letter.topic, letter.reason, text, len(text)),
+                        "INSERT INTO dead_letter (refused_at, topic, reason, message, size)"
+                        " SELECT :at, :topic, :reason, :text, :size WHERE NOT EXISTS"
+                        " (SELECT 1 FROM dead_letter WHERE refused_at = :at AND message = :text)",
+                        {
+                            "at": letter.refused_at.isoformat(),
+                            "topic": letter.topic,
+                            "reason": letter.reason,
+                            "text": text,
+                            "size": len(text),
+                        },
                     )
                 self._forget_oldest()
         except sqlite3.OperationalError as error:

@@ -1,9 +1,14 @@
 """The uplink at work: one thread takes from the local bus, keeps, sends and notes what was acknowledged.
 
+The bus's copy of a message goes when `arrived` returns, and the outbox has it a batch later: in between it is in the
+journal, so that a kill at any point loses nothing. A dead letter has the time of arrival, and so the same identity when
+the journal has it refused again.
+
 A status is not stored: the next one says more. Of each component the latest goes up while there is a connection.
 """
 
 import concurrent.futures
+import datetime as dt
 import functools
 import logging
 import threading
@@ -14,6 +19,7 @@ from awscrt import mqtt5
 
 from edge.runtime.component import Component
 from edge.runtime.dead_letters import dead_letter
+from edge.runtime.journal import Entry, Journal
 from edge.uplink.cloud import Cloud
 from edge.uplink.dead_letter_store import DeadLetterStore
 from edge.uplink.gate import Gate, Priority
@@ -29,6 +35,7 @@ GATHER_SECONDS = 0.02
 #: Messages from the local bus that wait for the disk; past it the bus is held back.
 INBOX = 4_000
 _BATCH = 1_000
+_STATUS_END = f"/{topics.STATUS}"
 _ROOM_SECONDS = 0.5
 _END_SECONDS = 10.0
 
@@ -36,8 +43,10 @@ _END_SECONDS = 10.0
 class Uplink:
     """What stands between a site's local bus and the cloud."""
 
-    def __init__(self, component: Component, gate: Gate, outbox: Outbox, dead_letters: DeadLetterStore) -> None:
-        """An uplink of `component`, which has the local bus; `start` puts it to work."""
+    def __init__(
+        self, component: Component, gate: Gate, outbox: Outbox, dead_letters: DeadLetterStore, journal: Journal
+    ) -> None:
+        """An uplink of `component`, which has the local bus; `start` puts it to work on what the journal holds, too."""
         self._component = component
         self._counters = component.counters
         self._gate = gate
@@ -45,7 +54,9 @@ class Uplink:
         self._dead_letters = dead_letters
         self._cloud: Cloud | None = None
         self._window = 0
-        self._inbox: deque[tuple[str, bytes]] = deque()
+        self._journal = journal
+        self._taking = threading.Lock()
+        self._inbox: deque[Entry] = deque(journal.recovered())
         self._commands: deque[tuple[str, bytes]] = deque()
         self._answers: deque[tuple[int, str | None, bool]] = deque()
         self._statuses: dict[str, tuple[str, bytes]] = {}
@@ -59,12 +70,19 @@ class Uplink:
         self._thread = threading.Thread(target=self._run, name="uplink", daemon=True)
         for name in ("refused", "published", "rejected", "outages", "buffered"):
             self._counters.set(name, 0)
+        self._counters.set("recovered", len(self._inbox))
+        if self._inbox:
+            _log.warning("%d messages of an earlier run were not in the outbox yet", len(self._inbox))
 
     # Called by the local bus and the connection, on their threads.
 
     def arrived(self, topic: str, payload: bytes) -> None:
         """Take a message from the local bus; waits while `INBOX` messages wait for the disk."""
-        self._inbox.append((topic, payload))
+        now = time.time()
+        with self._taking:
+            journal = self._journal
+            generation = journal.generation if topic.endswith(_STATUS_END) else journal.add(now, topic, payload)
+            self._inbox.append(Entry(generation, now, topic, payload))
         if not self._wake.is_set():
             self._wake.set()
         while len(self._inbox) >= INBOX and self._thread.is_alive():
@@ -118,12 +136,14 @@ class Uplink:
         self._note_answers_and_keep([])
         self._outbox.close()
         self._dead_letters.close()
+        self._journal.close()
 
     def update_counters(self) -> None:
         """Bring the counters up to date."""
         for name, value in self._outbox.counters.items():
             self._counters.set(name, value)
         self._counters.set("buffered", self._outbox.depth)
+        self._counters.set("journal_missed", self._journal.missed)
 
     def _run(self) -> None:
         try:
@@ -139,8 +159,11 @@ class Uplink:
             self._component.fail("the uplink's thread has ended")
 
     def _step(self) -> None:
+        with self._taking:
+            generation = self._journal.rotate()
         outgoing = self._judge()
         self._note_answers_and_keep(outgoing)
+        self._journal.forget(min(generation, self._inbox[0].generation if self._inbox else generation))
         if len(self._inbox) < INBOX:
             self._room.set()
         if self._inbox:
@@ -158,13 +181,13 @@ class Uplink:
         outgoing: list[Outgoing] = []
         letters: list[DeadLetter] = []
         for _ in range(min(len(self._inbox), _BATCH)):
-            topic, payload = self._inbox.popleft()
+            _, arrived_at, topic, payload = self._inbox.popleft()
             try:
                 message, route = self._gate.check(topic, payload)
                 encoded = encode(message)
             except ValueError as error:
                 self._counters.add("refused")
-                letter = self._letter(topic, payload, str(error))
+                letter = self._letter(topic, payload, str(error), dt.datetime.fromtimestamp(arrived_at, dt.UTC))
                 letters.append(letter)
                 outgoing.append(self._outgoing(letter))
                 continue
@@ -193,10 +216,10 @@ class Uplink:
             else:
                 self._counters.add("rejected")
                 rejected.append(self._letter(taken.topic, taken.payload, f"the cloud does not take it: {problem}"))
-        if outgoing or delivered:
-            self._outbox.write(outgoing, delivered)
         if rejected:
             self._dead_letters.add(rejected)
+        if outgoing or delivered:
+            self._outbox.write(outgoing, delivered)
 
     def _send(self) -> None:
         assert self._cloud is not None  # noqa: S101 - set before the thread starts
@@ -235,8 +258,8 @@ class Uplink:
         self._counters.add("commands")
         self._component.publish(topic, command)
 
-    def _letter(self, topic: str, payload: bytes, reason: str) -> DeadLetter:
-        letter = dead_letter(self._component.settings.site, self._component.name, topic, payload, reason)
+    def _letter(self, topic: str, payload: bytes, reason: str, refused_at: dt.datetime | None = None) -> DeadLetter:
+        letter = dead_letter(self._component.settings.site, self._component.name, topic, payload, reason, refused_at)
         _log.warning("refused, on %s: %s", topic, reason)
         return letter
 

@@ -6,6 +6,7 @@ import errno
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,7 @@ print(*sorted(loaded & {"pulumi", "boto3", "sandbox", "ml", "pm_components", "pa
 
 def test_every_main_runs_with_what_a_core_device_has_and_nothing_else():
     modules = [f"edge.{path.parent.name}.__main__" for path in sorted((ROOT / "edge").glob("*/__main__.py"))]
-    assert len(modules) == 5
+    assert len(modules) == 6
     modules += ["edge.runtime.mqtt_bus", "edge.runtime.greengrass_bus"]
     run = subprocess.run(
         [sys.executable, "-c", _IMPORT, *modules], cwd=ROOT, capture_output=True, text=True, check=False
@@ -128,6 +129,7 @@ def test_the_dead_letter_store_keeps_the_latest(tmp_path, monkeypatch):
     letters = [dead_letter("lindau", "pm.Uplink", f"topic/{number}", b"", "why") for number in range(5)]
     store.add(letters[:2])
     store.add(letters[2:])
+    store.add(letters[4:])  # once more, as after a crash
     store.close()
     with sqlite3.connect(tmp_path / "dead-letters.sqlite") as database:
         kept = [topic for (topic,) in database.execute("SELECT topic FROM dead_letter ORDER BY id")]
@@ -141,15 +143,25 @@ def test_counters_and_window_count():
     counters.set("buffered", 7)
     assert counters.snapshot() == {"readings": 5, "buffered": 7}
     window = Window(2)
-    window.enter()
-    assert not window.wait_until_empty(0)
-    window.leave()
-    assert window.wait_until_empty(0)
+    first = window.enter()
+    second = window.enter()
+    assert not window.wait_for_earlier(0)
+    window.leave(second)
+    assert not window.wait_for_earlier(0)
+    waited: list[bool] = []
+    waiting = threading.Thread(target=lambda: waited.append(window.wait_for_earlier(10)))
+    waiting.start()
+    third = window.enter()
+    window.leave(first)
+    waiting.join(10)
+    assert waited in ([True], [False]), waited
+    window.leave(third)
+    assert window.wait_for_earlier(0)
     window.close(ValueError("first"))
     window.close(ValueError("second"))
     with pytest.raises(RuntimeError, match="closed: first"):
         window.enter()
-    assert not window.wait_until_empty(0)
+    assert not window.wait_for_earlier(0)
 
 
 def test_the_bus_of_a_nucleus_that_does_not_answer_is_an_error_that_says_so(monkeypatch, tmp_path):

@@ -129,7 +129,7 @@ def test_what_the_floor_says_arrives_once_and_in_order_and_its_bytes_are_of_the_
     ear.wait(lambda: any(decode(p, Status).component == UPLINK for p in cloud_side.on(topics.STATUS)), "its status")
     process.send_signal(signal.SIGTERM)
     assert process.wait(10) == 0
-    assert ear.status(UPLINK).state == "stopping"
+    ear.wait_for_state(UPLINK, "stopping")
 
 
 def test_an_outage_in_the_middle_loses_nothing_and_is_logged_once(ear, floor, cloud_side, site):

@@ -1,0 +1,135 @@
+"""Messages taken from the bus that are not safe elsewhere yet, so that a component that is killed finds them again.
+
+The bus takes its copy back when a callback returns, and a component's own files are written in batches, later. Between
+the two a message is in the journal: one `write` without waiting for the disk, which survives the end of the process at
+any point. A power cut may cost its latest messages, and the checks in it keep half a message from being taken for one.
+"""
+
+import logging
+import os
+import re
+import struct
+import zlib
+from pathlib import Path
+from typing import NamedTuple
+
+_log = logging.getLogger(__name__)
+
+#: Checksum of all after it, lengths of topic and payload, seconds since 1970 of the arrival.
+_HEAD = struct.Struct(">IHId")
+_CHECKSUM_BYTES = 4
+
+
+class Entry(NamedTuple):
+    """A message in the journal; `arrived_at` in seconds since 1970."""
+
+    generation: int
+    arrived_at: float
+    topic: str
+    payload: bytes
+
+
+class Journal:
+    """The journal of one component: files of one generation each, `{name}-{generation}`; for one thread at a time.
+
+    Attributes:
+        generation: What the next message will be in, unless `rotate` comes before it.
+        missed: Messages that the disk did not take; they are safe only once the component's own files have them.
+    """
+
+    def __init__(self, directory: Path, name: str) -> None:
+        """The journal `name` in `directory`, which need not exist yet; what an earlier process left stays for now."""
+        self._directory = directory
+        self._name = name
+        pattern = re.compile(re.escape(name) + r"-(\d+)")
+        found = (pattern.fullmatch(path.name) for path in directory.glob(f"{name}-*"))
+        self._generations = sorted(int(match[1]) for match in found if match)
+        self.generation = self._generations[-1] + 1 if self._generations else 1
+        self._file: int | None = None
+        self._size = 0
+        self._failing = False
+        self.missed = 0
+
+    def recovered(self) -> list[Entry]:
+        """What earlier processes left, in the order of arrival; up to the first damage of each file."""
+        entries: list[Entry] = []
+        for generation in self._generations:
+            if generation < self.generation:
+                try:
+                    content = self._path(generation).read_bytes()
+                except OSError as error:
+                    _log.error("a journal cannot be read: %s", error)
+                    continue
+                entries += _entries(generation, content)
+        return entries
+
+    def add(self, arrived_at: float, topic: str, payload: bytes) -> int:
+        """Keep a message; the generation that it is in. A disk that does not take it is logged once, and counted."""
+        name = topic.encode()
+        head = _HEAD.pack(0, len(name), len(payload), arrived_at)
+        record = b"%b%b%b" % (head[_CHECKSUM_BYTES:], name, payload)
+        record = zlib.crc32(record).to_bytes(_CHECKSUM_BYTES, "big") + record
+        try:
+            if self._file is None:
+                self._open()
+            assert self._file is not None  # noqa: S101 - it was just opened
+            written = os.write(self._file, record)
+            if written < len(record):
+                os.ftruncate(self._file, self._size)
+                raise OSError(f"{written} of {len(record)} bytes were written")
+            self._size += written
+        except OSError as error:
+            self.missed += 1
+            if not self._failing:
+                _log.error("the journal is not written: %s", error)
+            self._failing = True
+        else:
+            self._failing = False
+        return self.generation
+
+    def rotate(self) -> int:
+        """Begin a generation; all that was added before is in lower ones than the one returned."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+            self.generation += 1
+        return self.generation
+
+    def forget(self, before: int) -> None:
+        """Let go of the generations below `before`: what was in them is safe elsewhere."""
+        while self._generations and self._generations[0] < before:
+            self._path(self._generations.pop(0)).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Close the file; what is in it stays."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def _open(self) -> None:
+        self._directory.mkdir(parents=True, exist_ok=True)
+        path = self._path(self.generation)
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._size = 0
+        if self.generation not in self._generations:
+            self._generations.append(self.generation)
+
+    def _path(self, generation: int) -> Path:
+        return self._directory / f"{self._name}-{generation}"
+
+
+def _entries(generation: int, content: bytes) -> list[Entry]:
+    entries = []
+    start = 0
+    while start + _HEAD.size <= len(content):
+        checksum, topic_length, payload_length, arrived_at = _HEAD.unpack_from(content, start)
+        middle = start + _HEAD.size + topic_length
+        end = middle + payload_length
+        if end > len(content) or zlib.crc32(content[start + _CHECKSUM_BYTES : end]) != checksum:
+            break
+        topic = content[start + _HEAD.size : middle].decode()
+        entries.append(Entry(generation, arrived_at, topic, content[middle:end]))
+        start = end
+    if start < len(content):
+        _log.warning("%d bytes at the end of a journal are no message", len(content) - start)
+    return entries
