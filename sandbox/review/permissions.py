@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from sandbox.recorder import Recording, Registered
@@ -68,18 +68,31 @@ def in_words(statement: Mapping[str, Any]) -> str:
     if "NotAction" in statement:
         what = f"do all but {what}"
     verb = "may" if statement["Effect"] == "Allow" else "may not"
-    words = [_principal(statement["Principal"]), verb, what] if "Principal" in statement else [verb, what]
-    resources = [_short(str(one), services) for one in _listed(statement.get("Resource"))]
-    if resources:
-        words += ["on", ", ".join(sorted(resources)) if resources != ["*"] else "everything"]
+    words = [verb, what]
+    if "Principal" in statement or "NotPrincipal" in statement:
+        words.insert(0, _but("Principal", statement, _principal))
+    if "Resource" in statement or "NotResource" in statement:
+        words += ["on", _but("Resource", statement, lambda value: _resources(value, services))]
     if condition := statement.get("Condition"):
         words += ["where", " and ".join(_conditions(condition))]
     return " ".join(words)
 
 
+def _but(key: str, statement: Mapping[str, Any], told: Callable[[Any], str]) -> str:
+    """What `key` names, or all but what its opposite names."""
+    return told(statement[key]) if key in statement else f"all but {told(statement[f'Not{key}'])}"
+
+
+def _resources(value: Any, services: list[str]) -> str:
+    named = sorted(_short(str(one), services) for one in _listed(value))
+    return "everything" if named == ["*"] else ", ".join(named)
+
+
 def _of_service(service: str, actions: list[str]) -> str:
     names = sorted(name for action in actions for head, _, name in [action.partition(":")] if head == service)
-    return f"{service} {', '.join('(anything)' if name == '*' else name for name in names if name)}".strip()
+    if service == "*":
+        return "(anything)"
+    return f"{service} {', '.join('(anything)' if name == '*' else name for name in names)}"
 
 
 def _conditions(condition: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

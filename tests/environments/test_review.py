@@ -1,0 +1,227 @@
+"""What `pm review` and `pm config diff` tell, on the project's own stacks and on changes made for the purpose.
+
+Not proved here: that AWS's bill is what the estimate says, and that a statement in words is a complete account of how
+IAM decides.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.protobuf import struct_pb2
+from pulumi.runtime import rpc
+
+from sandbox.recorder import Recording, Registered
+from sandbox.recorder.masking import MASK, masked
+from sandbox.review import snapshot
+from sandbox.review.permissions import in_words, permissions
+from sandbox.review.review import by_component
+from sandbox.review.settings import difference
+from sandbox.review.snapshot import Snapshot, SnapshotError, compared, taken
+
+ROOT = Path(__file__).resolve().parents[2]
+PM = str(Path(sys.executable).with_name("pm"))
+Recorded = Callable[[str], Recording]
+
+
+def pm(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([PM, *arguments], capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project's program in a folder of its own, where a review may be accepted."""
+    directory = tmp_path_factory.mktemp("project")
+    for name in ("Pulumi.yaml", "Pulumi.dev.yaml", "__main__.py"):
+        shutil.copy(ROOT / name, directory)
+    return directory
+
+
+def test_a_review_is_accepted_and_then_nothing_has_changed(project: Path) -> None:
+    first = pm("review", "dev", "--json", "--accept", "--program", str(project))
+    assert first.returncode == 0, first.stdout + first.stderr
+    told = json.loads(first.stdout)
+    assert told["difference"] is None
+    assert told["resources"]["total"] == sum(told["resources"]["by_component"].values()) > 150
+    assert {"AnalyticsStore store", "GreengrassSite lindau"} <= set(told["resources"]["by_component"])
+    assert all(set(finding) == {"policy", "level", "urn", "message"} for finding in told["findings"])
+    assert 10 < told["monthly_cost_usd"] < told["cost_limit_usd"]
+
+    again = pm("review", "dev", "--program", str(project))
+    assert again.returncode == 0, again.stdout
+    assert "nothing has changed" in again.stdout
+    assert "alerting-detector-permissions" in again.stdout
+
+    # Whoever changes the program sees what becomes of it, and a mandatory policy that it breaks refuses it.
+    program = (project / "__main__.py").read_text()
+    lonely = 'import pulumi_aws\npulumi_aws.sqs.Queue("lonely", name="pm-dev-lonely")\n'
+    (project / "__main__.py").write_text(program + lonely)
+    changed = pm("review", "dev", "--markdown", "--program", str(project))
+    (project / "__main__.py").write_text(program)
+    assert changed.returncode == 3, changed.stdout
+    assert "\n+ Queue lonely\n" in changed.stdout
+    assert "| mandatory | `dead-letters` | Queue lonely |" in changed.stdout
+    lines = changed.stdout.splitlines()
+    assert lines[0] == "## Review of stack `dev`"
+    assert all(line.endswith("|") for line in lines if line.startswith("|"))
+    # Without an empty line before them these would be rows of a table.
+    assert all(not lines[at - 1] for at, line in enumerate(lines) if at and line.startswith(("<details>", "#")))
+
+
+def test_a_stack_without_a_file_is_an_error_and_no_review(project: Path) -> None:
+    told = pm("review", "prod", "--program", str(project))
+    assert told.returncode == 1
+    assert "Pulumi.prod.yaml" in told.stdout
+    assert "Traceback" not in told.stdout + told.stderr
+
+
+def _changed(recording: Recording, urn_end: str, change: Callable[[Registered], Registered | None]) -> Recording:
+    found = [one for one in recording.resources if one.urn.endswith(urn_end)]
+    assert len(found) == 1
+    kept = [one for one in recording.resources if one is not found[0]]
+    made = change(found[0])
+    return replace(recording, resources=kept if made is None else [*kept, made])
+
+
+def _taken(recording: Recording, cost: float = 10.0) -> Snapshot:
+    return taken(recording, [str(one) for one in permissions(recording)], cost)
+
+
+def test_a_renamed_bucket_is_told_as_data_that_goes(recorded: Recorded) -> None:
+    before = recorded("dev")
+    after = _changed(before, "::store-lake-bucket", lambda one: replace(one, urn=one.urn + "-2", name="other"))
+    found = compared(_taken(before), _taken(after))
+    (lost,) = found.losing_data
+    assert lost.endswith("::store-lake-bucket")
+    assert [urn.rpartition("::")[2] for urn in found.added] == ["store-lake-bucket-2"]
+    assert not found.nothing
+    assert compared(_taken(before), _taken(before)).nothing
+
+
+def test_a_changed_input_is_told_with_what_it_was_and_a_long_one_by_its_hash(recorded: Recorded) -> None:
+    before = recorded("dev")
+    longer = _changed(before, "::store-lake-bucket", lambda one: replace(one, inputs={**one.inputs, "bucket": "new"}))
+    (change,) = compared(_taken(before), _taken(longer)).changed
+    assert (change.key, change.before, change.after) == ("bucket", "pm-dev-lake-123456789012", "new")
+    hashed = {value for inputs in _taken(before).resources.values() for value in inputs.values() if len(value) > 80}
+    assert not hashed
+
+
+def test_a_new_permission_and_a_dearer_month_are_told(recorded: Recorded) -> None:
+    before = recorded("dev")
+    allowed = '{"Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}'
+    after = _changed(
+        before, "::alerting-detector-permissions", lambda one: replace(one, inputs={**one.inputs, "policy": allowed})
+    )
+    found = compared(_taken(before, 10.0), _taken(after, 12.5))
+    assert found.permissions_added == ["alerting-detector-permissions: may s3 (anything) on everything"]
+    assert len(found.permissions_removed) > 2
+    assert found.monthly_cost_usd == 2.5
+
+
+def test_a_snapshot_is_read_as_it_was_written_and_a_broken_one_is_refused(recorded: Recorded, tmp_path: Path) -> None:
+    path = tmp_path / "snapshots" / "dev.json"
+    assert snapshot.read(path) is None
+    kept = _taken(recorded("dev"))
+    snapshot.write(path, kept)
+    assert snapshot.read(path) == kept
+    path.write_text('{"resources": {}}')
+    with pytest.raises(SnapshotError, match=r"dev\.json is not a snapshot .*delete it"):
+        snapshot.read(path)
+
+
+def test_every_resource_is_counted_once(recorded: Recorded) -> None:
+    counts = by_component(recorded("prod"))
+    assert sum(counts.values()) == len(recorded("prod").resources)
+    assert {"GreengrassSite lindau", "GreengrassSite bregenz"} <= set(counts)
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        (
+            {"Effect": "Allow", "Action": ["s3:PutObject", "s3:GetObject"], "Resource": "arn:aws:s3:::lake/a/*"},
+            "may s3 GetObject, PutObject on lake/a/*",
+        ),
+        (
+            {
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "s3:*",
+                "Resource": ["arn:aws:s3:::lake"],
+                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+            },
+            "everyone may not s3 (anything) on lake where aws:SecureTransport is false",
+        ),
+        (
+            {"Effect": "Allow", "Principal": {"Service": "iot.amazonaws.com"}, "Action": "sts:AssumeRole"},
+            "iot.amazonaws.com may take the role on",
+        ),
+        (
+            {"Effect": "Allow", "Action": "iam:PassRole", "Resource": "arn:aws:iam::123456789012:role/r"},
+            "may iam PassRole on role/r",
+        ),
+        (
+            {"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"},
+            "may do all but iam (anything) on everything",
+        ),
+        (
+            {
+                "Effect": "Allow",
+                "Principal": {"AWS": "arn:aws:iam::123456789012:root"},
+                "Action": ["kms:Decrypt"],
+                "Resource": "*",
+                "Condition": {"NumericLessThan": {"x:y": 5}},
+            },
+            "the account may kms Decrypt on everything where x:y NumericLessThan 5",
+        ),
+        ({"Effect": "Allow", "Action": "*", "Resource": "*"}, "may (anything) on everything"),
+        (
+            {"Effect": "Allow", "Action": "s3:GetObject", "NotResource": "arn:aws:s3:::lake/*"},
+            "may s3 GetObject on all but lake/*",
+        ),
+        (
+            {"Effect": "Allow", "NotPrincipal": {"Service": "x.amazonaws.com"}, "Action": "sqs:SendMessage"},
+            "all but x.amazonaws.com may sqs SendMessage",
+        ),
+    ],
+)
+def test_a_statement_is_told_in_words(statement: dict[str, Any], words: str) -> None:
+    assert in_words(statement) == words
+
+
+def test_a_secret_is_masked_at_any_depth() -> None:
+    message = struct_pb2.Struct()
+    message.update(
+        {"plain": "a", "list": [{"in": {rpc._special_sig_key: rpc._special_secret_sig, "value": "s3cr3t"}}, "b"]}
+    )
+    assert masked(message, {"plain": "a", "list": [{"in": "s3cr3t"}, "b"]}) == {
+        "plain": "a",
+        "list": [{"in": MASK}, "b"],
+    }
+
+
+def test_config_diff_shows_what_holds_and_not_what_is_written() -> None:
+    found = {one.key: (one.first, one.second) for one in difference(ROOT, "dev", "prod")}
+    assert found["tier"] == ("dev", "prod")
+    assert found["retention_days"] == ("30", "1825")
+    assert found["protected"] == ("no", "yes")
+    assert found["sites.bregenz"][0] is None
+    # Written in one file, and the component's default in the other.
+    assert "detector.window" not in found
+    assert found["detector.clear_share"] == ("0.125", "0.15")
+    assert difference(ROOT, "prod", "prod") == []
+
+
+def test_config_diff_for_machines_and_for_a_stack_that_is_not_there() -> None:
+    told = pm("config", "diff", "dev", "staging", "--json")
+    assert json.loads(told.stdout)["tier"] == {"dev": "dev", "staging": "staging"}
+    wrong = pm("config", "diff", "dev", "pord")
+    assert wrong.returncode == 1
+    assert "stacks here: dev, local, prod, staging" in " ".join(wrong.stdout.split())
