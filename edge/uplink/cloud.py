@@ -80,10 +80,21 @@ class Cloud:
         Raises:
             EndpointError: where a file of the identity is missing or unusable.
         """
+        self._endpoint, self._client_id, self._identity, self._flow_control = (
+            endpoint,
+            client_id,
+            identity,
+            flow_control,
+        )
         self._command_filter = command_filter
-        self._on_up, self._on_down = on_up, on_down
-        self._stopped = threading.Event()
-        options = mqtt5.ExtendedValidationAndFlowControlOptions
+        self._on_command, self._on_up, self._on_down = on_command, on_up, on_down
+        self._fingerprint = _fingerprint(identity)
+        self._number = 0
+        self._client, self._stopped = self._new_client()
+
+    def _new_client(self) -> tuple[mqtt5.Client, threading.Event]:
+        """A client with the identity as it is now, and the event of its end; an earlier one is not listened to."""
+        identity, options = self._identity, mqtt5.ExtendedValidationAndFlowControlOptions
         try:
             tls = io.TlsContextOptions.create_client_with_mtls(
                 (identity / "certificate.pem").read_bytes(), (identity / "private-key.pem").read_bytes()
@@ -94,30 +105,66 @@ class Cloud:
             raise EndpointError(f"identity of the device: {error}") from error
         except Exception as error:  # the library's own errors
             raise EndpointError(f"identity of the device in {identity}: {error}") from error
+        self._number += 1
+        number = self._number
+        stopped = threading.Event()
+
+        def down(data: Any) -> None:
+            if number == self._number:
+                self._on_down(str(data.exception))
+
         threads = io.EventLoopGroup(1)
-        self._client = mqtt5.Client(
+        client = mqtt5.Client(
             mqtt5.ClientOptions(
-                host_name=endpoint.host,
-                port=endpoint.port,
+                host_name=self._endpoint.host,
+                port=self._endpoint.port,
                 bootstrap=io.ClientBootstrap(threads, io.DefaultHostResolver(threads)),
                 tls_ctx=context,
-                connect_options=mqtt5.ConnectPacket(client_id=client_id, keep_alive_interval_sec=_KEEP_ALIVE_SECONDS),
+                connect_options=mqtt5.ConnectPacket(
+                    client_id=self._client_id, keep_alive_interval_sec=_KEEP_ALIVE_SECONDS
+                ),
                 # The outbox sends again what was not acknowledged, and nobody else.
                 offline_queue_behavior=mqtt5.ClientOperationQueueBehaviorType.FAIL_ALL_ON_DISCONNECT,
                 extended_validation_and_flow_control_options=(
-                    options.AWS_IOT_CORE_DEFAULTS if flow_control == "aws" else options.NONE
+                    options.AWS_IOT_CORE_DEFAULTS if self._flow_control == "aws" else options.NONE
                 ),
                 retry_jitter_mode=mqtt5.ExponentialBackoffJitterMode.FULL,
                 min_reconnect_delay_ms=_FIRST_RETRY_MILLISECONDS,
                 max_reconnect_delay_ms=_LAST_RETRY_MILLISECONDS,
                 ack_timeout_sec=_ACKNOWLEDGEMENT_SECONDS,
-                on_publish_callback_fn=lambda data: on_command(data.publish_packet.topic, data.publish_packet.payload),
+                on_publish_callback_fn=lambda data: self._on_command(
+                    data.publish_packet.topic, data.publish_packet.payload
+                ),
                 on_lifecycle_event_connection_success_fn=self._connected,
-                on_lifecycle_event_connection_failure_fn=lambda data: on_down(str(data.exception)),
-                on_lifecycle_event_disconnection_fn=lambda data: on_down(str(data.exception)),
-                on_lifecycle_event_stopped_fn=lambda _: self._stopped.set(),
+                on_lifecycle_event_connection_failure_fn=down,
+                on_lifecycle_event_disconnection_fn=down,
+                on_lifecycle_event_stopped_fn=lambda _: stopped.set(),
             )
         )
+        return client, stopped
+
+    def take_up_identity(self) -> None:
+        """Connect anew where a file of the identity has changed: the device's certificate was rotated.
+
+        An identity that is not usable, as between the change of one file and that of the next, leaves all as it is
+        until it changes again.
+        """
+        fingerprint = _fingerprint(self._identity)
+        if fingerprint == self._fingerprint:
+            return
+        self._fingerprint = fingerprint
+        before, stopped = self._client, self._stopped
+        try:
+            self._client, self._stopped = self._new_client()
+        except EndpointError as error:
+            _log.warning("the new identity is not usable, the one before it stays: %s", error)
+            return
+        _log.info("the device's identity has changed")
+        self._on_down("the device's identity has changed")
+        before.stop()
+        # Two connections of one client id would throw each other out.
+        stopped.wait(_STOP_SECONDS)
+        self._client.start()
 
     def start(self) -> None:
         """Connect, and stay so."""
@@ -147,3 +194,16 @@ class Cloud:
         if error is None and all(code < 0x80 for code in future.result().reason_codes):
             return
         _log.error("no commands from the cloud: %s is refused (%s)", self._command_filter, error or future.result())
+
+
+def _fingerprint(identity: Path) -> tuple[tuple[int, int, int], ...]:
+    """What changes when a file of the identity does; a missing one counts as zeros."""
+    found = []
+    for name in ("certificate.pem", "private-key.pem", "root-ca.pem"):
+        try:
+            status = (identity / name).stat()
+        except OSError:
+            found.append((0, 0, 0))
+        else:
+            found.append((status.st_ino, status.st_mtime_ns, status.st_size))
+    return tuple(found)

@@ -38,6 +38,8 @@ _BATCH = 1_000
 _STATUS_END = f"/{topics.STATUS}"
 _ROOM_SECONDS = 0.5
 _END_SECONDS = 10.0
+#: Seconds between two looks at the files of the device's identity.
+_IDENTITY_SECONDS = 1.0
 
 
 class Uplink:
@@ -63,6 +65,7 @@ class Uplink:
         self._sent: dict[int, Taken] = {}
         self._must_put_back = False
         self._up = False
+        self._look_at_identity_at = 0.0
         self._down_since: float | None = None
         self._wake = threading.Event()
         self._room = threading.Event()
@@ -159,6 +162,11 @@ class Uplink:
             self._component.fail("the uplink's thread has ended")
 
     def _step(self) -> None:
+        assert self._cloud is not None  # noqa: S101 - set before the thread starts
+        now = time.monotonic()
+        if now >= self._look_at_identity_at:
+            self._look_at_identity_at = now + _IDENTITY_SECONDS
+            self._cloud.take_up_identity()
         with self._taking:
             generation = self._journal.rotate()
         outgoing = self._judge()

@@ -59,6 +59,7 @@ class CloudSide:
     def _register(self, cloud, identity: Path) -> tuple[Path, Path]:
         iot = cloud.client("iot")
         made = iot.create_keys_and_certificate(setAsActive=True)
+        self.certificate_id = made["certificateId"]
         allow = [{"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]
         policy = json.dumps({"Version": "2012-10-17", "Statement": allow})
         iot.create_policy(policyName=self.thing, policyDocument=policy)
@@ -168,6 +169,41 @@ def test_a_killed_uplink_delivers_what_it_had_accepted_at_its_next_start(ear, fl
     start(floor, cloud_side)
     ear.wait_for_counter(UPLINK, "published", 300)
     assert [decode(payload, Reading) for payload in cloud_side.on(topics.READING)] == sent
+
+
+def test_a_revoked_certificate_stops_the_uplink_and_a_new_one_is_taken_up_without_a_restart(
+    ear, floor, cloud, cloud_side, site, tmp_path
+):
+    process = start(floor, cloud_side)
+    ear.wait_for_state(UPLINK, "running")
+    sent = readings(site, floor, 300)
+    publish(ear, sent[:100], topics.READING)
+    ear.wait_for_counter(UPLINK, "published", 100)
+    iot = cloud.client("iot")
+    iot.update_certificate(certificateId=cloud_side.certificate_id, newStatus="REVOKED")
+    cloud_side.cut()
+    cloud_side.restore()
+    ear.wait_for_state(UPLINK, "offline")
+    publish(ear, sent[100:], topics.READING)
+    ear.wait_for_counter(UPLINK, "accepted", 300)
+    assert ear.status(UPLINK).counters["buffered"] == 200
+
+    made = iot.create_keys_and_certificate(setAsActive=True)
+    iot.attach_policy(policyName=cloud_side.thing, target=made["certificateArn"])
+    iot.attach_thing_principal(thingName=cloud_side.thing, principal=made["certificateArn"])
+    (tmp_path / "identity" / "certificate.pem").write_text(made["certificatePem"])
+    ear.wait(
+        lambda: (
+            "the device's identity has changed" in floor.log("edge.uplink")
+            or "the new identity is not usable" in floor.log("edge.uplink")
+        ),
+        "a look at half of the new identity",
+    )
+    (tmp_path / "identity" / "private-key.pem").write_text(made["keyPair"]["PrivateKey"])
+    ear.wait_for_counter(UPLINK, "published", 300)
+    ear.wait_for_state(UPLINK, "running")
+    assert process.poll() is None
+    assert ear.status(UPLINK).counters["buffered"] == 0
 
 
 def test_alerts_overtake_readings_after_an_outage(ear, floor, cloud_side, site):
