@@ -13,16 +13,7 @@ stack = config.load()
 sites = [site.name for site in stack.sites]
 environment.impose(stack)
 
-alerting = FaultAlerting(
-    "alerting",
-    {
-        "emails": stack.alert_emails,
-        "voice": stack.voice,
-        "detector": stack.detector.arguments,
-        "announcement_days": stack.retention_days,
-        "disposable": stack.disposable,
-    },
-)
+alerting = FaultAlerting("alerting", stack.alerting)
 # What the store and the pipeline share.
 kept = {
     "sites": sites,
@@ -30,7 +21,7 @@ kept = {
     "disposable": stack.disposable,
     "alarm_topic_arns": [alerting.topic_arn],
 }
-store = AnalyticsStore("store", kept)
+store = AnalyticsStore("store", {**kept, **stack.lake.arguments})
 lake = {"lake_bucket": store.lake_bucket, "database": store.database, "workgroup": store.workgroup}
 pipeline = ForecastPipeline(
     "pipeline", {**kept, **lake, **stack.training.arguments, "data_directory": stack.data_directory}
@@ -45,15 +36,15 @@ core = {
 }
 made = {site.name: GreengrassSite(site.name, {**core, **site.arguments}) for site in stack.sites}
 
-queues = pulumi.Output.all(store.dead_letter_queue_url, pipeline.dead_letter_queue_url, alerting.dead_letter_queue_urls)
-for name, value in {**lake, "streams": store.streams}.items():
+queues = pulumi.Output.all(store.dead_letter_queue_url, *(one.dead_letter_queue_urls for one in (pipeline, alerting)))
+for name, value in {**lake, "streams": store.streams, "replay_function": store.replay_function}.items():
     pulumi.export(name, value)
 for name in ("artifact_bucket", "state_machine_arn"):
     pulumi.export(name, getattr(pipeline, name))
-for name in ("announcements_bucket", "detector_table"):
+for name in ("announcements_bucket", "detector_table", "alarm_table", "alarm_queue_url"):
     pulumi.export(name, getattr(alerting, name))
 pulumi.export("alert_topic_arn", alerting.topic_arn)
-pulumi.export("dead_letter_queues", queues.apply(lambda urls: [*urls[:2], *urls[2]]))
+pulumi.export("dead_letter_queues", queues.apply(lambda urls: [urls[0], *urls[1], *urls[2]]))
 described = {site.name: {"core_devices": site.core_devices, "devices": site.device_types} for site in stack.sites}
 outputs = {name: {output: getattr(site, output) for output in OUTPUTS} for name, site in made.items()}
 pulumi.export("sites", {name: {**described[name], **outputs[name]} for name in made})

@@ -20,6 +20,7 @@ _Name = Annotated[str, Meta(pattern=NAME_PATTERN, description="1 to 32 of a-z, 0
 _AbsolutePath = Annotated[str, Meta(pattern="^/[A-Za-z0-9._/-]+$", description="an absolute POSIX path")]
 _Email = Annotated[str, Meta(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", description="an e-mail address")]
 _Share = Annotated[float, Meta(ge=0, le=1, description="a share, 0 to 1")]
+_Severity = Annotated[str, Meta(pattern="^(warning|critical)$", description="warning or critical")]
 _Days = Annotated[int, Meta(ge=1, le=3650, description="1 to 3650 days")]
 _Tag = Annotated[
     str, Meta(pattern=r"^[A-Za-z0-9 _.:/=+@-]{1,256}$", description="1 to 256 characters that a tag takes")
@@ -83,6 +84,15 @@ class Site(_Settings, frozen=True, kw_only=True):
         return {**given, "site": self.name, "devices": self.device_types, "configuration": configuration}
 
 
+class LakeSettings(_Settings, frozen=True, kw_only=True):
+    """How the lake is encrypted and asked; what is not set is the component's default."""
+
+    customer_key: bool | None = None
+    """Whether a key of the account's own encrypts the lake and all on the way to it."""
+    scan_limit_bytes: Annotated[int, Meta(ge=10_000_000, description="10,000,000 bytes and more")] | None = None
+    """Bytes after which Athena ends a query."""
+
+
 class DetectorSettings(_Settings, frozen=True, kw_only=True):
     """When the forecasts of a device have left the acceptable range; what is not set is the component's default."""
 
@@ -94,7 +104,7 @@ class DetectorSettings(_Settings, frozen=True, kw_only=True):
 
 
 class CanarySettings(_Settings, frozen=True, kw_only=True):
-    """When a forecast model on trial beside the one in charge takes over; what is not set is the component's default."""
+    """When a forecast model on trial takes over from the one in charge; what is not set is the component's default."""
 
     minimum_outcomes: Annotated[int, Meta(ge=1, le=10_000, description="1 to 10000 outcomes")] | None = None
     """Forecasts of both models that have come true, before which nothing is decided."""
@@ -104,6 +114,29 @@ class CanarySettings(_Settings, frozen=True, kw_only=True):
     """Share by which the error on trial may exceed the champion's; below 0 it must be smaller."""
     interval_seconds: Annotated[int, Meta(ge=1, le=86_400, description="1 to 86400 seconds")] | None = None
     """Between two looks."""
+
+
+class WorkbenchSettings(_Settings, frozen=True, kw_only=True):
+    """A notebook instance; what is not set is the component's default."""
+
+    instance_type: Annotated[str, Meta(pattern=r"^ml\.[a-z0-9.-]+$", description="ml.FAMILY.SIZE")] | None = None
+    volume_gibibytes: Annotated[int, Meta(ge=5, le=16_384, description="5 to 16384 GiB")] | None = None
+    """Size of its encrypted volume."""
+    subnet_id: Annotated[str, Meta(pattern="^subnet-[0-9a-f]+$", description="subnet-ID")] | None = None
+    """Subnet that it is in, instead of SageMaker's own network with its way to the internet."""
+    security_group_ids: list[Annotated[str, Meta(pattern="^sg-[0-9a-f]+$", description="sg-ID")]] | None = None
+    """Security groups in the subnet; needed with it."""
+
+
+class AlarmSettings(_Settings, frozen=True, kw_only=True):
+    """How insistent alarms are; what is not set is the component's default."""
+
+    dedupe_seconds: Annotated[int, Meta(ge=0, le=604_800, description="0 to 604800 seconds")] | None = None
+    """Seconds in which an active alarm that is raised again is counted and not told."""
+    escalation_seconds: Annotated[int, Meta(ge=0, le=604_800, description="0 (never) to 604800 seconds")] | None = None
+    """Seconds after which an alarm that nobody has acknowledged is escalated."""
+    escalation_severities: list[_Severity] | None = None
+    """Severities that are escalated."""
 
 
 class TrainingSettings(_Settings, frozen=True, kw_only=True):
@@ -118,6 +151,12 @@ class TrainingSettings(_Settings, frozen=True, kw_only=True):
     """Share by which a model may save less than the model approved last."""
     canary: CanarySettings | None = None
     """How a forecast model is tried on a canary core device before it is approved; null: it is not."""
+    drift_enabled: bool | None = None
+    """Whether the alert that forecasts have left the acceptable range has models made anew."""
+    drift_cooldown_seconds: Annotated[int, Meta(ge=60, le=2_592_000, description="60 to 2592000 seconds")] | None = None
+    """Seconds in which a start, whatever caused it, is not followed by one for drift."""
+    workbench: WorkbenchSettings | None = None
+    """A notebook instance on `ml/notebooks`; null: there is none."""
     schedule: Annotated[str, Meta(pattern=r"^(rate|cron)\(.+\)$", description="rate(...) or cron(...)")] | None = None
     schedule_enabled: bool | None = None
     watch_interval_seconds: Annotated[int, Meta(ge=1, le=3600, description="1 to 3600 seconds")] | None = None
@@ -137,6 +176,10 @@ class Config(_Settings, frozen=True, kw_only=True):
     """Who pays for the stack: the tag `CostCentre` of every resource."""
     alert_emails: list[_Email] = []
     """Addresses that alerts are mailed to."""
+    escalation_emails: list[_Email] = []
+    """Addresses that are mailed to when nobody has acknowledged an alarm in time."""
+    alarms: AlarmSettings = AlarmSettings()
+    """How insistent alarms are."""
     flow_control: Annotated[str, Meta(pattern="^(aws|none)$", description="aws or none")] = "aws"
     """Whether uplinks keep to the limits of AWS IoT Core."""
     python: _AbsolutePath = "/opt/pm/venv/bin/python"
@@ -157,10 +200,25 @@ class Config(_Settings, frozen=True, kw_only=True):
     """Whether CloudWatch alarms tell anyone; where not, only the console shows them."""
     cost_limit_usd: Annotated[float, Meta(gt=0, description="US dollars, above 0")]
     """What the stack may cost in a month by the estimate of `pm review`, in US dollars."""
+    lake: LakeSettings = LakeSettings()
+    """How the lake is encrypted and asked."""
     detector: DetectorSettings = DetectorSettings()
     """When forecasts are called too often wrong."""
     training: TrainingSettings = TrainingSettings()
     """How models are trained, judged and rolled out."""
+
+    @property
+    def alerting(self) -> dict[str, Any]:
+        """What `FaultAlerting` takes of the stack."""
+        return {
+            "emails": self.alert_emails,
+            "escalation_emails": self.escalation_emails,
+            "alarms": self.alarms.arguments,
+            "voice": self.voice,
+            "detector": self.detector.arguments,
+            "announcement_days": self.retention_days,
+            "disposable": self.disposable,
+        }
 
     @property
     def tags(self) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """`FaultAlerting`: faults, and forecasts that left the acceptable range, reach people as mail and as speech."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NotRequired, Optional, TypedDict
 
@@ -9,20 +8,17 @@ import pulumi
 import pulumi_aws as aws
 
 from pm_components import naming
+from pm_components.alarm_life_cycle import AlarmArgs, alarm_life_cycle
+from pm_components.alert_topic import alert_topic
 from pm_components.buckets import Expiry, private_bucket
 from pm_components.checking import checked
-from pm_components.dashboard import dashboard_body
+from pm_components.dashboard import alerting_dashboard_body
+from pm_components.functions.alert_forwarder.core import ESCALATION
 from pm_components.functions.announcer.core import PREFIX
 from pm_components.functions.detector.core import Rule
 from pm_components.lambda_function import contracts_layer, lambda_function
 from pm_components.limits import SQS_EVENT_SOURCE_CONCURRENCY_MINIMUM, TOPIC_RULE_NAME_LENGTH
-from pm_components.permissions import (
-    Statement,
-    allow,
-    deny_plain_transport,
-    policy_document,
-    service_role,
-)
+from pm_components.permissions import Statement, allow, policy_document, service_role
 from pm_components.plain import plain_texts
 from pm_components.queues import WorkQueue, dead_letter_queue, work_queue
 from pm_components.tagging import tagged_options
@@ -32,9 +28,10 @@ DEFAULT_VOICE = "Joanna"
 DEFAULT_VOICE_ENGINE = "neural"
 DEFAULT_ANNOUNCEMENT_DAYS = 90
 DEFAULT_RULE = Rule(window=48, minimum_count=24, maximum_share=0.25, clear_share=0.15)
+#: Seconds that an alert may wait before that is an alarm itself.
+ALERT_AGE_SECONDS = 300
 
 _TIMEOUT_SECONDS = 30
-_KEY_DELETION_DAYS = 30
 
 
 class DetectorArgs(TypedDict):
@@ -65,6 +62,13 @@ class FaultAlertingArgs(TypedDict):
     """Days after which an announcement is deleted. By default 90."""
     detector: NotRequired[pulumi.Input[DetectorArgs]]
     """When forecasts have left the acceptable range."""
+    alarms: NotRequired[pulumi.Input[AlarmArgs]]
+    """How insistent alarms are: what is told again, and what is escalated when nobody acknowledges it."""
+    escalation_emails: NotRequired[Sequence[str]]
+    """Addresses that get only what was escalated; plain, as `emails`. By default none: it goes to `emails` alone."""
+    reserved_concurrency: NotRequired[pulumi.Input[int]]
+    """Executions that the account keeps for telling alerts, at least 2, so that nothing else in it delays them. By
+    default none: a new account has ten in all and lets nobody reserve any."""
     disposable: NotRequired[pulumi.Input[bool]]
     """Whether destroying the stack deletes the announcements. By default a filled bucket stays and says so."""
 
@@ -78,6 +82,10 @@ class FaultAlerting(pulumi.ComponentResource):
     """The bucket with the recordings, below `announcements/{site}/{yyyy}/{mm}/{dd}/`."""
     detector_table: pulumi.Output[str]
     """The DynamoDB table with the detector's state by device."""
+    alarm_table: pulumi.Output[str]
+    """The DynamoDB table with the alarms: state, severity, who has acknowledged."""
+    alarm_queue_url: pulumi.Output[str]
+    """Where an acknowledgement is sent to: {site, dedupe_key, by, note}, with the message attribute `kind`."""
     dead_letter_queue_urls: pulumi.Output[list[str]]
     """Where what could not be worked off lies."""
 
@@ -87,89 +95,32 @@ class FaultAlerting(pulumi.ComponentResource):
         self._options = pulumi.ResourceOptions(parent=self)
         disposable = args.get("disposable", False)
 
-        self._key = self._encryption_key()
-        self._topic = self._alert_topic(plain_texts(args["emails"], "FaultAlerting.emails"))
+        self._topic, self._key = alert_topic(
+            name,
+            plain_texts(args["emails"], "FaultAlerting.emails"),
+            plain_texts(args.get("escalation_emails", []), "FaultAlerting.escalation_emails"),
+            [ESCALATION],
+            parent=self,
+        )
         self._layer = contracts_layer(name, parent=self)
+        self._functions: dict[str, pulumi.Output[str]] = {}
         queues = {word: self._queue(word) for word in ("detector", "forwarder", "announcer")}
         rule_dead_letters = self._rules(queues)
         detector_table = self._detector(queues["detector"], args.get("detector", DetectorArgs()))
-        self._forwarder(queues["forwarder"])
+        alarm_table = self._forwarder(queues["forwarder"], args)
         announcements = self._announcer(queues["announcer"], args, disposable)
+        self._alarms(queues)
         self._dashboard(queues)
 
         self.topic_arn = self._topic.arn
         self.announcements_bucket = announcements.bucket
         self.detector_table = detector_table.name
+        self.alarm_table = alarm_table.name
+        self.alarm_queue_url = queues["forwarder"].queue.url
         self.dead_letter_queue_urls = pulumi.Output.all(
             rule_dead_letters.url, *(queue.dead_letters.url for queue in queues.values())
         )
-        self.register_outputs(
-            {
-                "topic_arn": self.topic_arn,
-                "announcements_bucket": self.announcements_bucket,
-                "detector_table": self.detector_table,
-                "dead_letter_queue_urls": self.dead_letter_queue_urls,
-            }
-        )
-
-    def _encryption_key(self) -> aws.kms.Key:
-        """The topic's key: that of AWS (`alias/aws/sns`) does not let CloudWatch alarms publish."""
-        account = naming.account_id(self)
-        root = pulumi.Output.concat("arn:", naming.partition(self), ":iam::", account, ":root")
-        statements: list[Statement] = [
-            {"Sid": "Account", "Effect": "Allow", "Principal": {"AWS": root}, "Action": "kms:*", "Resource": "*"},
-            {
-                "Sid": "Alarms",
-                "Effect": "Allow",
-                "Principal": {"Service": "cloudwatch.amazonaws.com"},
-                "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
-                "Resource": "*",
-                "Condition": {"StringEquals": {"aws:SourceAccount": account}},
-            },
-        ]
-        key = aws.kms.Key(
-            f"{self._name}-key",
-            description="Encrypts the alert topic",
-            enable_key_rotation=True,
-            deletion_window_in_days=_KEY_DELETION_DAYS,
-            policy=policy_document(statements),
-            opts=self._options,
-        )
-        aws.kms.Alias(
-            f"{self._name}-key-alias",
-            name=f"alias/{naming.physical_name('alerts')}",
-            target_key_id=key.key_id,
-            opts=self._options,
-        )
-        return key
-
-    def _alert_topic(self, emails: Sequence[str]) -> aws.sns.Topic:
-        topic = aws.sns.Topic(
-            f"{self._name}-topic",
-            name=naming.physical_name("alerts"),
-            kms_master_key_id=self._key.arn,
-            opts=self._options,
-        )
-        alarms: Statement = {
-            "Sid": "Alarms",
-            "Effect": "Allow",
-            "Principal": {"Service": "cloudwatch.amazonaws.com"},
-            "Action": "sns:Publish",
-            "Resource": topic.arn,
-            "Condition": {"StringEquals": {"aws:SourceAccount": naming.account_id(self)}},
-        }
-        aws.sns.TopicPolicy(
-            f"{self._name}-topic-policy",
-            arn=topic.arn,
-            policy=policy_document([alarms, deny_plain_transport("sns:Publish", [topic.arn])]),
-            opts=self._options,
-        )
-        for email in emails:
-            digest = hashlib.sha256(email.encode()).hexdigest()[:8]
-            aws.sns.TopicSubscription(
-                f"{self._name}-email-{digest}", topic=topic.arn, protocol="email", endpoint=email, opts=self._options
-            )
-        return topic
+        self.register_outputs({output: getattr(self, output) for output in FaultAlerting.__annotations__})
 
     def _queue(self, word: str) -> WorkQueue:
         return work_queue(f"{self._name}-{word}", _TIMEOUT_SECONDS, parent=self, alarm_topic_arns=[self._topic.arn])
@@ -212,6 +163,7 @@ class FaultAlerting(pulumi.ComponentResource):
         environment: Mapping[str, pulumi.Input[str]],
         batch_size: int,
         batching_window_seconds: int,
+        reserved_concurrency: Optional[pulumi.Input[int]] = None,
     ) -> None:
         """The function that works off `queue`; what it refuses comes again, and in the end is a dead letter."""
         receive = allow(["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"], [queue.queue.arn])
@@ -224,7 +176,9 @@ class FaultAlerting(pulumi.ComponentResource):
             environment=environment,
             layers=[self._layer.arn],
             timeout_seconds=_TIMEOUT_SECONDS,
+            reserved_concurrency=reserved_concurrency,
         )
+        self._functions[word] = made.function.name
         aws.lambda_.EventSourceMapping(
             f"{self._name}-{word}-source",
             event_source_arn=queue.queue.arn,
@@ -265,7 +219,8 @@ class FaultAlerting(pulumi.ComponentResource):
         )
         return table
 
-    def _forwarder(self, queue: WorkQueue) -> None:
+    def _forwarder(self, queue: WorkQueue, args: FaultAlertingArgs) -> aws.dynamodb.Table:
+        life_cycle = alarm_life_cycle(self._name, queue.queue, args.get("alarms", AlarmArgs()), parent=self)
         sent = aws.dynamodb.Table(
             f"{self._name}-sent-table",
             name=naming.physical_name("sent-alerts"),
@@ -279,16 +234,19 @@ class FaultAlerting(pulumi.ComponentResource):
             "forwarder",
             "alert_forwarder",
             queue,
-            description="Brings each alert of a site to the alert topic once",
+            description="Keeps the alarms, and brings each alert to the alert topic once",
             statements=[
                 allow(["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"], [sent.arn]),
                 allow(["sns:Publish"], [self._topic.arn]),
                 allow(["kms:Decrypt", "kms:GenerateDataKey"], [self._key.arn]),
+                *life_cycle.statements,
             ],
-            environment={"SENT_TABLE": sent.name, "TOPIC_ARN": self._topic.arn},
+            environment={"SENT_TABLE": sent.name, "TOPIC_ARN": self._topic.arn, **life_cycle.environment},
             batch_size=10,
             batching_window_seconds=0,
+            reserved_concurrency=args.get("reserved_concurrency"),
         )
+        return life_cycle.table
 
     def _announcer(self, queue: WorkQueue, args: FaultAlertingArgs, disposable: pulumi.Input[bool]) -> aws.s3.Bucket:
         bucket = private_bucket(
@@ -343,12 +301,64 @@ class FaultAlerting(pulumi.ComponentResource):
 
     def _dashboard(self, queues: Mapping[str, WorkQueue]) -> None:
         names = {word: pulumi.Output.all(queue.queue.name, queue.dead_letters.name) for word, queue in queues.items()}
+        body = pulumi.Output.all(
+            naming.region(self), self._topic.name, pulumi.Output.all(**names), pulumi.Output.all(**self._functions)
+        )
         aws.cloudwatch.Dashboard(
             f"{self._name}-dashboard",
             dashboard_name=naming.physical_name("alerting"),
-            dashboard_body=pulumi.Output.all(naming.region(self), pulumi.Output.all(**names)).apply(
-                lambda known: dashboard_body(*known)
-            ),
+            dashboard_body=body.apply(lambda known: alerting_dashboard_body(*known)),
+            opts=self._options,
+        )
+
+    def _alarms(self, queues: Mapping[str, WorkQueue]) -> None:
+        """What nobody would notice otherwise: alerts that wait, and mails that do not get through."""
+        self._alarm(
+            "waiting",
+            "Alerts have waited for minutes and nobody was told: look at the forwarder's log.",
+            ("AWS/SQS", "ApproximateAgeOfOldestMessage", {"QueueName": queues["forwarder"].queue.name}),
+            "Maximum",
+            ALERT_AGE_SECONDS,
+        )
+        self._alarm(
+            "not-delivered",
+            "A notification did not reach a subscriber of the alert topic: look at its subscriptions.",
+            ("AWS/SNS", "NumberOfNotificationsFailed", {"TopicName": self._topic.name}),
+            "Sum",
+            0,
+        )
+        for word, name in self._functions.items():
+            self._alarm(
+                f"{word}-errors",
+                f"The {word} has failed: read its log.",
+                ("AWS/Lambda", "Errors", {"FunctionName": name}),
+                "Sum",
+                0,
+            )
+
+    def _alarm(
+        self,
+        word: str,
+        description: str,
+        metric: tuple[str, str, Mapping[str, pulumi.Input[str]]],
+        statistic: str,
+        threshold: int,
+    ) -> None:
+        namespace, metric_name, dimensions = metric
+        aws.cloudwatch.MetricAlarm(
+            f"{self._name}-{word}-alarm",
+            name=naming.physical_name(self._name, word),
+            alarm_description=description,
+            namespace=namespace,
+            metric_name=metric_name,
+            dimensions=dict(dimensions),
+            statistic=statistic,
+            period=300,
+            evaluation_periods=1,
+            threshold=threshold,
+            comparison_operator="GreaterThanThreshold",
+            treat_missing_data="notBreaching",
+            alarm_actions=[self._topic.arn],
             opts=self._options,
         )
 

@@ -11,6 +11,9 @@ from pm_components import archives, naming, packaging
 from pm_components import pipeline_permissions as permit
 from pm_components import training_workflow as workflow
 from pm_components.buckets import Expiry, private_bucket
+from pm_components.checking import checked
+from pm_components.dashboard import pipeline_dashboard_body
+from pm_components.drift_start import drift_start
 from pm_components.functions.trial.core import Policy as TrialPolicy
 from pm_components.lambda_function import LambdaFunction
 from pm_components.limits import ROLE_NAME_LENGTH, STATE_MACHINE_NAME_LENGTH, TRAINING_JOB_NAME_LENGTH
@@ -19,6 +22,7 @@ from pm_components.pipeline_functions import PipelineFunctions, gate_policy, tri
 from pm_components.plain import plain_texts
 from pm_components.queues import dead_letter_queue
 from pm_components.tagging import tagged_options
+from pm_components.workbench import WorkbenchArgs, workbench
 from pm_contracts.messages import Outcome, TrialOutcome
 
 #: AWS's PyTorch container, for its Python 3.11 and its script mode; what we train with is in the code's requirements.
@@ -29,6 +33,7 @@ DEFAULT_SCHEDULE = "rate(7 days)"
 DEFAULT_RETENTION_DAYS = 365
 DEFAULT_WATCH_INTERVAL_SECONDS = 30
 DEFAULT_WATCH_SECONDS = 1800
+DEFAULT_DRIFT_COOLDOWN_SECONDS = 24 * 3600
 DEFAULT_CHAMPION_MARGIN = 0.01
 DEFAULT_CANARY = {"minimum_outcomes": 48, "maximum_seconds": 7 * 24 * 3600, "margin": 0.0, "interval_seconds": 900}
 
@@ -79,6 +84,13 @@ class ForecastPipelineArgs(TypedDict):
     canary: NotRequired[CanaryArgs]
     """How a forecast model is tried on the core devices of the sites' canary groups before it is approved; by default
     it is not tried. Known while the program runs, its values need not be."""
+    drift_enabled: NotRequired[pulumi.Input[bool]]
+    """Whether the alert that forecasts have left the acceptable range has models made anew; default true."""
+    drift_cooldown_seconds: NotRequired[pulumi.Input[int]]
+    """Seconds in which a start, whatever caused it, is not followed by one for drift; default 86400, a day."""
+    workbench: NotRequired[WorkbenchArgs]
+    """A notebook instance that opens on `ml/notebooks`; by default there is none. Known while the program runs, its
+    values need not be."""
     schedule: NotRequired[pulumi.Input[str]]
     """When models are made anew, as EventBridge Scheduler writes it; default `rate(7 days)`."""
     schedule_enabled: NotRequired[pulumi.Input[bool]]
@@ -104,8 +116,8 @@ class ForecastPipeline(pulumi.ComponentResource):
     """Bucket for component artifacts, models, training code and training output."""
     state_machine_arn: pulumi.Output[str]
     """The state machine; an execution with the input `{}` makes, judges and ships both models."""
-    dead_letter_queue_url: pulumi.Output[str]
-    """Where starts lie that the schedule could not deliver."""
+    dead_letter_queue_urls: pulumi.Output[list[str]]
+    """Where starts lie that could not be delivered: those of the schedule, then those for drift."""
 
     def __init__(self, name: str, args: ForecastPipelineArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__("pm:index:ForecastPipeline", name, None, tagged_options(opts, "ForecastPipeline"))
@@ -124,18 +136,24 @@ class ForecastPipeline(pulumi.ComponentResource):
         functions = self._functions("canary" in args)
         state_machine = self._state_machine(code, functions)
         queue = self._schedule(state_machine)
-        self._alarm(state_machine)
+        drift = drift_start(
+            name,
+            state_machine.arn,
+            self._layer.arn,
+            parent=self,
+            enabled=args.get("drift_enabled", True),
+            cooldown_seconds=args.get("drift_cooldown_seconds", DEFAULT_DRIFT_COOLDOWN_SECONDS),
+            alarm_topic_arns=args.get("alarm_topic_arns"),
+        )
+        self._alarms(state_machine)
+        self._dashboard(state_machine, functions)
+        if "workbench" in args:
+            self._workbench(args["workbench"])
 
         self.artifact_bucket = bucket.bucket
         self.state_machine_arn = state_machine.arn
-        self.dead_letter_queue_url = queue.url
-        self.register_outputs(
-            {
-                "artifact_bucket": self.artifact_bucket,
-                "state_machine_arn": self.state_machine_arn,
-                "dead_letter_queue_url": self.dead_letter_queue_url,
-            }
-        )
+        self.dead_letter_queue_urls = pulumi.Output.all(queue.url, drift.dead_letters.url)
+        self.register_outputs({output: getattr(self, output) for output in ForecastPipeline.__annotations__})
 
     def _artifact_bucket(self) -> aws.s3.Bucket:
         days = self._args.get("retention_days", DEFAULT_RETENTION_DAYS)
@@ -176,16 +194,14 @@ class ForecastPipeline(pulumi.ComponentResource):
         }
         self._layer = make.layer
         made = {
-            "gate": make.gate(pulumi.Output.from_input(gate).apply(gate_policy)),
+            "gate": make.gate(checked(gate, gate_policy)),
             "register": make.register(),
             "release": make.release(args.get("data_directory", "/var/lib/pm")),
             "watch": make.watch(args.get("watch_seconds", DEFAULT_WATCH_SECONDS)),
         }
         if on_trial:
             policy = {name: self._canary[name] for name in TrialPolicy.__struct_fields__}
-            made["trial"] = make.trial(
-                pulumi.Output.from_input(policy).apply(trial_policy), args["workgroup"], args["lake_bucket"]
-            )
+            made["trial"] = make.trial(checked(policy, trial_policy), args["workgroup"], args["lake_bucket"])
         return made
 
     def _state_machine(
@@ -320,20 +336,45 @@ class ForecastPipeline(pulumi.ComponentResource):
         )
         return queue
 
-    def _alarm(self, state_machine: aws.sfn.StateMachine) -> None:
-        aws.cloudwatch.MetricAlarm(
-            f"{self._name}-failed-alarm",
-            name=naming.physical_name(self._name, "failed"),
-            alarm_description="Models could not be made or shipped: read the last execution of the state machine.",
-            namespace="AWS/States",
-            metric_name="ExecutionsFailed",
-            dimensions={"StateMachineArn": state_machine.arn},
-            statistic="Sum",
-            period=300,
-            evaluation_periods=1,
-            threshold=0,
-            comparison_operator="GreaterThanThreshold",
-            treat_missing_data="notBreaching",
-            alarm_actions=self._args.get("alarm_topic_arns"),
+    def _alarms(self, state_machine: aws.sfn.StateMachine) -> None:
+        for metric, happened in (
+            ("ExecutionsFailed", "Models could not be made, tried or shipped"),
+            ("ExecutionsTimedOut", "The making of models did not come to an end in time"),
+        ):
+            word = metric.removeprefix("Executions").lower().replace("timedout", "timed-out")
+            aws.cloudwatch.MetricAlarm(
+                f"{self._name}-{word}-alarm",
+                name=naming.physical_name(self._name, word),
+                alarm_description=f"{happened}: read the last execution of the state machine.",
+                namespace="AWS/States",
+                metric_name=metric,
+                dimensions={"StateMachineArn": state_machine.arn},
+                statistic="Sum",
+                period=300,
+                evaluation_periods=1,
+                threshold=0,
+                comparison_operator="GreaterThanThreshold",
+                treat_missing_data="notBreaching",
+                alarm_actions=self._args.get("alarm_topic_arns"),
+                opts=self._child,
+            )
+
+    def _dashboard(self, state_machine: aws.sfn.StateMachine, functions: Mapping[str, LambdaFunction]) -> None:
+        names = {word: made.function.name for word, made in functions.items()}
+        body = pulumi.Output.all(naming.region(self), state_machine.arn, pulumi.Output.all(**names))
+        aws.cloudwatch.Dashboard(
+            f"{self._name}-dashboard",
+            dashboard_name=naming.physical_name(self._name),
+            dashboard_body=body.apply(lambda known: pipeline_dashboard_body(*known)),
             opts=self._child,
         )
+
+    def _workbench(self, args: WorkbenchArgs) -> None:
+        statements = permit.workbench_statements(
+            self,
+            self._objects,
+            lake_bucket=self._args["lake_bucket"],
+            database=self._args["database"],
+            workgroup=self._args["workgroup"],
+        )
+        workbench(self._name, args, self._bucket, statements, parent=self)

@@ -45,6 +45,7 @@ def lambda_function(
     layers: Sequence[pulumi.Input[str]],
     timeout_seconds: int,
     memory_mebibytes: int = 256,
+    reserved_concurrency: pulumi.Input[int] | None = None,
     extra_files: Mapping[str, Path] | None = None,
 ) -> LambdaFunction:
     """The function of `pm_components/functions/{package}`, whose `handler.py` has a `handle(event, context)`.
@@ -59,6 +60,8 @@ def lambda_function(
         layers: ARNs of layer versions.
         timeout_seconds: after which Lambda ends an invocation.
         memory_mebibytes: memory, and with it the share of a processor.
+        reserved_concurrency: executions that the account keeps for this function, which gets no more of them; none by
+            default, since a new account has ten in all and lets nobody reserve any.
         extra_files: more files of the archive, by their path in it.
 
     Raises:
@@ -92,6 +95,7 @@ def lambda_function(
         layers=list(layers),
         timeout=timeout_seconds,
         memory_size=memory_mebibytes,
+        reserved_concurrent_executions=reserved_concurrency,
         environment={"variables": dict(environment)},
         opts=pulumi.ResourceOptions(parent=parent, depends_on=[logs]),
     )

@@ -50,3 +50,7 @@ PROVISIONING_TEMPLATE_NAME_LENGTH = 36
 LAMBDA_ENVIRONMENT_BYTES = 4_096
 #: "Amazon EC2 instance user data": 16 KB before it is encoded.
 EC2_USER_DATA_BYTES = 16_384
+#: Name of PutRule, Amazon EventBridge API reference.
+EVENT_RULE_NAME_LENGTH = 64
+#: NotebookInstanceName of CreateNotebookInstance, Amazon SageMaker API reference.
+NOTEBOOK_INSTANCE_NAME_LENGTH = 63

@@ -7,6 +7,7 @@ import pulumi
 from pm_components import naming
 from pm_components import training_workflow as workflow
 from pm_components.permissions import Statement, allow
+from pm_contracts.messages import Outcome, TrialOutcome
 
 
 class Bucket:
@@ -182,6 +183,32 @@ def export_statements(
         allow(
             ["s3:AbortMultipartUpload", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"],
             [pulumi.Output.concat(lake, "/athena-results/*"), *bucket.below("exports")],
+        ),
+    ]
+
+
+def workbench_statements(
+    parent: pulumi.Resource,
+    bucket: Bucket,
+    *,
+    lake_bucket: pulumi.Input[str],
+    database: pulumi.Input[str],
+    workgroup: pulumi.Input[str],
+) -> list[Statement]:
+    """Who works at the workbench queries the lake, reads what training left, and writes exports and its log."""
+    tables = (Outcome.kind, TrialOutcome.kind)
+    return [
+        *export_statements(
+            parent, bucket, lake_bucket=lake_bucket, database=database, workgroup=workgroup, trial_tables=tables
+        ),
+        allow(
+            ["athena:GetQueryResults", "athena:GetWorkGroup"],
+            [naming.arn("athena", pulumi.Output.concat("workgroup/", workgroup), parent)],
+        ),
+        allow(["s3:GetObject"], bucket.below("models", "training", "training-code")),
+        allow(
+            ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
+            [naming.arn("logs", "log-group:/aws/sagemaker/NotebookInstances*", parent)],
         ),
     ]
 

@@ -16,19 +16,19 @@ def failures(record_ids: Iterable[str]) -> dict[str, Any]:
     return {"batchItemFailures": [{"itemIdentifier": record_id} for record_id in record_ids]}
 
 
-def work_off_each(event: Mapping[str, Any], work: Callable[[bytes], str], function: str) -> dict[str, Any]:
-    """Give each record's body to `work`, count the words that it answers, and report the records that it refused.
+def work_off_each(event: Mapping[str, Any], work: Callable[[Mapping[str, Any]], str], function: str) -> dict[str, Any]:
+    """Give each record to `work`, count the words that it answers, and report the records that it refused.
 
     Args:
         event: the event of an SQS event source.
-        work: takes a body; answers one word for what it did, which is counted; raises where it could not.
+        work: takes a record; answers one word for what it did, which is counted; raises where it could not.
         function: the dimension of the counts.
     """
     counts: dict[str, int] = {}
     failed: list[str] = []
     for record in event["Records"]:
         try:
-            word = work(record["body"].encode())
+            word = work(record)
         except Exception as error:  # whatever it is, the other records must not suffer from it
             log_failure(record["messageId"], error)
             failed.append(record["messageId"])

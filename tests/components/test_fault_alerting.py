@@ -40,16 +40,17 @@ def test_registers_exactly_these_resources(alerting: Any) -> None:
         "aws:sns/topicSubscription:TopicSubscription": 3,
         "aws:sqs/queue:Queue": 7,
         "aws:sqs/queuePolicy:QueuePolicy": 1,
-        "aws:cloudwatch/metricAlarm:MetricAlarm": 4,
+        "aws:cloudwatch/metricAlarm:MetricAlarm": 9,
         "aws:cloudwatch/dashboard:Dashboard": 1,
         "aws:cloudwatch/logGroup:LogGroup": 3,
         "aws:iot/topicRule:TopicRule": 2,
-        "aws:iam/role:Role": 4,
-        "aws:iam/rolePolicy:RolePolicy": 4,
+        "aws:iam/role:Role": 5,
+        "aws:iam/rolePolicy:RolePolicy": 5,
         "aws:lambda/layerVersion:LayerVersion": 1,
         "aws:lambda/function:Function": 3,
         "aws:lambda/eventSourceMapping:EventSourceMapping": 3,
-        "aws:dynamodb/table:Table": 2,
+        "aws:dynamodb/table:Table": 3,
+        "aws:scheduler/scheduleGroup:ScheduleGroup": 1,
         "aws:s3/bucket:Bucket": 1,
         "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": 1,
         "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": 1,
@@ -64,6 +65,8 @@ def test_outputs_are_those_that_it_promises(alerting: Any) -> None:
         "topic_arn": "arn:of:alerting-topic",
         "announcements_bucket": "pm-test-announcements-123456789012",
         "detector_table": "pm-test-detector",
+        "alarm_table": "pm-test-alarms",
+        "alarm_queue_url": "https://queue/alerting-forwarder-queue",
         "dead_letter_queue_urls": [
             "https://queue/alerting-rules-dead-letters",
             "https://queue/alerting-detector-dead-letters",
@@ -124,8 +127,15 @@ def test_alarms_may_publish_to_the_encrypted_topic_and_do(alerting: Any) -> None
     assert (topic_for_alarms["Action"], topic_for_alarms["Condition"]) == ("sns:Publish", account)
     assert (tls_only["Effect"], tls_only["Action"]) == ("Deny", "sns:Publish")
     alarms = alerting.of_type("aws:cloudwatch/metricAlarm:MetricAlarm")
-    assert {inputs["dimensions"]["QueueName"] for inputs in alarms.values()} == {
-        f"pm-test-alerting-{word}-dead-letters" for word in ("rules", "detector", "forwarder", "announcer")
+    watched = {(one["metricName"], *one["dimensions"].values()) for one in alarms.values()}
+    assert watched == {
+        *(
+            ("ApproximateNumberOfMessagesVisible", f"pm-test-alerting-{word}-dead-letters")
+            for word in ("rules", "detector", "forwarder", "announcer")
+        ),
+        *(("Errors", f"pm-test-alerting-{word}") for word in ("detector", "forwarder", "announcer")),
+        ("ApproximateAgeOfOldestMessage", "pm-test-alerting-forwarder"),
+        ("NumberOfNotificationsFailed", "pm-test-alerts"),
     }
     assert all(inputs["alarmActions"] == ["arn:of:alerting-topic"] for inputs in alarms.values())
 
@@ -194,6 +204,12 @@ def test_functions_may_do_this_and_nothing_else(alerting: Any) -> None:
         (["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"], ["arn:of:alerting-sent-table"]),
         (["sns:Publish"], ["arn:of:alerting-topic"]),
         (["kms:Decrypt", "kms:GenerateDataKey"], ["arn:of:alerting-key"]),
+        (["dynamodb:GetItem", "dynamodb:PutItem"], ["arn:of:alerting-alarm-table"]),
+        (
+            ["scheduler:CreateSchedule", "scheduler:DeleteSchedule"],
+            ["arn:aws:scheduler:eu-central-1:123456789012:schedule/pm-test-escalations/alarm-*"],
+        ),
+        (["iam:PassRole"], ["arn:of:alerting-escalation-role"]),
     ]
     assert beyond_log_and_queue("announcer") == [
         (["polly:SynthesizeSpeech"], ["*"]),
@@ -265,8 +281,42 @@ def test_a_single_address_in_place_of_a_list_is_refused(record: Record) -> None:
 def test_the_dashboard_shows_each_queue_and_what_each_function_counted(alerting: Any) -> None:
     (dashboard,) = alerting.of_type("aws:cloudwatch/dashboard:Dashboard").values()
     widgets = json.loads(dashboard["dashboardBody"])["widgets"]
-    assert len(widgets) == 6
-    assert len({(widget["x"], widget["y"]) for widget in widgets}) == 6
+    assert len(widgets) == 10
+    assert len({(widget["x"], widget["y"]) for widget in widgets}) == 10
     metrics = [metric for widget in widgets for metric in widget["properties"]["metrics"]]
     assert ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", "pm-test-alerting-detector"] in metrics
     assert ["PredictiveMaintenance", "Announced", "Function", "announcer"] in metrics
+    assert ["AWS/Lambda", "Errors", "FunctionName", "pm-test-alerting-forwarder"] in metrics
+    assert ["AWS/SNS", "NumberOfNotificationsFailed", "TopicName", "pm-test-alerts"] in metrics
+
+
+def test_those_who_are_escalated_to_hear_nothing_else(record: Record) -> None:
+    alerting = _alerting(record, escalation_emails=["boss@example.com"])
+    subscriptions = alerting.of_type("aws:sns/topicSubscription:TopicSubscription").values()
+    (boss,) = (inputs for inputs in subscriptions if inputs["endpoint"] == "boss@example.com")
+    assert (boss["protocol"], json.loads(boss["filterPolicy"])) == ("email", {"kind": ["escalation"]})
+
+
+def test_an_escalation_is_sent_by_a_role_that_may_do_nothing_else(alerting: Any) -> None:
+    assert alerting.statements("alerting-escalation-permissions") == [
+        {"Effect": "Allow", "Action": ["sqs:SendMessage"], "Resource": ["arn:of:alerting-forwarder-queue"]}
+    ]
+    (trust,) = alerting.statements("alerting-escalation-role", "assumeRolePolicy")
+    assert trust["Principal"] == {"Service": "scheduler.amazonaws.com"}
+    environment = alerting.of_type("aws:lambda/function:Function")["alerting-forwarder-function"]["environment"]
+    assert environment["variables"]["SCHEDULE_ROLE_ARN"] == "arn:of:alerting-escalation-role"
+    assert json.loads(environment["variables"]["ALARM_POLICY"]) == {
+        "dedupe_seconds": 3600,
+        "escalation_seconds": 900,
+        "escalation_severities": ["critical"],
+    }
+
+
+def test_executions_are_kept_for_alerts_where_asked(record: Record, alerting: Any) -> None:
+    def reserved(recording: Any) -> dict[str, Any]:
+        functions = recording.of_type("aws:lambda/function:Function")
+        return {name: inputs.get("reservedConcurrentExecutions") for name, inputs in functions.items()}
+
+    assert set(reserved(alerting).values()) == {None}
+    kept = reserved(_alerting(record, reserved_concurrency=5))
+    assert {name for name, number in kept.items() if number} == {"alerting-forwarder-function"}

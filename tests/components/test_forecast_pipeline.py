@@ -4,7 +4,10 @@ Not proved here: that the state machine does what it says and that the permissio
 runs it in the emulated AWS), that AWS accepts it, and that a release upgrades without replacing a resource.
 """
 
+import base64
 import json
+import re
+import subprocess
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -52,15 +55,18 @@ def test_registers_exactly_these_resources(record: Record) -> None:
         "aws:s3/bucketPolicy:BucketPolicy": 1,
         "aws:s3/bucketObjectv2:BucketObjectv2": 1,
         "aws:lambda/layerVersion:LayerVersion": 1,
-        "aws:lambda/function:Function": 4,
-        "aws:cloudwatch/logGroup:LogGroup": 5,
-        "aws:iam/role:Role": 7,
-        "aws:iam/rolePolicy:RolePolicy": 7,
+        "aws:lambda/function:Function": 5,
+        "aws:cloudwatch/logGroup:LogGroup": 6,
+        "aws:iam/role:Role": 9,
+        "aws:iam/rolePolicy:RolePolicy": 9,
         "aws:sagemaker/modelPackageGroup:ModelPackageGroup": 2,
         "aws:sfn/stateMachine:StateMachine": 1,
         "aws:scheduler/schedule:Schedule": 1,
-        "aws:sqs/queue:Queue": 1,
-        "aws:cloudwatch/metricAlarm:MetricAlarm": 2,
+        "aws:sqs/queue:Queue": 3,
+        "aws:iot/topicRule:TopicRule": 1,
+        "aws:lambda/eventSourceMapping:EventSourceMapping": 1,
+        "aws:cloudwatch/dashboard:Dashboard": 1,
+        "aws:cloudwatch/metricAlarm:MetricAlarm": 4,
     }
 
 
@@ -69,7 +75,10 @@ def test_outputs_are_those_that_it_promises(record: Record) -> None:
     assert pipeline.outputs == {
         "artifact_bucket": "pm-test-artifacts-123456789012",
         "state_machine_arn": "arn:of:pipeline-state-machine",
-        "dead_letter_queue_url": "https://queue/pipeline-schedule-dead-letters",
+        "dead_letter_queue_urls": [
+            "https://queue/pipeline-schedule-dead-letters",
+            "https://queue/pipeline-drift-dead-letters",
+        ],
     }
     assert pipeline.registered_outputs["pipeline"] == set(ForecastPipeline.__annotations__)
 
@@ -166,6 +175,103 @@ def test_functions_get_what_they_are_set_up_with(record: Record) -> None:
     assert set(release["thing_groups"]) == {"lindau", "bremen"}
     recipes = [path for path in functions["pipeline-release-function"]["code"].assets if "/recipes/" in path]
     assert sorted(path.rsplit("/", 1)[-1] for path in recipes) == ["fault.json", "forecast.json"]
+
+
+CANARY = {"minimum_outcomes": 24, "interval_seconds": 60}
+
+
+def test_a_trial_is_in_the_state_machine_where_it_is_asked_for(record: Record) -> None:
+    plain, tried = _pipeline(record), _pipeline(record, canary=CANARY)
+    assert "Start the trial" not in _definition(plain)["States"]
+    definition = _definition(tried)
+    assert definition["States"]["Make models"]["Next"] == "Any on trial?"
+    assert Linter.validate(json.dumps(definition), Config(None, False, False)) == []
+    assert definition["States"]["Wait for outcomes"]["Seconds"] == 60
+    # The longest trial and all else fit into the time of an execution.
+    assert definition["TimeoutSeconds"] - _definition(plain)["TimeoutSeconds"] == 7 * 24 * 3600 + 60
+    tasks = {name: state for name, state in _states(definition) if state["Type"] == "Task"}
+    assert all(state["Retry"] for state in tasks.values())
+    # Whatever goes wrong in a trial, the challenger is withdrawn.
+    for name in ("Start the trial", "Measure the trial", "Compare"):
+        (catch,) = tasks[name]["Catch"]
+        assert (catch["ErrorEquals"], catch["Next"]) == (["States.ALL"], "End the broken trial")
+    gate = tried.of_type("aws:lambda/function:Function")["pipeline-gate-function"]["environment"]["variables"]
+    assert json.loads(gate["GATE"])["on_trial"] == ["forecast"]
+
+
+def test_the_trial_knows_its_policy_and_its_groups_and_carries_the_challenger(record: Record) -> None:
+    tried = _pipeline(record, canary=CANARY)
+    trial = tried.of_type("aws:lambda/function:Function")["pipeline-trial-function"]
+    settings = json.loads(trial["environment"]["variables"]["TRIAL"])
+    assert settings["policy"] == {"minimum_outcomes": 24, "maximum_seconds": 604800, "margin": 0.0}
+    head = "arn:aws:iot:eu-central-1:123456789012:thinggroup/"
+    assert settings["sites"]["lindau"] == {
+        "code_group": f"{head}pm-test-lindau",
+        "canary_group": f"{head}pm-test-lindau-canary",
+    }
+    assert {"pm_components/functions/trial/challenger.json", "pm_components/functions/trial/challenger.zip"} <= set(
+        trial["code"].assets
+    )
+    (create,) = [one for one in tried.statements("pipeline-trial-permissions") if "iot:CreateJob" in one["Action"]]
+    assert create["Resource"][1:] == [f"{head}pm-test-lindau-canary", f"{head}pm-test-bremen-canary"]
+
+
+@pytest.mark.parametrize(
+    ("canary", "told"), [({"minimum_outcomes": 0}, "minimum_outcomes"), ({"margin": -1}, "margin")]
+)
+def test_a_policy_of_a_trial_that_is_none_is_refused_by_key(record: Record, canary: Any, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        _pipeline(record, canary=canary)
+
+
+def test_drift_starts_the_state_machine_unless_switched_off(record: Record) -> None:
+    pipeline = _pipeline(record, drift_cooldown_seconds=600)
+    (rule,) = pipeline.of_type("aws:iot/topicRule:TopicRule").values()
+    assert rule["sql"] == "SELECT * FROM 'pm/+/alert' WHERE cause = 'forecast_quality' AND state = 'active'"
+    assert rule["errorAction"]["sqs"]["queueUrl"] == "https://queue/pipeline-drift-dead-letters"
+    function = pipeline.of_type("aws:lambda/function:Function")["pipeline-drift-function"]
+    assert function["environment"]["variables"] == {
+        "STATE_MACHINE_ARN": "arn:of:pipeline-state-machine",
+        "COOLDOWN_SECONDS": "600",
+    }
+    (rule,) = _pipeline(record, drift_enabled=False).of_type("aws:iot/topicRule:TopicRule").values()
+    assert rule["enabled"] is False
+    with pytest.raises(ValueError, match="drift_cooldown_seconds: found 5, allowed are 60 and more"):
+        _pipeline(record, drift_cooldown_seconds=5)
+
+
+def test_the_workbench_is_there_where_it_is_asked_for(record: Record) -> None:
+    plain, asked = _pipeline(record), _pipeline(record, workbench={})
+    notebook = "aws:sagemaker/notebookInstance:NotebookInstance"
+    assert notebook not in plain.counts()
+    (instance,) = asked.of_type(notebook).values()
+    assert instance["rootAccess"] == "Disabled"
+    assert instance["instanceMetadataServiceConfiguration"] == {"minimumInstanceMetadataServiceVersion": "2"}
+    (start,) = asked.of_type(
+        "aws:sagemaker/notebookInstanceLifecycleConfiguration:NotebookInstanceLifecycleConfiguration"
+    ).values()
+    script = base64.b64decode(start["onStart"]).decode()
+    (key,) = [key for key in _keys(asked) if key.endswith("/workbench.tar.gz")]
+    assert f'"s3://pm-test-artifacts-123456789012/{key}"' in script
+    assert subprocess.run(["/bin/bash", "-n"], input=script, text=True, check=False).returncode == 0
+    inside = {"subnet_id": "subnet-1", "security_group_ids": ["sg-1"]}
+    (instance,) = _pipeline(record, workbench=inside).of_type(notebook).values()
+    assert (instance["directInternetAccess"], instance["subnetId"]) == ("Disabled", "subnet-1")
+    with pytest.raises(ValueError, match="both or neither"):
+        _pipeline(record, workbench={"subnet_id": "subnet-1"})
+
+
+def _keys(recording: Any) -> list[str]:
+    return [inputs["key"] for inputs in recording.of_type("aws:s3/bucketObjectv2:BucketObjectv2").values()]
+
+
+def test_what_scripts_print_becomes_metrics_of_the_job(record: Record) -> None:
+    states = dict(_states(_definition(_pipeline(record))))
+    metrics = states["Train forecast"]["Parameters"]["AlgorithmSpecification"]["MetricDefinitions"]
+    patterns = {metric["Name"]: metric["Regex"] for metric in metrics}
+    found = re.search(patterns["validation:rmse"], "validation_persistence_rmse=25\nvalidation_rmse=2.5e+01\n")
+    assert found is not None
+    assert found[1] == "2.5e+01"
 
 
 def test_the_schedule_can_be_switched_off(record: Record) -> None:

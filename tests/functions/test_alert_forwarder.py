@@ -10,13 +10,19 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from pm_components.functions.alert_forwarder import handler
-from pm_components.functions.alert_forwarder.core import Notification, notification
+from pm_components.functions.alert_forwarder.alarms import Policy
+from pm_components.functions.alert_forwarder.core import notification
 from pm_components.functions.alert_forwarder.once import InProgress, Once
-from pm_contracts.messages import Alert, Refused, decode, encode
+from pm_contracts.messages import Alert, decode, encode
 from sandbox.cloud import Cloud
+
+POLICY = Policy(dedupe_seconds=3600, escalation_seconds=900, escalation_severities=["critical"])
+ROLE = "arn:aws:iam::000000000000:role/escalation"
+QUEUE = "arn:aws:sqs:eu-central-1:000000000000:alarms"
 
 
 def alert(**changes: Any) -> Alert:
@@ -67,6 +73,26 @@ def table(cloud: Cloud) -> Iterator[str]:
     client.delete_table(TableName=name)
 
 
+@pytest.fixture
+def alarm_table(cloud: Cloud) -> Iterator[str]:
+    client, name = cloud.client("dynamodb"), f"alarms-{uuid.uuid4().hex[:8]}"
+    client.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "alarm", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "alarm", "AttributeType": "S"}],
+    )
+    yield name
+    client.delete_table(TableName=name)
+
+
+@pytest.fixture
+def schedule_group(cloud: Cloud) -> str:
+    name = f"escalations-{uuid.uuid4().hex[:8]}"
+    cloud.client("scheduler").create_schedule_group(Name=name)
+    return name
+
+
 class Clock:
     now = 1_000_000.0
 
@@ -82,14 +108,6 @@ def clock() -> Clock:
 @pytest.fixture
 def once(cloud: Cloud, table: str, clock: Clock) -> Once:
     return Once(cloud.client("dynamodb"), table, lease_seconds=60, keep_seconds=3600, clock=clock)
-
-
-def test_an_alert_that_comes_again_is_forwarded_once(once: Once) -> None:
-    out: list[Notification] = []
-    body = encode(alert())
-    assert [handler.forward(body, once, out.append) for _ in range(3)] == ["Forwarded", "Repeated", "Repeated"]
-    assert handler.forward(encode(alert(state="cleared")), once, out.append) == "Forwarded"
-    assert [one.attributes["state"] for one in out] == ["active", "cleared"]
 
 
 def test_what_failed_is_done_when_it_comes_again(once: Once) -> None:
@@ -122,21 +140,27 @@ def test_a_claim_holds_others_off_until_its_lease_ends(once: Once, clock: Clock)
     assert done == ["b"]
 
 
-def test_a_body_that_is_no_alert_is_refused(once: Once) -> None:
-    with pytest.raises(Refused, match="cause"):
-        handler.forward(encode(alert()).replace(b'"fault"', b'"rust"'), once, pytest.fail)
-
-
 def test_the_handler_publishes_to_the_topic_and_reports_the_poison(
     cloud: Cloud,
     table: str,
+    alarm_table: str,
+    schedule_group: str,
     monkeypatch: pytest.MonkeyPatch,
     subscribed: Callable[[], list[dict[str, Any]]],
     topic: str,
 ) -> None:
-    for key, value in {**cloud.environment(), "SENT_TABLE": table, "TOPIC_ARN": topic}.items():
+    settings = {
+        "SENT_TABLE": table,
+        "ALARM_TABLE": alarm_table,
+        "ALARM_POLICY": msgspec.json.encode(POLICY).decode(),
+        "SCHEDULE_GROUP": schedule_group,
+        "SCHEDULE_ROLE_ARN": ROLE,
+        "QUEUE_ARN": QUEUE,
+        "TOPIC_ARN": topic,
+    }
+    for key, value in {**cloud.environment(), **settings}.items():
         monkeypatch.setenv(key, value)
-    handler._means.cache_clear()
+    handler._keeper.cache_clear()
     good = {"messageId": "good", "body": encode(alert()).decode()}
     event = {"Records": [{"messageId": "poison", "body": "{"}, good, {**good, "messageId": "again"}]}
     assert handler.handle(event, None) == {"batchItemFailures": [{"itemIdentifier": "poison"}]}

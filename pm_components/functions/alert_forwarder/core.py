@@ -1,12 +1,15 @@
-"""What people read of an alert."""
+"""What people read of an alert, and of what becomes of its alarm."""
 
 import json
 from typing import NamedTuple
 
+from pm_components.functions.alert_forwarder.alarms import Alarm
 from pm_contracts.messages import Alert, encode
 
 #: Amazon SNS API reference, Publish: a subject has fewer than 100 characters, printable ASCII.
 SUBJECT_LENGTH = 99
+ACKNOWLEDGEMENT = "acknowledgement"
+ESCALATION = "escalation"
 
 _CAUSES = {"fault": "machine fault", "forecast_quality": "forecasts out of range"}
 
@@ -23,11 +26,29 @@ class Notification(NamedTuple):
 
 def notification(alert: Alert) -> Notification:
     """The alert as it goes to the alert topic."""
-    subject = f"[{'CLEARED' if alert.state == 'cleared' else alert.severity.upper()}] {alert.site}/{alert.device}: "
-    subject += _CAUSES[alert.cause]
+    word = "CLEARED" if alert.state == "cleared" else alert.severity.upper()
+    return _notification(alert, word, alert.kind, alert.text)
+
+
+def acknowledged(alarm: Alarm) -> Notification:
+    """That someone has taken an alarm on."""
+    text = f"{alarm.acknowledged_by} has taken it on."
+    if alarm.note:
+        text += f" They say: {alarm.note}"
+    return _notification(alarm.alert, "ACKNOWLEDGED", ACKNOWLEDGEMENT, f"{text}\n\n{alarm.alert.text}")
+
+
+def escalated(alarm: Alarm) -> Notification:
+    """That nobody has taken an alarm on in time."""
+    text = f"Nobody has acknowledged this alarm.\n\n{alarm.alert.text}"
+    return _notification(alarm.alert, "ESCALATED", ESCALATION, text)
+
+
+def _notification(alert: Alert, word: str, kind: str, text: str) -> Notification:
+    subject = f"[{word}] {alert.site}/{alert.device}: {_CAUSES[alert.cause]}"
     body = "\n".join(
         (
-            alert.text,
+            text,
             "",
             f"Site:      {alert.site}",
             f"Device:    {alert.device}",
@@ -42,11 +63,5 @@ def notification(alert: Alert) -> Notification:
     return Notification(
         subject[:SUBJECT_LENGTH],
         json.dumps({"default": body, "sqs": encode(alert).decode()}),
-        {
-            "kind": alert.kind,
-            "site": alert.site,
-            "cause": alert.cause,
-            "severity": alert.severity,
-            "state": alert.state,
-        },
+        {"kind": kind, "site": alert.site, "cause": alert.cause, "severity": alert.severity, "state": alert.state},
     )

@@ -1,37 +1,162 @@
-"""Alerts of the sites from SQS -> the SNS alert topic, each one once."""
+"""What concerns alarms, from SQS: the sites' alerts, acknowledgements and escalations -> the SNS alert topic.
 
+Each alert is told once. An acknowledgement carries the message attribute `kind`, which a rule of AWS IoT cannot set: no
+device can acknowledge an alarm.
+"""
+
+import datetime as dt
 import functools
 import os
-from collections.abc import Callable
+import random
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import boto3
+import msgspec
 
-from pm_components.functions.alert_forwarder.core import Notification, notification
+from pm_components.functions.alert_forwarder import core
+from pm_components.functions.alert_forwarder.alarm_store import AlarmStore, Conflict
+from pm_components.functions.alert_forwarder.alarms import (
+    Acknowledgement,
+    Alarm,
+    Escalation,
+    Policy,
+    Step,
+    alarm_name,
+    on_acknowledgement,
+    on_alert,
+    on_escalation,
+)
+from pm_components.functions.alert_forwarder.core import Notification
+from pm_components.functions.alert_forwarder.escalations import Escalations
 from pm_components.functions.alert_forwarder.once import Once
 from pm_components.functions.batches import work_off_each
-from pm_contracts.messages import Alert, decode
+from pm_contracts.messages import Alert, Refused, decode
 
 #: Longer than the function may run, so that a lease that has ended was left by one that died.
 LEASE_SECONDS = 60
 #: Longer than a site may be offline and then send an alert again.
 KEEP_SECONDS = 90 * 24 * 3600
+#: Two that write to one alarm at once wait about this long before they look again; given up long before the time-out.
+_PAUSE_SECONDS = 0.1
+_ATTEMPTS = 40
 
 
-def forward(body: bytes, once: Once, publish: Callable[[Notification], None]) -> str:
-    """Bring one alert to the topic, unless it was brought there before.
+class _Head(msgspec.Struct):
+    """What tells an escalation from an alert."""
 
-    Raises:
-        Refused: where `body` is no alert.
+    kind: str = ""
+
+
+class AlarmKeeper:
+    """The alarms with their table and their ways out.
+
+    Args:
+        store: where alarms are kept.
+        once: which alerts were told.
+        escalations: the times for acknowledgements.
+        publish: brings a notification to the alert topic.
+        policy: how insistent alarms are.
+        now: the time, UTC.
     """
-    alert = decode(body, Alert)
-    return "Forwarded" if once.do(alert.message_id, lambda: publish(notification(alert))) else "Repeated"
+
+    def __init__(
+        self,
+        store: AlarmStore,
+        once: Once,
+        escalations: Escalations,
+        publish: Callable[[Notification], None],
+        policy: Policy,
+        now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
+    ) -> None:
+        self._store = store
+        self._once = once
+        self._escalations = escalations
+        self._publish = publish
+        self._policy = policy
+        self._now = now
+
+    def work(self, record: Mapping[str, Any]) -> str:
+        """Work off one record of SQS; the word for what was done.
+
+        Raises:
+            Refused: where it is no message of the three kinds, or acknowledges what was never raised.
+        """
+        body = record["body"].encode()
+        kind = record.get("messageAttributes", {}).get("kind", {}).get("stringValue")
+        if kind == core.ACKNOWLEDGEMENT:
+            return self.acknowledge(_decoded(body, Acknowledgement))
+        if _decoded(body, _Head).kind == Escalation.__name__:
+            return self.escalate(_decoded(body, Escalation))
+        return self.forward(decode(body, Alert))
+
+    def forward(self, alert: Alert) -> str:
+        """Bring one alert to the topic, unless it was brought there before or its alarm is told of already."""
+        did: list[str] = []
+
+        def work() -> None:
+            did.append(
+                self._take(
+                    alarm_name(alert.site, alert.dedupe_key),
+                    lambda alarm: on_alert(alarm, alert, self._policy),
+                    lambda _: core.notification(alert),
+                )
+            )
+
+        return did[0] if self._once.do(alert.message_id, work) else "Repeated"
+
+    def acknowledge(self, given: Acknowledgement) -> str:
+        """Note that someone has taken an alarm on, and tell the others."""
+        now = self._now()
+        name = alarm_name(given.site, given.dedupe_key)
+        return self._take(name, lambda alarm: on_acknowledgement(alarm, given, now), core.acknowledged)
+
+    def escalate(self, given: Escalation) -> str:
+        """Tell those who are told of alarms that nobody has acknowledged."""
+        now = self._now()
+        name = alarm_name(given.site, given.dedupe_key)
+        return self._take(name, lambda alarm: on_escalation(alarm, given, now), core.escalated)
+
+    def _take(self, name: str, decide: Callable[[Alarm | None], Step], told: Callable[[Alarm], Notification]) -> str:
+        """Decide on an alarm, do what follows and save it: in this order, so that at worst it is done twice."""
+        published = False
+        for _ in range(_ATTEMPTS):
+            before, version = self._store.load(name)
+            step = decide(before)
+            alarm = step.alarm or before
+            if alarm is None:
+                return step.did
+            if step.tell and not published:
+                self._publish(told(alarm))
+                published = True
+            if step.schedule:
+                self._escalations.begin(alarm)
+            if step.settle and before is not None:
+                self._escalations.end(before)
+            if step.alarm is None:
+                return step.did
+            try:
+                self._store.save(step.alarm, version)
+            except Conflict:
+                time.sleep(random.uniform(0, _PAUSE_SECONDS))  # noqa: S311 - no secret
+                continue
+            return step.did
+        raise Conflict(f"{name}: someone else wrote it {_ATTEMPTS} times in a row")
+
+
+def _decoded(body: bytes, as_type: Any) -> Any:
+    try:
+        return msgspec.json.decode(body, type=as_type)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Refused(f"{as_type.__name__}: {error}") from error
 
 
 @functools.cache
-def _means() -> tuple[Once, Callable[[Notification], None]]:
-    sns = boto3.client("sns")
+def _keeper() -> AlarmKeeper:
+    sns, dynamodb = boto3.client("sns"), boto3.client("dynamodb")
     topic = os.environ["TOPIC_ARN"]
+    policy = msgspec.json.decode(os.environ["ALARM_POLICY"], type=Policy)
 
     def publish(out: Notification) -> None:
         attributes = {key: {"DataType": "String", "StringValue": value} for key, value in out.attributes.items()}
@@ -43,10 +168,21 @@ def _means() -> tuple[Once, Callable[[Notification], None]]:
             MessageAttributes=attributes,
         )
 
-    table = os.environ["SENT_TABLE"]
-    return Once(boto3.client("dynamodb"), table, lease_seconds=LEASE_SECONDS, keep_seconds=KEEP_SECONDS), publish
+    return AlarmKeeper(
+        AlarmStore(dynamodb, os.environ["ALARM_TABLE"], keep_seconds=KEEP_SECONDS),
+        Once(dynamodb, os.environ["SENT_TABLE"], lease_seconds=LEASE_SECONDS, keep_seconds=KEEP_SECONDS),
+        Escalations(
+            boto3.client("scheduler"),
+            group=os.environ["SCHEDULE_GROUP"],
+            queue_arn=os.environ["QUEUE_ARN"],
+            role_arn=os.environ["SCHEDULE_ROLE_ARN"],
+            after_seconds=policy.escalation_seconds,
+        ),
+        publish,
+        policy,
+    )
 
 
 def handle(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """The Lambda handler."""
-    return work_off_each(event, lambda body: forward(body, *_means()), "alert-forwarder")
+    return work_off_each(event, lambda record: _keeper().work(record), "alert-forwarder")

@@ -3,7 +3,7 @@
 from typing import Any
 
 from sandbox.deployer.inputs import Inputs, json_text, tag_list
-from sandbox.deployer.registry import Context, Made, handles
+from sandbox.deployer.registry import Context, Made, handles, records
 
 
 @handles("aws:sfn/stateMachine:StateMachine")
@@ -34,3 +34,20 @@ def model_package_group(inputs: Inputs, context: Context) -> Made:
         **inputs.renamed(modelPackageGroupDescription="ModelPackageGroupDescription"),
     )
     return name, {"arn": made["ModelPackageGroupArn"]}
+
+
+_NO_NOTEBOOKS = "a notebook instance is a machine of its own; here the notebooks of `ml` open in any Jupyter"
+
+
+@records("aws:sagemaker/notebookInstance:NotebookInstance", _NO_NOTEBOOKS)
+def notebook_instance(inputs: Inputs, context: Context) -> Made:
+    """A notebook instance."""
+    name = inputs.need("name")
+    return name, {"arn": context.arn("sagemaker", f"notebook-instance/{name}"), "url": f"{name}.notebook.invalid"}
+
+
+@records("aws:sagemaker/notebookInstanceLifecycleConfiguration:NotebookInstanceLifecycleConfiguration", _NO_NOTEBOOKS)
+def notebook_life_cycle(inputs: Inputs, context: Context) -> Made:
+    """What runs when a notebook instance starts."""
+    name = inputs.need("name")
+    return name, {"arn": context.arn("sagemaker", f"notebook-instance-lifecycle-config/{name}")}

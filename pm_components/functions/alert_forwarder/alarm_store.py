@@ -1,0 +1,73 @@
+"""Alarms in DynamoDB: one item an alarm, guarded by a version number."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from pm_components.functions.alert_forwarder.alarms import CLEARED, Alarm
+
+_CONDITION_FAILED = "ConditionalCheckFailedException"
+
+
+class Conflict(Exception):
+    """Someone else wrote the alarm in between; load it again."""
+
+
+class AlarmStore:
+    """Alarms by name.
+
+    Args:
+        client: a boto3 client of DynamoDB.
+        table: the table's name; its key is `alarm`, a string, its time to live `expires_at`.
+        keep_seconds: for which a cleared alarm is remembered.
+        clock: seconds since the epoch.
+    """
+
+    def __init__(self, client: Any, table: str, *, keep_seconds: int, clock: Callable[[], float] = time.time) -> None:
+        self._client = client
+        self._table = table
+        self._keep_seconds = keep_seconds
+        self._clock = clock
+
+    def load(self, name: str) -> tuple[Alarm | None, int]:
+        """The alarm and its version; None and 0 where it was never raised."""
+        found = self._client.get_item(TableName=self._table, Key={"alarm": {"S": name}}, ConsistentRead=True)
+        if "Item" not in found:
+            return None, 0
+        return msgspec.json.decode(found["Item"]["record"]["S"], type=Alarm), int(found["Item"]["version"]["N"])
+
+    def save(self, alarm: Alarm, version: int) -> None:
+        """Write the alarm in place of the one that was loaded with `version`.
+
+        Raises:
+            Conflict: where the one in the table is of another version.
+        """
+        item = {
+            "alarm": {"S": alarm.name},
+            "version": {"N": str(version + 1)},
+            "record": {"S": msgspec.json.encode(alarm).decode()},
+            # For people who look into the table; the function itself reads `record` alone.
+            "state": {"S": alarm.state},
+            "severity": {"S": alarm.alert.severity},
+            "raised_at": {"S": alarm.alert.raised_at.isoformat()},
+            "acknowledged_by": {"S": alarm.acknowledged_by},
+            "escalated": {"BOOL": alarm.escalated_at is not None},
+            "text": {"S": alarm.alert.text},
+        }
+        if alarm.state == CLEARED:
+            item["expires_at"] = {"N": str(int(self._clock()) + self._keep_seconds)}
+        guard: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(alarm)"}
+        if version:
+            guard = {
+                "ConditionExpression": "#version = :loaded",
+                "ExpressionAttributeNames": {"#version": "version"},
+                "ExpressionAttributeValues": {":loaded": {"N": str(version)}},
+            }
+        try:
+            self._client.put_item(TableName=self._table, Item=item, **guard)
+        except self._client.exceptions.ClientError as error:
+            if error.response["Error"]["Code"] == _CONDITION_FAILED:
+                raise Conflict(alarm.name) from error
+            raise

@@ -1,0 +1,1 @@
+"""Start the making of models when forecasts have left the acceptable range."""
