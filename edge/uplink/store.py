@@ -18,10 +18,17 @@ CREATE TABLE IF NOT EXISTS message (
     message_id BLOB NOT NULL UNIQUE,
     priority INTEGER NOT NULL,
     topic TEXT NOT NULL,
-    payload BLOB -- NULL once delivered: what is left only tells a repeat
+    payload BLOB NOT NULL
 );
-CREATE INDEX IF NOT EXISTS waiting ON message (priority, id) WHERE payload IS NOT NULL;
-CREATE INDEX IF NOT EXISTS delivered ON message (id) WHERE payload IS NULL;
+CREATE INDEX IF NOT EXISTS waiting ON message (priority, id);
+-- What is left of a delivered message only tells a repeat; in a table of its own, so that the pages of the other are
+-- used again and the file stays bounded.
+CREATE TABLE IF NOT EXISTS delivered (id INTEGER PRIMARY KEY AUTOINCREMENT, message_id BLOB NOT NULL UNIQUE);
+"""
+
+_INSERT = """
+INSERT OR IGNORE INTO message (message_id, priority, topic, payload)
+SELECT ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM delivered WHERE message_id = ?)
 """
 
 
@@ -79,12 +86,11 @@ class Store:
         self._count = dict.fromkeys(self.priorities, 0)
         self._bytes = 0
         for priority, count, size in self._database.execute(
-            "SELECT priority, count(*), sum(length(topic) + length(payload)) FROM message WHERE payload IS NOT NULL"
-            " GROUP BY priority"
+            "SELECT priority, count(*), sum(length(topic) + length(payload)) FROM message GROUP BY priority"
         ):
             self._count[priority] = count
             self._bytes += size + count * OVERHEAD
-        (self._remembered,) = self._database.execute("SELECT count(*) FROM message WHERE payload IS NULL").fetchone()
+        (self._remembered,) = self._database.execute("SELECT count(*) FROM delivered").fetchone()
         # By priority, the latest that was handed out: ids grow, so whatever comes later has a greater one.
         self._handed_out = dict.fromkeys(self.priorities, 0)
         self._under_way: dict[int, tuple[int, int]] = {}
@@ -117,21 +123,22 @@ class Store:
         dropped: list[tuple[int, int, int]] = []
         with self._transaction():
             execute = self._database.execute
-            self._database.executemany(
-                "UPDATE message SET payload = NULL, topic = '' WHERE id = ?", ((key,) for key in delivered)
-            )
             remembered_before = self._remembered + self._remember(remembered)
+            remembered_before += self._database.executemany(
+                "INSERT OR IGNORE INTO delivered (message_id) SELECT message_id FROM message WHERE id = ?",
+                ((key,) for key in delivered),
+            ).rowcount
+            self._database.executemany("DELETE FROM message WHERE id = ?", ((key,) for key in delivered))
             for message in arrived:
-                row = (bytes.fromhex(message.message_id), message.priority, message.topic, message.payload)
-                if execute(
-                    "INSERT OR IGNORE INTO message (message_id, priority, topic, payload) VALUES (?, ?, ?, ?)", row
-                ).rowcount:
+                message_id = bytes.fromhex(message.message_id)
+                row = (message_id, message.priority, message.topic, message.payload, message_id)
+                if execute(_INSERT, row).rowcount:
                     added.append(message)
             freed = sum(self._under_way[key][1] for key in delivered)
             excess = self._bytes - freed + sum(_size(m.topic, m.payload) for m in added) - self._maximum
             if excess > 0:
                 dropped = self._drop(excess)
-            remembered_now = self._prune(remembered_before + len(delivered))
+            remembered_now = self._prune(remembered_before)
         for message in added:
             self._count[message.priority] += 1
             self._bytes += _size(message.topic, message.payload)
@@ -151,8 +158,7 @@ class Store:
             return []
         taken = []
         for key, topic, payload in self._database.execute(
-            "SELECT id, topic, payload FROM message WHERE payload IS NOT NULL AND priority = ? AND id > ?"
-            " ORDER BY id LIMIT ?",
+            "SELECT id, topic, payload FROM message WHERE priority = ? AND id > ? ORDER BY id LIMIT ?",
             (priority, self._handed_out[priority], limit),
         ):
             self._handed_out[priority] = key
@@ -168,7 +174,11 @@ class Store:
 
     def knows(self, message_id: str) -> bool:
         """Whether a message is here, or is remembered as delivered."""
-        found = self._database.execute("SELECT 1 FROM message WHERE message_id = ?", (bytes.fromhex(message_id),))
+        key = bytes.fromhex(message_id)
+        found = self._database.execute(
+            "SELECT 1 FROM message WHERE message_id = ? UNION ALL SELECT 1 FROM delivered WHERE message_id = ?",
+            (key, key),
+        )
         return found.fetchone() is not None
 
     def waiting(self) -> list[Outgoing]:
@@ -177,23 +187,21 @@ class Store:
             Outgoing(message_id.hex(), priority, topic, payload)
             for priority in self.priorities
             for message_id, topic, payload in self._database.execute(
-                "SELECT message_id, topic, payload FROM message WHERE payload IS NOT NULL AND priority = ? AND id > ?"
-                " ORDER BY id",
+                "SELECT message_id, topic, payload FROM message WHERE priority = ? AND id > ? ORDER BY id",
                 (priority, self._handed_out[priority]),
             )
         ]
 
     def delivered(self) -> list[str]:
         """The ids of the messages that are remembered as delivered."""
-        rows = self._database.execute("SELECT message_id FROM message WHERE payload IS NULL ORDER BY id")
+        rows = self._database.execute("SELECT message_id FROM delivered ORDER BY id")
         return [message_id.hex() for (message_id,) in rows]
 
     def forget_waiting(self) -> None:
         """Let go of what waits and is not under way: someone else keeps it now."""
         for priority in self.priorities:
             gone = self._database.execute(
-                "DELETE FROM message WHERE payload IS NOT NULL AND priority = ? AND id > ?"
-                " RETURNING length(topic) + length(payload)",
+                "DELETE FROM message WHERE priority = ? AND id > ? RETURNING length(topic) + length(payload)",
                 (priority, self._handed_out[priority]),
             ).fetchall()
             self._count[priority] -= len(gone)
@@ -217,7 +225,7 @@ class Store:
 
     def _remember(self, message_ids: Iterable[str]) -> int:
         return self._database.executemany(
-            "INSERT OR IGNORE INTO message (message_id, priority, topic) VALUES (?, 0, '')",
+            "INSERT OR IGNORE INTO delivered (message_id) VALUES (?)",
             ((bytes.fromhex(message_id),) for message_id in message_ids),
         ).rowcount
 
@@ -229,7 +237,7 @@ class Store:
             while excess > 0:
                 rows = self._database.execute(
                     "SELECT id, length(topic) + length(payload) FROM message"
-                    " WHERE payload IS NOT NULL AND priority = ? AND id > ? ORDER BY id LIMIT ?",
+                    " WHERE priority = ? AND id > ? ORDER BY id LIMIT ?",
                     (priority, after, _DROP_STEP),
                 ).fetchall()
                 if not rows:
@@ -248,7 +256,7 @@ class Store:
         if remembered <= REMEMBERED + _PRUNE_STEP:
             return remembered
         gone = self._database.execute(
-            "DELETE FROM message WHERE id IN (SELECT id FROM message WHERE payload IS NULL ORDER BY id LIMIT ?)",
+            "DELETE FROM delivered WHERE id IN (SELECT id FROM delivered ORDER BY id LIMIT ?)",
             (remembered - REMEMBERED,),
         ).rowcount
         return remembered - gone
