@@ -21,6 +21,7 @@ from sandbox.core_device.forwarder import LOOPBACK, Forwarder
 from sandbox.core_device.identity import enroll
 from sandbox.core_device.jobs import JobClient
 from sandbox.core_device.lifeline import until_stopped
+from sandbox.core_device.local_bus import LocalBus
 from sandbox.core_device.nucleus import Nucleus
 from sandbox.core_device.supervisor import Supervisor
 
@@ -40,6 +41,7 @@ class Device:
         assert api.port is not None  # noqa: S101
         self._mqtt_uplink = Forwarder(self._cloud.mqtt_host, self._cloud.mqtt_port)
         self._api_uplink = Forwarder(api.hostname, api.port)
+        self._bus = LocalBus(directory)
         self._jobs: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._stop = asyncio.Event()
 
@@ -57,8 +59,8 @@ class Device:
             for uplink in (self._mqtt_uplink, self._api_uplink):
                 await uplink.restore()
                 undo.push_async_callback(uplink.cut)
-            self._broker = await self._start_broker()
-            undo.push_async_callback(self._stop_broker)
+            await self._bus.start()
+            undo.push_async_callback(self._bus.stop)
             supervisor = Supervisor(self._component_environment(), self._directory / "logs")
             await supervisor.open()
             undo.push_async_callback(supervisor.close)
@@ -98,36 +100,11 @@ class Device:
     async def _until_stopped(self, working: "asyncio.Task[None]") -> None:
         reasons = {
             working,
-            *(asyncio.ensure_future(each) for each in (until_stopped(), self._stop.wait(), self._broker.wait())),
+            *(asyncio.ensure_future(each) for each in (until_stopped(), self._stop.wait())),
         }
         done, _ = await asyncio.wait(reasons, return_when=asyncio.FIRST_COMPLETED)
         if working in done:
             working.result()
-        if self._broker.returncode is not None:
-            raise RuntimeError(f"the local broker ended with {self._broker.returncode}; see broker.log")
-
-    async def _start_broker(self) -> asyncio.subprocess.Process:
-        with (self._directory / "broker.log").open("ab") as output:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "sandbox.core_device.broker",
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=output,
-                start_new_session=True,
-            )
-        assert process.stdout is not None  # noqa: S101 - we asked for the pipe
-        line = await process.stdout.readline()
-        if not line:
-            raise RuntimeError("the local broker did not start; see broker.log")
-        self._broker_port = int(line)
-        return process
-
-    async def _stop_broker(self) -> None:
-        assert self._broker.stdin is not None  # noqa: S101 - we asked for the pipe
-        self._broker.stdin.close()
-        await self._broker.wait()
 
     def _component_environment(self) -> dict[str, str]:
         """What a nucleus gives each process; nothing of this process's own, which holds the operator's credentials."""
@@ -138,7 +115,7 @@ class Device:
             "AWS_IOT_THING_NAME": self._thing_name,
             "AWS_REGION": self._cloud.region,
             "AWS_DEFAULT_REGION": self._cloud.region,
-            "PM_LOCAL_BROKER": f"{LOOPBACK}:{self._broker_port}",
+            "PM_LOCAL_BROKER": f"{LOOPBACK}:{self._bus.port}",
             "PM_IOT_ENDPOINT": f"{LOOPBACK}:{self._mqtt_uplink.port}",
         }
 
@@ -166,10 +143,12 @@ class Device:
         return {
             "thing_name": self._thing_name,
             "pid": os.getpid(),
-            "broker_port": self._broker_port,
+            "broker_port": self._bus.port,
+            "broker_pid": self._bus.pid,
+            "broker_restarts": self._bus.restarts,
             "uplink": "cut" if self._mqtt_uplink.is_cut else "up",
             "connected": self._job_client.connected,
-            "components": self._supervisor.status(),
+            "components": await self._supervisor.status(),
             "not_run": self._nucleus.not_run(),
             "deployments": [asdict(result) for result in self._nucleus.results],
         }

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from sandbox.core_device.component_log import read_log
 from sandbox.core_device.control import ControlError, call
 
 if TYPE_CHECKING:
@@ -152,10 +153,10 @@ class CoreDevice:
         """How it is doing.
 
         Returns:
-            `thing_name`, `pid`, `broker_port` (of the local bus), `uplink` (`up` or `cut`), `connected` (whether the
-            nucleus is, to the cloud), `not_run` (name -> reason), `components` (name -> `version`, `state`, `pid`,
-            `restarts`, `problem`) and `deployments` (oldest first, each with `deployment_id`, `name`, `target`,
-            `status`, `code`, `detail`).
+            `thing_name`, `pid`, `broker_port`, `broker_pid` and `broker_restarts` (of the local bus), `uplink` (`up` or
+            `cut`), `connected` (whether the nucleus is, to the cloud), `not_run` (name -> reason), `components` (name
+            -> `version`, `state`, `pid`, `restarts`, `problem`, `cpu_percent`, `cpu_seconds`, `memory_bytes`) and
+            `deployments` (oldest first, each with `deployment_id`, `name`, `target`, `status`, `code`, `detail`).
         """
         status: dict[str, Any] = self._call("status")
         return status
@@ -192,7 +193,7 @@ class CoreDevice:
         if not path.exists():
             known = ", ".join(sorted(each.stem for each in folder.glob("*.log"))) or "none yet"
             raise CoreDeviceError(f"{self.thing_name} has no log of {component!r}; there are {known}")
-        return path.read_text(errors="replace")
+        return read_log(path)
 
     def _call(self, command: str, arguments: Mapping[str, Any] | None = None, timeout: float = 30.0) -> Any:
         try:

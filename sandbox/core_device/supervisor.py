@@ -10,8 +10,11 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
+from sandbox.core_device.component_log import ComponentLog
 from sandbox.core_device.recipes import Step
+from sandbox.core_device.resources import ResourceMeter
 
 #: A component that fails this often in a row is broken; "Lifecycle", component recipe reference.
 FAILURES_UNTIL_BROKEN = 3
@@ -63,7 +66,7 @@ class _Component:
         self.pid: int | None = None
         self.restarts = 0
         self.problem = ""
-        self.log_file = supervisor.log_directory / f"{program.name}.log"
+        self._log = ComponentLog(supervisor.log_directory / f"{program.name}.log")
         self._supervisor = supervisor
         self._since = time.monotonic()
         self._stopping = False
@@ -99,6 +102,7 @@ class _Component:
         else:
             await self._end_group(self.pid, _STOP_LIMIT)
         await asyncio.wait([self._life])
+        self._log.close()
 
     async def _live(self) -> None:
         failures = 0
@@ -111,7 +115,8 @@ class _Component:
                 if self._stopping:
                     return
                 failures = 1 if time.monotonic() - started > _HEALTHY_AFTER else failures + 1
-                self.problem = f"{error}; {_last_line(self.log_file)}"
+                last_line = self._log.last_line()
+                self.problem = f"{error}; " + (f"its last line: {last_line}" if last_line else "it wrote nothing")
                 log.warning("%s %s: %s", self.program.name, self.program.version, self.problem)
             if failures >= FAILURES_UNTIL_BROKEN:
                 await self._enter(State.BROKEN)
@@ -145,9 +150,9 @@ class _Component:
         step = self.program.steps[name]
         program = self.program
         program.work.mkdir(parents=True, exist_ok=True)
-        with self.log_file.open("ab") as output:
-            output.write(f"--- {program.name} {program.version}: {name}\n".encode())
-            output.flush()
+        self._log.write(f"--- {program.name} {program.version}: {name}\n".encode())
+        output = self._log.open_pipe()
+        try:
             process = await asyncio.create_subprocess_exec(
                 "/bin/sh",
                 "-c",
@@ -159,6 +164,8 @@ class _Component:
                 stderr=output,
                 start_new_session=True,
             )
+        finally:
+            os.close(output)
         self._supervisor.note_started(process.pid)
         if name != "shutdown":
             self.pid = process.pid
@@ -213,6 +220,7 @@ class Supervisor:
         log_directory.mkdir(parents=True, exist_ok=True)
         self._components: dict[str, _Component] = {}
         self._changed = asyncio.Condition()
+        self._meter = ResourceMeter()
         self._watchdog: asyncio.subprocess.Process | None = None
 
     async def open(self) -> None:
@@ -243,8 +251,10 @@ class Supervisor:
         component = self._components[name]
         return component.problem if component.state is State.BROKEN else None
 
-    def status(self) -> dict[str, dict[str, str | int | None]]:
-        """Each component's version, state, process id, restarts and latest problem."""
+    async def status(self) -> dict[str, dict[str, Any]]:
+        """Each component's version, state, process id, restarts, latest problem, and what it uses of the machine."""
+        leaders = {name: component.pid for name, component in self._components.items()}
+        used = await asyncio.to_thread(self._meter.measure, leaders)
         return {
             name: {
                 "version": component.program.version,
@@ -252,8 +262,10 @@ class Supervisor:
                 "pid": component.pid,
                 "restarts": component.restarts,
                 "problem": component.problem,
+                **used[name],
             }
-            for name, component in self._components.items()
+            for name, component in list(self._components.items())
+            if name in used
         }
 
     async def start(self, program: Program, after: Iterable[str] = ()) -> None:
@@ -324,12 +336,3 @@ def _signal_group(group: int, number: int) -> bool:
     except ProcessLookupError:
         return False
     return True
-
-
-def _last_line(path: Path) -> str:
-    """The last line that a component wrote, at most 300 characters of it."""
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - 4096))
-        lines = file.read().decode(errors="replace").split("\n")
-    written = [line.strip() for line in lines if line.strip() and not line.startswith("--- ")]
-    return f"its last line: {written[-1][:300]}" if written else "it wrote nothing"

@@ -25,6 +25,7 @@ from sandbox.core_device import CoreDevice, CoreDeviceError
 
 SITE = "gera"
 THING = "gera-core"
+CANARY = "gera-core-2"
 BUCKET = "gera-artifacts"
 #: Seconds that anything may take here on a busy machine.
 LIMIT = 40.0
@@ -37,11 +38,14 @@ class Site:
         self.cloud = cloud
         iot, iam = cloud.client("iot"), cloud.client("iam")
         things = f"arn:aws:iot:{cloud.region}:{cloud.account_id}"
-        iot.create_thing(thingName=THING)
         self.groups = {}
-        for group in (SITE, f"{SITE}-model"):
+        for group in (SITE, f"{SITE}-model", f"{SITE}-canary"):
             self.groups[group] = iot.create_thing_group(thingGroupName=group)["thingGroupArn"]
-            iot.add_thing_to_thing_group(thingName=THING, thingGroupName=group)
+        for thing in (THING, CANARY):
+            iot.create_thing(thingName=thing)
+            iot.add_thing_to_thing_group(thingName=thing, thingGroupName=SITE)
+        iot.add_thing_to_thing_group(thingName=THING, thingGroupName=f"{SITE}-model")
+        iot.add_thing_to_thing_group(thingName=CANARY, thingGroupName=f"{SITE}-canary")
         own = "$aws/things/${iot:Connection.Thing.ThingName}/jobs"
         statements = [
             ("iot:Connect", [f"{things}:client/${{iot:Connection.Thing.ThingName}}"]),
@@ -140,7 +144,7 @@ def _empty(request: pytest.FixtureRequest) -> Iterator[None]:
         return
     site, device = request.getfixturevalue("site"), request.getfixturevalue("device")
     device.restore_uplink()
-    ids = [site.deploy({}, group) for group in site.groups]
+    ids = [site.deploy({}, group) for group in (SITE, f"{SITE}-model")]
     for deployment_id in ids:
         device.wait_for_deployment(deployment_id, LIMIT)
     assert device.status()["components"] == {}
@@ -238,10 +242,13 @@ def test_configuration_is_kept_over_deployments_until_it_is_reset(device: CoreDe
 
 
 def test_a_component_that_cannot_run_is_rolled_back_to_what_ran_before(device: CoreDevice, site: Site) -> None:
-    site.component("test.Steady", "1.0.0", {"run": "echo one; exec sleep 1000"})
+    site.component(
+        "test.Steady", "1.0.0", {"run": "echo one {configuration:/a}; exec sleep 1000"}, configuration={"a": 1}
+    )
     site.component("test.Steady", "2.0.0", {"run": "echo two is on fire; exit 3"})
     device.wait_for_deployment(site.deploy({"test.Steady": {"componentVersion": "1.0.0"}}), LIMIT)
-    deployment_id = site.deploy({"test.Steady": {"componentVersion": "2.0.0"}})
+    changed = {"merge": json.dumps({"a": "changed"})}
+    deployment_id = site.deploy({"test.Steady": {"componentVersion": "2.0.0", "configurationUpdate": changed}})
     with pytest.raises(CoreDeviceError, match=r"FAILED_ROLLBACK_COMPLETE.*exit code 3.*two is on fire"):
         device.wait_for_deployment(deployment_id, LIMIT)
     component = device.status()["components"]["test.Steady"]
@@ -251,6 +258,19 @@ def test_a_component_that_cannot_run_is_rolled_back_to_what_ran_before(device: C
         "the cloud hears of it",
     )
     assert "two is on fire" in effective["reason"]
+    assert device.logs("test.Steady").splitlines()[-1] == "one 1", "with the configuration from before"
+
+
+def test_a_configuration_that_breaks_a_component_is_rolled_back(device: CoreDevice, site: Site) -> None:
+    script = 'echo rate {configuration:/rate}; test "{configuration:/rate}" -gt 0 && exec sleep 1000'
+    site.component("test.Rate", "1.0.0", {"run": script}, configuration={"rate": 5})
+    device.wait_for_deployment(site.deploy({"test.Rate": {"componentVersion": "1.0.0"}}), LIMIT)
+    bad = {"merge": json.dumps({"rate": "fast"})}
+    deployment_id = site.deploy({"test.Rate": {"componentVersion": "1.0.0", "configurationUpdate": bad}})
+    with pytest.raises(CoreDeviceError, match=r"FAILED_ROLLBACK_COMPLETE.*test.Rate 1.0.0 is broken"):
+        device.wait_for_deployment(deployment_id, LIMIT)
+    assert device.status()["components"]["test.Rate"]["state"] == "RUNNING"
+    assert device.logs("test.Rate").splitlines()[-1] == "rate 5"
 
 
 def test_without_roll_back_the_broken_component_stays_for_a_look(device: CoreDevice, site: Site) -> None:
@@ -275,6 +295,18 @@ def test_a_component_that_dies_is_started_again(device: CoreDevice, site: Site) 
 
     eventually(restarted, "the component runs again")
     assert device.logs("test.Phoenix").count("up\n") == 2
+
+
+def test_a_broker_that_dies_is_started_again_on_its_port(device: CoreDevice) -> None:
+    before = device.status()
+    os.kill(before["broker_pid"], signal.SIGKILL)
+    eventually(
+        lambda: device.status()["broker_restarts"] == before["broker_restarts"] + 1, "the broker is started anew"
+    )
+    after = eventually(lambda: (s := device.status())["broker_pid"] != before["broker_pid"] and s, "it runs")
+    assert after["broker_port"] == before["broker_port"]
+    listening = [c.laddr.port for c in psutil.Process(after["broker_pid"]).net_connections() if c.status == "LISTEN"]
+    assert listening == [before["broker_port"]]
 
 
 def test_startup_and_shutdown_run_at_their_times(device: CoreDevice, site: Site, tmp_path: Path) -> None:
@@ -316,6 +348,33 @@ def test_two_groups_that_ask_for_different_versions_are_refused(device: CoreDevi
     with pytest.raises(CoreDeviceError, match=r"FAILED_NO_STATE_CHANGE.*asks for version 2.0.0"):
         device.wait_for_deployment(deployment_id, LIMIT)
     assert device.status()["components"]["test.Shared"]["version"] == "1.0.0"
+
+
+def test_two_core_devices_of_a_site_run_side_by_side_and_the_canary_has_its_own(
+    device: CoreDevice, site: Site, folder: Path
+) -> None:
+    site.component("test.Both", "1.0.0", {"run": "exec sleep 1000"})
+    for version in ("1.0.0", "2.0.0"):
+        site.component("test.Trial", version, {"install": f"echo model {version}"})
+    device.wait_for_deployment(site.deploy({"test.Trial": {"componentVersion": "1.0.0"}}, f"{SITE}-model"), LIMIT)
+    with CoreDevice.start(site.cloud, folder.parent / CANARY, CANARY, site.output) as canary:
+        both = site.deploy({"test.Both": {"componentVersion": "1.0.0"}})
+        trial = site.deploy({"test.Trial": {"componentVersion": "2.0.0"}}, f"{SITE}-canary")
+        device.wait_for_deployment(both, LIMIT)
+        canary.wait_for_deployment(both, LIMIT)
+        canary.wait_for_deployment(trial, LIMIT)
+        first, second = device.status(), canary.status()
+        assert first["broker_port"] != second["broker_port"]
+        assert first["components"]["test.Both"]["pid"] != second["components"]["test.Both"]["pid"]
+        assert first["components"]["test.Trial"]["version"] == "1.0.0"
+        assert second["components"]["test.Trial"]["version"] == "2.0.0"
+        assert trial not in {each["deployment_id"] for each in first["deployments"]}
+        canary.cut_uplink()
+        assert device.status()["uplink"] == "up"
+        # As its last one, so that the canary's group asks nothing of later tests.
+        canary.restore_uplink()
+        canary.wait_for_deployment(site.deploy({}, f"{SITE}-canary"), LIMIT)
+    assert device.status()["components"]["test.Both"]["state"] == "RUNNING"
 
 
 def test_an_artifact_that_is_not_what_the_component_was_made_with_is_refused(device: CoreDevice, site: Site) -> None:
