@@ -61,8 +61,8 @@ class GreengrassSiteArgs(TypedDict):
     """Whether devices connect to the core devices by MQTT with certificates of their own; default true. It takes
     AWS's client device components, which nucleus lite does not run. Known while the program runs."""
     configuration: NotRequired[pulumi.Input[Mapping[str, pulumi.Input[str]]]]
-    """A JSON object by component name: merged over what the site sets of that component's configuration. Components
-    known while the program runs."""
+    """A JSON object by component name: merged over what the site sets of that component's configuration. Default
+    none. Components known while the program runs."""
     serial_numbers: NotRequired[pulumi.Input[Mapping[str, pulumi.Input[str]]]]
     """Serial number of core devices by thing name: these may enrol themselves with a claim certificate. Default none.
     Known while the program runs."""

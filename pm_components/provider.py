@@ -3,6 +3,7 @@
 Run as a program it prints the schema, which is kept in `component_provider/schema.json`.
 """
 
+import inspect
 import json
 from typing import Any
 
@@ -12,6 +13,7 @@ from pulumi.provider.experimental.analyzer import PropertyDefinition, PropertyTy
 from pulumi.provider.experimental.component import ComponentProvider
 
 from pm_components.analytics_store import AnalyticsStore
+from pm_components.core_device_host import CoreDeviceHost
 from pm_components.edge_components import EdgeComponents
 from pm_components.fault_alerting import FaultAlerting
 from pm_components.forecast_pipeline import ForecastPipeline
@@ -23,6 +25,7 @@ NAME = "pm"
 VERSION = "0.1.0"
 COMPONENTS: tuple[type[pulumi.ComponentResource], ...] = (
     AnalyticsStore,
+    CoreDeviceHost,
     EdgeComponents,
     FaultAlerting,
     ForecastPipeline,
@@ -39,6 +42,7 @@ class LibraryProvider(ComponentProvider):
 
     def __init__(self) -> None:
         super().__init__(list(COMPONENTS), NAME, None, VERSION)
+        self.schema = json.dumps(_cleaned(json.loads(self.schema or "{}")))
 
     def map_input_properties(
         self,
@@ -76,6 +80,16 @@ def _as_integer(value: Any, path: str) -> Any:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value != int(value):
         raise InputPropertyError(path, f"found {value!r}, allowed is an integer")
     return int(value)
+
+
+def _cleaned(schema: Any) -> Any:
+    """The schema with descriptions that do not carry the indentation of the code."""
+    if isinstance(schema, dict):
+        return {
+            key: inspect.cleandoc(value) if key == "description" and isinstance(value, str) else _cleaned(value)
+            for key, value in schema.items()
+        }
+    return [_cleaned(item) for item in schema] if isinstance(schema, list) else schema
 
 
 def schema_text() -> str:

@@ -110,4 +110,7 @@ class RecordingMonitor(CloudMonitor):
         """What a provider's function would answer."""
         if token == "aws:index/getCallerIdentity:getCallerIdentity":  # noqa: S105 - a function's token
             return {"accountId": ACCOUNT, "arn": f"arn:aws:iam::{ACCOUNT}:root", "userId": ACCOUNT, "id": ACCOUNT}
+        if token == "aws:ssm/getParameter:getParameter":  # noqa: S105 - a function's token
+            name = arguments["name"]
+            return {"id": name, "name": name, "type": "String", "value": f"value-of-{name.rsplit('/', 1)[-1]}"}
         return super().answer(token, arguments)

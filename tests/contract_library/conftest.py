@@ -137,7 +137,130 @@ def own_provider() -> Iterator[Provider]:
     provider.stop()
 
 
-@pytest.fixture(scope="session", params=sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml")))
+EVERY_OPTION = "every-option"
+ENVIRONMENTS = [*sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml")), EVERY_OPTION]
+
+
+@pytest.fixture(scope="session", params=ENVIRONMENTS)
 def environment(request: pytest.FixtureRequest) -> list[Registered]:
-    """All that the project's program registers for each stack that has a file, with the longest names of sites."""
-    return record(ROOT, request.param, {"pm:sites": SITES}).resources
+    """All that is registered, with the longest names of sites: by the project's program for each stack that has a file,
+    and by the components with a value for every argument that they have.
+    """
+    if request.param != EVERY_OPTION:
+        return record(ROOT, request.param, {"pm:sites": SITES}).resources
+    provider = Provider()
+    try:
+        outputs: dict[str, dict[str, Any]] = {}
+        for type_, name, arguments in every_option():
+            outputs[name] = provider.construct(type_, name, _resolved(arguments, outputs))
+        return provider.registered()
+    finally:
+        provider.stop()
+
+
+def every_option() -> list[tuple[str, str, dict[str, Any]]]:
+    """Type, name and arguments of components that together use every argument; `${name.output}` is of another."""
+    alarms = ["${alerting.topicArn}"]
+    site = SITES[0]
+    core = site["core_devices"][0]
+    return [
+        (
+            "pm:index:FaultAlerting",
+            "alerting",
+            {
+                "emails": ["operator@example.com"],
+                "voice": "Matthew",
+                "voiceEngine": "standard",
+                "announcementDays": 7,
+                "detector": {"window": 9, "minimumCount": 5, "maximumShare": 0.1, "clearShare": 0.05, "tolerance": 0.1},
+                "disposable": True,
+            },
+        ),
+        (
+            "pm:index:AnalyticsStore",
+            "store",
+            {
+                "sites": [one["name"] for one in SITES],
+                "retentionDays": 30,
+                "scanLimitBytes": 10_000_000,
+                "alarmTopicArns": alarms,
+                "disposable": True,
+            },
+        ),
+        (
+            "pm:index:ForecastPipeline",
+            "pipeline",
+            {
+                "sites": [one["name"] for one in SITES],
+                "lakeBucket": "${store.lakeBucket}",
+                "database": "${store.database}",
+                "workgroup": "${store.workgroup}",
+                "imageUri": "123456789012.dkr.ecr.eu-central-1.amazonaws.com/training:1",
+                "instanceType": "ml.m5.large",
+                "maximumSeconds": 600,
+                "hyperparameters": {"seed": "7"},
+                "minimumSkill": 0.02,
+                "championMargin": 0.02,
+                "canary": {"intervalSeconds": 60, "margin": 0.05, "maximumSeconds": 3600, "minimumOutcomes": 24},
+                "schedule": "rate(1 day)",
+                "scheduleEnabled": True,
+                "watchIntervalSeconds": 10,
+                "watchSeconds": 60,
+                "dataDirectory": "/srv/pm",
+                "retentionDays": 30,
+                "alarmTopicArns": alarms,
+                "disposable": True,
+            },
+        ),
+        ("pm:index:EdgeComponents", "edge", {"artifactBucket": "${pipeline.artifactBucket}"}),
+        (
+            "pm:index:GreengrassSite",
+            site["name"],
+            {
+                "site": site["name"],
+                "coreDevices": [core],
+                "devices": {one["name"]: one["type"] for one in site["devices"]},
+                "artifactBucket": "${pipeline.artifactBucket}",
+                "componentVersions": "${edge.versions}",
+                "python": "/srv/venv/bin/python",
+                "dataDirectory": "/srv/pm",
+                "flowControl": "none",
+                "canaryDevices": [core],
+                "clientDevices": True,
+                "configuration": {"pm.Uplink": '{"outboxMebibytes": "64"}'},
+                "serialNumbers": {core: "SN-0001"},
+                "hostInstanceType": "t3.medium",
+            },
+        ),
+        (
+            "pm:index:CoreDeviceHost",
+            "host",
+            {
+                "thingName": "lindau-core",
+                "serialNumber": "SN-0002",
+                "provisioningTemplate": "pm-test-lindau",
+                "roleAlias": "pm-test-lindau",
+                "artifactBucket": "${pipeline.artifactBucket}",
+                "instanceType": "t3.large",
+                "python": "/srv/venv/bin/python",
+                "dataDirectory": "/srv/pm",
+            },
+        ),
+    ]
+
+
+def _resolved(value: Any, outputs: dict[str, dict[str, Any]]) -> Any:
+    if isinstance(value, dict):
+        return {key: _resolved(item, outputs) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_resolved(item, outputs) for item in value]
+    if isinstance(value, str) and value.startswith("${"):
+        name, output = value.strip("${}").split(".")
+        return outputs[name][output]
+    return value
+
+
+@pytest.fixture(scope="session")
+def arguments_tried() -> dict[str, set[str]]:
+    """The arguments that `every_option` uses, by the component's type."""
+    return {type_: set(arguments) for type_, _, arguments in every_option()}

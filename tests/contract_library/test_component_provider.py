@@ -23,6 +23,13 @@ SITE = {"site": "lindau", "coreDevices": ["core"], "devices": {"air-1": "air_qua
 #: What each component asks for at least.
 REQUIRED: dict[str, dict[str, Any]] = {
     "pm:index:AnalyticsStore": {"sites": ["lindau"]},
+    "pm:index:CoreDeviceHost": {
+        "thingName": "lindau-core",
+        "serialNumber": "SN-1",
+        "provisioningTemplate": "template",
+        "roleAlias": "alias",
+        "artifactBucket": "artifacts",
+    },
     "pm:index:EdgeComponents": {"artifactBucket": "artifacts"},
     "pm:index:FaultAlerting": {"emails": ["operator@example.com"]},
     "pm:index:ForecastPipeline": {"sites": ["lindau"], **LAKE},

