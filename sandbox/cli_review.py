@@ -1,4 +1,4 @@
-"""The commands of `pm` for reviewers: what a stack would register, and where two stacks differ."""
+"""The commands of `pm` for who looks after stacks: what one registers, where two differ, what one leaves behind."""
 
 import json
 import sys
@@ -22,6 +22,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to `pm`."""
     app.add_typer(config_app, name="config")
     app.command()(review)
+    app.command()(clear)
 
 
 @config_app.command("diff")
@@ -91,6 +92,40 @@ def review(
         typer.echo(f"kept as reviewed: {path}", err=True)
     if found.refused:
         raise typer.Exit(_REFUSED)
+
+
+def clear(
+    stack: Annotated[str, typer.Argument(help="The stack, as dev.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    program: Program = _PROJECT,
+) -> None:
+    """Delete what a running stack made beside Pulumi, so that `pulumi destroy` can finish and leaves nothing behind.
+
+    These are the certificates of its devices, registered models, and models deployed to core devices. It asks the
+    account that the stack's configuration names, with the credentials of the environment. Protected stacks are refused.
+    """
+    from pm_components.config import ConfigError
+    from sandbox import leftovers
+    from sandbox.deployer.project import read_project
+    from sandbox.deployer.records import DeploymentError
+    from sandbox.recorder import RecordingError, record
+    from sandbox.review.settings import read
+
+    try:
+        settings, _ = read(program, stack)
+        if settings.protected:
+            _fail(f"stack {stack} is protected: set pm:protected to false and run `pulumi up` first")
+        recording = record(program, stack)
+        clients = leftovers.clients_of(read_project(program, stack, {}).config)
+    except (ConfigError, DeploymentError, RecordingError) as error:
+        _fail(str(error))
+    if not yes:
+        typer.confirm(f"Delete certificates, models and their deployments of stack {stack}?", abort=True)
+    deleted = 0
+    for what in leftovers.clear(recording, clients):
+        typer.echo(f"deleted {what}")
+        deleted += 1
+    typer.echo(f"{deleted} deleted. Next: pulumi destroy --stack {stack}")
 
 
 def _write_json(value: Any) -> None:

@@ -6,7 +6,7 @@ HEALTHY when the latest finished deployment of each of its targets succeeded, an
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox.cloud.emulator_calls import call_iot
@@ -35,6 +35,15 @@ class CoreDevices:
 
     versions: Mapping[tuple[str, str], ComponentVersion]
     deployments: Mapping[str, Deployment]
+    forgotten: dict[str, dt.datetime] = field(default_factory=dict)
+    """When a device was deleted; what it did before does not count."""
+
+    async def delete_core_device(self, request: Request) -> dict[str, Any]:
+        """Forget a device, until it takes up a deployment again. Its thing stays, as does what runs on it."""
+        thing = request.input["coreDeviceThingName"]
+        await self._seen_of(thing)
+        self.forgotten[thing] = dt.datetime.now(dt.UTC)
+        return {}
 
     async def list_effective_deployments(self, request: Request) -> dict[str, Any]:
         """The latest deployment of each target that a device belongs to, with how far the device is."""
@@ -102,6 +111,8 @@ class CoreDevices:
             for thing in await _things_of_job(deployment.job_id):
                 execution = (await call_iot("GET", f"/things/{thing}/jobs/{deployment.job_id}"))["execution"]
                 updated = dt.datetime.fromtimestamp(execution["lastUpdatedAt"], dt.UTC)
+                if thing in self.forgotten and updated <= self.forgotten[thing]:
+                    continue
                 details = execution["statusDetails"].get("detailsMap") or {}
                 found.append(Execution(deployment, thing, execution["status"], updated, details))
         return found
