@@ -10,6 +10,8 @@ import pulumi_aws as aws
 from pm_components import naming
 from pm_components.buckets import Expiry, private_bucket
 from pm_components.checking import checked
+from pm_components.encryption_keys import data_key
+from pm_components.lake_replay import LakeDeadLetters, lake_replay
 from pm_components.limits import (
     ATHENA_SCAN_LIMIT_MINIMUM_BYTES,
     DELIVERY_STREAM_NAME_LENGTH,
@@ -50,6 +52,9 @@ class AnalyticsStoreArgs(TypedDict):
     """SNS topics that hear of dead letters and of data that is stuck. By default only the console shows the alarms."""
     disposable: NotRequired[pulumi.Input[bool]]
     """Whether destroying the stack deletes the data. By default it does not: a filled bucket stays and says so."""
+    customer_key: NotRequired[pulumi.Input[bool]]
+    """Whether a key of your own, made here and rotated each year, encrypts lake, query results, streams, queues and
+    delivery log; by default AWS's keys do. Known while the program runs."""
 
 
 class AnalyticsStore(pulumi.ComponentResource):
@@ -67,6 +72,8 @@ class AnalyticsStore(pulumi.ComponentResource):
     """Name of the Firehose stream by table."""
     dead_letter_queue_url: pulumi.Output[str]
     """Where messages lie that the rules could not hand over."""
+    replay_function: pulumi.Output[str]
+    """The Lambda function that gives the streams their dead letters again, once the cause is mended."""
 
     def __init__(self, name: str, args: AnalyticsStoreArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__("pm:index:AnalyticsStore", name, None, tagged_options(opts, "AnalyticsStore"))
@@ -75,6 +82,9 @@ class AnalyticsStore(pulumi.ComponentResource):
         self._alarm_topic_arns = args.get("alarm_topic_arns")
         disposable = args.get("disposable", False)
         retention_days = args.get("retention_days", DEFAULT_RETENTION_DAYS)
+
+        self._key = data_key(name, parent=self, purpose="the lake") if args.get("customer_key", False) else None
+        key_arn = self._key.arn if self._key else None
 
         self._lake = private_bucket(
             f"{name}-lake",
@@ -86,6 +96,7 @@ class AnalyticsStore(pulumi.ComponentResource):
                 Expiry("athena-results", _RESULTS, _RESULT_DAYS),
             ],
             disposable=disposable,
+            key_arn=key_arn,
         )
         self._database = aws.glue.CatalogDatabase(
             f"{name}-database",
@@ -96,15 +107,25 @@ class AnalyticsStore(pulumi.ComponentResource):
         sites = pulumi.Output.from_input(args["sites"]).apply(lambda names: ",".join(sorted(map(str, names))))
         tables = {table.name: self._table(table, sites, retention_days) for table in TABLES}
         streams = self._streams(tables)
-        dead_letters = self._rules(streams)
+        dead_letters = dead_letter_queue(
+            f"{name}-rules", parent=self, alarm_topic_arns=self._alarm_topic_arns, key_arn=key_arn
+        )
+        self._rules(streams, dead_letters)
+        names = pulumi.Output.all(**{table: stream.name for table, stream in streams.items()})
+        replay = lake_replay(
+            LakeDeadLetters(name, self._lake, _ERRORS, dead_letters, streams, self._key),
+            parent=self,
+            alarm_topic_arns=self._alarm_topic_arns,
+        )
         workgroup = self._workgroup(args.get("scan_limit_bytes", DEFAULT_SCAN_LIMIT_BYTES), disposable)
 
         self.lake_bucket = self._lake.bucket
         self.lake_bucket_arn = self._lake.arn
         self.database = self._database.name
         self.workgroup = workgroup.name
-        self.streams = pulumi.Output.all(**{table: stream.name for table, stream in streams.items()})
+        self.streams = names
         self.dead_letter_queue_url = dead_letters.url
+        self.replay_function = replay
         self.register_outputs(
             {
                 "lake_bucket": self.lake_bucket,
@@ -113,6 +134,7 @@ class AnalyticsStore(pulumi.ComponentResource):
                 "workgroup": self.workgroup,
                 "streams": self.streams,
                 "dead_letter_queue_url": self.dead_letter_queue_url,
+                "replay_function": self.replay_function,
             }
         )
 
@@ -156,6 +178,7 @@ class AnalyticsStore(pulumi.ComponentResource):
             f"{self._name}-delivery-logs",
             name=f"/aws/kinesisfirehose/{naming.physical_name('lake')}",
             retention_in_days=_LOG_RETENTION_DAYS,
+            kms_key_id=self._key.arn if self._key else None,
             opts=self._options,
         )
         role = service_role(
@@ -199,7 +222,9 @@ class AnalyticsStore(pulumi.ComponentResource):
             f"{self._name}-{table}-stream",
             name=naming.physical_name(table, maximum=DELIVERY_STREAM_NAME_LENGTH),
             destination="extended_s3",
-            server_side_encryption={"enabled": True, "key_type": "AWS_OWNED_CMK"},
+            server_side_encryption={"enabled": True, "key_type": "CUSTOMER_MANAGED_CMK", "key_arn": self._key.arn}
+            if self._key
+            else {"enabled": True, "key_type": "AWS_OWNED_CMK"},
             extended_s3_configuration={
                 "bucket_arn": self._lake.arn,
                 "role_arn": role_arn,
@@ -246,14 +271,6 @@ class AnalyticsStore(pulumi.ComponentResource):
             _STALE_SECONDS,
             f"Data of {table} has been waiting for more than {_STALE_SECONDS // 60} minutes: read the delivery log.",
         )
-        self._stream_alarm(
-            table,
-            stream,
-            "refused",
-            "FailedConversion.Records",
-            0,
-            f"Records of {table} do not fit the table: they lie in the lake below {_ERRORS}{table}/.",
-        )
         return stream
 
     def _stream_alarm(
@@ -282,14 +299,14 @@ class AnalyticsStore(pulumi.ComponentResource):
             opts=self._options,
         )
 
-    def _rules(self, streams: dict[str, aws.kinesis.FirehoseDeliveryStream]) -> aws.sqs.Queue:
-        dead_letters = dead_letter_queue(f"{self._name}-rules", parent=self, alarm_topic_arns=self._alarm_topic_arns)
+    def _rules(self, streams: dict[str, aws.kinesis.FirehoseDeliveryStream], dead_letters: aws.sqs.Queue) -> None:
         role = service_role(
             f"{self._name}-rules",
             "iot.amazonaws.com",
             [
                 allow(["firehose:PutRecord"], [stream.arn for stream in streams.values()]),
                 allow(["sqs:SendMessage"], [dead_letters.arn]),
+                *self._key_statements(),
             ],
             parent=self,
         )
@@ -314,7 +331,10 @@ class AnalyticsStore(pulumi.ComponentResource):
                     error_action={"sqs": {"queue_url": dead_letters.url, "role_arn": role.arn, "use_base64": False}},
                     opts=self._options,
                 )
-        return dead_letters
+
+    def _key_statements(self) -> list[Statement]:
+        """What a role needs to put messages into an encrypted queue; nothing where AWS's own key encrypts it."""
+        return [allow(["kms:Decrypt", "kms:GenerateDataKey"], [self._key.arn])] if self._key else []
 
     def _workgroup(self, scan_limit_bytes: pulumi.Input[int], disposable: pulumi.Input[bool]) -> aws.athena.Workgroup:
         workgroup = aws.athena.Workgroup(
@@ -329,7 +349,9 @@ class AnalyticsStore(pulumi.ComponentResource):
                 "engine_version": {"selected_engine_version": "Athena engine version 3"},
                 "result_configuration": {
                     "output_location": pulumi.Output.concat("s3://", self._lake.bucket, f"/{_RESULTS}"),
-                    "encryption_configuration": {"encryption_option": "SSE_S3"},
+                    "encryption_configuration": {"encryption_option": "SSE_KMS", "kms_key_arn": self._key.arn}
+                    if self._key
+                    else {"encryption_option": "SSE_S3"},
                 },
             },
             opts=self._options,

@@ -27,6 +27,7 @@ def private_bucket(
     parent: pulumi.Resource,
     expiries: Sequence[Expiry] = (),
     disposable: Optional[pulumi.Input[bool]] = None,
+    key_arn: Optional[pulumi.Input[str]] = None,
 ) -> aws.s3.Bucket:
     """The bucket `{name}-bucket` with its settings as resources of their own.
 
@@ -36,6 +37,7 @@ def private_bucket(
         parent: the component that it belongs to.
         expiries: what is deleted after how many days; old versions go 30 days after they were replaced in any case.
         disposable: whether destroying the stack deletes the bucket's objects; by default a filled bucket stays.
+        key_arn: the customer's key that encrypts the objects; by default S3 does it with one of its own.
     """
     options = pulumi.ResourceOptions(parent=parent)
     bucket = aws.s3.Bucket(
@@ -56,7 +58,15 @@ def private_bucket(
     aws.s3.BucketServerSideEncryptionConfiguration(
         f"{name}-encryption",
         bucket=bucket.bucket,
-        rules=[{"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}],
+        rules=[
+            {"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}
+            if key_arn is None
+            else {
+                "apply_server_side_encryption_by_default": {"sse_algorithm": "aws:kms", "kms_master_key_id": key_arn},
+                # One request to KMS for many objects.
+                "bucket_key_enabled": True,
+            }
+        ],
         opts=options,
     )
     versioning = aws.s3.BucketVersioning(

@@ -38,9 +38,7 @@ def plain_mapping(value: Any, key: str) -> dict[str, str]:
 def plain_keys(value: Any, key: str) -> dict[str, Any]:
     """`value`, a mapping whose keys are known and whose values may be outputs; raises TypeError as `plain_text`."""
     if not isinstance(value, Mapping):
-        raise TypeError(
-            f"{key}: found {_kind(value)}, allowed is a mapping with keys that are known"
-        )
+        raise TypeError(f"{key}: found {_kind(value)}, allowed is a mapping with keys that are known")
     return {plain_text(name, key): item for name, item in value.items()}
 
 

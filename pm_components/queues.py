@@ -23,7 +23,11 @@ class WorkQueue(NamedTuple):
 
 
 def dead_letter_queue(
-    name: str, *, parent: pulumi.Resource, alarm_topic_arns: Optional[pulumi.Input[Sequence[pulumi.Input[str]]]] = None
+    name: str,
+    *,
+    parent: pulumi.Resource,
+    alarm_topic_arns: Optional[pulumi.Input[Sequence[pulumi.Input[str]]]] = None,
+    key_arn: Optional[pulumi.Input[str]] = None,
 ) -> aws.sqs.Queue:
     """The queue `{name}-dead-letters`, kept for 14 days, and the alarm `{name}-dead-letter-alarm` on its depth.
 
@@ -31,13 +35,15 @@ def dead_letter_queue(
         name: logical name of what the letters come from.
         parent: the component that it belongs to.
         alarm_topic_arns: SNS topics that hear of the alarm.
+        key_arn: the customer's key that encrypts the letters; by default SQS does it with one of its own.
     """
     options = pulumi.ResourceOptions(parent=parent)
     queue = aws.sqs.Queue(
         f"{name}-dead-letters",
         name=naming.physical_name(name, "dead-letters", maximum=QUEUE_NAME_LENGTH),
         message_retention_seconds=QUEUE_RETENTION_SECONDS,
-        sqs_managed_sse_enabled=True,
+        sqs_managed_sse_enabled=True if key_arn is None else None,
+        kms_master_key_id=key_arn,
         opts=options,
     )
     aws.cloudwatch.MetricAlarm(

@@ -182,9 +182,7 @@ def configuration_object(component: str, text: str) -> dict[str, Any]:
     try:
         configuration = json.loads(text)
     except ValueError as error:
-        raise RecipeError(
-            f"configuration of {component}: found {text!r}, allowed is JSON ({error})"
-        ) from error
+        raise RecipeError(f"configuration of {component}: found {text!r}, allowed is JSON ({error})") from error
     if not isinstance(configuration, dict):
         raise RecipeError(f"configuration of {component}: found {text!r}, allowed is a JSON object")
     return configuration

@@ -83,6 +83,26 @@ class Operator:
         )
         return row["stored"], row["messages"]
 
+    def replay_dead_letters(self, table: str = "") -> dict[str, Any]:
+        """Give the lake's streams their dead letters again.
+
+        Args:
+            table: whose letters; all where it is empty.
+
+        Returns:
+            `replayed`: messages by table; `refused`: what stays, by reason; `complete`: false where there are more.
+
+        Raises:
+            OperationFailed: where the function fails, with its error.
+        """
+        answer = self.cloud.client("lambda").invoke(
+            FunctionName=self.outputs["replay_function"], Payload=json.dumps({"table": table})
+        )
+        result: dict[str, Any] = json.loads(answer["Payload"].read())
+        if "FunctionError" in answer:
+            raise OperationFailed(f"replay failed: {result.get('errorMessage', result)}")
+        return result
+
     def start_training(self) -> str:
         """Start the training state machine.
 

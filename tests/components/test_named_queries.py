@@ -11,29 +11,51 @@ import pytest
 import sqlglot
 
 from pm_components.named_queries import NAMED_QUERIES
+from pm_contracts import tables
 
+TABLES = {table.name for table in tables.TABLES}
 STATEMENTS = {query.name: query.statement for query in NAMED_QUERIES}
+
+
+TODAY = dt.datetime.now(dt.UTC).date()
+#: Each message has arrived yesterday and again today.
+DAYS = f"(VALUES ('{TODAY - dt.timedelta(days=1)}'), ('{TODAY}')) days(day)"
+#: When the measurements begin; the readings go on for two days.
+START = dt.datetime.combine(TODAY - dt.timedelta(days=5), dt.time())
 
 
 @pytest.fixture
 def lake() -> Any:
     with duckdb.connect() as connection:
-        connection.execute("""
+        connection.execute("SET TimeZone = 'UTC'")  # as Athena's
+        connection.execute(f"""
             CREATE TABLE air_quality_reading AS
-            SELECT 'r' || hour AS message_id, 'air-1' AS device, TIMESTAMP '2014-01-01' + to_hours(hour) AS event_time,
-                   {'pollution': CAST(hour AS DOUBLE), 'temp': 1.5} AS measurements, 'lindau' AS site,
+            SELECT 'r' || hour AS message_id, 'air-1' AS device, TIMESTAMP '{START}' + to_hours(hour) AS event_time,
+                   {{'pollution': CAST(hour AS DOUBLE), 'temp': 1.5}} AS measurements, 'lindau' AS site,
                    day AS ingest_day
-            FROM range(48) hours(hour), (VALUES ('2014-01-05'), ('2014-01-06')) days(day);
+            FROM range(48) hours(hour), {DAYS};
+            INSERT INTO air_quality_reading
+            SELECT 'old', 'air-0', TIMESTAMP '2014-01-01', {{'pollution': 1.0, 'temp': 1.5}}, 'lindau', '2014-01-01';
+            CREATE TABLE machine_reading AS
+            SELECT 'm' || number AS message_id, 'machine-0' || number AS device,
+                   TIMESTAMP '{START}' - to_days(CAST(number AS INTEGER)) AS event_time, 'lindau' AS site,
+                   '{TODAY}' AS ingest_day
+            FROM range(1, 3) numbers(number);
             CREATE TABLE outcome AS
             SELECT 'o' || number AS message_id, 'air-1' AS device, TIMESTAMP '2014-01-01 07:00' AS target_time,
                    10.0 AS value, 12.0 AS last_value, 10.0 + 3 * number AS actual, number = 0 AS inside_interval,
                    'v1' AS model_version, 'lindau' AS site, day AS ingest_day
-            FROM range(2) numbers(number), (VALUES ('2014-01-05'), ('2014-01-06')) days(day);
+            FROM range(2) numbers(number), {DAYS};
             CREATE TABLE fault_score AS
             SELECT device || number AS message_id, device, number = 0 AND device = 'machine-02' AS faulty,
                    0.25 * number AS probability, 'lindau' AS site, day AS ingest_day
-            FROM range(4) numbers(number), (VALUES ('machine-01'), ('machine-02')) devices(device),
-                 (VALUES ('2014-01-05'), ('2014-01-06')) days(day);
+            FROM range(4) numbers(number), (VALUES ('machine-01'), ('machine-02')) devices(device), {DAYS};
+            CREATE TABLE alert AS
+            SELECT device || state AS message_id, device, 'fault' AS cause, 'critical' AS severity, state,
+                   TIMESTAMP '{START}' + to_hours(hour) AS raised_at, 'fault/' || device AS dedupe_key, 'Look!' AS text,
+                   'lindau' AS site, day AS ingest_day
+            FROM (VALUES ('machine-01', 'active', 0), ('machine-01', 'cleared', 0), ('machine-02', 'active', 2),
+                  ('machine-02', 'cleared', 1)) alerts(device, state, hour), {DAYS};
         """)
         yield connection
 
@@ -45,6 +67,16 @@ def _rows(lake: Any, name: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", STATEMENTS)
+def test_it_reads_a_bounded_number_of_days_of_every_table(name: str) -> None:
+    tree = sqlglot.parse_one(STATEMENTS[name], dialect="athena")
+    read = [table for table in tree.find_all(sqlglot.exp.Table) if table.name in TABLES]
+    assert read
+    for table in read:
+        where = table.find_ancestor(sqlglot.exp.Select).args["where"]
+        assert [column.name for column in where.find_all(sqlglot.exp.Column)] == ["ingest_day"]
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
 def test_athenas_dialect_reads_it(name: str) -> None:
     assert sqlglot.parse_one(STATEMENTS[name], dialect="athena").find(sqlglot.exp.Select)
 
@@ -52,7 +84,22 @@ def test_athenas_dialect_reads_it(name: str) -> None:
 def test_last_day_by_device(lake: Any) -> None:
     rows = _rows(lake, "last-day-by-device")
     assert [row["pollution"] for row in rows] == [float(hour) for hour in range(24, 48)]
-    assert rows[-1]["event_time"] == dt.datetime(2014, 1, 2, 23)
+    assert rows[-1]["event_time"] == START + dt.timedelta(hours=47)
+
+
+def test_silent_devices(lake: Any) -> None:
+    rows = _rows(lake, "silent-devices")
+    assert [(row["device"], row["latest_event"]) for row in rows] == [
+        ("machine-02", START - dt.timedelta(days=2)),
+        ("machine-01", START - dt.timedelta(days=1)),
+        ("air-1", START + dt.timedelta(hours=47)),
+    ]
+    assert {row["latest_arrival"] for row in rows} == {str(TODAY)}
+
+
+def test_open_alerts(lake: Any) -> None:
+    rows = _rows(lake, "open-alerts")
+    assert [(row["device"], row["raised_at"]) for row in rows] == [("machine-02", START + dt.timedelta(hours=2))]
 
 
 def test_forecast_error_by_hour(lake: Any) -> None:
@@ -75,7 +122,12 @@ def test_fault_rate_by_machine(lake: Any) -> None:
 
 def test_late_data_counts_a_message_by_its_first_arrival(lake: Any) -> None:
     rows = _rows(lake, "late-data")
-    assert [(row["days_late"], row["readings"]) for row in rows] == [(4, 24), (3, 24)]
+    assert [(row["device"], row["days_late"], row["readings"]) for row in rows] == [
+        ("machine-02", 7, 1),
+        ("machine-01", 6, 1),
+        ("air-1", 4, 24),
+        ("air-1", 3, 24),
+    ]
 
 
 def test_arrived_twice(lake: Any) -> None:

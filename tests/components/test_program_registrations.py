@@ -52,6 +52,7 @@ def test_it_registers_the_components_and_exports_what_others_read(first: bytes) 
         "dead_letter_queues",
         "detector_table",
         "lake_bucket",
+        "replay_function",
         "sites",
         "state_machine_arn",
         "streams",

@@ -81,6 +81,15 @@ def bucket_lifecycle(inputs: Inputs, context: Context) -> Made:
     return name, {}
 
 
+@handles("aws:s3/bucketNotification:BucketNotification")
+def bucket_notification(inputs: Inputs, context: Context) -> Made:
+    """Whether a bucket tells EventBridge of its objects; other destinations are refused."""
+    name = inputs.need("bucket")
+    configuration: dict[str, Any] = {"EventBridgeConfiguration": {}} if inputs.get("eventbridge") else {}
+    context.client("s3").put_bucket_notification_configuration(Bucket=name, NotificationConfiguration=configuration)
+    return name, {}
+
+
 @handles("aws:s3/bucketOwnershipControls:BucketOwnershipControls")
 def bucket_ownership(inputs: Inputs, context: Context) -> Made:
     """Who owns a bucket's objects."""

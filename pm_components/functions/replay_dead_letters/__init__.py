@@ -1,0 +1,1 @@
+"""The Lambda function that gives the lake what it refused once, after the cause was mended."""

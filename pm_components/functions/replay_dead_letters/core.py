@@ -1,0 +1,80 @@
+"""What dead letters hold, and which table each message is for. No I/O."""
+
+import base64
+import binascii
+import json
+from typing import Any, NamedTuple
+
+from pm_contracts.messages import Refused, decode
+from pm_contracts.tables import TABLES
+from pm_contracts.topics import parse_topic
+
+_TYPES = {table.name: table.message_type for table in TABLES}
+
+
+class Letter(NamedTuple):
+    """A dead letter: the line or text that it is, and the message in it, or why there is none to be had.
+
+    Attributes:
+        text: the letter as it lies there.
+        table: the table that the message is for; empty where `problem` says why it is not known.
+        payload: the message.
+        problem: why it cannot be replayed; empty where it can.
+    """
+
+    text: bytes
+    table: str = ""
+    payload: bytes = b""
+    problem: str = ""
+
+
+def of_error_object(key: str, body: bytes, prefix: str) -> list[Letter]:
+    """The letters in an object that Amazon Data Firehose wrote below the error prefix, a line each.
+
+    Source of the format: "Data delivery failure handling", Amazon Data Firehose guide; `rawData` is the record.
+
+    Args:
+        key: the object's key, `{prefix}{table}/...`.
+        body: its content.
+        prefix: the error prefix.
+    """
+    table = key.removeprefix(prefix).split("/")[0]
+    return [_letter(line, table, "rawData") for line in body.splitlines() if line.strip()]
+
+
+def of_error_action(text: bytes) -> Letter:
+    """The letter in a message that the error action of an AWS IoT rule sent.
+
+    Source of the format: "Error message format", AWS IoT Core developer guide, "Error handling (error action)".
+    """
+    try:
+        topic = json.loads(text)["topic"]
+        carried = parse_topic(topic).message_type
+    except (ValueError, KeyError, TypeError) as error:
+        return Letter(text, problem=f"no message of an error action: {error}")
+    letter = _letter(text, "", "base64OriginalPayload")
+    if letter.problem:
+        return letter
+    try:
+        message: Any = decode(letter.payload, carried)
+    except Refused as error:
+        return Letter(text, problem=str(error))
+    if message.kind not in _TYPES:
+        return Letter(text, problem=f"no table takes a {message.kind}")
+    return Letter(text, message.kind, letter.payload)
+
+
+def _letter(text: bytes, table: str, field: str) -> Letter:
+    try:
+        payload = base64.b64decode(json.loads(text)[field], validate=True).strip()
+    except (ValueError, KeyError, TypeError, binascii.Error) as error:
+        return Letter(text, problem=f"no dead letter with {field}: {type(error).__name__}")
+    if not table:
+        return Letter(text, payload=payload)
+    if table not in _TYPES:
+        return Letter(text, problem=f"there is no table {table!r}")
+    try:
+        decode(payload, _TYPES[table])
+    except Refused as error:
+        return Letter(text, problem=str(error))
+    return Letter(text, table, payload)
