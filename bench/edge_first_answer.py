@@ -1,0 +1,81 @@
+"""The first answer of a fresh process: `python -m bench.edge_first_answer WHO FILES..`, for `bench.edge_footprint`.
+
+It prints two lines: `answered` as soon as there is an answer, and then the most memory that it has had, in kB. What is
+imported is what the one in question needs, and nothing before it is asked for.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+
+def forecaster(model: str, state: str, reading: str) -> None:
+    """Ours: the modules of the component and of its bus, the model verified, the state restored, a reading answered."""
+    import msgspec
+
+    import edge.forecaster.__main__
+    import edge.runtime.mqtt_bus  # noqa: F401 - the component has it too
+    from edge.forecaster.core import Forecaster
+    from edge.runtime.models import ForecastModel, load_model
+    from pm_contracts.messages import AirQualityReading, decode
+
+    loaded = load_model(Path(model), "forecast")
+    assert isinstance(loaded, ForecastModel)  # noqa: S101 - `load_model` was asked for it
+    arrived = decode(Path(reading).read_bytes(), AirQualityReading)
+    known = msgspec.json.decode(Path(state).read_bytes())
+    answers = Forecaster(arrived.site, arrived.device, loaded, known).observe(arrived)
+    if answers[-1].model_version != loaded.version:
+        raise SystemExit(f"the forecast came from {answers[-1].model_version}")
+
+
+def fault_detector(model: str, reading: str) -> None:
+    """Ours: the modules of the component and of its bus, the model verified, a reading scored."""
+    import edge.fault_detector.__main__
+    import edge.runtime.mqtt_bus  # noqa: F401 - the component has it too
+    from edge.fault_detector.core import FaultDetector
+    from edge.runtime.models import FaultModel, load_model
+    from pm_contracts.messages import MachineReading, decode
+
+    loaded = load_model(Path(model), "fault")
+    assert isinstance(loaded, FaultModel)  # noqa: S101 - `load_model` was asked for it
+    arrived = decode(Path(reading).read_bytes(), MachineReading)
+    if FaultDetector(arrived.site, loaded).score(arrived) is None:
+        raise SystemExit("there is no score")
+
+
+def keras(net: str) -> None:
+    """The reference: pandas and Keras on JAX, the same net loaded, a row predicted."""
+    os.environ["KERAS_BACKEND"] = "jax"
+    import keras as library
+    import pandas as pd
+
+    loaded = library.saving.load_model(net)
+    row = pd.DataFrame([[0.0] * loaded.input_shape[1]])
+    loaded.predict(row.to_numpy(), verbose=0)
+
+
+def xgboost(booster: str) -> None:
+    """The reference: XGBoost, the same trees loaded, a row predicted."""
+    import xgboost as library
+
+    loaded = library.Booster(params={"nthread": 1}, model_file=booster)
+    loaded.predict(library.DMatrix([[0.0] * loaded.num_features()]))
+
+
+WHO: dict[str, Callable[..., None]] = {
+    each.__name__: each for each in (forecaster, fault_detector, keras, xgboost)
+}
+
+
+def main() -> None:
+    """Answer, and say so."""
+    WHO[sys.argv[1]](*sys.argv[2:])
+    print("answered", flush=True)
+    # Of this program alone, whereas `ru_maxrss` begins with what the parent had.
+    status = Path("/proc/self/status").read_text()
+    print(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")))
+
+
+if __name__ == "__main__":
+    main()

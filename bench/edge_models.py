@@ -1,0 +1,91 @@
+"""What the edge's figures are measured with: simulated readings, and the models that our own scripts train on them.
+
+Made once and kept in `out/bench`; delete the folder to have it made anew.
+"""
+
+import datetime as dt
+import itertools
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from edge.simulator import sources
+from pm_contracts.measurements import AIR_QUALITY, MACHINE
+from pm_contracts.messages import AirQualityReading, MachineReading, Reading
+
+ROOT = Path(__file__).resolve().parent.parent
+DIRECTORY = ROOT / "out" / "bench"
+SITE = "bench"
+STATION = "air-1"
+DEVICES = {STATION: AIR_QUALITY, **{f"machine-{number:02}": MACHINE for number in range(1, 11)}}
+#: Two years are trained on and half a year measures; what comes after is asked of the models.
+TRAIN_END = sources.START + dt.timedelta(days=730)
+DATA_END = sources.START + dt.timedelta(days=910)
+KINDS = {"forecast": AIR_QUALITY, "fault": MACHINE}
+
+
+class TrainingFailed(RuntimeError):
+    """A training script has failed; the text is its own."""
+
+
+def model_directory(kind: str, directory: Path = DIRECTORY) -> Path:
+    """The directory of our own model of `kind` ("forecast" or "fault"), trained by `ml/train_{kind}.py` where missing.
+
+    Raises:
+        TrainingFailed: where the script ends with an error.
+    """
+    model = directory / f"{kind}-model"
+    if (model / "manifest.json").exists():
+        return model
+    channel = directory / f"{kind}-data"
+    write_channel(channel, past_readings(kind))
+    ran = subprocess.run(
+        [
+            sys.executable, str(ROOT / "ml" / f"train_{kind}.py"), "--training", str(channel),
+            "--model-dir", str(model), "--train_end", TRAIN_END.isoformat(),
+        ],
+        capture_output=True, text=True, check=False, env={**os.environ, "KERAS_BACKEND": "jax"},
+    )  # fmt: skip
+    if ran.returncode:
+        raise TrainingFailed(f"ml/train_{kind}.py: {ran.stderr.strip()}")
+    return model
+
+
+def past_readings(kind: str) -> Iterable[Reading]:
+    """The simulated readings that the model of `kind` is made of, with the workshop's verdicts."""
+    devices = {name: device_type for name, device_type in DEVICES.items() if device_type == KINDS[kind]}
+    return sources.readings(SITE, devices, end=DATA_END, verdicts=True)
+
+
+def air_readings(count: int) -> list[AirQualityReading]:
+    """The first `count` hours after those of the training data."""
+    stream = sources.readings(SITE, {STATION: AIR_QUALITY}, start=DATA_END)
+    return [each for each in itertools.islice(stream, count) if isinstance(each, AirQualityReading)]
+
+
+def machine_readings(count: int) -> list[MachineReading]:
+    """The first `count` readings of machines after those of the training data."""
+    machines = {name: device_type for name, device_type in DEVICES.items() if device_type == MACHINE}
+    stream = sources.readings(SITE, machines, start=DATA_END)
+    return [each for each in itertools.islice(stream, count) if isinstance(each, MachineReading)]
+
+
+def write_channel(directory: Path, readings: Iterable[Reading]) -> Path:
+    """Write readings as the lake's export leaves them, for a training script; returns the directory."""
+    rows = [
+        msgspec.structs.asdict(each) | {"measurements": msgspec.structs.asdict(each.measurements)} for each in readings
+    ]
+    fields: dict[str, pa.DataType] = {"message_id": pa.string(), "site": pa.string(), "device": pa.string()}
+    fields |= {"sequence": pa.int64(), "event_time": pa.timestamp("ms")}
+    fields["measurements"] = pa.struct([(name, pa.float64()) for name in rows[0]["measurements"]])
+    if "faulty" in rows[0]:
+        fields["faulty"] = pa.bool_()
+    directory.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(rows, pa.schema(fields)), directory / "readings.parquet")
+    return directory
