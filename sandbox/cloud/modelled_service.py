@@ -162,21 +162,33 @@ class ModelledService:
         try:
             name, uri_values = self._find(method, path, headers)
             model = self._model.operation_model(name)
-            operation = self._operations.get(name)
-            if operation is None:
-                allowed = ", ".join(sorted(self._operations))
-                raise ApiError(
-                    "UnsupportedOperation", f"the sandbox has no {self._prefix}:{name}; it has {allowed}", 400
-                )
             given = self._read_input(model, uri_values, headers, body, query)
             request = Request(name, given, get_account_id(), get_region(), extract_access_key_id(headers, query) or "")
-            self._check_input(model, operation, given)
-            for resource in operation.resources(request):
-                request.authorize(f"{self._prefix}:{name}", resource)
-            output = operation.handler(request)
-            return self._write_output(model, await output if inspect.isawaitable(output) else output)
+            return self._write_output(model, await self.call(request))
         except ApiError as error:
             return self._write_error(error)
+
+    async def call(self, request: Request) -> dict[str, Any]:
+        """Do an operation, as for a request that came over HTTP; other services in this process call it too.
+
+        Returns:
+            The output's members.
+
+        Raises:
+            ApiError: the operation is not honoured, its input is wrong, or the caller may not do it.
+        """
+        operation = self._operations.get(request.operation)
+        if operation is None:
+            raise ApiError(
+                "UnsupportedOperation",
+                f"the sandbox has no {self._prefix}:{request.operation}; it has {', '.join(sorted(self._operations))}",
+                400,
+            )
+        self._check_input(self._model.operation_model(request.operation), operation, request.input)
+        for resource in operation.resources(request):
+            request.authorize(f"{self._prefix}:{request.operation}", resource)
+        output = operation.handler(request)
+        return await output if inspect.isawaitable(output) else output
 
     def _routing_table(self) -> list[tuple[str, re.Pattern[str], str]]:
         routes = []
