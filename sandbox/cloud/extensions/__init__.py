@@ -12,6 +12,7 @@ MODULES: tuple[str, ...] = (
     "lambda_sources",
     "step_functions",
     "greengrass",
+    "cloud_control",
     "sagemaker",
     "polly",
     "mail",
