@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from edge.simulator.sources import SourceError
-from sandbox import cli_review
+from sandbox import cli_alarms, cli_review
 from sandbox.console import ConsoleProgress
 
 app = typer.Typer(
@@ -233,6 +233,7 @@ def _fail(text: str, code: int = 1) -> NoReturn:
     raise typer.Exit(code)
 
 
+cli_alarms.register(app)
 cli_review.register(app)
 
 if __name__ == "__main__":

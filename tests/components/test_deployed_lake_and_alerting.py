@@ -18,6 +18,7 @@ import pytest
 
 from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS, AirQualityMeasurements
 from pm_contracts.messages import AirQualityReading, Alert, Outcome, encode
+from sandbox.alarms import acknowledge, alarms
 from sandbox.cloud import Cloud
 from sandbox.deployer import Deployment, deploy
 
@@ -28,12 +29,14 @@ from pm_components.fault_alerting import FaultAlerting
 
 alerting = FaultAlerting("alerting", {
     "emails": ["shift@example.com"],
+    "escalation_emails": ["boss@example.com"],
+    "alarms": {"escalation_seconds": 3},
     "detector": {"window": 20, "minimum_count": 10, "maximum_share": 0.3, "clear_share": 0.1},
 })
 store = AnalyticsStore("store", {"sites": ["lindau"], "alarm_topic_arns": [alerting.topic_arn]})
 for name in ("database", "workgroup", "lake_bucket"):
     pulumi.export(name, getattr(store, name))
-for name in ("announcements_bucket", "detector_table", "dead_letter_queue_urls"):
+for name in ("announcements_bucket", "detector_table", "alarm_table", "alarm_queue_url", "dead_letter_queue_urls"):
     pulumi.export(name, getattr(alerting, name))
 """
 START = dt.datetime(2014, 1, 1, tzinfo=dt.UTC)
@@ -180,23 +183,56 @@ def test_forecasts_out_of_range_reach_the_lake_the_mail_and_the_floor_once(deplo
     assert item["alert"] == {"S": "active"}
 
 
-def test_an_alert_of_a_site_that_comes_twice_is_mailed_once(deployed: Deployed) -> None:
-    alert = Alert(
+def fault(machine: str, state: str = "active") -> Alert:
+    return Alert(
         site="lindau",
-        device="machine-03",
+        device=machine,
         cause="fault",
         severity="critical",
-        state="active",
-        raised_at=START,
-        dedupe_key="fault/machine-03",
-        text="Machine 03 at lindau is about to fail.",
+        state=state,
+        raised_at=START if state == "active" else START + dt.timedelta(days=1),
+        dedupe_key=f"fault/{machine}",
+        text=f"{machine} at lindau is about to fail.",
     )
+
+
+def test_an_alarm_that_nobody_acknowledges_is_escalated_and_one_that_somebody_does_is_not(deployed: Deployed) -> None:
+    def told(machine: str) -> set[tuple[str, str]]:
+        mails = [mail for mail in deployed.mails() if f"lindau/{machine}" in mail["Subject"]]
+        return {(mail["Subject"].split("]")[0][1:], mail["To"]) for mail in mails}
+
+    deployed.publish("pm/lindau/alert", encode(fault("machine-07")))
+    eventually(lambda: told("machine-07"))
+    acknowledge(deployed.cloud, deployed.outputs, site="lindau", dedupe_key="fault/machine-07", by="Ada")
+    eventually(lambda: ("ACKNOWLEDGED", "shift@example.com") in told("machine-07"))
+    # Raised later, so that when this one is escalated the other would have been.
+    deployed.publish("pm/lindau/alert", encode(fault("machine-08")))
+    eventually(lambda: ("ESCALATED", "boss@example.com") in told("machine-08"))
+    assert told("machine-07") == {("CRITICAL", "shift@example.com"), ("ACKNOWLEDGED", "shift@example.com")}
+    eventually(lambda: len(told("machine-08")) == 3)
+    assert told("machine-08") == {
+        ("CRITICAL", "shift@example.com"),
+        ("ESCALATED", "shift@example.com"),
+        ("ESCALATED", "boss@example.com"),
+    }
+    known = {row.dedupe_key: row for row in alarms(deployed.cloud, deployed.outputs)}
+    assert (known["fault/machine-07"].acknowledged_by, known["fault/machine-07"].escalated) == ("Ada", False)
+    assert known["fault/machine-08"].escalated
+
+    deployed.publish("pm/lindau/alert", encode(fault("machine-08", "cleared")))
+    eventually(lambda: ("CLEARED", "shift@example.com") in told("machine-08"))
+    scheduler = deployed.cloud.client("scheduler")
+    assert scheduler.list_schedules(GroupName="pm-test-escalations")["Schedules"] == []
+
+
+def test_an_alert_of_a_site_that_comes_twice_is_mailed_once(deployed: Deployed) -> None:
+    alert = fault("machine-03")
     deployed.publish("pm/lindau/alert", encode(alert))
     deployed.publish("pm/lindau/alert", encode(alert))
     sent = [name for name in deployed.cloud.client("dynamodb").list_tables()["TableNames"] if "sent" in name]
 
     def of_machine() -> list[Any]:
-        return [mail for mail in deployed.mails() if "machine-03" in mail["Subject"]]
+        return [mail for mail in deployed.mails() if mail["Subject"].startswith("[CRITICAL] lindau/machine-03")]
 
     eventually(of_machine)
     eventually(lambda: _drained(deployed, "pm-test-alerting-forwarder"))

@@ -100,7 +100,8 @@ def on_alert(alarm: Alarm | None, alert: Alert, policy: Policy) -> Step:
         return _opened(alert, insists) if alert.state == ACTIVE else _closed(alert, tell=True)
     if alert.message_id == alarm.latest_id:
         # Once more, since nobody knows whether it was done to the end.
-        return Step("Forwarded", tell=True, schedule=insists and alarm.is_open)
+        tell = alarm.told_at == alert.raised_at
+        return Step("Forwarded" if tell else "Deduplicated", tell=tell, schedule=insists and alarm.is_open)
     if alert.raised_at < alarm.latest_at:
         return Step("Late", tell=True)  # people should know, but the alarm has moved on
     if alert.state == CLEARED:

@@ -93,43 +93,46 @@ class AlarmKeeper:
 
     def forward(self, alert: Alert) -> str:
         """Bring one alert to the topic, unless it was brought there before or its alarm is told of already."""
-        did: list[str] = []
+        told = [True]
 
-        def work() -> None:
-            did.append(
-                self._take(
-                    alarm_name(alert.site, alert.dedupe_key),
-                    lambda alarm: on_alert(alarm, alert, self._policy),
-                    lambda _: core.notification(alert),
-                )
-            )
+        def tell(_: Alarm) -> None:
+            # Told once whatever fails after it: a record that comes again only brings the rest to its end.
+            told[0] = self._once.do(alert.message_id, lambda: self._publish(core.notification(alert)))
 
-        return did[0] if self._once.do(alert.message_id, work) else "Repeated"
+        name = alarm_name(alert.site, alert.dedupe_key)
+        did = self._take(name, lambda alarm: on_alert(alarm, alert, self._policy), tell)
+        return did if told[0] else "Repeated"
 
     def acknowledge(self, given: Acknowledgement) -> str:
         """Note that someone has taken an alarm on, and tell the others."""
         now = self._now()
         name = alarm_name(given.site, given.dedupe_key)
-        return self._take(name, lambda alarm: on_acknowledgement(alarm, given, now), core.acknowledged)
+        return self._take(
+            name,
+            lambda alarm: on_acknowledgement(alarm, given, now),
+            lambda alarm: self._publish(core.acknowledged(alarm)),
+        )
 
     def escalate(self, given: Escalation) -> str:
         """Tell those who are told of alarms that nobody has acknowledged."""
         now = self._now()
         name = alarm_name(given.site, given.dedupe_key)
-        return self._take(name, lambda alarm: on_escalation(alarm, given, now), core.escalated)
+        return self._take(
+            name, lambda alarm: on_escalation(alarm, given, now), lambda alarm: self._publish(core.escalated(alarm))
+        )
 
-    def _take(self, name: str, decide: Callable[[Alarm | None], Step], told: Callable[[Alarm], Notification]) -> str:
+    def _take(self, name: str, decide: Callable[[Alarm | None], Step], tell: Callable[[Alarm], None]) -> str:
         """Decide on an alarm, do what follows and save it: in this order, so that at worst it is done twice."""
-        published = False
+        told = False
         for _ in range(_ATTEMPTS):
             before, version = self._store.load(name)
             step = decide(before)
             alarm = step.alarm or before
             if alarm is None:
                 return step.did
-            if step.tell and not published:
-                self._publish(told(alarm))
-                published = True
+            if step.tell and not told:
+                tell(alarm)
+                told = True
             if step.schedule:
                 self._escalations.begin(alarm)
             if step.settle and before is not None:

@@ -4,6 +4,7 @@ import importlib
 
 MODULES: tuple[str, ...] = (
     "transport",
+    "schedules",
     "broker",
     "fleet_provisioning",
     "firehose",
