@@ -7,6 +7,7 @@ function is an archive that Pulumi makes (`packaging.archive`).
 import gzip
 import hashlib
 import io
+import os
 import tarfile
 import zipfile
 from collections.abc import Mapping
@@ -75,7 +76,8 @@ def stored(name: str, content: bytes) -> Path:
     path = ARCHIVES / f"{stem}-{hashlib.sha256(content).hexdigest()[:16]}.{suffix}"
     if not path.exists():
         ARCHIVES.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(".unfinished")
+        # Several programs may make the same archive at once.
+        unfinished = path.with_name(f"{path.name}.{os.getpid()}")
         unfinished.write_bytes(content)
         unfinished.replace(path)
     return path

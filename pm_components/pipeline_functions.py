@@ -1,7 +1,8 @@
 """The functions that the state machine of a `ForecastPipeline` calls, each with what it may do and is set up with."""
 
+import fnmatch
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ import pulumi_aws as aws
 from pm_components import archives, naming, packaging, recipes
 from pm_components import pipeline_permissions as permit
 from pm_components import training_workflow as workflow
+from pm_components.functions import site_groups
 from pm_components.functions.gate.core import Policy as GatePolicy
 from pm_components.functions.trial.core import Policy as TrialPolicy
 from pm_components.greengrass_site import canary_group_name, model_group_name
@@ -19,6 +21,9 @@ from pm_components.limits import MODEL_PACKAGE_GROUP_NAME_LENGTH
 
 _MODEL_RECIPES = {workflow.FORECAST: "forecast_model", workflow.FAULT: "fault_model"}
 _CHALLENGER = "forecast_challenger"
+
+#: The name of a thing group by the site's name.
+NameOf = Callable[[str], str]
 
 
 class PipelineFunctions:
@@ -72,25 +77,30 @@ class PipelineFunctions:
     def release(self, data_directory: pulumi.Input[str]) -> LambdaFunction:
         """Ships models to the model groups of all sites."""
         sources = {kind: recipes.load(folder) for kind, folder in _MODEL_RECIPES.items()}
-        groups = self._groups(model_group_name)
         settings = {
             "artifact_bucket": self._bucket,
             "component_arn": self._component_arn(),
-            "thing_groups": groups,
+            "thing_group_arn": self._thing_group_arn(""),
             "data_directory": data_directory,
         }
         return self._function(
             "release",
             "Ships models: component versions and a deployment for each site",
             permit.release_statements(
-                self._parent, self._objects, [source.name for source in sources.values()], groups.values()
+                self._parent,
+                self._objects,
+                [source.name for source in sources.values()],
+                self._thing_group_arns(model_group_name),
             ),
             {"RELEASE": pulumi.Output.json_dumps(settings)},
             timeout_seconds=300,
             memory_mebibytes=512,
             extra_files={
-                f"pm_components/functions/release/recipes/{kind}.json": _recipe_file(kind, source)
-                for kind, source in sources.items()
+                **self._site_groups("release", {"model_group": model_group_name}),
+                **{
+                    f"pm_components/functions/release/recipes/{kind}.json": _recipe_file(kind, source)
+                    for kind, source in sources.items()
+                },
             },
         )
 
@@ -99,7 +109,7 @@ class PipelineFunctions:
         return self._function(
             "watch",
             "Looks how a release arrives on the core devices",
-            permit.watch_statements(self._parent, self._groups(model_group_name).values()),
+            permit.watch_statements(self._parent, self._thing_group_arns(model_group_name)),
             {"WATCH_SECONDS": pulumi.Output.from_input(watch_seconds).apply(lambda seconds: str(int(seconds)))},
         )
 
@@ -108,11 +118,10 @@ class PipelineFunctions:
     ) -> LambdaFunction:
         """Tries a forecast model on the core devices of the canary groups; `policy` is of `trial.core.Policy`."""
         source = recipes.load(_CHALLENGER)
-        code, canaries = self._groups(naming.physical_name), self._groups(canary_group_name)
         settings = {
             "artifact_bucket": self._bucket,
             "component_arn": self._component_arn(),
-            "sites": {site: {"code_group": code[site], "canary_group": canaries[site]} for site in self._sites},
+            "thing_group_arn": self._thing_group_arn(""),
             "policy": policy,
         }
         folder = "pm_components/functions/trial"
@@ -123,7 +132,7 @@ class PipelineFunctions:
                 self._parent,
                 self._objects,
                 component_name=source.name,
-                canary_group_arns=canaries.values(),
+                canary_group_arns=self._thing_group_arns(canary_group_name),
                 package_groups=[self._packages[workflow.FORECAST]],
                 workgroup=workgroup,
                 lake_bucket=lake_bucket,
@@ -132,6 +141,7 @@ class PipelineFunctions:
             timeout_seconds=300,
             memory_mebibytes=512,
             extra_files={
+                **self._site_groups("trial", {"code_group": naming.physical_name, "canary_group": canary_group_name}),
                 f"{folder}/challenger.json": _recipe_file("challenger", source),
                 f"{folder}/challenger.zip": archives.stored("challenger.zip", source.artifact()),
             },
@@ -170,9 +180,22 @@ class PipelineFunctions:
             opts=pulumi.ResourceOptions(parent=self._parent),
         ).model_package_group_name
 
-    def _groups(self, name_of: Any) -> dict[str, pulumi.Output[str]]:
-        """The ARN of a thing group of each site."""
-        return {site: naming.arn("iot", f"thinggroup/{name_of(site)}", self._parent) for site in self._sites}
+    def _site_groups(self, package: str, purposes: Mapping[str, NameOf]) -> dict[str, packaging.Path]:
+        """The file of a function that names the thing groups of each site, by the path in its archive."""
+        groups = {site: {purpose: name_of(site) for purpose, name_of in purposes.items()} for site in self._sites}
+        content = json.dumps(groups, indent=1, sort_keys=True).encode()
+        path = f"pm_components/functions/{package}/{site_groups.FILE_NAME}"
+        return {path: archives.stored(f"{package}-{site_groups.FILE_NAME}", content)}
+
+    def _thing_group_arns(self, name_of: NameOf) -> list[pulumi.Output[str]]:
+        """The ARNs of a thing group of every site, as one pattern: a role's policy has no room for a hundred ARNs."""
+        pattern = name_of("*")
+        if not all(fnmatch.fnmatchcase(name_of(site), pattern) for site in self._sites):
+            pattern = f"{naming.physical_name()}-*"  # a long name ends in a hash
+        return [self._thing_group_arn(pattern)]
+
+    def _thing_group_arn(self, name: str) -> pulumi.Output[str]:
+        return naming.arn("iot", f"thinggroup/{name}", self._parent)
 
     def _component_arn(self) -> pulumi.Output[str]:
         return naming.arn("greengrass", "components:", self._parent)

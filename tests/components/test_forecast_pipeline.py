@@ -9,6 +9,7 @@ import json
 import re
 import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from pm_components import training_workflow
 from pm_components.forecast_pipeline import ForecastPipeline, ForecastPipelineArgs
 from pm_components.pipeline_permissions import repository_arn
 
+CANARY = {"minimum_outcomes": 24, "interval_seconds": 60}
 Record = Callable[[Callable[[], dict[str, Any]]], Any]
 
 
@@ -149,9 +151,19 @@ def test_the_release_may_deploy_to_the_model_groups_alone(record: Record) -> Non
     head = "arn:aws:iot:eu-central-1:123456789012:"
     assert create["Resource"] == [
         f"{head}job/*",
-        f"{head}thinggroup/pm-test-lindau-model",
-        f"{head}thinggroup/pm-test-bremen-model",
+        f"{head}thinggroup/pm-test-*-model",
     ]
+
+
+def test_what_a_hundred_sites_need_has_room_in_a_policy_and_an_environment(record: Record) -> None:
+    sites = [f"plant-with-a-name-that-is-long-{number:02}" for number in range(100)]
+    pipeline = _pipeline(record, sites=sites, canary=CANARY)
+    for policy in pipeline.of_type("aws:iam/rolePolicy:RolePolicy").values():
+        assert len(policy["policy"]) <= 10_240  # "Inline policies", IAM and AWS STS quotas
+    functions = pipeline.of_type("aws:lambda/function:Function")
+    for function in functions.values():
+        assert len(json.dumps(function["environment"])) <= 4096  # "Environment variables", AWS Lambda quotas
+    assert set(_site_groups(functions["pipeline-release-function"], "release")) == set(sites)
 
 
 def test_only_sagemaker_may_be_given_the_training_role(record: Record) -> None:
@@ -159,6 +171,12 @@ def test_only_sagemaker_may_be_given_the_training_role(record: Record) -> None:
     (passed,) = [one for one in statements if one["Action"] == ["iam:PassRole"]]
     assert passed["Resource"] == ["arn:of:pipeline-training-role"]
     assert passed["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
+
+
+def _site_groups(function: dict[str, Any], package: str) -> dict[str, Any]:
+    """The thing groups that are packaged with a function, by site."""
+    asset = function["code"].assets[f"pm_components/functions/{package}/site_groups.json"]
+    return json.loads(Path(asset.path).read_text())
 
 
 def test_functions_get_what_they_are_set_up_with(record: Record) -> None:
@@ -172,12 +190,13 @@ def test_functions_get_what_they_are_set_up_with(record: Record) -> None:
     assert environment["pipeline-watch-function"] == {"WATCH_SECONDS": "60"}
     release = json.loads(environment["pipeline-release-function"]["RELEASE"])
     assert release["data_directory"] == "/data"
-    assert set(release["thing_groups"]) == {"lindau", "bremen"}
+    assert release["thing_group_arn"] == "arn:aws:iot:eu-central-1:123456789012:thinggroup/"
+    assert _site_groups(functions["pipeline-release-function"], "release") == {
+        "lindau": {"model_group": "pm-test-lindau-model"},
+        "bremen": {"model_group": "pm-test-bremen-model"},
+    }
     recipes = [path for path in functions["pipeline-release-function"]["code"].assets if "/recipes/" in path]
     assert sorted(path.rsplit("/", 1)[-1] for path in recipes) == ["fault.json", "forecast.json"]
-
-
-CANARY = {"minimum_outcomes": 24, "interval_seconds": 60}
 
 
 def test_a_trial_is_in_the_state_machine_where_it_is_asked_for(record: Record) -> None:
@@ -204,16 +223,16 @@ def test_the_trial_knows_its_policy_and_its_groups_and_carries_the_challenger(re
     trial = tried.of_type("aws:lambda/function:Function")["pipeline-trial-function"]
     settings = json.loads(trial["environment"]["variables"]["TRIAL"])
     assert settings["policy"] == {"minimum_outcomes": 24, "maximum_seconds": 604800, "margin": 0.0}
-    head = "arn:aws:iot:eu-central-1:123456789012:thinggroup/"
-    assert settings["sites"]["lindau"] == {
-        "code_group": f"{head}pm-test-lindau",
-        "canary_group": f"{head}pm-test-lindau-canary",
+    assert settings["thing_group_arn"] == "arn:aws:iot:eu-central-1:123456789012:thinggroup/"
+    assert _site_groups(trial, "trial")["lindau"] == {
+        "code_group": "pm-test-lindau",
+        "canary_group": "pm-test-lindau-canary",
     }
     assert {"pm_components/functions/trial/challenger.json", "pm_components/functions/trial/challenger.zip"} <= set(
         trial["code"].assets
     )
     (create,) = [one for one in tried.statements("pipeline-trial-permissions") if "iot:CreateJob" in one["Action"]]
-    assert create["Resource"][1:] == [f"{head}pm-test-lindau-canary", f"{head}pm-test-bremen-canary"]
+    assert create["Resource"][1:] == [f"{settings['thing_group_arn']}pm-test-*-canary"]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from typing import Any
 import boto3
 import msgspec
 
-from pm_components.functions import model_archive
+from pm_components.functions import model_archive, site_groups
 from pm_components.functions.component_versions import ComponentVersions, deployment_policies
 from pm_components.functions.release import core
 
@@ -104,7 +104,10 @@ class Release:
 @functools.cache
 def _release() -> Release:
     s3, greengrass = boto3.client("s3"), boto3.client("greengrassv2")
-    settings = msgspec.json.decode(os.environ["RELEASE"], type=Settings)
+    given = json.loads(os.environ["RELEASE"])
+    sites = site_groups.read(Path(__file__).parent, given.pop("thing_group_arn"))
+    groups = {site: groups["model_group"] for site, groups in sites.items()}
+    settings = msgspec.convert({**given, "thing_groups": groups}, Settings)
     return Release(
         s3,
         greengrass,

@@ -19,7 +19,7 @@ from typing import Any
 import boto3
 import msgspec
 
-from pm_components.functions import model_archive
+from pm_components.functions import model_archive, site_groups
 from pm_components.functions.component_versions import ComponentVersions, deployment_policies
 from pm_components.functions.core_devices import BAD, CoreDevices
 from pm_components.functions.trial import core
@@ -214,7 +214,9 @@ def _unzipped(content: bytes) -> dict[str, bytes]:
 @functools.cache
 def _trial() -> Trial:
     clients = {service: boto3.client(service) for service in ("s3", "greengrassv2", "athena", "sagemaker")}
-    settings = msgspec.json.decode(os.environ["TRIAL"], type=Settings)
+    given = json.loads(os.environ["TRIAL"])
+    sites = site_groups.read(Path(__file__).parent, given.pop("thing_group_arn"))
+    settings = msgspec.convert({**given, "sites": sites}, Settings)
     greengrass = clients["greengrassv2"]
     return Trial(
         clients,
