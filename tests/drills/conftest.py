@@ -1,0 +1,324 @@
+"""One factory for all drills, with small models of known answers on its floor, and ways to hurt and to count it."""
+
+import datetime as dt
+import itertools
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from onnx import TensorProto, helper, numpy_helper
+
+from edge.runtime.mqtt_bus import MqttBus
+from edge.simulator import sources
+from pm_components.functions.component_versions import ComponentVersions, deployment_policies
+from pm_contracts import topics
+from pm_contracts.forecast_features import FEATURES
+from pm_contracts.manifest import (
+    MANIFEST_FILE,
+    MODEL_FILE,
+    CheckedAnswers,
+    FaultManifest,
+    Feature,
+    ForecastManifest,
+    Interval,
+    content_version,
+    encode_manifest,
+)
+from pm_contracts.measurements import MACHINE_MEASUREMENTS, MachineMeasurements
+from pm_contracts.messages import MachineReading, Reading, Status, decode, encode
+from sandbox.factory import Factory
+
+SITE = "lindau"
+CHANNEL_TABLES = {
+    topics.FORECAST: "forecast",
+    topics.OUTCOME: "outcome",
+    topics.FAULT: "fault_score",
+    topics.ALERT: "alert",
+}
+#: The measurement by which the drills' fault model knows a fault, and a value that no simulated machine reports.
+TELLTALE, BROKEN = MACHINE_MEASUREMENTS[0], 1e12
+_EDGE = Path(__file__).parents[2] / "edge"
+_DAY = dt.datetime(2010, 1, 2, tzinfo=dt.UTC)
+
+Files = dict[str, bytes]
+
+
+def _files(manifest: Any, content: bytes) -> Files:
+    return {MANIFEST_FILE: encode_manifest(manifest), MODEL_FILE: content}
+
+
+def _common(content: bytes, checked: CheckedAnswers, version: str = "") -> dict[str, Any]:
+    import hashlib
+
+    return {
+        "version": version or content_version(_DAY, content),
+        "model_sha256": hashlib.sha256(content).hexdigest(),
+        "model_bytes": len(content),
+        "trained_from": _DAY,
+        "trained_until": _DAY,
+        "trained_rows": 1,
+        "seed": 0,
+        "libraries": {},
+        "checked": checked,
+    }
+
+
+def _graph(nodes: list[Any], width: int, outputs: int, constants: dict[str, Any]) -> bytes:
+    graph = helper.make_graph(
+        nodes,
+        "drill",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["rows", width])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["rows", outputs])],
+        [numpy_helper.from_array(np.array(value, np.float32), name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    return bytes(model.SerializeToString())
+
+
+def forecast_model(change: float) -> Files:
+    """A model that forecasts the latest value plus `change` ug/m3; beyond 500 the device takes that for nonsense."""
+    width, scale = len(FEATURES), 10.0
+    nodes = [helper.make_node("MatMul", ["x", "zeros"], ["product"]), helper.make_node("Add", ["product", "b"], ["y"])]
+    content = _graph(nodes, width, 2, {"zeros": np.zeros((width, 2)), "b": [change / scale, 1.0]})
+    checked = CheckedAnswers(inputs=[[0.5] * width], outputs=[[change / scale, 1.0]], tolerance=1e-3)
+    manifest = ForecastManifest(
+        **_common(content, checked),
+        horizon_hours=1,
+        features=[Feature(name=name, mean=0.0, scale=1.0) for name in FEATURES],
+        scaled_limit=10.0,
+        target_scale=scale,
+        maximum_change=500.0,
+        interval=Interval(level=0.9, scores=[1.0] * 20),
+    )
+    return _files(manifest, content)
+
+
+def fault_model() -> Files:
+    """A model that is sure of a fault where `TELLTALE` is above 1e9, and sure of none elsewhere."""
+    width = len(MACHINE_MEASUREMENTS)
+    nodes = [
+        helper.make_node("Gather", ["x", "first"], ["told"], axis=1),
+        helper.make_node("Greater", ["told", "limit"], ["is_broken"]),
+        helper.make_node("Cast", ["is_broken"], ["y"], to=TensorProto.FLOAT),
+    ]
+    content = _graph(nodes, width, 1, {"limit": [[1e9]]})
+    model = __import__("onnx").load_from_string(content)
+    model.graph.initializer.append(numpy_helper.from_array(np.array([0], np.int64), "first"))
+    content = bytes(model.SerializeToString())
+    checked = CheckedAnswers(inputs=[[1.0] * width], outputs=[[0.0]], tolerance=1e-6)
+    return _files(
+        FaultManifest(**_common(content, checked), features=list(MACHINE_MEASUREMENTS), threshold=0.5), content
+    )
+
+
+class Plant:
+    """The running factory, an ear and a mouth on its floor, and an eye in its lake."""
+
+    def __init__(self, factory: Factory) -> None:
+        self.factory = factory
+        self.cloud = factory.cloud
+        [self.device] = factory.core_devices.values()
+        self.site = factory.deployment.outputs["sites"][SITE]
+        self.heard: list[tuple[str, bytes]] = []
+        self._statuses: dict[str, Status] = {}
+        self._news = threading.Condition()
+        port = self.device.status()["broker_port"]
+        self.mouth = MqttBus("127.0.0.1", port, "drill-sensor")
+        self._ear = MqttBus("127.0.0.1", port, "drill-ear")
+        self._ear.subscribe(f"{topics.ROOT}/{SITE}/#", self._arrived)
+        self._air = sources.readings(SITE, {"air-1": "air_quality"})
+        self._machines = sources.readings(SITE, {f"machine-{n:02}": "machine" for n in range(1, 11)})
+        bucket = factory.deployment.outputs["artifact_bucket"]
+        prefix = f"arn:aws:greengrass:{self.cloud.region}:{self.cloud.account_id}:components:"
+        self.greengrass = self.cloud.client("greengrassv2")
+        self.versions = ComponentVersions(self.cloud.client("s3"), self.greengrass, bucket, prefix)
+        self.models: dict[str, str] = {}
+
+    def close(self) -> None:
+        for bus in (self.mouth, self._ear):
+            bus.close()
+
+    # What is said on the floor.
+
+    def _arrived(self, topic: str, payload: bytes) -> None:
+        with self._news:
+            if topic.endswith(f"/{topics.STATUS}"):
+                status = decode(payload, Status)
+                self._statuses[status.component] = status
+            else:
+                self.heard.append((topic, payload))
+            self._news.notify_all()
+
+    def on(self, channel: str) -> list[bytes]:
+        """What was heard on topics that end in `channel`, repeats and all."""
+        return [payload for topic, payload in list(self.heard) if topic.endswith(f"/{channel}")]
+
+    def counter(self, component: str, name: str) -> int:
+        """A counter of a component's present process."""
+        status = self._statuses.get(component)
+        return status.counters.get(name, 0) if status else 0
+
+    def state(self, component: str) -> str:
+        status = self._statuses.get(component)
+        return status.state if status else ""
+
+    def until(self, condition: Callable[[], Any], what: str, seconds: float = 60.0) -> None:
+        """Wait until `condition` holds; it is looked at whenever something is heard."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}; {self._statuses}"
+            with self._news:
+                self._news.wait(0.25)
+
+    def settle(self, seconds: float = 60.0) -> None:
+        """Wait until the floor is healthy and everything has left it: connected, all components up, outbox empty."""
+
+        def settled() -> bool:
+            return self.state("pm.Uplink") == "running" and self.counter("pm.Uplink", "buffered") == 0
+
+        self.mouth.flush(seconds)
+        self.until(self.is_healthy, "all components to run", seconds)
+        # A status from now on: an earlier one may say "empty" of what had not come in yet.
+        for _ in range(2):
+            self._statuses.pop("pm.Uplink", None)
+            self.until(settled, "an empty outbox", seconds)
+
+    def is_healthy(self) -> bool:
+        status = self.device.status()
+        states = {name: component["state"] for name, component in status["components"].items()}
+        return status["connected"] and set(states.values()) <= {"RUNNING", "FINISHED"} and len(states) >= 8
+
+    # What happens to it.
+
+    def air(self, count: int) -> list[Reading]:
+        """The next hours of the station."""
+        return list(itertools.islice(self._air, count))
+
+    def machines(self, count: int) -> list[Reading]:
+        """The next readings of the ten machines."""
+        return list(itertools.islice(self._machines, count))
+
+    def publish(self, readings: list[Reading], per_second: float = 0.0) -> None:
+        """Have sensors say this on the floor; returns when the floor has it all."""
+        began = time.monotonic()
+        for number, reading in enumerate(readings):
+            if per_second:
+                time.sleep(max(0.0, began + number / per_second - time.monotonic()))
+            topic = topics.device_topic(SITE, reading.device, topics.READING)
+            self.mouth.publish(topic, encode(reading))
+        assert self.mouth.flush(60), "the floor did not take all readings"
+
+    def pid(self, component: str) -> int:
+        return int(self.device.status()["components"][component]["pid"] or 0)
+
+    def kill(self, component: str) -> None:
+        """Kill a component's process and see it come back as another."""
+        before = self.pid(component)
+        os.kill(before, signal.SIGKILL)
+        self.until(lambda: self.pid(component) not in (0, before), f"{component} to come back")
+
+    def deploy(self, group: str, components: dict[str, Any]) -> dict[str, Any]:
+        """Deploy to a thing group, and wait for how it went on the device."""
+        arn = f"arn:aws:iot:{self.cloud.region}:{self.cloud.account_id}:thinggroup/{group}"
+        made = self.greengrass.create_deployment(
+            targetArn=arn, deploymentName="drill", components=components, deploymentPolicies=deployment_policies()
+        )
+
+        def results() -> list[dict[str, Any]]:
+            done = self.device.status()["deployments"]
+            return [each for each in done if each["deployment_id"] == made["deploymentId"]]
+
+        self.until(results, "the deployment to end", 90)
+        return results()[0]
+
+    def ship(self, component: str, version: str, files: Files) -> dict[str, Any]:
+        """Deploy a model beside the other one that is there."""
+        folder = {"pm.ForecastModel": "forecast_model", "pm.FaultModel": "fault_model"}[component]
+        recipe = yaml.safe_load((_EDGE / folder / "recipe.yaml").read_text())
+        self.versions.publish(recipe, version, files)
+        wanted = {**self.models, component: version}
+        merge = f'{{"dataDirectory": "{self.device.directory.parent}"}}'
+        components = {
+            name: {"componentVersion": its, "configurationUpdate": {"merge": merge}} for name, its in wanted.items()
+        }
+        result = self.deploy(self.site["model_thing_group"], components)
+        if result["status"] == "SUCCEEDED":
+            self.models = wanted
+        return result
+
+    # What has become of it.
+
+    def rows(self, table: str) -> Counter[str]:
+        """How often each message of a table is in the lake, by `message_id`."""
+        found = self.factory.operator.query(f"SELECT message_id, count(*) AS copies FROM {table} GROUP BY message_id")
+        return Counter({row["message_id"]: row["copies"] for row in found})
+
+    def wait_for_lake(self, table: str, wanted: set[str], seconds: float = 60.0) -> Counter[str]:
+        """Wait until the lake has all `wanted` messages; their copies."""
+        found: Counter[str] = Counter()
+
+        def complete() -> bool:
+            nonlocal found
+            found = self.rows(table)
+            return wanted <= set(found)
+
+        try:
+            self.until(complete, f"{len(wanted)} messages in {table}", seconds)
+        except AssertionError:
+            missing = wanted - set(found)
+            raise AssertionError(f"{len(missing)} of {len(wanted)} messages of {table} are not in the lake") from None
+        return Counter({message_id: found[message_id] for message_id in wanted})
+
+    def assert_all_in_lake(self, readings: list[Reading]) -> None:
+        """All readings are in the lake, and nothing is in it that nobody has said on the floor."""
+        for table, of_machines in (("air_quality_reading", False), ("machine_reading", True)):
+            wanted = {r.message_id for r in readings if isinstance(r, MachineReading) is of_machines}
+            self.wait_for_lake(table, wanted)
+
+    def mails(self, alert_id: str) -> list[Path]:
+        """The mails about an alert."""
+        return [path for path in (self.cloud.directory / "mail").glob("*.eml") if alert_id in path.read_text()]
+
+
+@pytest.fixture(scope="session")
+def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
+    with Factory.start(tmp_path_factory.mktemp("drills")) as factory:
+        running = Plant(factory)
+        for component, files in (("pm.ForecastModel", forecast_model(1.0)), ("pm.FaultModel", fault_model())):
+            result = running.ship(component, "1.0.1", files)
+            assert result["status"] == "SUCCEEDED", result
+        for component in ("pm.Forecaster", "pm.FaultDetector"):
+            running.until(lambda c=component: running.counter(c, "models_loaded") >= 1, f"the model of {component}")
+        running.settle()
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def make_forecast_model() -> Callable[[float], Files]:
+    return forecast_model
+
+
+@pytest.fixture
+def break_machine() -> Callable[[MachineReading], MachineReading]:
+    """Makes of a reading one that the drills' fault model calls faulty."""
+
+    def broken(reading: MachineReading) -> MachineReading:
+        fields = {name: getattr(reading.measurements, name) for name in MACHINE_MEASUREMENTS} | {TELLTALE: BROKEN}
+        return MachineReading(
+            site=reading.site,
+            device=reading.device,
+            sequence=reading.sequence,
+            event_time=reading.event_time,
+            measurements=MachineMeasurements(**fields),
+        )
+
+    return broken

@@ -1,0 +1,73 @@
+"""Bad models and a bad configuration are deployed; the floor goes on with what it had.
+
+Not proved here: how the cloud hears that a device has gone back; the device's counters and its forecasts' versions say.
+"""
+
+from pm_contracts import topics
+from pm_contracts.manifest import MODEL_FILE
+from pm_contracts.messages import PERSISTENCE, Forecast, decode
+
+
+def versions_of(plant, readings) -> list[str]:
+    """The model that forecast at each of the readings."""
+    by_time = {m.issued_at: m.model_version for m in (decode(p, Forecast) for p in plant.on(topics.FORECAST))}
+    return [by_time[reading.event_time] for reading in readings]
+
+
+def observe(plant, count: int) -> list[str]:
+    air = plant.air(count)
+    plant.publish(air)
+    plant.settle()
+    plant.assert_all_in_lake(air)
+    return versions_of(plant, air)
+
+
+def test_bad_models_are_refused_or_given_up_and_the_one_before_answers_also_after_a_restart(plant, make_forecast_model):
+    observe(plant, 40)
+    [good] = set(observe(plant, 5))
+    assert good != PERSISTENCE
+
+    damaged = make_forecast_model(2.0)
+    damaged[MODEL_FILE] = damaged[MODEL_FILE][:-1] + b"\x00"
+    refused = plant.counter("pm.Forecaster", "models_refused")
+    assert plant.ship("pm.ForecastModel", "1.0.2", damaged)["status"] == "SUCCEEDED"
+    plant.until(lambda: plant.counter("pm.Forecaster", "models_refused") == refused + 1, "its refusal")
+    assert set(observe(plant, 10)) == {good}
+    plant.kill("pm.Forecaster")
+    assert set(observe(plant, 10)) == {good}, "a restart finds the one before on the disk"
+
+    loaded = plant.counter("pm.Forecaster", "models_loaded")
+    assert plant.ship("pm.ForecastModel", "1.0.3", make_forecast_model(900.0))["status"] == "SUCCEEDED"
+    plant.until(lambda: plant.counter("pm.Forecaster", "models_loaded") == loaded + 1, "it to be taken up")
+    assert observe(plant, 10) == [PERSISTENCE] * 3 + [good] * 7
+    assert plant.counter("pm.Forecaster", "models_given_up") == 1
+    plant.kill("pm.Forecaster")
+    assert set(observe(plant, 10)) == {good}, "what was given up stays so"
+    assert "given up before" in plant.device.logs("pm.Forecaster")
+
+    assert plant.ship("pm.ForecastModel", "1.0.4", make_forecast_model(3.0))["status"] == "SUCCEEDED"
+    plant.until(lambda: plant.counter("pm.Forecaster", "models_loaded") >= 2, "the next good one")
+    [newest] = set(observe(plant, 10))
+    assert newest not in (good, PERSISTENCE)
+
+
+def test_a_bad_configuration_fails_its_deployment_and_the_one_before_comes_back(plant):
+    before = plant.greengrass.get_deployment(deploymentId=plant.site["deployment_id"])["components"]
+    air = plant.air(100)
+    plant.publish(air[:50])
+    merge = '{"outboxMebibytes": "lots"}'
+    components = {
+        name: {"componentVersion": its["componentVersion"], "configurationUpdate": its.get("configurationUpdate", {})}
+        for name, its in before.items()
+    }
+    import json
+
+    known = json.loads(components["pm.Uplink"]["configurationUpdate"].get("merge", "{}"))
+    components["pm.Uplink"]["configurationUpdate"] = {"merge": json.dumps(known | json.loads(merge))}
+    result = plant.deploy(plant.site["thing_group"], components)
+    assert (result["status"], result["code"]) == ("FAILED", "FAILED_ROLLBACK_COMPLETE")
+    assert "pm.Uplink" in result["detail"]
+    assert "'lots': allowed are 1 to 1,000,000" in plant.device.logs("pm.Uplink")
+    plant.publish(air[50:])
+    plant.settle()
+    plant.assert_all_in_lake(air)
