@@ -1,35 +1,175 @@
-"""Measures: `python -m bench` all of it, `python -m bench sites` one module. Writes `out/bench.json`."""
+"""Measures the project's figures, each against a reference in the same run, and writes `out/bench.json`."""
 
 import argparse
+import logging
+import os
 import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from bench import sites
+from bench.edge_timing import SINGLE_THREAD, Advance
 from bench.figure import Figure, written
 
-#: What can be measured: the module's `figures()` yields one row after the other.
-MODULES = {"sites": sites}
 FILE = Path(__file__).resolve().parent.parent / "out" / "bench.json"
 
 
+class Measure(NamedTuple):
+    """What is measured in one go.
+
+    Attributes:
+        names: What `--only` takes; each is the name of a row, or the beginning of several.
+        says: What it is, and against what, in a line.
+        figures: Called with the names that are wanted, the runs (None for its own default) and whom to tell.
+    """
+
+    names: tuple[str, ...]
+    says: str
+    figures: Callable[[Sequence[str], int | None, Advance], Iterator[Figure]]
+
+
+# Imported when they are measured: their libraries take seconds to import, and read the environment then.
+
+
+def _sites(_: Sequence[str], __: int | None, ___: Advance) -> Iterator[Figure]:
+    from bench import sites
+
+    return sites.figures()
+
+
+def _forecast_model(_: Sequence[str], runs: int | None, advance: Advance) -> Iterator[Figure]:
+    from bench import edge_answers
+
+    return edge_answers.forecast_model_figure(runs or edge_answers.ROUNDS, advance)
+
+
+def _forecast_features(_: Sequence[str], runs: int | None, advance: Advance) -> Iterator[Figure]:
+    from bench import edge_answers
+
+    return edge_answers.forecast_features_figure(runs or edge_answers.ROUNDS, advance)
+
+
+def _fault_score(_: Sequence[str], runs: int | None, advance: Advance) -> Iterator[Figure]:
+    from bench import edge_answers
+
+    return edge_answers.fault_score_figure(runs or edge_answers.ROUNDS, advance)
+
+
+def _footprint(names: Sequence[str], runs: int | None, advance: Advance) -> Iterator[Figure]:
+    from bench import edge_footprint
+
+    return edge_footprint.figures(names, runs or edge_footprint.ROUNDS, advance)
+
+
+def _pipeline(_: Sequence[str], runs: int | None, advance: Advance) -> Iterator[Figure]:
+    from bench import edge_rates
+
+    return edge_rates.pipeline_figures(runs or edge_rates.RUNS, advance=advance)
+
+
+def _catch_up(_: Sequence[str], runs: int | None, advance: Advance) -> Iterator[Figure]:
+    from bench import edge_rates
+
+    return edge_rates.catch_up_figures(runs or edge_rates.RUNS, advance=advance)
+
+
+MEASURES = (
+    Measure(("sites",), "the program with 10 and 100 sites, against as many programs of one", _sites),
+    Measure(("forecast_model",), "a row to a forecast, against pandas, MinMaxScaler, keras.predict", _forecast_model),
+    Measure(("forecast_features",), "a reading to a forecast, against pandas features and DMatrix", _forecast_features),
+    Measure(("fault_score",), "170 values to a probability, against DMatrix and Booster.predict", _fault_score),
+    Measure(
+        ("cold_start", "peak_memory", "install_size"),
+        "of a component, against the same with Keras, and (_fault) with XGBoost",
+        _footprint,
+    ),
+    Measure(
+        ("pipeline_rate",), "readings/s through all components, against the broker's rate to one client", _pipeline
+    ),
+    Measure(("catch_up",), "readings/s after an outage, against the same, and (_bridge) mosquitto's bridge", _catch_up),
+)
+NAMES = tuple(name for measure in MEASURES for name in measure.names)
+
+_EPILOG = """\
+what there is to measure:
+{measures}
+
+examples:
+  python -m bench                          all of it (10 minutes on two processors)
+  python -m bench --only fault_score       one row; the others in the file stay as they are
+  python -m bench --only catch_up --runs 1 quicker, and less sure
+
+A row of out/bench.json is {{name, unit, ours, reference, ratio, limit, runs}}: medians of the runs, and a ratio above 1
+means better than the reference. The first run trains the models that are measured, into out/bench (about a minute).
+catch_up_bridge needs mosquitto (apt-get install mosquitto); without it the row says so and has no ratio.
+The exit code is 1 where a figure stays below its limit, or could not be measured.
+"""
+
+
 def main() -> None:
-    """Measure, print and write; the exit code is 1 where a figure stays below its limit."""
-    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure the project's figures.")
-    parser.add_argument("names", nargs="*", choices=[*MODULES], help="what to measure; all by default")
-    parser.add_argument("--file", type=Path, default=FILE, help="where the figures are written")
+    """Measure, print and write."""
+    parser = _parser()
     arguments = parser.parse_args()
+    wanted = [*arguments.names, *arguments.only] or list(NAMES)
+    os.environ.update(SINGLE_THREAD)
+    logging.basicConfig(level=logging.ERROR)
     console = Console()
     figures: list[Figure] = []
-    with console.status("") as status:
-        for name in arguments.names or MODULES:
-            status.update(f"measuring {name}")
-            figures += MODULES[name].figures()
+    failed = False
+    columns = (TextColumn("{task.description:<18}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        for measure in MEASURES:
+            names = [name for name in measure.names if name in wanted]
+            if not names:
+                continue
+            task = progress.add_task(measure.names[0], total=1.0)
+            try:
+                for figure in measure.figures(
+                    names, arguments.runs, lambda done: progress.update(task, completed=done)
+                ):
+                    figures.append(figure)
+                    written([figure], arguments.file)
+            except Exception as error:  # whatever it is, the other figures are still to be had
+                failed = True
+                console.print(f"[red]{measure.names[0]} could not be measured: {type(error).__name__}: {error}[/]")
+            progress.update(task, completed=1.0)
     console.print(_table(figures))
-    console.print(f"written to {written(figures, arguments.file)}")
-    sys.exit(0 if all(figure.reached for figure in figures) else 1)
+    console.print(f"written to {arguments.file}")
+    sys.exit(0 if not failed and all(figure.reached for figure in figures) else 1)
+
+
+def _parser() -> argparse.ArgumentParser:
+    width = max(map(len, NAMES))
+    lines = [
+        f"  {name:<{width}}  {measure.says if name == measure.names[0] else 'likewise'}"
+        for measure in MEASURES
+        for name in measure.names
+    ]
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description=__doc__,
+        epilog=_EPILOG.format(measures="\n".join(lines)),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "names", nargs="*", choices=[*NAMES, []], metavar="NAME", help="what to measure; all by default"
+    )
+    parser.add_argument(
+        "--only", action="append", default=[], choices=NAMES, metavar="NAME", help="the same; may be repeated"
+    )
+    parser.add_argument("--runs", type=_positive, help="how often each is measured, instead of its own number")
+    parser.add_argument("--file", type=Path, default=FILE, help="where the figures are written")
+    return parser
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: it must be a whole number from 1 on")
+    return int(text)
 
 
 def _table(figures: list[Figure]) -> Table:
@@ -40,8 +180,8 @@ def _table(figures: list[Figure]) -> Table:
         style = "green" if figure.reached else "red"
         values = (
             f"{figure.ours:.4g}",
-            f"{figure.reference:.4g}",
-            f"[{style}]{figure.ratio:.3g}[/]",
+            "-" if figure.reference is None else f"{figure.reference:.4g}",
+            "-" if figure.ratio is None else f"[{style}]{figure.ratio:.3g}[/]",
             f"{figure.limit:g}",
         )
         table.add_row(figure.name, figure.unit, *values, str(figure.runs))

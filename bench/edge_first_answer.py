@@ -45,10 +45,13 @@ def fault_detector(model: str, reading: str) -> None:
 
 
 def keras(net: str) -> None:
-    """The reference: pandas and Keras on JAX, the same net loaded, a row predicted."""
+    """The reference: the component with pandas and Keras on JAX instead, the same net loaded, a row predicted."""
     os.environ["KERAS_BACKEND"] = "jax"
     import keras as library
     import pandas as pd
+
+    import edge.runtime.mqtt_bus  # noqa: F401 - it would need the bus as well
+    import pm_contracts.messages  # noqa: F401
 
     loaded = library.saving.load_model(net)
     row = pd.DataFrame([[0.0] * loaded.input_shape[1]])
@@ -56,16 +59,17 @@ def keras(net: str) -> None:
 
 
 def xgboost(booster: str) -> None:
-    """The reference: XGBoost, the same trees loaded, a row predicted."""
+    """The reference: the component with XGBoost instead, the same trees loaded, a row predicted."""
     import xgboost as library
+
+    import edge.runtime.mqtt_bus  # noqa: F401 - it would need the bus as well
+    import pm_contracts.messages  # noqa: F401
 
     loaded = library.Booster(params={"nthread": 1}, model_file=booster)
     loaded.predict(library.DMatrix([[0.0] * loaded.num_features()]))
 
 
-WHO: dict[str, Callable[..., None]] = {
-    each.__name__: each for each in (forecaster, fault_detector, keras, xgboost)
-}
+WHO: dict[str, Callable[..., None]] = {each.__name__: each for each in (forecaster, fault_detector, keras, xgboost)}
 
 
 def main() -> None:

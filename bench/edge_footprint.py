@@ -1,7 +1,8 @@
 """What a component costs before it does anything: seconds to the first answer, memory, megabytes to install.
 
 `cold_start`, `peak_memory`, `install_size` are of the forecaster against the Keras runtime; the same names with `_fault`
-are of the fault detector against the XGBoost runtime. Each is a fresh process that loads the same model and answers once.
+are of the fault detector against the XGBoost runtime. Each is a fresh process that has the modules of the bus, loads the
+same model and answers once.
 """
 
 import functools
@@ -38,7 +39,9 @@ XGBOOST_RUNTIME = ("awsiotsdk", "xgboost-cpu", "numpy")
 
 
 def figures(
-    names: Sequence[str] = ("cold_start", "peak_memory", "install_size"), rounds: int = ROUNDS, advance: Advance = silent
+    names: Sequence[str] = ("cold_start", "peak_memory", "install_size"),
+    rounds: int = ROUNDS,
+    advance: Advance = silent,
 ) -> Iterator[Figure]:
     """The figures of these names, of both components."""
     if {"cold_start", "peak_memory"} & set(names):
@@ -74,16 +77,19 @@ def first_answer(arguments: Sequence[str]) -> tuple[float, float]:
         RuntimeError: where it does not answer; the text is its own.
     """
     began = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bench.edge_first_answer", *arguments],
-        cwd=edge_models.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert process.stdout is not None  # noqa: S101 - it was asked for
-    line = process.stdout.readline()
-    seconds = time.perf_counter() - began
-    rest, errors = process.communicate()
-    if line != "answered\n" or process.returncode:
-        raise RuntimeError(f"{arguments[0]} did not answer: {errors.strip()}")
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bench.edge_first_answer", *arguments],
+            cwd=edge_models.ROOT, stdout=subprocess.PIPE, stderr=log, text=True,
+        )  # fmt: skip
+        assert process.stdout is not None  # noqa: S101 - it was asked for
+        with process.stdout:
+            line = process.stdout.readline()
+            seconds = time.perf_counter() - began
+            rest = process.stdout.read()
+        if process.wait() or line != "answered\n":
+            log.seek(0)
+            raise RuntimeError(f"{arguments[0]} did not answer: {log.read().decode().strip()}")
     return seconds, int(rest) / _KILOBYTES_PER_MEGABYTE
 
 

@@ -1,4 +1,8 @@
-"""How two ways of doing the same are timed against each other: in turns, on one processor, in batches."""
+"""How two ways of doing the same are timed against each other: in turns, on one processor, in batches.
+
+The time is the process's own on its processor, all threads together, so that what else the machine does at that moment
+counts on neither side.
+"""
 
 import contextlib
 import gc
@@ -65,10 +69,10 @@ def in_turns(
         for number in range(rounds):
             for values, function, calls in sides if number % 2 == 0 else reversed(sides):
                 first = number * calls
-                began = time.perf_counter()
+                began = time.process_time()
                 for call in range(first, first + calls):
                     function(call)
-                values.append((time.perf_counter() - began) / calls)
+                values.append((time.process_time() - began) / calls)
             advance((number + 1) / rounds)
     finally:
         if collecting:

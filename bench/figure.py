@@ -15,8 +15,9 @@ class Figure:
         name: What is measured.
         unit: The unit of `ours` and `reference`.
         ours: Our value, the median of the runs.
-        reference: The value that it is held against, measured in the same run.
-        ratio: How much better ours is; above 1 is better.
+        reference: The value that it is held against, measured in the same run; None where it cannot be had here, and
+            the unit says why.
+        ratio: How much better ours is; above 1 is better. None without a reference.
         limit: The ratio that must be reached.
         runs: How many times it was measured.
     """
@@ -24,15 +25,15 @@ class Figure:
     name: str
     unit: str
     ours: float
-    reference: float
-    ratio: float
+    reference: float | None
+    ratio: float | None
     limit: float
     runs: int
 
     @property
     def reached(self) -> bool:
-        """Whether the ratio is at its limit or above."""
-        return self.ratio >= self.limit
+        """Whether the ratio is at its limit or above, or there is none."""
+        return self.ratio is None or self.ratio >= self.limit
 
 
 def less_is_better(name: str, unit: str, ours: Sequence[float], reference: Sequence[float], limit: float) -> Figure:
@@ -47,6 +48,17 @@ def less_is_better(name: str, unit: str, ours: Sequence[float], reference: Seque
     """
     mine, other = statistics.median(ours), statistics.median(reference)
     return Figure(name, unit, mine, other, other / mine, limit, len(ours))
+
+
+def more_is_better(name: str, unit: str, ours: Sequence[float], reference: Sequence[float], limit: float) -> Figure:
+    """A figure of what is had: rates. The ratio is that of the medians, ours by reference; see `less_is_better`."""
+    mine, other = statistics.median(ours), statistics.median(reference)
+    return Figure(name, unit, mine, other, mine / other, limit, len(ours))
+
+
+def without_reference(name: str, unit: str, ours: Sequence[float], limit: float, reason: str) -> Figure:
+    """A figure whose reference cannot be had on this machine, for `reason`."""
+    return Figure(name, f"{unit} (no reference: {reason})", statistics.median(ours), None, None, limit, len(ours))
 
 
 def written(figures: Sequence[Figure], file: Path) -> Path:
