@@ -1,6 +1,7 @@
 """Measures the project's figures, each against a reference in the same run, and writes `out/bench.json`."""
 
 import argparse
+import functools
 import logging
 import os
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from bench.edge_timing import SINGLE_THREAD, Advance
@@ -128,9 +129,7 @@ def main() -> None:
                 continue
             task = progress.add_task(measure.names[0], total=1.0)
             try:
-                for figure in measure.figures(
-                    names, arguments.runs, lambda done: progress.update(task, completed=done)
-                ):
+                for figure in measure.figures(names, arguments.runs, functools.partial(_advance, progress, task)):
                     figures.append(figure)
                     written([figure], arguments.file)
             except Exception as error:  # whatever it is, the other figures are still to be had
@@ -140,6 +139,10 @@ def main() -> None:
     console.print(_table(figures))
     console.print(f"written to {arguments.file}")
     sys.exit(0 if not failed and all(figure.reached for figure in figures) else 1)
+
+
+def _advance(progress: Progress, task: TaskID, done: float) -> None:
+    progress.update(task, completed=done)
 
 
 def _parser() -> argparse.ArgumentParser:

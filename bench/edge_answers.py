@@ -4,7 +4,7 @@
 `MinMaxScaler` does and calls `predict` of the same net in Keras on JAX, with the weights read from our ONNX file.
 
 `forecast_features`: a reading to a forecast, the features of the latest 144 hours included. The reference computes the
-same features with pandas and asks an XGBoost model of 200 trees by a DMatrix: we ship no such model, so ours is the net.
+same features with pandas and asks an XGBoost model of 200 trees by a DMatrix. We ship no such model: ours is the net.
 
 `fault_score`: 170 values in a list to a probability. The reference asks the same 200 trees by a DMatrix. Ours does the
 preparation of the values inside the model; the reference is given prepared values, so its time is without it.

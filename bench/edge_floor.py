@@ -224,7 +224,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def direct_rate(client: Cloud, messages: Iterable[Message], window: int = WINDOW["none"]) -> float:
-    """Messages a second that the cloud's broker acknowledges to one client with `window` under way, quality of service 1.
+    """Messages a second that the cloud's broker acknowledges to one client, quality of service 1, `window` under way.
 
     Raises:
         Stuck: where an acknowledgement does not come.

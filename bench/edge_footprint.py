@@ -1,8 +1,8 @@
 """What a component costs before it does anything: seconds to the first answer, memory, megabytes to install.
 
-`cold_start`, `peak_memory`, `install_size` are of the forecaster against the Keras runtime; the same names with `_fault`
-are of the fault detector against the XGBoost runtime. Each is a fresh process that has the modules of the bus, loads the
-same model and answers once.
+`cold_start`, `peak_memory`, `install_size` are of the forecaster against the Keras runtime; the same names with
+`_fault` are of the fault detector against the XGBoost runtime. Each is a fresh process that has the modules of the bus,
+loads the same model and answers once.
 """
 
 import functools
@@ -27,6 +27,7 @@ from pm_contracts.forecast_features import MEMORY_HOURS
 from pm_contracts.manifest import MODEL_FILE
 from pm_contracts.messages import encode
 
+NAMES = ("cold_start", "peak_memory", "install_size")
 ROUNDS = 7
 #: "At least" of the issue's table: a fifth of the reference's.
 _LIMIT = 5.0
@@ -39,7 +40,7 @@ XGBOOST_RUNTIME = ("awsiotsdk", "xgboost-cpu", "numpy")
 
 
 def figures(
-    names: Sequence[str] = ("cold_start", "peak_memory", "install_size"),
+    names: Sequence[str] = NAMES,
     rounds: int = ROUNDS,
     advance: Advance = silent,
 ) -> Iterator[Figure]:
@@ -59,15 +60,15 @@ def figures(
                     advance(next(steps) / rounds / len(commands))
                 for name, unit, column in (("cold_start", "s", 0), ("peak_memory", "MB", 1)):
                     if name in names:
-                        values = [[pair[side][column] for pair in pairs] for side in (0, 1)]
-                        yield less_is_better(f"{name}{suffix}", unit, *values, _LIMIT)
+                        ours_values, reference_values = ([pair[side][column] for pair in pairs] for side in (0, 1))
+                        yield less_is_better(f"{name}{suffix}", unit, ours_values, reference_values, _LIMIT)
     if "install_size" in names:
         own = own_code_bytes()
         ours_bytes = installed_bytes(required(REQUIREMENTS.read_text())) + own
         for suffix, reference_names in (("", KERAS_RUNTIME), ("_fault", XGBOOST_RUNTIME)):
             reference_bytes = installed_bytes(reference_names) + own
-            sizes = [[ours_bytes / _MEGABYTE], [reference_bytes / _MEGABYTE]]
-            yield less_is_better(f"install_size{suffix}", "MB", *sizes, _LIMIT)
+            ours_size, reference_size = [ours_bytes / _MEGABYTE], [reference_bytes / _MEGABYTE]
+            yield less_is_better(f"install_size{suffix}", "MB", ours_size, reference_size, _LIMIT)
 
 
 def first_answer(arguments: Sequence[str]) -> tuple[float, float]:
