@@ -14,9 +14,12 @@ import pulumi_aws as aws
 
 from pm_components import naming
 from pm_components.lambda_function import contracts_layer, lambda_function
-from pm_components.limits import EVENT_RULE_NAME_LENGTH, LAMBDA_TIMEOUT_SECONDS
+from pm_components.limits import EVENT_RULE_NAME_LENGTH
 from pm_components.permissions import Statement, allow, policy_document
-from pm_components.queues import dead_letter_queue
+from pm_components.queues import notice_queue
+
+#: A run that does not get through says so, and the next one goes on.
+_TIMEOUT_SECONDS = 600
 
 
 class LakeDeadLetters(NamedTuple):
@@ -71,7 +74,7 @@ def lake_replay(
             )
         },
         layers=[contracts_layer(letters.name, parent=parent).arn],
-        timeout_seconds=LAMBDA_TIMEOUT_SECONDS,
+        timeout_seconds=_TIMEOUT_SECONDS,
         memory_mebibytes=512,
     )
     return function.function.name
@@ -84,8 +87,11 @@ def _notices(
 ) -> aws.sqs.Queue:
     """The queue with a notice for each object below the error prefix."""
     options = pulumi.ResourceOptions(parent=parent)
-    queue = dead_letter_queue(
+    queue = notice_queue(
         f"{letters.name}-refused",
+        letters.rules,
+        f"Streams refused records, which lie in the lake below {letters.prefix}: mend the cause, and run the function "
+        "that replays them.",
         parent=parent,
         alarm_topic_arns=alarm_topic_arns,
         key_arn=letters.key.arn if letters.key else None,
@@ -108,25 +114,35 @@ def _notices(
         ),
         opts=options,
     )
-    from_rule: Statement = {
-        "Sid": "RefusedRecords",
-        "Effect": "Allow",
-        "Principal": {"Service": "events.amazonaws.com"},
-        "Action": "sqs:SendMessage",
-        "Resource": queue.arn,
-        "Condition": {"ArnEquals": {"aws:SourceArn": rule.arn}},
-    }
-    policy = aws.sqs.QueuePolicy(
-        f"{letters.name}-refused-policy", queue_url=queue.url, policy=policy_document([from_rule]), opts=options
-    )
+    policies = [
+        aws.sqs.QueuePolicy(
+            f"{letters.name}-{word}-policy",
+            queue_url=receiver.url,
+            policy=policy_document([_from_rule(rule, receiver)]),
+            opts=options,
+        )
+        for word, receiver in (("refused", queue), ("refused-dead-letter", letters.rules))
+    ]
     aws.cloudwatch.EventTarget(
         f"{letters.name}-refused-target",
         rule=rule.name,
         target_id="notices",
         arn=queue.arn,
-        opts=pulumi.ResourceOptions(parent=parent, depends_on=[policy]),
+        dead_letter_config={"arn": letters.rules.arn},
+        opts=pulumi.ResourceOptions(parent=parent, depends_on=policies),
     )
     return queue
+
+
+def _from_rule(rule: aws.cloudwatch.EventRule, receiver: aws.sqs.Queue) -> Statement:
+    return {
+        "Sid": "RefusedRecords",
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": receiver.arn,
+        "Condition": {"ArnEquals": {"aws:SourceArn": rule.arn}},
+    }
 
 
 def _statements(letters: LakeDeadLetters, notices: aws.sqs.Queue) -> list[Statement]:

@@ -54,3 +54,5 @@ EC2_USER_DATA_BYTES = 16_384
 EVENT_RULE_NAME_LENGTH = 64
 #: NotebookInstanceName of CreateNotebookInstance, Amazon SageMaker API reference.
 NOTEBOOK_INSTANCE_NAME_LENGTH = 63
+#: maxReceiveCount of a redrive policy, Amazon SQS API reference, SetQueueAttributes.
+RECEIVE_COUNT_MAXIMUM = 1_000

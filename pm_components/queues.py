@@ -11,6 +11,7 @@ from pm_components.limits import (
     QUEUE_NAME_LENGTH,
     QUEUE_RETENTION_SECONDS,
     RECEIVE_COUNT_BEFORE_DEAD_LETTER,
+    RECEIVE_COUNT_MAXIMUM,
     VISIBILITY_TIMEOUTS_PER_FUNCTION_TIMEOUT,
 )
 
@@ -46,10 +47,72 @@ def dead_letter_queue(
         kms_master_key_id=key_arn,
         opts=options,
     )
-    aws.cloudwatch.MetricAlarm(
+    _depth_alarm(
         f"{name}-dead-letter-alarm",
-        name=naming.physical_name(name, "dead-letters"),
-        alarm_description=f"Something lies in the dead letters of {name}: read it, mend the cause, send it back.",
+        naming.physical_name(name, "dead-letters"),
+        f"Something lies in the dead letters of {name}: read it, mend the cause, send it back.",
+        queue,
+        alarm_topic_arns,
+        options,
+    )
+    return queue
+
+
+def notice_queue(
+    name: str,
+    dead_letters: aws.sqs.Queue,
+    alarm_description: str,
+    *,
+    parent: pulumi.Resource,
+    alarm_topic_arns: Optional[pulumi.Input[Sequence[pulumi.Input[str]]]] = None,
+    key_arn: Optional[pulumi.Input[str]] = None,
+) -> aws.sqs.Queue:
+    """The queue `{name}-notices`, of what waits for a person, and the alarm `{name}-notice-alarm` on its depth.
+
+    Args:
+        name: logical name of what the notices are of.
+        dead_letters: where a notice goes that was looked at a thousand times.
+        alarm_description: what the alarm says to do.
+        parent: the component that it belongs to.
+        alarm_topic_arns: SNS topics that hear of the alarm.
+        key_arn: the customer's key that encrypts the notices; by default SQS does it with one of its own.
+    """
+    options = pulumi.ResourceOptions(parent=parent)
+    queue = aws.sqs.Queue(
+        f"{name}-notices",
+        name=naming.physical_name(name, "notices", maximum=QUEUE_NAME_LENGTH),
+        message_retention_seconds=QUEUE_RETENTION_SECONDS,
+        sqs_managed_sse_enabled=True if key_arn is None else None,
+        kms_master_key_id=key_arn,
+        redrive_policy=pulumi.Output.json_dumps(
+            {"deadLetterTargetArn": dead_letters.arn, "maxReceiveCount": RECEIVE_COUNT_MAXIMUM}
+        ),
+        opts=options,
+    )
+    _depth_alarm(
+        f"{name}-notice-alarm",
+        naming.physical_name(name, "notices"),
+        alarm_description,
+        queue,
+        alarm_topic_arns,
+        options,
+    )
+    return queue
+
+
+def _depth_alarm(
+    name: str,
+    physical_name: str,
+    description: str,
+    queue: aws.sqs.Queue,
+    topic_arns: Optional[pulumi.Input[Sequence[pulumi.Input[str]]]],
+    options: pulumi.ResourceOptions,
+) -> None:
+    """An alarm as long as anything lies in `queue`."""
+    aws.cloudwatch.MetricAlarm(
+        name,
+        name=physical_name,
+        alarm_description=description,
         namespace="AWS/SQS",
         metric_name="ApproximateNumberOfMessagesVisible",
         dimensions={"QueueName": queue.name},
@@ -59,10 +122,9 @@ def dead_letter_queue(
         threshold=0,
         comparison_operator="GreaterThanThreshold",
         treat_missing_data="notBreaching",
-        alarm_actions=alarm_topic_arns,
+        alarm_actions=topic_arns,
         opts=options,
     )
-    return queue
 
 
 def work_queue(

@@ -49,7 +49,7 @@ def test_registers_exactly_these_resources(store: Any) -> None:
         "aws:iam/role:Role": 3,
         "aws:iam/rolePolicy:RolePolicy": 3,
         "aws:sqs/queue:Queue": 2,
-        "aws:sqs/queuePolicy:QueuePolicy": 1,
+        "aws:sqs/queuePolicy:QueuePolicy": 2,
         "aws:s3/bucketNotification:BucketNotification": 1,
         "aws:cloudwatch/eventRule:EventRule": 1,
         "aws:cloudwatch/eventTarget:EventTarget": 1,
@@ -306,7 +306,8 @@ def test_what_streams_refuse_is_told_to_a_queue_by_the_object(store: Any) -> Non
         "detail": {"bucket": {"name": ["pm-test-lake-123456789012"]}, "object": {"key": [{"prefix": "errors/"}]}},
     }
     (target,) = store.of_type("aws:cloudwatch/eventTarget:EventTarget").values()
-    assert target["arn"] == "arn:of:lake-refused-dead-letters"
+    assert target["arn"] == "arn:of:lake-refused-notices"
+    assert target["deadLetterConfig"] == {"arn": "arn:of:lake-rules-dead-letters"}
     (allowed,) = store.statements("lake-refused-policy")
     assert allowed["Condition"] == {"ArnEquals": {"aws:SourceArn": "arn:of:lake-refused-rule"}}
     below = [one for one in store.statements("lake-replay-permissions") if "s3:DeleteObject" in one["Action"]]

@@ -87,6 +87,7 @@ def test_other_languages_see_the_arguments_as_they_are() -> None:
         "scanLimitBytes": True,
         "alarmTopicArns": True,
         "disposable": True,
+        "customerKey": True,
     }
     assert set(store.outputs) == {
         "lakeBucket",
@@ -95,6 +96,7 @@ def test_other_languages_see_the_arguments_as_they_are() -> None:
         "workgroup",
         "streams",
         "deadLetterQueueUrl",
+        "replayFunction",
     }
     assert set(alerting.inputs) == {"emails", "voice", "voiceEngine", "announcementDays", "detector", "disposable"}
     assert set(alerting.outputs) == {"topicArn", "announcementsBucket", "detectorTable", "deadLetterQueueUrls"}

@@ -96,7 +96,7 @@ def test_what_a_table_did_not_take_is_told_and_replayed_once_the_table_is_mended
     next(c for c in bad["StorageDescriptor"]["Columns"] if c["Name"] == "sequence")["Type"] = "timestamp"
     glue.update_table(DatabaseName=database, TableInput=bad)
     lake.publish(*range(20))
-    eventually(lambda: lake.depth("pm-test-store-refused-dead-letters"))
+    eventually(lambda: lake.depth("pm-test-store-refused-notices"))
     assert lake.errors()
     glue.update_table(DatabaseName=database, TableInput=good)
 
@@ -104,7 +104,7 @@ def test_what_a_table_did_not_take_is_told_and_replayed_once_the_table_is_mended
     assert answer == {"replayed": {TABLE: 20}, "refused": {}, "complete": True}
     eventually(lambda: lake.sequences() == set(range(20)))
     assert lake.errors() == []
-    assert lake.depth("pm-test-store-refused-dead-letters") == 0
+    assert lake.depth("pm-test-store-refused-notices") == 0
 
 
 def test_what_a_rule_could_not_hand_over_is_replayed(lake: Lake) -> None:
@@ -132,7 +132,7 @@ def test_what_is_no_message_stays_and_says_why(lake: Lake) -> None:
         payload=b'{"device_type": "air_quality", "site": "lindau", "sequence": "x"}',
     )
     (key,) = eventually(lake.errors)
-    eventually(lambda: lake.depth("pm-test-store-refused-dead-letters"))
+    eventually(lambda: lake.depth("pm-test-store-refused-notices"))
     before = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     answer = lake.operator.replay_dead_letters()
     assert answer["replayed"] == {}
@@ -141,7 +141,7 @@ def test_what_is_no_message_stays_and_says_why(lake: Lake) -> None:
     assert "sequence" in reason or "missing" in reason
     assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == before
     # The alarm is on the queue's depth, and goes on while the object lies there.
-    eventually(lambda: lake.depth("pm-test-store-refused-dead-letters"))
+    eventually(lambda: lake.depth("pm-test-store-refused-notices"))
 
 
 def test_the_customers_key_encrypts_all_of_it(lake: Lake) -> None:
@@ -157,7 +157,7 @@ def test_the_customers_key_encrypts_all_of_it(lake: Lake) -> None:
     workgroup = cloud.client("athena").get_work_group(WorkGroup=outputs["workgroup"])["WorkGroup"]
     encryption = workgroup["Configuration"]["ResultConfiguration"]["EncryptionConfiguration"]
     assert encryption == {"EncryptionOption": "SSE_KMS", "KmsKey": arn}
-    for queue in ("pm-test-store-refused-dead-letters", "pm-test-store-rules-dead-letters"):
+    for queue in ("pm-test-store-refused-notices", "pm-test-store-rules-dead-letters"):
         sqs = cloud.client("sqs")
         url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
         attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["KmsMasterKeyId"])["Attributes"]

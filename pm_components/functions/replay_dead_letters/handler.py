@@ -24,7 +24,7 @@ _BATCH_BYTES = 4 * 1024**2
 _TRIES = 5
 #: Milliseconds that are kept to end in order.
 _RESERVE = 20_000
-#: An invocation lasts 900 seconds at most: AWS Lambda quotas.
+#: Longer than any invocation lasts: 900 seconds, AWS Lambda quotas.
 _HIDDEN_SECONDS = 900
 
 
