@@ -50,17 +50,18 @@ def hourly(readings: Table) -> Table:
     return joined.select("device", "hour", *AIR_QUALITY_MEASUREMENTS, was_read=joined.was_read.fill_null(False))
 
 
-def forecast_features(hours: Table) -> Table:
+def forecast_features(hours: Table, horizon_hours: int = 1) -> Table:
     """The features of each hour that was read, with what came true.
 
     Args:
         hours: from `hourly`.
+        horizon_hours: how far ahead the forecast looks; the device asks for the next hour.
 
     Returns:
         device, hour, `value` (PM2.5 as reported or held, ug/m3), `complete` (whether a model is asked at that hour),
-        `target` (PM2.5 reported for the next hour, null where there is none), and `FEATURES`.
+        `target` (PM2.5 reported for the hour forecast, null where there is none), and `FEATURES`.
     """
-    reported = hours.mutate(target=hours.pollution.lead(1).over(_rows()), level=hours.pollution.nullif(0))
+    reported = hours.mutate(target=hours.pollution.lead(horizon_hours).over(_rows()), level=hours.pollution.nullif(0))
     held = _hold(reported, dict.fromkeys(AIR_QUALITY_MEASUREMENTS, HOLD_HOURS) | {"level": LEVEL_HOURS})
     moved = held.mutate(
         log_level=_log1p(held.level),
@@ -68,9 +69,8 @@ def forecast_features(hours: Table) -> Table:
         wind=_log1p(held.wnd_spd),
         is_zero=(held.pollution == 0).cast("float64"),
     )
-    columns = (
-        _level_features(moved) | _weather_features(moved) | _direction_features(moved) | _calendar_features(moved.hour)
-    )
+    columns = _level_features(moved) | _weather_features(moved) | _direction_features(moved)
+    columns |= _calendar_features(moved.hour + horizon_hours)
     featured = moved.select(
         "device",
         "hour",
@@ -117,12 +117,12 @@ def _direction_features(t: Table) -> dict[str, Any]:
     return columns
 
 
-def _calendar_features(hour: Any) -> dict[str, Any]:
+def _calendar_features(target_hour: Any) -> dict[str, Any]:
     """Of the hour forecast, not of the hour at which the forecast is made."""
-    target = (hour + 1).cast("float64")
+    target = target_hour.cast("float64")
     columns: dict[str, Any] = {}
     for harmonic in DAY_HARMONICS:
-        angle = ((hour + 1) % HOURS_PER_DAY).cast("float64") * (harmonic * 2 * math.pi / HOURS_PER_DAY)
+        angle = (target_hour % HOURS_PER_DAY).cast("float64") * (harmonic * 2 * math.pi / HOURS_PER_DAY)
         columns |= {f"day_sine_{harmonic}": angle.sin(), f"day_cosine_{harmonic}": angle.cos()}
     year = target * (2 * math.pi / HOURS_PER_DAY / DAYS_PER_YEAR)
     return columns | {"year_sine": year.sin(), "year_cosine": year.cos()}

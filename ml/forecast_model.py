@@ -33,6 +33,9 @@ PATIENCE_TO_SLOW, PATIENCE_TO_STOP = 2, 4
 SLOWER = 0.4
 #: The spread's share of the loss: enough to fit it, too little to bend the change.
 SPREAD_WEIGHT = 0.2
+#: What training goes on with when newer hours have come: low enough to learn from them without forgetting the rest.
+LATER_LEARNING_RATE = 2e-4
+LATER_EPOCHS = 2
 #: In units of the target's scale; keeps intervals from closing entirely.
 SMALLEST_SPREAD = 0.02
 
@@ -58,6 +61,12 @@ class TrainedForecaster:
         members = np.asarray(self._model.predict(inputs, batch_size=8192, verbose=0))
         spread = np.logaddexp(0, members[..., 1]) + SMALLEST_SPREAD
         return np.stack([members[..., 0].mean(axis=1), spread.mean(axis=1)], axis=1).astype(np.float32)
+
+    def train_on(self, inputs: _Array, targets: _Array) -> None:
+        """Go on learning for `LATER_EPOCHS`, from all hours known by now; the oldest rows beyond full batches are left."""
+        full = len(inputs) // BATCH * BATCH  # one shape of batch, so that nothing is compiled anew
+        self._model.optimizer.learning_rate.assign(LATER_LEARNING_RATE)
+        self._model.fit(inputs[-full:], targets[-full:], epochs=LATER_EPOCHS, batch_size=BATCH, verbose=0)
 
     @property
     def weights(self) -> Weights:

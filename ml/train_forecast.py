@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from ml import data, evaluate, export, script_mode
 from ml.features import SECONDS_PER_HOUR, forecast_features, hourly
 from ml.forecast_model import EPOCHS, SMALLEST_SPREAD, TrainedForecaster, train
+from ml.scaling import SCALED_LIMIT, Scaling
 from pm_contracts.forecast_features import FEATURES
 from pm_contracts.manifest import Feature, ForecastManifest, Interval
 
@@ -33,7 +34,6 @@ FEWEST_HOURS = 24 * 30
 INTERVAL_LEVEL = 0.9
 #: Scores that travel with the model, evenly over the kept hours.
 SCORES = 500
-SCALED_LIMIT = 8.0
 #: Changes are divided by it, ug/m3: about the standard deviation of the real series' hourly changes.
 TARGET_SCALE = 25.0
 #: An answer of more than so many times the largest change trained on is nonsense.
@@ -60,20 +60,6 @@ class Hours:
     def between(self, first: float, end: float) -> slice:
         """The rows whose next hour, which is what is learned, lies from `first` to before `end`; hours since 1970."""
         return slice(*(int(row) for row in np.searchsorted(self.hour + 1, [first, end])))
-
-
-class Scaling:
-    """How features enter the model, fitted on training hours."""
-
-    def __init__(self, features: _Array) -> None:
-        self.mean = np.nan_to_num(np.nanmean(features, axis=0))
-        scale = np.nan_to_num(np.nanstd(features, axis=0))
-        self.scale = np.where(scale > 0, scale, 1.0)
-
-    def __call__(self, features: _Array) -> NDArray[np.float32]:
-        """Scaled and cut features, 0 where unknown."""
-        scaled = np.clip((features - self.mean) / self.scale, -SCALED_LIMIT, SCALED_LIMIT)
-        return np.nan_to_num(scaled, nan=0.0).astype(np.float32)
 
 
 def main(job: script_mode.Job, steps: script_mode.Steps) -> Mapping[str, float]:

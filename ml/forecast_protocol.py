@@ -1,0 +1,266 @@
+"""The protocol by which forecasts are judged: years 1 and 2 to train on, 3 and 4 to choose by, the rest to test.
+
+Candidates are the nets that ship to the device, trees for two losses, and their blends. What is chosen is chosen on the
+validation years; the test year is looked at once, at the end. Each is scored twice: trained once, and trained anew each
+month from what was known at the month's first hour.
+"""
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import ibis
+import numpy as np
+import pandas as pd
+from ibis.expr.types import Table
+from numpy.typing import NDArray
+
+from ml import forecast_trees
+from ml.data import DataRefused
+from ml.features import HOURS_PER_DAY, SECONDS_PER_HOUR, forecast_features, hourly
+from ml.forecast_model import TrainedForecaster, train
+from ml.intervals import adaptive_half_widths
+from ml.scaling import Scaling
+from ml.skill import forecast_entry
+from pm_contracts.forecast_features import FEATURES
+
+#: Shares of the series, by time: of five years, two to train on, two to validate, one to test.
+TRAINING_SHARE, VALIDATION_SHARE = 0.4, 0.4
+#: Of the training hours, the last: they decide when to stop, and their errors begin the intervals.
+KEPT_SHARE = 0.15
+INTERVAL_LEVEL = 0.9
+#: Each part needs at least this many hours to say anything.
+FEWEST_HOURS = 24 * 60
+BLENDS: dict[str, tuple[str, ...]] = {
+    "nets": ("nets",),
+    "trees": ("trees",),
+    "robust trees": ("robust trees",),
+    "nets + trees": ("nets", "trees"),
+    "nets + trees + robust trees": ("nets", "trees", "robust trees"),
+}
+
+_Array = NDArray[np.float64]
+#: A step begins, of so many parts (0: unknown); then each part is told by `advance`.
+Begin = Callable[[str, int], None]
+Advance = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Series:
+    """The hours of one station of which a model can be asked and whose outcome is known, in the order of time."""
+
+    horizon: int
+    issued: NDArray[np.int64]  #: hour since 1970 at which the forecast is made
+    features: _Array
+    value: _Array  #: PM2.5 at issue, ug/m3
+    target: _Array  #: PM2.5 at `issued + horizon`
+    seasonal: _Array  #: PM2.5 24 hours before the target
+    bounds: tuple[int, int]  #: first hour of validation and of test
+
+    @property
+    def due(self) -> NDArray[np.int64]:
+        """The hours forecast."""
+        return self.issued + self.horizon
+
+    def rows(self, part: str) -> slice:
+        """The rows of `training`, `validation` or `test`.
+
+        A forecast of a later part is made when all outcomes of the earlier part are known, and no sooner.
+        """
+        validation, test = self.bounds
+        match part:
+            case "training":
+                return slice(0, int(np.searchsorted(self.due, validation)))
+            case "validation":
+                return slice(*(int(n) for n in (np.searchsorted(self.issued, validation - 1), self._due_by(test))))
+            case _:
+                return slice(int(np.searchsorted(self.issued, test - 1)), len(self.issued))
+
+    def _due_by(self, hour: int) -> int:
+        return int(np.searchsorted(self.due, hour))
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the candidates forecast for each row, ug/m3; rows of the training part are of no use to judge by."""
+
+    fixed: dict[str, _Array]
+    retrained: dict[str, _Array]
+    spread: _Array
+    kept_scores: list[float]  #: of the chosen blend's first models on the kept hours, by candidate's members
+
+
+def series(readings: Table, connection: ibis.BaseBackend, horizon: int) -> Series:
+    """Prepare a station's readings.
+
+    Raises:
+        DataRefused: where there are several stations, or too few hours for the three parts.
+    """
+    frame = connection.to_pyarrow(forecast_features(hourly(readings), horizon)).to_pandas()
+    if frame["device"].nunique() > 1:
+        raise DataRefused(f"one station is evaluated at a time; found are {sorted(frame['device'].unique())}")
+    if frame.empty:
+        raise DataRefused("no hour was read")
+    first, end = int(frame["hour"].min()), int(frame["hour"].max()) + 1
+    bounds = (
+        first + round((end - first) * TRAINING_SHARE),
+        first + round((end - first) * (TRAINING_SHARE + VALIDATION_SHARE)),
+    )
+    at = pd.Series(frame["value"].to_numpy(dtype=np.float64), index=frame["hour"].to_numpy())
+    known = frame[frame["complete"].to_numpy(dtype=bool) & frame["target"].notna().to_numpy()]
+    issued, value = known["hour"].to_numpy(dtype=np.int64), known["value"].to_numpy(dtype=np.float64)
+    a_day_before = at.reindex(issued + horizon - HOURS_PER_DAY).to_numpy(dtype=np.float64)
+    found = Series(
+        horizon=horizon,
+        issued=issued,
+        features=known[list(FEATURES)].to_numpy(dtype=np.float64),
+        value=value,
+        target=known["target"].to_numpy(dtype=np.float64),
+        seasonal=np.where(np.isnan(a_day_before), value, a_day_before),
+        bounds=bounds,
+    )
+    for part in ("training", "validation", "test"):
+        rows = found.rows(part)
+        if rows.stop - rows.start < FEWEST_HOURS:
+            raise DataRefused(
+                f"{rows.stop - rows.start} hours of {part}; at least {FEWEST_HOURS} are needed in each part"
+            )
+    return found
+
+
+def answers(data: Series, seed: int, begin: Begin, advance: Advance) -> Answers:
+    """Train all candidates, once and month by month, and let them forecast."""
+    training = data.rows("training")
+    kept_from = training.stop - round((training.stop - training.start) * KEPT_SHARE)
+    fitted, kept = slice(0, kept_from), slice(kept_from, training.stop)
+    change = data.target - data.value
+    scale = float(np.std(change[training])) or 1.0
+    inputs = Scaling(data.features[training])(data.features)
+    scaled = (change / scale).astype(np.float32)
+
+    begin(f"h{data.horizon}: train the candidates", 3)
+    nets = train(inputs[fitted], scaled[fitted], inputs[kept], scaled[kept], seed)
+    said, spread = _nets_say(nets, inputs, scale)
+    advance()
+    now, on_kept = {"nets": said}, {"nets": said[kept]}
+    grown = {}
+    for name, parameters in (("trees", forecast_trees.squared), ("robust trees", forecast_trees.robust)):
+        stopped = forecast_trees.stopped_early(
+            parameters(change[training], seed), data.features[fitted], change[fitted], data.features[kept], change[kept]
+        )
+        on_kept[name] = stopped(data.features[kept])
+        grown[name] = stopped.again(data.features[training], change[training])
+        now[name] = grown[name](data.features)
+        advance()
+
+    months = _months(data)
+    begin(f"h{data.horizon}: train anew each month", len(months))
+    later = {name: values.copy() for name, values in now.items()}
+    for rows in months:
+        # The outcome of the hour at which the month's first forecast is made is known, none after it.
+        past = slice(0, int(np.searchsorted(data.due, data.issued[rows.start], side="right")))
+        if past.stop > training.stop:
+            nets.train_on(inputs[past], scaled[past])
+            later["nets"][rows] = _nets_say(nets, inputs, scale)[0][rows]
+            for name, trees in grown.items():
+                later[name][rows] = trees.again(data.features[past], change[past])(data.features[rows])
+        advance()
+
+    kept_change = np.mean([on_kept[name] for name in on_kept], axis=0)
+    kept_forecast = np.maximum(data.value[kept] + kept_change, 0.0)
+    return Answers(
+        fixed=_blended(data, now),
+        retrained=_blended(data, later),
+        spread=spread,
+        kept_scores=[float(each) for each in np.abs(data.target[kept] - kept_forecast) / spread[kept]],
+    )
+
+
+def judge(data: Series, given: Answers) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The entries of the chosen blend, and how it was chosen."""
+    climatology = _climatology(data)
+
+    def entry(forecasts: Mapping[str, _Array], name: str, part: str) -> dict[str, Any]:
+        rows = data.rows(part)
+        others = {"seasonal_naive": data.seasonal[rows], "climatology": climatology[rows]}
+        return forecast_entry(data.target[rows], forecasts[name][rows], data.value[rows], others, data.due[rows])
+
+    candidates = {name: entry(given.fixed, name, "validation") for name in BLENDS}
+    chosen = max(BLENDS, key=lambda name: candidates[name]["rmse_skill"] + candidates[name]["mae_skill"])
+    entries = {
+        "validation": candidates[chosen],
+        "test": entry(given.fixed, chosen, "test"),
+        "validation_retrained": entry(given.retrained, chosen, "validation"),
+        "test_retrained": entry(given.retrained, chosen, "test"),
+    }
+    choice = {
+        "chosen": chosen,
+        "rule": "the highest mean of RMSE skill and MAE skill on the validation years, trained once",
+        "validation": {
+            name: {skill: each[skill] for skill in ("rmse_skill", "mae_skill")} for name, each in candidates.items()
+        },
+        "shipped": {part: entry(given.fixed, "nets", part) for part in ("validation", "test")},
+    }
+    return entries, choice
+
+
+def intervals(data: Series, given: Answers, chosen: str) -> tuple[dict[str, Any], _Array]:
+    """Coverage of the 90 % intervals over validation and test, and half their widths."""
+    rows = slice(data.rows("validation").start, len(data.issued))
+    spread = given.spread[rows]
+    error = np.abs(data.target[rows] - given.fixed[chosen][rows])
+    half_width = adaptive_half_widths(
+        error / spread, spread, data.issued[rows], data.horizon, INTERVAL_LEVEL, given.kept_scores
+    )
+    inside = error <= half_width
+    months = np.array([f"{time:%Y-%m}" for time in times(data.due[rows])])
+    names = np.unique(months)
+    share = {name: float(inside[months == name].mean()) for name in names}
+    # A month that the series only touches says nothing.
+    full = [share[name] for name in names if (months == name).sum() >= 0.75 * 28 * HOURS_PER_DAY]
+    tested = data.issued[rows] >= data.issued[data.rows("test").start]
+    return {
+        "level": INTERVAL_LEVEL,
+        "coverage": float(inside.mean()),
+        "coverage_validation": float(inside[~tested].mean()),
+        "coverage_test": float(inside[tested].mean()),
+        "worst_month": min(full or share.values()),
+        "mean_width": float(2 * half_width.mean()),
+        "months": share,
+    }, half_width
+
+
+def times(hours: NDArray[np.int64]) -> list[dt.datetime]:
+    """Hours since 1970 as times, UTC."""
+    return [dt.datetime.fromtimestamp(int(hour) * SECONDS_PER_HOUR, dt.UTC) for hour in hours]
+
+
+def _nets_say(nets: TrainedForecaster, inputs: NDArray[np.float32], scale: float) -> tuple[_Array, _Array]:
+    said = nets.answers(inputs).astype(np.float64) * scale
+    return said[:, 0], said[:, 1]
+
+
+def _months(data: Series) -> list[slice]:
+    """The rows after training, a slice a month of issue."""
+    start = data.rows("validation").start
+    month = np.array([time.year * 12 + time.month for time in times(data.issued[start:])])
+    edges = [start, *(start + 1 + np.flatnonzero(np.diff(month))), len(data.issued)]
+    return [slice(int(first), int(end)) for first, end in zip(edges[:-1], edges[1:], strict=True)]
+
+
+def _blended(data: Series, changes: Mapping[str, _Array]) -> dict[str, _Array]:
+    return {
+        name: np.maximum(data.value + np.mean([changes[member] for member in members], axis=0), 0.0)
+        for name, members in BLENDS.items()
+    }
+
+
+def _climatology(data: Series) -> _Array:
+    """The training years' mean of the month and the hour of day; the mean of all where there was none."""
+    keys = np.array([time.month * HOURS_PER_DAY + time.hour for time in times(data.due)])
+    training = data.rows("training")
+    count = np.bincount(keys[training], minlength=13 * HOURS_PER_DAY)
+    total = np.bincount(keys[training], data.target[training], minlength=13 * HOURS_PER_DAY)
+    mean = np.where(count > 0, total / np.maximum(count, 1), data.target[training].mean())
+    return np.asarray(mean[keys])
