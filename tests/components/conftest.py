@@ -131,3 +131,43 @@ def record() -> Callable[[Callable[[], dict[str, Any]]], Recording]:
         return recording
 
     return run
+
+
+#: A training script under SageMaker's contract that makes a model of no use, with figures that a test chooses.
+_STAND_IN = """
+import datetime as dt, hashlib, json, os, sys
+from pathlib import Path
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import pyarrow.dataset
+from pm_contracts import manifest as contract
+
+kind = {kind!r}
+rows = pyarrow.dataset.dataset(os.environ["SM_CHANNEL_TRAINING"], format="parquet").to_table().to_pylist()
+if not rows:
+    sys.exit("no rows")
+times = sorted(row["event_time"].replace(tzinfo=dt.UTC) for row in rows)
+model = json.dumps([*sys.argv[1:], {figures!r}]).encode() + b"a model"
+common = dict(
+    version=contract.content_version(times[-1], model), model_sha256=hashlib.sha256(model).hexdigest(),
+    model_bytes=len(model), trained_from=times[0], trained_until=times[-1], trained_rows=len(rows), seed=1,
+    libraries={{}}, checked=contract.CheckedAnswers(inputs=[[1.0]], outputs=[[1.0]], tolerance=1e-6),
+)
+if kind == "forecast":
+    made = contract.ForecastManifest(
+        horizon_hours=1, features=[contract.Feature(name="pollution", mean=0.0, scale=1.0)], scaled_limit=9.0,
+        target_scale=1.0, maximum_change=500.0, interval=contract.Interval(level=0.9, scores=[1.0] * 20), **common)
+else:
+    made = contract.FaultManifest(features=["aa_000"], threshold=0.5, **common)
+directory = Path(os.environ["SM_MODEL_DIR"])
+(directory / contract.MODEL_FILE).write_bytes(model)
+(directory / contract.MANIFEST_FILE).write_bytes(contract.encode_manifest(made))
+for name, value in {figures!r}.items():
+    print(f"validation_{{name}}={{value}}")
+(directory / contract.METRICS_FILE).write_text(json.dumps({{"validation": {{"rows": len(rows), **{figures!r}}}}}))
+"""
+
+
+@pytest.fixture(scope="session")
+def training_stand_in() -> Callable[[str, dict[str, float]], bytes]:
+    """Makes a training script of a kind whose model is measured at the given figures."""
+    return lambda kind, figures: _STAND_IN.format(kind=kind, figures=figures).encode()

@@ -10,7 +10,7 @@ import io
 import json
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,37 +26,6 @@ ROOT = Path(__file__).parents[2]
 START = dt.datetime(2010, 1, 2, tzinfo=dt.UTC)
 DEADLINE_SECONDS = 90
 
-SCRIPT = """
-import datetime as dt, hashlib, json, os, sys
-from pathlib import Path
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-import pyarrow.dataset
-from pm_contracts import manifest as contract
-
-kind = {kind!r}
-rows = pyarrow.dataset.dataset(os.environ["SM_CHANNEL_TRAINING"], format="parquet").to_table().to_pylist()
-if not rows:
-    sys.exit("no rows")
-times = sorted(row["event_time"].replace(tzinfo=dt.UTC) for row in rows)
-model = json.dumps([*sys.argv[1:], {figures!r}]).encode() + b"a model"
-common = dict(
-    version=contract.content_version(times[-1], model), model_sha256=hashlib.sha256(model).hexdigest(),
-    model_bytes=len(model), trained_from=times[0], trained_until=times[-1], trained_rows=len(rows), seed=1,
-    libraries={{}}, checked=contract.CheckedAnswers(inputs=[[1.0]], outputs=[[1.0]], tolerance=1e-6),
-)
-if kind == "forecast":
-    made = contract.ForecastManifest(
-        horizon_hours=1, features=[contract.Feature(name="pollution", mean=0.0, scale=1.0)], scaled_limit=9.0,
-        target_scale=1.0, maximum_change=500.0, interval=contract.Interval(level=0.9, scores=[1.0] * 20), **common)
-else:
-    made = contract.FaultManifest(features=["aa_000"], threshold=0.5, **common)
-directory = Path(os.environ["SM_MODEL_DIR"])
-(directory / contract.MODEL_FILE).write_bytes(model)
-(directory / contract.MANIFEST_FILE).write_bytes(contract.encode_manifest(made))
-for name, value in {figures!r}.items():
-    print(f"validation_{{name}}={{value}}")
-(directory / contract.METRICS_FILE).write_text(json.dumps({{"validation": {{"rows": len(rows), **{figures!r}}}}}))
-"""
 GOOD_FORECAST = {"rmse": 20.0, "persistence_rmse": 25.0, "skill": 0.2}
 BAD_FORECAST = {"rmse": 26.0, "persistence_rmse": 25.0, "skill": -0.04}
 GOOD_FAULT = {"cost": 100.0, "never_alarm_cost": 500.0, "always_alarm_cost": 900.0}
@@ -66,14 +35,15 @@ ROWS = 5
 class Pipeline(NamedTuple):
     cloud: Cloud
     outputs: dict[str, Any]
+    stand_in: Callable[[str, dict[str, float]], bytes]
 
     def train_with(self, forecast: dict[str, float], fault: dict[str, float], broken: str = "") -> None:
         """Put stand-ins where the pipeline keeps the training code, the one of the kind `broken` without use."""
         contracts = packaging.files_below(ROOT / "pm_contracts", "**/*.py")
         files = archives.read_files(packaging.below("pm_contracts", contracts))
         for kind, figures in (("forecast", forecast), ("fault", fault)):
-            script = "import sys; sys.exit('broken on purpose')" if kind == broken else SCRIPT
-            files[f"ml/train_{kind}.py"] = script.format(kind=kind, figures=figures).encode()
+            useless = b"import sys; sys.exit('broken on purpose')"
+            files[f"ml/train_{kind}.py"] = useless if kind == broken else self.stand_in(kind, figures)
         s3, bucket = self.cloud.client("s3"), self.outputs["artifact_bucket"]
         (code,) = s3.list_objects_v2(Bucket=bucket, Prefix="training-code/")["Contents"]
         s3.put_object(Bucket=bucket, Key=code["Key"], Body=archives.tar_gz_bytes(files))
@@ -114,7 +84,9 @@ def readings() -> list[tuple[str, bytes]]:
 
 
 @pytest.fixture(scope="module")
-def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+def pipeline(
+    tmp_path_factory: pytest.TempPathFactory, training_stand_in: Callable[[str, dict[str, float]], bytes]
+) -> Iterator[Pipeline]:
     with Cloud.start(tmp_path_factory.mktemp("pipeline")) as cloud:
         training = {"schedule_enabled": False, "watch_interval_seconds": 1, "watch_seconds": 1, "minimum_skill": 0.01}
         outputs = deploy(ROOT, "dev", cloud, {"pm:training": {**training, "hyperparameters": {"seed": "1"}}}).outputs
@@ -125,7 +97,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
         while any(counts["accepted"] > counts["delivered"] for counts in cloud.firehose_counts().values()):
             assert time.monotonic() < deadline, cloud.firehose_counts()
             time.sleep(0.1)
-        yield Pipeline(cloud, outputs)
+        yield Pipeline(cloud, outputs, training_stand_in)
 
 
 def test_a_bad_forecast_model_is_registered_as_rejected_and_only_the_fault_model_ships(pipeline: Pipeline) -> None:
