@@ -233,7 +233,8 @@ class _Story:
     def alerts(self, out: Path) -> dict[str, Any]:
         """Wait until the alerts have been mailed and spoken, and put both where a person can open them."""
         self.progress.step("Waiting for the alerts' e-mails and announcements")
-        self._await(lambda: self._waiting_in(self.detector_queue) == 0, "the detector to work off its queue")
+        waiting = self._waiting_in(self.detector_queue)
+        self._until(lambda: waiting - self._waiting_in(self.detector_queue), waiting, "outcomes judged by the detector")
         _, told = self.operator.count("alert", f"site = '{self.site}'")
         _, raised = self.operator.count("alert", f"site = '{self.site}' AND state = 'active'")
         bucket = self.outputs["announcements_bucket"]
