@@ -32,6 +32,8 @@ _SENDERS = {
     "aws:scheduler/schedule:Schedule": ("target", "deadLetterConfig", "arn"),
     "aws:cloudwatch/eventTarget:EventTarget": ("deadLetterConfig", "arn"),
 }
+#: AWS IoT waits for the hook of a provisioning template, as the ARN of the caller tells.
+_WAITS = ":provisioningtemplate/"
 #: Services that call a function and do not wait for its answer.
 _ASYNCHRONOUS = ("sns", "events", "s3", "iot", "scheduler", "ses", "logs", "config")
 
@@ -93,6 +95,7 @@ def _asynchronous(stack: Stack, function: Resource) -> Iterator[str]:
         for permission in stack.of_type(_PERMISSION)
         if refers(permission, "function", function, "name", "arn", "id")
         and str(permission.inputs.get("principal")).split(".")[0] in _ASYNCHRONOUS
+        and _WAITS not in str(permission.inputs.get("sourceArn"))
     )
     kept = is_set(function.inputs, "deadLetterConfig") or any(
         refers(config, "functionName", function, "name", "arn", "id")

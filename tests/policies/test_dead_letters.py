@@ -88,7 +88,12 @@ def test_a_function_that_is_called_without_waiting_needs_one(make: Callable, mes
     function = make(type_, name="announce")
     by_topic = make(permission, function="announce", principal="sns.amazonaws.com")
     by_api = make(permission, function="announce", principal="apigateway.amazonaws.com")
+    template = "arn:aws:iot:eu-central-1:123456789012:provisioningtemplate/ulm"
+    by_template = make(permission, function="announce", principal="iot.amazonaws.com", sourceArn=template)
+    by_rule = make(permission, function="announce", principal="iot.amazonaws.com", sourceArn="arn:aws:iot:::rule/x")
     assert messages(RULE, function, by_api) == []
+    assert messages(RULE, function, by_template) == []
+    assert len(messages(RULE, function, by_rule)) == 1
     assert messages(RULE, function, by_topic) == [
         "sns.amazonaws.com calls it and does not wait, and deadLetterConfig is not set"
     ]
