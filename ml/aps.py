@@ -1,7 +1,8 @@
 """Readers of the fault data "APS Failure at Scania Trucks" (UCI 421), as UCI publishes it and without a header.
 
-UCI's file begins with a preamble (the licence), then a header `class,aa_000,...`, then rows whose first column is `neg`
-or `pos` and whose missing values are `na`. The form that training services like has no header, and 0 or 1 for the class.
+UCI's file begins with a preamble (the licence), then a header `class,aa_000,...`, then rows whose first column is
+`neg` or `pos` and whose missing values are `na`. The form that training services like has no header, and 0 or 1 for the
+class.
 """
 
 import io
@@ -72,7 +73,10 @@ def read(file: Path) -> tuple[LabelledReadings, pd.DataFrame]:
 def together(parts: list[LabelledReadings]) -> LabelledReadings:
     """Readings of several files as one; UCI's training and test file are split anew by the protocol."""
     return LabelledReadings(
-        *(np.concatenate(each) for each in zip(*(vars(part).values() for part in parts), strict=True))
+        measurements=np.concatenate([part.measurements for part in parts]),
+        faulty=np.concatenate([part.faulty for part in parts]),
+        machine=np.concatenate([part.machine for part in parts]),
+        number=np.concatenate([part.number for part in parts]),
     )
 
 

@@ -249,7 +249,7 @@ def _ratio_interval(faulty: _Truth, called: _Truth, original: _Truth, machine: N
 
     def by_machine(decided: _Truth) -> _Array:
         cost = evaluate.FALSE_ALARM_COST * (decided & ~faulty) + evaluate.MISSED_FAULT_COST * (faulty & ~decided)
-        return np.bincount(of, cost, minlength=len(names))
+        return np.asarray(np.bincount(of, cost, minlength=len(names)), dtype=np.float64)
 
     ours, theirs = by_machine(called), by_machine(original)
     random = np.random.default_rng(0)

@@ -63,7 +63,7 @@ class TrainedForecaster:
         return np.stack([members[..., 0].mean(axis=1), spread.mean(axis=1)], axis=1).astype(np.float32)
 
     def train_on(self, inputs: _Array, targets: _Array) -> None:
-        """Go on learning for `LATER_EPOCHS`, from all hours known by now; the oldest rows beyond full batches are left."""
+        """Go on learning from all hours known by now; the oldest rows beyond full batches are left out."""
         full = len(inputs) // BATCH * BATCH  # one shape of batch, so that nothing is compiled anew
         self._model.optimizer.learning_rate.assign(LATER_LEARNING_RATE)
         self._model.fit(inputs[-full:], targets[-full:], epochs=LATER_EPOCHS, batch_size=BATCH, verbose=0)

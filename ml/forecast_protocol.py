@@ -6,6 +6,7 @@ month from what was known at the month's first hour.
 """
 
 import datetime as dt
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -88,7 +89,7 @@ class Answers:
     fixed: dict[str, _Array]
     retrained: dict[str, _Array]
     spread: _Array
-    kept_scores: list[float]  #: of the chosen blend's first models on the kept hours, by candidate's members
+    kept_scores: list[float]  #: of the mean of all candidates, which have not seen the kept hours, on these
 
 
 def series(readings: Table, connection: ibis.BaseBackend, horizon: int) -> Series:
@@ -246,7 +247,7 @@ def _months(data: Series) -> list[slice]:
     start = data.rows("validation").start
     month = np.array([time.year * 12 + time.month for time in times(data.issued[start:])])
     edges = [start, *(start + 1 + np.flatnonzero(np.diff(month))), len(data.issued)]
-    return [slice(int(first), int(end)) for first, end in zip(edges[:-1], edges[1:], strict=True)]
+    return [slice(int(first), int(end)) for first, end in itertools.pairwise(edges)]
 
 
 def _blended(data: Series, changes: Mapping[str, _Array]) -> dict[str, _Array]:

@@ -52,7 +52,7 @@ def skill_intervals(
     weeks = int(week.max()) + 1
 
     def by_week(errors: _Array) -> _Array:
-        return np.bincount(week, errors, minlength=weeks)
+        return np.asarray(np.bincount(week, errors, minlength=weeks), dtype=np.float64)
 
     drawn = np.random.default_rng(seed).multinomial(weeks, np.full(weeks, 1 / weeks), size=DRAWS).astype(np.float64)
     model, persistence = actual - forecast, actual - last_value
