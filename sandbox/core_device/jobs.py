@@ -50,13 +50,12 @@ class JobClient:
         self._on_job = on_job
         self._loop = asyncio.get_running_loop()
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=thing_name, protocol=mqtt.MQTTv311)
-        self._client.tls_set(
-            ca_certs=str(identity.root_certificate),
-            certfile=str(identity.certificate),
-            keyfile=str(identity.private_key),
-            cert_reqs=ssl.CERT_REQUIRED,
-        )
+        self._identity = identity
+        self._tls = ssl.create_default_context(cafile=str(identity.root_certificate))
+        self._tls.load_cert_chain(identity.certificate, identity.private_key)
+        self._client.tls_set_context(self._tls)
         self._client.reconnect_delay_set(*_RECONNECT_AFTER)  # type: ignore[arg-type]  # fractions are waited for as well
+        self._client.on_pre_connect = self._connecting
         self._client.on_connect = self._connected
         self._client.on_disconnect = self._disconnected
         self._client.on_subscribe = lambda *_: self._ask()
@@ -86,6 +85,13 @@ class JobClient:
 
     def _ask(self) -> None:
         self._client.publish(f"{self._base}/$next/get", b"{}", qos=1)
+
+    def _connecting(self, _client: mqtt.Client, _user: Any) -> None:
+        """Show the certificate that is there now, for it may have been rotated."""
+        try:
+            self._tls.load_cert_chain(self._identity.certificate, self._identity.private_key)
+        except OSError as error:  # an ssl.SSLError is one
+            log.warning("the identity is not usable, the one before it stays: %s", error)
 
     def _connected(self, client: mqtt.Client, _user: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         if reason.is_failure:
