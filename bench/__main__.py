@@ -36,10 +36,10 @@ class Measure(NamedTuple):
 # Imported when they are measured: their libraries take seconds to import, and read the environment then.
 
 
-def _sites(_: Sequence[str], __: int | None, ___: Advance) -> Iterator[Figure]:
+def _sites(_: Sequence[str], runs: int | None, __: Advance) -> Iterator[Figure]:
     from bench import sites
 
-    return sites.figures()
+    return sites.figures(runs or sites.RUNS)
 
 
 def _forecast_model(_: Sequence[str], runs: int | None, advance: Advance) -> Iterator[Figure]:

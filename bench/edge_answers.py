@@ -10,6 +10,7 @@ same features with pandas and asks an XGBoost model of 200 trees by a DMatrix. W
 preparation of the values inside the model; the reference is given prepared values, so its time is without it.
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,7 @@ def fault_score_figure(rounds: int = ROUNDS, advance: Advance = silent) -> Itera
 
 def same_net_in_keras(file: Path) -> Any:
     """The forecast model of an ONNX file as the Keras model that it was exported from, with the file's weights."""
+    os.environ.setdefault("KERAS_BACKEND", "jax")  # read when Keras is imported; TensorFlow is not installed
     import keras
     import onnx
     from onnx import numpy_helper

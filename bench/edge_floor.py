@@ -27,7 +27,7 @@ from pm_contracts.messages import Status, decode
 from sandbox.cloud import Cloud as EmulatedCloud
 
 #: Seconds that anything waited for may take.
-DEADLINE = 600.0
+DEADLINE = 240.0
 Message = tuple[str, bytes]
 
 

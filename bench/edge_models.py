@@ -34,16 +34,16 @@ class TrainingFailed(RuntimeError):
     """A training script has failed; the text is its own."""
 
 
-def model_directory(kind: str, directory: Path = DIRECTORY) -> Path:
+def model_directory(kind: str) -> Path:
     """The directory of our own model of `kind` ("forecast" or "fault"), trained by `ml/train_{kind}.py` where missing.
 
     Raises:
         TrainingFailed: where the script ends with an error.
     """
-    model = directory / f"{kind}-model"
+    model = DIRECTORY / f"{kind}-model"
     if (model / "manifest.json").exists():
         return model
-    channel = directory / f"{kind}-data"
+    channel = DIRECTORY / f"{kind}-data"
     write_channel(channel, past_readings(kind))
     ran = subprocess.run(
         [

@@ -81,8 +81,9 @@ def pipeline_figures(
             ours.append(count / (ended - began))
             reference.append(direct_rate(client, _elsewhere(itertools.islice(itertools.cycle(messages), direct))))
             advance((run + 1) / runs)
-        # Each reading, its forecast and the outcome of the one before; a station's first reading has no outcome.
-        sent = _MESSAGES_OF_A_READING * (_WARM_UP + runs * count) - len(devices)
+        # Each reading, its forecast and the outcome of the one before. Of these there is none for the only reading of a
+        # station that says the end, nor for the first after a reading that such a station has in the other's place.
+        sent = _MESSAGES_OF_A_READING * (_WARM_UP + runs * count) - 2 * runs
         counters = statuses.wait("pm.Uplink", published=sent)
         _check_nothing_lost(counters, sent)
     yield more_is_better("pipeline_rate", "readings/s", ours, reference, _PIPELINE)

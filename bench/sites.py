@@ -18,7 +18,7 @@ _AGAINST_SEPARATE = 1.0
 #: A site among a hundred costs as many resources as a site among ten, and at most twice the time.
 _SAME_RESOURCES = 1.0
 _SAME_TIME = 0.5
-_RUNS = 3
+RUNS = 3
 
 
 def sites(count: int) -> list[dict[str, Any]]:
@@ -46,22 +46,24 @@ def per_further_site(values: Mapping[int, float], few: int, many: int) -> float:
     return (values[many] - values[few]) / (many - few)
 
 
-def figures() -> Iterator[Figure]:
+def figures(runs: int = RUNS) -> Iterator[Figure]:
     """One program with 10 and 100 sites against as many programs; a site among 100 against a site among 10."""
     seconds: list[dict[int, float]] = []
     resources: list[dict[int, float]] = []
-    for _ in range(_RUNS):
+    for _ in range(runs):
         recordings = {size: registered(size) for size in SIZES}
         seconds.append({size: recording.seconds for size, recording in recordings.items()})
         resources.append({size: len(recording.resources) for size, recording in recordings.items()})
     one, few, many = SIZES
-    for word, unit, runs, limit in (
+    for word, unit, measured, limit in (
         ("seconds", "s", seconds, _SAME_TIME),
         ("resources", "resources", resources, _SAME_RESOURCES),
     ):
         for size in (few, many):
-            separate = [size * run[one] for run in runs]
-            yield less_is_better(f"sites_{size}_{word}", unit, [run[size] for run in runs], separate, _AGAINST_SEPARATE)
-        later = [per_further_site(run, few, many) for run in runs]
-        earlier = [per_further_site(run, one, few) for run in runs]
+            separate = [size * run[one] for run in measured]
+            yield less_is_better(
+                f"sites_{size}_{word}", unit, [run[size] for run in measured], separate, _AGAINST_SEPARATE
+            )
+        later = [per_further_site(run, few, many) for run in measured]
+        earlier = [per_further_site(run, one, few) for run in measured]
         yield less_is_better(f"sites_growth_{word}", f"{unit} a site", later, earlier, limit)
