@@ -18,26 +18,33 @@ from sandbox.recorder import Recording
 ROOT = Path(__file__).parents[2]
 
 
+#: In place of the 1, 10 and 100 that are measured, whose registration takes a minute on a busy machine.
+SIZES = (1, 3, 9)
+#: "Inline policies", IAM and AWS STS quotas: characters of all of a role's, white space aside.
+ROLE_POLICY_CHARACTERS = 10_240
+#: "Environment variables", AWS Lambda quotas.
+ENVIRONMENT_BYTES = 4096
+
+
 @pytest.fixture(scope="module")
 def recordings() -> dict[int, Recording]:
-    return {size: sites.registered(size) for size in sites.SIZES}
+    return {size: sites.registered(size) for size in SIZES}
 
 
 def test_each_further_site_costs_the_same_resources(recordings: dict[int, Recording]) -> None:
-    counts = {size: Counter(one.type for one in recording.resources) for size, recording in recordings.items()}
-    one, few, many = (counts[size] for size in (1, 10, 100))
+    one, few, many = (Counter(resource.type for resource in recordings[size].resources) for size in SIZES)
     growing = {type_ for type_ in many if many[type_] != one[type_]}
     for type_ in many:
-        assert (many[type_] - few[type_]) * 9 == (few[type_] - one[type_]) * 90, type_
+        assert (many[type_] - few[type_]) * (3 - 1) == (few[type_] - one[type_]) * (9 - 3), type_
     assert growing >= {"pm:index:GreengrassSite", "aws:iot/thing:Thing", "aws-native:greengrassv2:Deployment"}
-    assert many["aws:iot/thing:Thing"] == 1200
+    assert many["aws:iot/thing:Thing"] == 9 * 12
 
 
 def test_what_sites_share_does_not_grow(recordings: dict[int, Recording]) -> None:
     def shared(recording: Recording) -> set[str]:
         return {one.urn for one in recording.resources if "pm:index:GreengrassSite" not in one.urn}
 
-    assert shared(recordings[1]) == shared(recordings[100])
+    assert shared(recordings[1]) == shared(recordings[9])
     assert len(shared(recordings[1])) > 100
 
 
@@ -46,28 +53,27 @@ def test_the_site_that_is_there_already_is_not_touched_by_further_ones(recording
         return {one.urn: one.inputs for one in recording.resources if one.custom and "plant-001" in one.name}
 
     assert len(first(recordings[1])) > 20
-    assert first(recordings[1]) == first(recordings[100])
+    assert first(recordings[1]) == first(recordings[9])
 
 
-#: "Inline policies", IAM and AWS STS quotas: characters of all of a role's, white space aside.
-ROLE_POLICY_CHARACTERS = 10_240
-#: "Environment variables", AWS Lambda quotas.
-ENVIRONMENT_BYTES = 4096
-
-
-@pytest.mark.xfail(strict=True, reason="release and trial list each site's groups: IAM and Lambda refuse at 45 sites")
-def test_documents_that_list_the_sites_stay_within_the_limits_of_aws(recordings: dict[int, Recording]) -> None:
-    too_large = []
-    for one in recordings[100].resources:
+def _sizes(recording: Recording) -> dict[str, tuple[int, int]]:
+    """Length and limit of what may come to list the sites, by the resource."""
+    sizes: dict[str, tuple[int, int]] = {}
+    for one in recording.resources:
         if one.type == "aws:iam/rolePolicy:RolePolicy":
-            size, limit = len("".join(one.inputs["policy"].split())), ROLE_POLICY_CHARACTERS
+            sizes[one.urn] = (len("".join(one.inputs["policy"].split())), ROLE_POLICY_CHARACTERS)
         elif one.type == "aws:lambda/function:Function":
-            size, limit = len(json.dumps(one.inputs.get("environment", {}).get("variables", {}))), ENVIRONMENT_BYTES
-        else:
-            continue
-        if size > limit:
-            too_large.append(f"{one.name}: {size} of {limit}")
-    assert too_large == []
+            variables = one.inputs.get("environment", {}).get("variables", {})
+            sizes[one.urn] = (len(json.dumps(variables)), ENVIRONMENT_BYTES)
+    return sizes
+
+
+def test_documents_that_list_the_sites_have_room_for_a_hundred(recordings: dict[int, Recording]) -> None:
+    few, many = _sizes(recordings[3]), _sizes(recordings[9])
+    assert len(few) > 20
+    for urn in few:
+        a_site = (many[urn][0] - few[urn][0]) / (9 - 3)
+        assert many[urn][0] + 91 * a_site <= many[urn][1], f"{urn} grows by {a_site:.0f} with each site"
 
 
 def test_a_figure_compares_medians_and_knows_whether_it_is_reached() -> None:
@@ -90,14 +96,15 @@ def test_the_sites_figures_are_measured_and_linear(
     recordings: dict[int, Recording], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sites, "registered", recordings.__getitem__)
-    figures = {figure.name: figure for figure in sites.figures()}
+    monkeypatch.setattr(sites, "SIZES", SIZES)
+    figures = {figure.name: figure for figure in sites.figures(2)}
     assert set(figures) == {
-        f"sites_{what}_{word}" for what in ("10", "100", "growth") for word in ("seconds", "resources")
+        f"sites_{what}_{word}" for what in ("3", "9", "growth") for word in ("seconds", "resources")
     }
     assert figures["sites_growth_resources"].ratio == 1.0
-    assert figures["sites_100_resources"].ours == len(recordings[100].resources)
-    assert figures["sites_100_resources"].reference == 100 * len(recordings[1].resources)
-    assert all(figures[f"sites_{what}_resources"].reached for what in ("10", "100", "growth"))
+    assert figures["sites_9_resources"].ours == len(recordings[9].resources)
+    assert figures["sites_9_resources"].reference == 9 * len(recordings[1].resources)
+    assert all(figures[f"sites_{what}_resources"].reached for what in ("3", "9", "growth"))
 
 
 def test_an_unknown_figure_is_refused_by_name() -> None:

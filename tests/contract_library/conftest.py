@@ -174,6 +174,13 @@ def every_option() -> list[tuple[str, str, dict[str, Any]]]:
                 "announcementDays": 7,
                 "detector": {"window": 9, "minimumCount": 5, "maximumShare": 0.1, "clearShare": 0.05, "tolerance": 0.1},
                 "disposable": True,
+                "alarms": {
+                    "dedupeSeconds": 600,
+                    "escalationSeconds": 900,
+                    "escalationSeverities": ["critical"],
+                },
+                "escalationEmails": ["head@example.com"],
+                "reservedConcurrency": 2,
             },
         ),
         (
@@ -185,6 +192,7 @@ def every_option() -> list[tuple[str, str, dict[str, Any]]]:
                 "scanLimitBytes": 10_000_000,
                 "alarmTopicArns": alarms,
                 "disposable": True,
+                "customerKey": True,
             },
         ),
         (
@@ -208,6 +216,14 @@ def every_option() -> list[tuple[str, str, dict[str, Any]]]:
                 "watchSeconds": 60,
                 "dataDirectory": "/srv/pm",
                 "retentionDays": 30,
+                "driftEnabled": True,
+                "driftCooldownSeconds": 3600,
+                "workbench": {
+                    "instanceType": "ml.t3.large",
+                    "volumeGibibytes": 30,
+                    "subnetId": "subnet-0123456789abcdef0",
+                    "securityGroupIds": ["sg-0123456789abcdef0"],
+                },
                 "alarmTopicArns": alarms,
                 "disposable": True,
             },

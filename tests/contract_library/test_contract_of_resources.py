@@ -73,6 +73,18 @@ NAMED = {
         "CreateModelPackageGroup",
         "ModelPackageGroupName",
     ),
+    "aws:sagemaker/notebookInstance:NotebookInstance": (
+        "name",
+        "sagemaker",
+        "CreateNotebookInstance",
+        "NotebookInstanceName",
+    ),
+    "aws:sagemaker/notebookInstanceLifecycleConfiguration:NotebookInstanceLifecycleConfiguration": (
+        "name",
+        "sagemaker",
+        "CreateNotebookInstanceLifecycleConfig",
+        "NotebookInstanceLifecycleConfigName",
+    ),
     "aws:scheduler/schedule:Schedule": ("name", "scheduler", "CreateSchedule", "Name"),
     "aws:scheduler/scheduleGroup:ScheduleGroup": ("name", "scheduler", "CreateScheduleGroup", "Name"),
     "aws:sfn/stateMachine:StateMachine": ("name", "stepfunctions", "CreateStateMachine", "name"),
