@@ -23,9 +23,9 @@ from sandbox.cli import app
 
 @pytest.fixture(scope="module")
 def year(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A CSV of ten simulated months, two rows of which are of no use."""
-    simulated = air_quality.simulate(3)[: 24 * 300]
-    frame = pd.DataFrame(simulated, columns=list(AIR_QUALITY_MEASUREMENTS))
+    """A CSV of 320 simulated days, two rows of which are of no use."""
+    simulated = air_quality.simulate(3)
+    frame = pd.DataFrame({name: simulated[name][: 24 * 320] for name in AIR_QUALITY_MEASUREMENTS})
     frame.insert(0, "date", pd.date_range("2010-01-02", periods=len(frame), freq="h").strftime("%Y-%m-%d %H:%M:%S"))
     frame = frame.astype(str)
     frame.loc[7, "press"] = "9999"
@@ -95,7 +95,7 @@ def fleet(machines: int = 40, each: int = 60, seed: int = 0) -> LabelledReadings
     random = np.random.default_rng(seed)
     faulty = random.random(machines * each) < 0.1
     measurements = random.lognormal(size=(machines * each, 170)).astype(np.float32)
-    measurements[:, 3] *= np.where(faulty & (random.random(len(faulty)) < 0.9), 20, 1)
+    measurements[:, 3] *= np.where(faulty, 200, 1)
     measurements[random.random(measurements.shape) < 0.05] = np.nan
     return LabelledReadings(
         measurements, faulty, np.repeat([f"m{n}" for n in range(machines)], each), np.tile(np.arange(each), machines)
