@@ -124,6 +124,15 @@ def test_what_comes_late_is_told_and_moves_nothing(floor: Floor) -> None:
     assert floor.schedules() == []
 
 
+def test_alerts_in_any_order_are_all_told_and_the_latest_decides(floor: Floor) -> None:
+    days = [alert(day * 1440, "active" if day % 2 else "cleared") for day in range(1, 7)]
+    assert set(floor.words(*(days[index] for index in (1, 3, 0, 2, 5, 4)))) == {"Forwarded", "Late"}
+    assert len(floor.told) == 6
+    alarm, _ = floor.store.load("lindau/fault/machine-03")
+    assert alarm is not None
+    assert (alarm.state, alarm.latest_at) == ("cleared", days[5].raised_at)
+
+
 def test_a_critical_alarm_waits_for_its_acknowledgement_and_a_warning_does_not(floor: Floor) -> None:
     floor.words(alert(severity="warning"))
     assert floor.schedules() == []

@@ -94,10 +94,14 @@ def alarm_name(site: str, dedupe_key: str) -> str:
 
 
 def on_alert(alarm: Alarm | None, alert: Alert, policy: Policy) -> Step:
-    """What an alert means for its alarm. No alert is lost on people but a repeat within the window."""
+    """What an alert means for its alarm.
+
+    People are told of all but an active alarm's repeat within the window: a site says that an alarm is cleared only when
+    it was active, so that two such in a row are no repeat, but have overtaken what came between.
+    """
     insists = policy.escalation_seconds > 0 and alert.severity in policy.escalation_severities
     if alarm is None:
-        return _opened(alert, insists) if alert.state == ACTIVE else _closed(alert, tell=True)
+        return _opened(alert, insists) if alert.state == ACTIVE else _closed(alert)
     if alert.message_id == alarm.latest_id:
         # Once more, since nobody knows whether it was done to the end.
         tell = alarm.told_at == alert.raised_at
@@ -105,7 +109,7 @@ def on_alert(alarm: Alarm | None, alert: Alert, policy: Policy) -> Step:
     if alert.raised_at < alarm.latest_at:
         return Step("Late", tell=True)  # people should know, but the alarm has moved on
     if alert.state == CLEARED:
-        return _closed(alert, tell=alarm.state == ACTIVE)
+        return _closed(alert)
     if alarm.state == CLEARED:
         return _opened(alert, insists)
     worse = _RANK[alert.severity] > _RANK[alarm.alert.severity]
@@ -148,8 +152,8 @@ def _opened(alert: Alert, insists: bool) -> Step:
     return Step("Forwarded", _alarm(alert), tell=True, schedule=insists)
 
 
-def _closed(alert: Alert, *, tell: bool) -> Step:
-    return Step("Forwarded" if tell else "Deduplicated", _alarm(alert), tell=tell, settle=True)
+def _closed(alert: Alert) -> Step:
+    return Step("Forwarded", _alarm(alert), tell=True, settle=True)
 
 
 def _alarm(alert: Alert) -> Alarm:
