@@ -14,6 +14,9 @@ _BROKER = "aws.greengrass.clientdevices.mqtt.Moquette"
 _BRIDGE = "aws.greengrass.clientdevices.mqtt.Bridge"
 _DETECTOR = "aws.greengrass.clientdevices.IPDetector"
 _SHADOWS = "aws.greengrass.ShadowManager"
+#: As "Interact with client device shadows" of the developer guide has the bridge carry them, both ways.
+_SHADOW_TOPICS = "$aws/things/+/shadow/#"
+_TRUST_MINUTES = 7 * 24 * 60
 
 
 class PublicComponent(NamedTuple):
@@ -36,7 +39,14 @@ def components(site: str, devices: Mapping[str, str]) -> dict[str, PublicCompone
         devices: the type of each device by its name.
     """
     return {
-        _AUTH: PublicComponent("2.5.5", {"deviceGroups": _device_groups(site, devices)}),
+        _AUTH: PublicComponent(
+            "2.5.5",
+            {
+                "deviceGroups": _device_groups(site, devices),
+                # While the uplink is cut, a device that was verified is let in again for a week, not for a minute.
+                "security": {"clientDeviceTrustDurationMinutes": str(_TRUST_MINUTES)},
+            },
+        ),
         _BROKER: PublicComponent("2.3.7", {}),
         _BRIDGE: PublicComponent(
             "2.3.2",
@@ -46,7 +56,9 @@ def components(site: str, devices: Mapping[str, str]) -> dict[str, PublicCompone
                         "topic": topics.device_topic(site, "+", topics.READING),
                         "source": "LocalMqtt",
                         "target": "Pubsub",
-                    }
+                    },
+                    "shadowRequests": {"topic": _SHADOW_TOPICS, "source": "LocalMqtt", "target": "Pubsub"},
+                    "shadowAnswers": {"topic": _SHADOW_TOPICS, "source": "Pubsub", "target": "LocalMqtt"},
                 }
             },
         ),
@@ -75,11 +87,13 @@ def _device_groups(site: str, devices: Mapping[str, str]) -> dict[str, Any]:
         "policies": {
             device: {
                 "own": {
-                    "statementDescription": "Connects as its thing and publishes its own readings",
-                    "operations": ["mqtt:connect", "mqtt:publish"],
+                    "statementDescription": "Connects as its thing, publishes its own readings and has its own shadow",
+                    "operations": ["mqtt:connect", "mqtt:publish", "mqtt:subscribe"],
                     "resources": [
                         f"mqtt:clientId:{thing_name(site, device)}",
                         f"mqtt:topic:{topics.device_topic(site, device, topics.READING)}",
+                        f"mqtt:topic:$aws/things/{thing_name(site, device)}/shadow/*",
+                        f"mqtt:topicfilter:$aws/things/{thing_name(site, device)}/shadow/*",
                     ],
                 }
             }

@@ -82,6 +82,8 @@ async def _serve(http_descriptor: int, application: Any) -> None:
     config.graceful_timeout = 0.5
     config.loglevel = os.environ["LOG_LEVEL"]
     requested = _stop_requested(asyncio.get_running_loop())
+    for start in seams.on_start:
+        await start()
     await serve(_with_own_routes(application), config, shutdown_trigger=requested.wait)
 
 

@@ -349,11 +349,22 @@ def _from_text(shape: Shape, text: str, name: str) -> Any:
 
 
 def _from_json(shape: Shape, value: Any, name: str) -> Any:
+    """A value of the body by the model: blobs are bytes, and members have their own names, not those on the wire."""
     if shape.type_name == "blob":
         try:
             return base64.b64decode(value, validate=True)
         except (ValueError, TypeError) as error:
             raise ApiError("SerializationException", f"{name} is not base64: {error}", 400) from error
+    if shape.type_name == "structure" and isinstance(value, dict):
+        members = {member.serialization.get("name", key): (key, member) for key, member in shape.members.items()}
+        # What the model does not know stays as it is, for the check of the input to name it.
+        known = {wire: members.get(wire) for wire in value}
+        return {
+            found[0] if found else wire: _from_json(found[1], value[wire], found[0]) if found else value[wire]
+            for wire, found in known.items()
+        }
+    if shape.type_name == "list" and isinstance(value, list):
+        return [_from_json(shape.member, item, name) for item in value]
     return value
 
 

@@ -190,6 +190,11 @@ class Cloud:
         """The JSON that one of the extensions' own routes (`/_pm/...`) answers with."""
         return json.loads(self._get(path))
 
+    def device_port(self) -> int:
+        """Port of `mqtt_host` where devices speak HTTPS with their certificates: discovery and shadows."""
+        port: int = self.get("/_pm/device-endpoint")["port"]
+        return port
+
     def firehose_counts(self) -> dict[str, dict[str, int]]:
         """Records `accepted`, `delivered` and `refused` by delivery stream; all is done where the latter add up."""
         counts: dict[str, dict[str, int]] = self.get("/_pm/firehose")

@@ -27,6 +27,9 @@ Route = Callable[[dict[str, list[str]]], Awaitable[Any]]
 #: GET path -> what answers it: takes the parsed query string, returns what becomes the JSON body.
 routes: dict[str, Route] = {}
 
+#: Awaited in the cloud's event loop before it serves.
+on_start: list[Callable[[], Awaitable[None]]] = []
+
 
 class SeamError(RuntimeError):
     """The installed emulator is not the one that the extensions were written against."""

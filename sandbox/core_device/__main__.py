@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from sandbox.cloud import Cloud
 from sandbox.core_device import control
+from sandbox.core_device.client_devices.program import gateway_status
 from sandbox.core_device.cloud_access import CloudAccess
 from sandbox.core_device.device import SETTINGS_FILE, STATE_FILE, write_private
 from sandbox.core_device.forwarder import LOOPBACK, Forwarder
@@ -41,6 +42,8 @@ class Device:
         assert api.port is not None  # noqa: S101
         self._mqtt_uplink = Forwarder(self._cloud.mqtt_host, self._cloud.mqtt_port)
         self._api_uplink = Forwarder(api.hostname, api.port)
+        self._device_uplink = Forwarder(self._cloud.mqtt_host, self._cloud.device_port())
+        self._uplinks = (self._api_uplink, self._device_uplink, self._mqtt_uplink)
         self._bus = LocalBus(directory)
         self._jobs: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._stop = asyncio.Event()
@@ -56,7 +59,7 @@ class Device:
                 self._cloud.certificate_authority.read_bytes(),
                 self._cloud.client("iot"),
             )
-            for uplink in (self._mqtt_uplink, self._api_uplink):
+            for uplink in self._uplinks:
                 await uplink.restore()
                 undo.push_async_callback(uplink.cut)
             await self._bus.start()
@@ -117,6 +120,7 @@ class Device:
             "AWS_DEFAULT_REGION": self._cloud.region,
             "PM_LOCAL_BROKER": f"{LOOPBACK}:{self._bus.port}",
             "PM_IOT_ENDPOINT": f"{LOOPBACK}:{self._mqtt_uplink.port}",
+            "PM_DEVICE_ENDPOINT": f"{LOOPBACK}:{self._device_uplink.port}",
         }
 
     async def _work(self) -> None:
@@ -146,6 +150,8 @@ class Device:
             "broker_port": self._bus.port,
             "broker_pid": self._bus.pid,
             "broker_restarts": self._bus.restarts,
+            "device_port": self._device_uplink.port,
+            "client_devices": gateway_status(self._nucleus.gateway_directory),
             "uplink": "cut" if self._mqtt_uplink.is_cut else "up",
             "connected": self._job_client.connected,
             "components": await self._supervisor.status(),
@@ -155,13 +161,13 @@ class Device:
 
     async def _cut_uplink(self, _: Mapping[str, Any]) -> None:
         log.info("the uplink is cut")
-        await self._mqtt_uplink.cut()
-        await self._api_uplink.cut()
+        for uplink in reversed(self._uplinks):
+            await uplink.cut()
 
     async def _restore_uplink(self, _: Mapping[str, Any]) -> None:
         log.info("the uplink is restored")
-        await self._api_uplink.restore()
-        await self._mqtt_uplink.restore()
+        for uplink in self._uplinks:
+            await uplink.restore()
 
     async def _wait_for_deployment(self, arguments: Mapping[str, Any]) -> dict[str, str]:
         wanted = arguments["deployment_id"]

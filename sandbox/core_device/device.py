@@ -153,9 +153,11 @@ class CoreDevice:
         """How it is doing.
 
         Returns:
-            `thing_name`, `pid`, `broker_port`, `broker_pid` and `broker_restarts` (of the local bus), `uplink` (`up` or
-            `cut`), `connected` (whether the nucleus is, to the cloud), `not_run` (name -> reason), `components` (name
-            -> `version`, `state`, `pid`, `restarts`, `problem`, `cpu_percent`, `cpu_seconds`, `memory_bytes`) and
+            `thing_name`, `pid`, `broker_port`, `broker_pid` and `broker_restarts` (of the local bus), `device_port`
+            (where the plant's devices discover through this uplink), `client_devices` (`port`, `connected`, `carried`,
+            and the counters of `admission` and `shadows`; empty where none are served), `uplink` (`up` or `cut`),
+            `connected` (whether the nucleus is, to the cloud), `not_run` (name -> reason), `components` (name ->
+            `version`, `state`, `pid`, `restarts`, `problem`, `cpu_percent`, `cpu_seconds`, `memory_bytes`) and
             `deployments` (oldest first, each with `deployment_id`, `name`, `target`, `status`, `code`, `detail`).
         """
         status: dict[str, Any] = self._call("status")

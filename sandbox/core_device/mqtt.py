@@ -145,6 +145,13 @@ def parse_unsubscribe(body: bytes) -> tuple[int, list[str]]:
     return packet_id, filters
 
 
+def connect(client_id: str) -> bytes:
+    """A CONNECT for a clean session, without keep-alive (section 3.1)."""
+    name = client_id.encode()
+    body = b"\x00\x04MQTT\x04\x02\x00\x00" + len(name).to_bytes(2, "big") + name
+    return bytes((CONNECT << 4,)) + _length(len(body)) + body
+
+
 def connack(return_code: int = 0, *, session_present: bool = False) -> bytes:
     """A CONNACK (section 3.2)."""
     return bytes((CONNACK << 4, 2, session_present, return_code))

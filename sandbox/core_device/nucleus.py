@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.core_device.artifacts import ArtifactStore
+from sandbox.core_device.client_devices.configuration import PLAYED
+from sandbox.core_device.client_devices.program import NAME as GATEWAY
+from sandbox.core_device.client_devices.program import gateway_program
 from sandbox.core_device.cloud_access import CloudAccess, Offline
 from sandbox.core_device.deployments import (
     Deployment,
@@ -76,6 +79,7 @@ class Nucleus:
     Attributes:
         results: How the latest deployments went, oldest first.
         finished: Notified with each deployment that has ended.
+        gateway_directory: The folder of the gateway of client devices.
     """
 
     def __init__(self, directory: Path, thing_name: str, cloud: CloudAccess, supervisor: Supervisor) -> None:
@@ -84,6 +88,7 @@ class Nucleus:
         self._cloud = cloud
         self._supervisor = supervisor
         self._artifacts = ArtifactStore(directory)
+        self.gateway_directory = directory / "client-devices"
         self._state_file = directory / "state.json"
         self._plan = _Plan()
         self.results: deque[Result] = deque(maxlen=_REMEMBERED)
@@ -94,7 +99,13 @@ class Nucleus:
         reason = (
             "a component of AWS's own: the sandbox has its recipe not; the emulated nucleus stands in for what it does"
         )
-        return {name: reason for name in sorted(self._plan.state.versions()) if is_public(name)}
+        running = self._plan.programs
+        played = PLAYED if GATEWAY in running else ()
+        return {
+            name: f"played by the gateway that runs as {GATEWAY}" if name in played else reason
+            for name in sorted(self._plan.state.versions())
+            if is_public(name) and name not in running
+        }
 
     async def resume(self) -> None:
         """Start what the latest deployments left here, without asking the cloud; what cannot start is logged."""
@@ -223,6 +234,16 @@ class Nucleus:
     def _planned(self, state: DeviceState, recipes: Mapping[str, Recipe]) -> _Plan:
         order = start_order(recipes)
         programs = {name: self._program(recipes[name], state.overrides.get(name, {})) for name in order}
+        gateway = gateway_program(
+            state.versions(),
+            state.overrides,
+            self._thing_name,
+            self._directory.parent / "identity",
+            self.gateway_directory,
+        )
+        if gateway is not None:
+            programs[gateway.name] = gateway
+            order.append(gateway.name)
         return _Plan(state, recipes, tuple(order), programs)
 
     def _program(self, recipe: Recipe, overrides: Mapping[str, Any]) -> Program:
@@ -276,7 +297,7 @@ class Nucleus:
         await self._supervisor.stop(reversed(leaving))
         in_order = [name for name in plan.order if name in starting]
         starts = [
-            asyncio.ensure_future(self._supervisor.start(plan.programs[name], self._after(plan.recipes[name])))
+            asyncio.ensure_future(self._supervisor.start(plan.programs[name], self._after(plan.recipes.get(name))))
             for name in in_order
         ]
         try:
@@ -295,8 +316,8 @@ class Nucleus:
             )
 
     @staticmethod
-    def _after(recipe: Recipe) -> list[str]:
-        return [name for name in recipe.dependencies if not is_public(name)]
+    def _after(recipe: Recipe | None) -> list[str]:
+        return [name for name in recipe.dependencies if not is_public(name)] if recipe is not None else []
 
     def _save(self) -> None:
         documents = {

@@ -47,7 +47,11 @@ def test_it_listens_on_loopback_only(cloud: Cloud) -> None:
         for connection in process.net_connections()
         if connection.status == "LISTEN"
     }
-    assert {address.port for address in listening} == {int(cloud.endpoint.rsplit(":", 1)[1]), cloud.mqtt_port}
+    assert {address.port for address in listening} == {
+        int(cloud.endpoint.rsplit(":", 1)[1]),
+        cloud.mqtt_port,
+        cloud.device_port(),
+    }
     assert {address.ip for address in listening} == {"127.0.0.1"}
 
 

@@ -265,8 +265,34 @@ def test_an_unknown_target_and_an_unhonoured_input_are_refused(greengrass: Any, 
         greengrass.create_deployment(targetArn=group["arn"] + "-missing")
     with pytest.raises(greengrass.exceptions.ValidationException, match="cannot honour parentTargetArn"):
         greengrass.create_deployment(targetArn=group["arn"], parentTargetArn=group["arn"])
-    with pytest.raises(ClientError, match="the sandbox has no greengrass:GetConnectivityInfo"):
-        greengrass.get_connectivity_info(thingName=group["thing"])
+    with pytest.raises(ClientError, match="the sandbox has no greengrass:GetServiceRoleForAccount"):
+        greengrass.get_service_role_for_account()
+
+
+def test_client_devices_are_associated_with_a_core_device_and_no_longer(
+    cloud: Cloud, greengrass: Any, group: dict[str, str]
+) -> None:
+    core = group["thing"]
+    cloud.client("iot").create_thing(thingName="client-of-test")
+    entries = [{"thingName": "client-of-test"}, {"thingName": "nobody"}]
+    answer = greengrass.batch_associate_client_device_with_core_device(coreDeviceThingName=core, entries=entries)
+    assert [(each["thingName"], each["code"]) for each in answer["errorEntries"]] == [
+        ("nobody", "ResourceNotFoundException")
+    ]
+
+    def associated() -> list[str]:
+        found = greengrass.list_client_devices_associated_with_core_device(coreDeviceThingName=core)
+        return [each["thingName"] for each in found["associatedClientDevices"]]
+
+    assert associated() == ["client-of-test"]
+    again = greengrass.batch_disassociate_client_device_from_core_device(coreDeviceThingName=core, entries=entries)
+    assert [each["thingName"] for each in again["errorEntries"]] == ["nobody"]
+    assert associated() == []
+    with pytest.raises(greengrass.exceptions.ResourceNotFoundException, match="core device no-core does not exist"):
+        greengrass.list_client_devices_associated_with_core_device(coreDeviceThingName="no-core")
+    info = [{"id": "broker", "hostAddress": "127.0.0.1", "portNumber": 8883, "metadata": ""}]
+    greengrass.update_connectivity_info(thingName=core, connectivityInfo=info)
+    assert greengrass.get_connectivity_info(thingName=core)["connectivityInfo"] == info
 
 
 def test_a_repeated_request_is_answered_once(

@@ -235,10 +235,14 @@ def test_a_device_may_speak_to_the_core_device_for_itself_alone(record: Record) 
     assert policies[definitions["air-1"]["policyName"]]["own"]["resources"] == [
         "mqtt:clientId:lindau_air-1",
         "mqtt:topic:pm/lindau/air-1/reading",
+        "mqtt:topic:$aws/things/lindau_air-1/shadow/*",
+        "mqtt:topicfilter:$aws/things/lindau_air-1/shadow/*",
     ]
     bridge = _merge(site, "aws.greengrass.clientdevices.mqtt.Bridge")["mqttTopicMapping"]
     assert [(way["topic"], way["source"], way["target"]) for way in bridge.values()] == [
-        ("pm/lindau/+/reading", "LocalMqtt", "Pubsub")
+        ("pm/lindau/+/reading", "LocalMqtt", "Pubsub"),
+        ("$aws/things/+/shadow/#", "Pubsub", "LocalMqtt"),
+        ("$aws/things/+/shadow/#", "LocalMqtt", "Pubsub"),
     ]
     (attachment,) = site.of_type("aws:iot/policyAttachment:PolicyAttachment").values()
     assert attachment == {"policy": "pm-test-lindau-serving", "target": "arn:of:lindau-code-group"}

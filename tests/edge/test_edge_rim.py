@@ -45,7 +45,7 @@ print(*sorted(loaded & {"pulumi", "boto3", "sandbox", "ml", "pm_components", "pa
 
 def test_every_main_runs_with_what_a_core_device_has_and_nothing_else():
     modules = [f"edge.{path.parent.name}.__main__" for path in sorted((ROOT / "edge").glob("*/__main__.py"))]
-    assert len(modules) == 6
+    assert len(modules) == 7
     modules += ["edge.runtime.mqtt_bus", "edge.runtime.greengrass_bus"]
     run = subprocess.run(
         [sys.executable, "-c", _IMPORT, *modules], cwd=ROOT, capture_output=True, text=True, check=False

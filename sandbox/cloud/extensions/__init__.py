@@ -14,6 +14,7 @@ MODULES: tuple[str, ...] = (
     "step_functions",
     "greengrass",
     "cloud_control",
+    "device_endpoint",
     "sagemaker",
     "polly",
     "mail",

@@ -1,7 +1,8 @@
-"""The MQTT broker: client certificates required, exclusive things, and less work a message.
+"""The MQTT broker: client certificates required, exclusive things, policies of groups, and less work a message.
 
 The emulator lets in a client without a certificate, and then asks no policy. It does not know things that are attached
-exclusively, whose policy variables AWS fills whatever the client calls itself. It evaluates the policies with each
+exclusively, whose policy variables AWS fills whatever the client calls itself, and it asks the policies of a
+certificate, but not those of the groups that its things are in. It evaluates the policies with each
 message, and sends each answer alone.
 """
 
@@ -24,6 +25,7 @@ def install() -> None:
     """Change the broker."""
     _require_certificates()
     _know_exclusive_things()
+    _ask_policies_of_groups()
     _remember_decisions()
     _join_answers()
 
@@ -79,10 +81,58 @@ def _refused(message: str) -> Any:
     return responses.error_response_json("InvalidRequestException", message, 400)
 
 
+_ALLOWS_PARAMETERS = (
+    "account_id", "region", "certificate_id", "context", "action", "resource", "provisioning_template",
+)  # fmt: skip
+
+
+def _ask_policies_of_groups() -> None:
+    """Evaluate the policies attached to the thing groups of a certificate's things together with its own."""
+    allows = seams.require(iot, "_mqtt_policy_allows", *_ALLOWS_PARAMETERS)
+    seams.require(iot, "_parsed_iot_policy", "document", "context")
+    certificates = seams.require_value(iot, "_certificates", responses.AccountRegionScopedDict)
+
+    def names_of_groups(record: dict[str, Any]) -> list[str]:
+        things = (iot._things.get(arn.rsplit("/", 1)[-1]) or {} for arn in record.get("attachedThings", []))
+        groups = {iot._thing_group_arn(group) for thing in things for group in thing.get("thingGroupNames", [])}
+        return [each["policyName"] for group in sorted(groups) for each in iot._policies_attached_to(group)]
+
+    def allows_with_groups(
+        account_id: str,
+        region: str,
+        certificate_id: str,
+        context: dict[str, str],
+        action: str,
+        resource: str,
+        provisioning_template: str | None = None,
+    ) -> bool:
+        with responses.request_scope(account_id, region):
+            record = certificates.get(certificate_id) or {}
+            inherited = names_of_groups(record) if provisioning_template is None else []
+            names = dict.fromkeys([*record.get("attachedPolicies", []), *inherited])
+            policies = [policy for name in names if (policy := iot._policies.get(name))]
+        if not inherited:
+            return bool(allows(account_id, region, certificate_id, context, action, resource, provisioning_template))
+        asked = iot.EvalContext(
+            principal_arn=f"arn:aws:iot:{region}:{account_id}:cert/{certificate_id}",
+            principal_type="Certificate",
+            principal_account=account_id,
+            action=action,
+            resource_arn=f"arn:aws:iot:{region}:{account_id}:{resource}",
+            region=region,
+            service_context=context,
+        )
+        variables = tuple(sorted(context.items()))
+        documents = [policy["versions"][policy["defaultVersionId"]]["document"] for policy in policies]
+        parsed = [iot._parsed_iot_policy(document, variables) for document in documents]
+        return bool(iot.evaluate(asked, parsed).decision == "Allow")
+
+    iot._mqtt_policy_allows = allows_with_groups
+
+
 def _remember_decisions() -> None:
     """Keep each decision for a second. AWS takes minutes until a changed policy is in force everywhere."""
-    names = ("account_id", "region", "certificate_id", "context", "action", "resource", "provisioning_template")
-    allows = seams.require(iot, "_mqtt_policy_allows", *names)
+    allows = seams.require(iot, "_mqtt_policy_allows", *_ALLOWS_PARAMETERS)
     decisions: TimedCache[bool] = TimedCache()
 
     def remembered(

@@ -18,6 +18,7 @@ from typing import Any
 from ministack import app
 
 from sandbox.cloud import seams
+from sandbox.cloud.client_devices import ClientDevices
 from sandbox.cloud.greengrass_components import Components
 from sandbox.cloud.greengrass_deployments import Deployments
 from sandbox.cloud.greengrass_devices import CoreDevices
@@ -59,6 +60,10 @@ class Tags:
         raise not_found("Resource", arn)
 
 
+#: What the service knows of client devices; the devices' own endpoint answers from it too.
+client_devices = ClientDevices()
+
+
 def operations(components: Components, deployments: Deployments) -> dict[str, Operation]:
     """The operations of the service by name, each with what its caller must be allowed to act on."""
 
@@ -70,6 +75,9 @@ def operations(components: Components, deployments: Deployments) -> dict[str, Op
 
     def device(request: Request) -> list[str]:
         return [f"{request.arn_prefix('greengrass')}:coreDevices:{request.input['coreDeviceThingName']}"]
+
+    def core_device_thing(request: Request) -> list[str]:
+        return [f"{request.arn_prefix('iot')}:thing/{request.input['thingName']}"]
 
     devices = CoreDevices(components.versions, deployments.deployments)
     tags = Tags(components, deployments)
@@ -91,6 +99,11 @@ def operations(components: Components, deployments: Deployments) -> dict[str, Op
         "GetCoreDevice": Operation(devices.get_core_device, device),
         "DeleteCoreDevice": Operation(devices.delete_core_device, device),
         "ListInstalledComponents": Operation(devices.list_installed_components, device, ("topologyFilter",)),
+        "BatchAssociateClientDeviceWithCoreDevice": Operation(client_devices.associate, device),
+        "BatchDisassociateClientDeviceFromCoreDevice": Operation(client_devices.disassociate, device),
+        "ListClientDevicesAssociatedWithCoreDevice": Operation(client_devices.list_associated, device),
+        "GetConnectivityInfo": Operation(client_devices.get_connectivity, core_device_thing),
+        "UpdateConnectivityInfo": Operation(client_devices.update_connectivity, core_device_thing),
         "TagResource": Operation(tags.tag_resource, named("resourceArn")),
         "UntagResource": Operation(tags.untag_resource, named("resourceArn")),
         "ListTagsForResource": Operation(tags.list_tags_for_resource, named("resourceArn")),

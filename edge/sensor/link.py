@@ -1,0 +1,194 @@
+"""A sensor's connection to a core device: found by discovery, kept, and with nothing forgotten that was not taken."""
+
+import concurrent.futures
+import functools
+import json
+import logging
+import random
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from awscrt import io, mqtt
+
+from edge.sensor.discovery import Core, Discovery, DiscoveryError, DiscoveryRefused, tls_context
+
+_log = logging.getLogger(__name__)
+
+#: Messages that the core device has not acknowledged, before the sensor waits.
+WINDOW = 20
+_CONNECT_SECONDS = 5.0
+_ANSWER_SECONDS = 10.0
+_KEEP_ALIVE_SECONDS = 30
+#: Seconds, doubled with each vain attempt; the wait is a random part of it (full jitter).
+_BACK_OFF = (0.5, 10.0)
+
+
+class Link:
+    """Publishes at least once and in order, over whatever connection there is.
+
+    Attributes:
+        connections: Times that a core device took the sensor in.
+        refusals: Times that cloud or core device turned it away.
+    """
+
+    def __init__(self, discovery: Discovery, identity: Path, thing: str, on_taken: Callable[[int], None]) -> None:
+        """Prepare it; `start` connects.
+
+        Args:
+            discovery: Where to look for core devices.
+            identity: Folder of the sensor's identity.
+            thing: The sensor's thing, and its client id.
+            on_taken: Called with the number of each message that the core device has taken.
+        """
+        self._discovery = discovery
+        self._identity = identity
+        self._thing = thing
+        self._on_taken = on_taken
+        self._threads = io.EventLoopGroup(1)
+        self._connection: mqtt.Connection | None = None
+        self._untaken: dict[int, tuple[str, bytes]] = {}
+        self._changed = threading.Condition()
+        self._lost = threading.Event()
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._keep_connected, name="link", daemon=True)
+        self.connections = 0
+        self.refusals = 0
+
+    def start(self) -> None:
+        """Connect, and stay so."""
+        self._lost.set()
+        self._thread.start()
+
+    def publish(self, number: int, topic: str, payload: bytes) -> bool:
+        """Send a message; waits while `WINDOW` of them are not taken. Whether it went on its way before the end."""
+        with self._changed:
+            self._changed.wait_for(lambda: len(self._untaken) < WINDOW or self._ending.is_set())
+            if self._ending.is_set():
+                return False
+            self._untaken[number] = (topic, payload)
+            if self._connection is not None:
+                self._send(self._connection, number, topic, payload)
+        return True
+
+    def report(self, state: dict[str, Any]) -> None:
+        """Update the sensor's shadow, where there is a connection; the next report says more anyway."""
+        with self._changed:
+            if self._connection is not None:
+                payload = json.dumps({"state": {"reported": state}}).encode()
+                future, _ = self._connection.publish(self._shadow("update"), payload, mqtt.QoS.AT_LEAST_ONCE)
+                future.add_done_callback(lambda done: done.exception())
+
+    def flush(self, seconds: float) -> bool:
+        """Wait until all is taken; whether it was within `seconds`."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._untaken, seconds)
+
+    def stop(self) -> None:
+        """Disconnect for good."""
+        self._ending.set()
+        self._lost.set()
+        with self._changed:
+            self._changed.notify_all()
+        self._thread.join(_ANSWER_SECONDS)
+        self._drop()
+
+    def _keep_connected(self) -> None:
+        shortest, longest = _BACK_OFF
+        delay = shortest
+        while True:
+            self._lost.wait()
+            if self._ending.is_set():
+                return
+            self._drop()
+            self._lost.clear()
+            if self._connect():
+                delay = shortest
+                continue
+            self._lost.set()
+            # Not for secrets: it spreads the attempts of many sensors.
+            self._ending.wait(random.uniform(0, delay))  # noqa: S311
+            delay = min(longest, delay * 2)
+
+    def _connect(self) -> bool:
+        try:
+            cores = self._discovery.cores()
+        except DiscoveryError as error:
+            self.refusals += isinstance(error, DiscoveryRefused)
+            _log.error("no core device: %s", error)
+            return False
+        for core in cores:
+            for host, port in core.addresses:
+                if self._connect_to(core, host, port):
+                    return True
+        if not any(core.addresses for core in cores):
+            _log.error("the core devices have not said yet where they are: %s", ", ".join(core.thing for core in cores))
+        return False
+
+    def _connect_to(self, core: Core, host: str, port: int) -> bool:
+        tls = tls_context(self._identity, core.authorities)
+        connection = mqtt.Connection(
+            client=mqtt.Client(io.ClientBootstrap(self._threads, io.DefaultHostResolver(self._threads)), tls),
+            host_name=host,
+            port=port,
+            client_id=self._thing,
+            clean_session=True,
+            keep_alive_secs=_KEEP_ALIVE_SECONDS,
+            on_connection_interrupted=self._interrupted,
+        )
+        try:
+            connection.connect().result(_CONNECT_SECONDS)
+            rejected, _ = connection.subscribe(self._shadow("update/rejected"), mqtt.QoS.AT_LEAST_ONCE, _rejected)
+            rejected.result(_ANSWER_SECONDS)
+        except Exception as error:  # the library's errors have no narrower common base
+            self.refusals += "REFUSED" in str(error)
+            _log.error("core device %s at %s:%d does not take this sensor: %s", core.thing, host, port, error)
+            _disconnect(connection)
+            return False
+        with self._changed:
+            self._connection = connection
+            self.connections += 1
+            _log.info("connected to core device %s at %s:%d", core.thing, host, port)
+            for number, (topic, payload) in self._untaken.items():
+                self._send(connection, number, topic, payload)
+        return True
+
+    def _send(self, connection: mqtt.Connection, number: int, topic: str, payload: bytes) -> None:
+        future, _ = connection.publish(topic, payload, mqtt.QoS.AT_LEAST_ONCE)
+        future.add_done_callback(functools.partial(self._answered, number))
+
+    def _answered(self, number: int, future: "concurrent.futures.Future[Any]") -> None:
+        if future.exception() is not None:
+            # It stays, and goes out again over the next connection.
+            self._lost.set()
+            return
+        with self._changed:
+            was_waiting = self._untaken.pop(number, None) is not None
+            self._changed.notify_all()
+        if was_waiting:
+            self._on_taken(number)
+
+    def _interrupted(self, error: Exception, **_: Any) -> None:
+        _log.warning("the core device is lost: %s", error)
+        self._lost.set()
+
+    def _drop(self) -> None:
+        with self._changed:
+            connection, self._connection = self._connection, None
+        if connection is not None:
+            _disconnect(connection)
+
+    def _shadow(self, request: str) -> str:
+        return f"$aws/things/{self._thing}/shadow/{request}"
+
+
+def _disconnect(connection: mqtt.Connection) -> None:
+    try:
+        connection.disconnect().result(_ANSWER_SECONDS)
+    except Exception as error:  # the library's errors have no narrower common base
+        _log.debug("the core device was not told good-bye: %s", error)
+
+
+def _rejected(topic: str, payload: bytes, **_: Any) -> None:
+    _log.error("a report is refused, on %s: %s", topic, payload.decode(errors="replace"))
