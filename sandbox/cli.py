@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from edge.simulator.sources import SourceError
-from sandbox import cli_alarms, cli_review
+from sandbox import cli_alarms, cli_models, cli_review
 from sandbox.console import ConsoleProgress
 
 app = typer.Typer(
@@ -234,6 +234,7 @@ def _fail(text: str, code: int = 1) -> NoReturn:
 
 
 cli_alarms.register(app)
+cli_models.register(app)
 cli_review.register(app)
 
 if __name__ == "__main__":
