@@ -77,7 +77,7 @@ def evaluate(
 ) -> None:
     """Judge the models: forecasts trained on the first two fifths, chosen on the next two, tested on the last.
 
-    Five years take about six minutes on two idle cores. Rows that were refused are written beside the figures.
+    Five years take many minutes: each horizon is trained anew 36 times. Refused rows are written beside the figures.
     """
     from ml import protocol
     from ml.data import DataRefused
