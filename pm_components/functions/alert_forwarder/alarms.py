@@ -96,8 +96,8 @@ def alarm_name(site: str, dedupe_key: str) -> str:
 def on_alert(alarm: Alarm | None, alert: Alert, policy: Policy) -> Step:
     """What an alert means for its alarm.
 
-    People are told of all but an active alarm's repeat within the window: a site says that an alarm is cleared only when
-    it was active, so that two such in a row are no repeat, but have overtaken what came between.
+    People are told of all but an active alarm's repeat within the window: a site says that an alarm is cleared only
+    when it was active, so that two such in a row are no repeat, but have overtaken what came between.
     """
     insists = policy.escalation_seconds > 0 and alert.severity in policy.escalation_severities
     if alarm is None:
