@@ -132,10 +132,13 @@ def up(
 def status(directory: Directory = _BACKGROUND) -> None:
     """Show the factory that runs in the background: components, deployments, the lake."""
     factory = _attached(directory)
-    components = Table("Core device", "Component", "Version", "State", "Restarts", title="On the floor")
+    components = Table(
+        "Core device", "Component", "Version", "State", "Restarts", "CPU %", "Memory MB", title="On the floor"
+    )
     for name, device in factory.core_devices.items():
         for component, state in sorted(device.status()["components"].items()):
-            components.add_row(name, component, state["version"], state["state"], str(state["restarts"]))
+            used = (f"{state['cpu_percent']:.0f}", f"{state['memory_bytes'] / 1e6:.0f}") if state["pid"] else ("", "")
+            components.add_row(name, component, state["version"], state["state"], str(state["restarts"]), *used)
     console.print(components)
     lake = Table("Table", "Rows", "Messages", title="In the lake")
     for table in factory.deployment.outputs["streams"]:
