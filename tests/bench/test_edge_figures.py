@@ -24,12 +24,12 @@ KEYS = ["name", "unit", "ours", "reference", "ratio", "limit", "runs"]
 
 @pytest.fixture(scope="module")
 def small_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Models of a year instead of two, trained by the same scripts."""
+    """Models of some months instead of years, trained by the same scripts."""
     with pytest.MonkeyPatch.context() as patch:
         directory = tmp_path_factory.mktemp("models")
         patch.setattr(edge_models, "DIRECTORY", directory)
-        patch.setattr(edge_models, "TRAIN_END", sources.START + dt.timedelta(days=400))
-        patch.setattr(edge_models, "DATA_END", sources.START + dt.timedelta(days=480))
+        patch.setattr(edge_models, "TRAIN_END", sources.START + dt.timedelta(days=230))
+        patch.setattr(edge_models, "DATA_END", sources.START + dt.timedelta(days=300))
         yield directory
 
 
