@@ -112,7 +112,7 @@ def _download(url: str, on_progress: OnProgress) -> bytes:
         reason = getattr(error, "reason", error)
         raise FetchFailed(
             f"{url} cannot be had: {reason}. Without a network, download it elsewhere, serve or copy it, and name it "
-            "with --url; `pm demo` and `pm evaluate` run on simulated data without it"
+            "with --url; `pm demo` runs on simulated data without it"
         ) from error
     if total and len(received) != total:
         raise FetchFailed(f"{url} ended after {len(received)} of {total} bytes; nothing was written")
