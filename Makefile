@@ -31,8 +31,11 @@ build/lambda-layer/.done: requirements/lambda.txt $(VENV)/.done
 demo: setup ## run the whole factory on this machine (DATA=file.csv for a series of your own)
 	$(BIN)/pm demo $(if $(DATA),--data $(DATA))
 
-test: setup ## run all tests
+test: setup ## run the tests
 	$(BIN)/pytest
+
+test-slow: setup ## run the few tests of the benchmarks that train models first
+	$(BIN)/pytest -m slow
 
 bench: setup ## measure the figures into out/bench.json
 	$(BIN)/python -m bench

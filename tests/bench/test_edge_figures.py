@@ -86,6 +86,7 @@ def _plausible(figure: Figure) -> None:
     assert figure.reference > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "measured",
     [edge_answers.forecast_model_figure, edge_answers.forecast_features_figure, edge_answers.fault_score_figure],
@@ -105,6 +106,7 @@ def test_answers_that_differ_are_not_compared() -> None:
         edge_answers._same("x", lambda _: float("nan"), lambda _: 2.0, 1.0)
 
 
+@pytest.mark.slow
 def test_what_a_component_costs_is_measured_in_fresh_processes(small_models: Path) -> None:
     figures = {figure.name: figure for figure in edge_footprint.figures(rounds=1)}
     assert set(figures) == {f"{name}{suffix}" for name in edge_footprint.NAMES for suffix in ("", "_fault")}
@@ -126,6 +128,7 @@ def test_the_size_counts_what_is_needed_once_and_no_extras() -> None:
     assert edge_footprint.required("# why\nnumpy==2.4.6\n\nboto3[crt]>=1 # x\n-r other.in\n") == ["numpy", "boto3"]
 
 
+@pytest.mark.slow
 def test_a_pipeline_of_real_components_is_measured_and_loses_nothing(small_models: Path) -> None:
     figures = {figure.name: figure for figure in edge_rates.pipeline_figures(runs=2, count=60, direct=50)}
     assert set(figures) == {"pipeline_rate", "pipeline_messages"}
@@ -135,6 +138,7 @@ def test_a_pipeline_of_real_components_is_measured_and_loses_nothing(small_model
     assert figures["pipeline_messages"].ours == pytest.approx(3 * figures["pipeline_rate"].ours)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(edge_bridge.program() is None, reason="mosquitto is not installed")
 def test_catching_up_is_measured_beside_mosquitto_s_bridge() -> None:
     figures = {figure.name: figure for figure in edge_rates.catch_up_figures(runs=1, count=300, direct=50)}
