@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from edge.simulator.sources import SourceError
-from sandbox import cli_alarms, cli_models, cli_review
+from sandbox import cli_alarms, cli_lake, cli_models, cli_review
 from sandbox.console import ConsoleProgress
 
 app = typer.Typer(
@@ -237,6 +237,7 @@ def _fail(text: str, code: int = 1) -> NoReturn:
 
 
 cli_alarms.register(app)
+cli_lake.register(app)
 cli_models.register(app)
 cli_review.register(app)
 
