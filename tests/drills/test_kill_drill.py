@@ -13,6 +13,8 @@ from pm_contracts import topics
 from pm_contracts.messages import FaultScore, Forecast, Outcome, decode
 
 PER_SECOND = 250
+#: Messages of one sensor that the bus has not acknowledged, at most: `WINDOW` of the bus.
+UNDER_WAY = 200
 COMPONENTS = ("pm.Uplink", "pm.Forecaster", "pm.FaultDetector")
 
 
@@ -35,16 +37,15 @@ def under_load(plant, readings, work) -> None:
     assert not failed, failed
 
 
-def assert_all_answered(plant, air, machines) -> None:
-    """Each reading has its forecast or score, each hour its outcome, and the lake has them all."""
+def assert_all_answered(plant, air, machines, late: int = 0) -> None:
+    """Each reading but the `late` ones has its forecast or score, each hour its outcome, and the lake has them all."""
     times = {reading.event_time for reading in air}
     forecasts = {m.message_id: m for m in (decode(p, Forecast) for p in plant.on(topics.FORECAST))}
-    assert {f.issued_at for f in forecasts.values()} >= times
     of_these = [m for m in forecasts.values() if m.issued_at in times]
-    assert len(of_these) == len(times), "two forecasts of different identity for one reading"
+    assert len({m.issued_at for m in of_these}) == len(times) - late
+    assert len(of_these) == len(times) - late, "two forecasts of different identity for one reading"
     outcomes = {m.message_id: m for m in (decode(p, Outcome) for p in plant.on(topics.OUTCOME))}
-    targets = {m.target_time for m in outcomes.values()}
-    assert targets >= times - {min(times)}
+    assert {m.target_time for m in outcomes.values()} >= {m.target_time for m in of_these} & times
     scores = {m.message_id: m for m in (decode(p, FaultScore) for p in plant.on(topics.FAULT))}
     scored = {(m.device, m.event_time) for m in scores.values()}
     assert scored >= {(reading.device, reading.event_time) for reading in machines}
@@ -55,13 +56,9 @@ def assert_all_answered(plant, air, machines) -> None:
 def test_each_component_killed_at_random_moments_under_load_loses_and_doubles_nothing(plant):
     dice = random.Random(11)
     air, machines = plant.air(3000), plant.machines(300)
-    readings = sorted([*air, *machines], key=lambda _: dice.random() * 0)  # in the order of each device
     mixed = []
     for number, reading in enumerate(air):
-        mixed.append(reading)
-        if number % 10 == 0:
-            mixed.append(machines[number // 10])
-    assert len(mixed) == len(readings)
+        mixed += [reading, machines[number // 10]] if number % 10 == 0 else [reading]
     before = {name: plant.device.status()["components"][name]["restarts"] for name in COMPONENTS}
     victims = [name for name in COMPONENTS for _ in range(2)]
     dice.shuffle(victims)
@@ -80,14 +77,15 @@ def test_each_component_killed_at_random_moments_under_load_loses_and_doubles_no
     assert_all_answered(plant, air, machines)
     assert refused == 0
     assert plant.counter("pm.Uplink", "refused") == 0
-    doubled = sum(plant.rows("air_quality_reading")[r.message_id] - 1 for r in air)
+    copies = plant.rows("air_quality_reading")
+    doubled = sum(copies[reading.message_id] - 1 for reading in air)
     print(f"{len(victims)} kills under {len(mixed)} readings; {doubled} arrived twice, and are known by their id")
 
 
 def test_the_local_broker_killed_under_load_loses_nothing(plant):
     dice = random.Random(12)
     air = plant.air(2000)
-    restarts = plant.device.status()["broker_restarts"]
+    restarts, late = plant.device.status()["broker_restarts"], plant.counter("pm.Forecaster", "late")
 
     def kill() -> None:
         for number in (1, 2):
@@ -98,18 +96,21 @@ def test_the_local_broker_killed_under_load_loses_nothing(plant):
     under_load(plant, air, kill)
     plant.settle()
     plant.assert_all_in_lake(air)
-    assert_all_answered(plant, air, [])
+    # A reading that is sent again may be overtaken by those behind it: it counts, but no forecast is made of it.
+    late = plant.counter("pm.Forecaster", "late") - late
+    assert late <= 2 * UNDER_WAY
+    assert_all_answered(plant, air, [], late)
+    print(f"2 restarts of the broker under {len(air)} readings; {late} were overtaken")
 
 
 def test_a_replay_that_was_killed_is_commanded_again_and_nothing_is_doubled(plant):
     operator = plant.factory.operator
-    for component, command, start in (
-        ("pm.Replayer", "replay", "2014-06-01"),
-        ("pm.DeviceSimulator", "simulate", "2014-09-01"),
+    for component, command, start, end in (
+        ("pm.Replayer", "replay", "2014-06-01", "2014-07-01"),
+        ("pm.DeviceSimulator", "simulate", "2014-09-01", "2014-10-01"),
     ):
         # Ten machines once a day, and the station every hour: 34 readings a day for thirty days.
-        parameters = {"start": start, "end": start.replace("-01", "-31") if "-06" not in start else "2014-07-01"}
-        parameters["end"] = {"2014-06-01": "2014-07-01", "2014-09-01": "2014-10-01"}[start]
+        parameters = {"start": start, "end": end}
         operator.command("lindau", command, {**parameters, "per_second": 300})
         plant.until(lambda c=component: plant.counter(c, "published") >= 100, f"{component} at work")
         plant.kill(component)
@@ -118,7 +119,7 @@ def test_a_replay_that_was_killed_is_commanded_again_and_nothing_is_doubled(plan
         plant.until(lambda c=component: plant.counter(c, "finished") == 1, f"{component} to finish", 90)
         assert plant.counter(component, "published") == 30 * 34
         plant.settle()
-        where = f"event_time >= TIMESTAMP '{start}' AND event_time < TIMESTAMP '{parameters['end']}'"
+        where = f"event_time >= TIMESTAMP '{start}' AND event_time < TIMESTAMP '{end}'"
 
         def stored(where: str = where) -> int:
             return sum(operator.count(table, where)[1] for table in ("air_quality_reading", "machine_reading"))
