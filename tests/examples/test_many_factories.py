@@ -27,7 +27,7 @@ from examples.many_factories.automation import AutomationStack
 from examples.many_factories.orchestration import Result, State, roll_out, tear_down
 from examples.many_factories.recorded import RecordedStack
 from examples.many_factories.workspaces import prepare
-from sandbox.recorder import RecordingError, record
+from sandbox.recorder import RecordingError
 
 FILE = Path(targets.__file__).with_name("factories.yaml")
 DEADLINE_SECONDS = 10
@@ -230,10 +230,12 @@ def test_a_wrong_file_is_refused_before_anything_starts(change: Any, reason: str
 
 def test_the_one_program_runs_for_targets_of_two_stages(tmp_path: Path) -> None:
     waves = [wave[:1] for wave in (targets.load(FILE)[0], targets.load(FILE)[2])]
-    results = roll_out([[RecordedStack(target, tmp_path) for target in wave] for wave in waves], 2)
+    stacks = {target.stage: RecordedStack(target, tmp_path) for wave in waves for target in wave}
+    results = roll_out([[stack] for stack in stacks.values()], 2)
     assert _states(results) == {"lindau-dev": "done", "lindau-prod": "done"}
     assert all(result.changes and result.changes["create"] > 150 for result in results)
-    recordings = {target.stage: record(tmp_path / target.stack, target.stack) for wave in waves for target in wave}
+    recordings = {stage: stack.recording for stage, stack in stacks.items() if stack.recording is not None}
+    assert set(recordings) == {"dev", "prod"}
     assert {next(iter(recording.outputs["sites"])) for recording in recordings.values()} == {"lindau"}
     protected = {stage: sum(one.protect for one in recording.resources) for stage, recording in recordings.items()}
     assert protected["dev"] == 0
