@@ -31,8 +31,8 @@ build/lambda-layer/.done: requirements/lambda.txt $(VENV)/.done
 demo: setup ## run the whole factory on this machine (DATA=file.csv for a series of your own)
 	$(BIN)/pm demo $(if $(DATA),--data $(DATA))
 
-test: setup ## run the tests
-	$(BIN)/pytest
+test: setup ## run the tests, two files at a time
+	$(BIN)/pytest -n 2 --dist loadfile
 
 test-slow: setup ## run the few tests of the benchmarks that train models first
 	$(BIN)/pytest -m slow

@@ -1,11 +1,15 @@
 """Fixtures that all tests share."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from sandbox.cloud import Cloud
+
+# What a command prints is cut to the terminal's width, which no test run has: one width for all of them.
+os.environ["COLUMNS"] = "240"
 
 
 @pytest.fixture(scope="session")

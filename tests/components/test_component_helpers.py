@@ -98,7 +98,24 @@ def test_other_languages_see_the_arguments_as_they_are() -> None:
         "deadLetterQueueUrl",
         "replayFunction",
     }
-    assert set(alerting.inputs) == {"emails", "voice", "voiceEngine", "announcementDays", "detector", "disposable"}
-    assert set(alerting.outputs) == {"topicArn", "announcementsBucket", "detectorTable", "deadLetterQueueUrls"}
+    assert set(alerting.inputs) == {
+        "emails",
+        "escalationEmails",
+        "voice",
+        "voiceEngine",
+        "announcementDays",
+        "detector",
+        "alarms",
+        "reservedConcurrency",
+        "disposable",
+    }
+    assert set(alerting.outputs) == {
+        "topicArn",
+        "announcementsBucket",
+        "detectorTable",
+        "alarmTable",
+        "alarmQueueUrl",
+        "deadLetterQueueUrls",
+    }
     every = [*store.inputs.values(), *store.outputs.values(), *alerting.inputs.values(), *alerting.outputs.values()]
     assert all(definition.description for definition in every)

@@ -45,6 +45,8 @@ def test_it_registers_the_components_and_exports_what_others_read(first: bytes) 
         "pm:index:GreengrassSite lindau",
     ]
     assert sorted(found["outputs"]) == [
+        "alarm_queue_url",
+        "alarm_table",
         "alert_topic_arn",
         "announcements_bucket",
         "artifact_bucket",

@@ -84,7 +84,10 @@ def test_whole_numbers_and_secrets_reach_the_cloud_as_plain_values(
 @pytest.mark.parametrize(
     ("request_", "message"),
     [
-        (_request("aws:ec2/vpc:Vpc", {}), "aws:ec2/vpc:Vpc 'it': the sandbox has no handler for this type"),
+        (
+            _request("aws:redshift/cluster:Cluster", {}),
+            "aws:redshift/cluster:Cluster 'it': the sandbox has no handler for this type",
+        ),
         (_request(QUEUE, {"name": "q", "colour": "red"}), "cannot honour the input.s. colour"),
         (_request(QUEUE, {"namePrefix": "q"}), "input name is missing; given are namePrefix"),
         (_request(QUEUE, {"name": rpc.UNKNOWN}), "input name has no value"),
@@ -123,8 +126,8 @@ def test_a_block_that_is_not_understood_is_refused(monitor: CloudMonitor) -> Non
 
 def test_nothing_is_made_after_a_failure(monitor: CloudMonitor, service: FakeService) -> None:
     with pytest.raises(DeploymentError):
-        monitor.RegisterResource(_request("aws:ec2/vpc:Vpc", {}))
-    with pytest.raises(DeploymentError, match="Vpc"):
+        monitor.RegisterResource(_request("aws:redshift/cluster:Cluster", {}))
+    with pytest.raises(DeploymentError, match="redshift"):
         monitor.RegisterResource(_request(QUEUE, {"name": "q"}))
     assert service.calls == []
 
