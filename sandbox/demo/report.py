@@ -44,9 +44,25 @@ def write_report(path: Path, summary: dict[str, Any], live: Live, injected: Inje
         summary=summary,
         out=path.parent,
         plotly=get_plotlyjs(),
+        alerts=_told(live, summary["alerts"]["announcements"], path.parent),
         plots={name: figure.to_html(full_html=False, include_plotlyjs=False) for name, figure in plots.items()},
     )
     path.write_text(page, encoding="utf-8")
+
+
+def _told(live: Live, announcements: list[str], out: Path) -> list[dict[str, Any]]:
+    """Each alert with its announcement, whose file is named by the alert's id, as a path from the report."""
+    recordings = {Path(each).stem: Path(each).resolve().relative_to(out.resolve()) for each in announcements}
+    looks = {"cleared": "good", "active": "bad"}
+    return [
+        alert
+        | {
+            "announcement": recordings.get(alert["message_id"]),
+            "look": looks[alert["state"]],
+            "label": alert["severity"] if alert["state"] == "active" else "cleared",
+        }
+        for alert in live.alerts
+    ]
 
 
 def _forecast_plot(live: Live) -> go.Figure:
@@ -148,7 +164,15 @@ def _rate_plot(meter: Meter) -> go.Figure:
         height=340,
         xaxis_title="seconds since the demo began",
         yaxis_title="per second",
-        yaxis2={"overlaying": "y", "side": "right", "showgrid": False, "rangemode": "tozero"},
+        yaxis2={
+            "title": "messages",
+            "overlaying": "y",
+            "side": "right",
+            "showgrid": False,
+            "rangemode": "tozero",
+            "tickmode": "auto",
+            "nticks": 6,
+        },
     )
     figure.update_yaxes(rangemode="tozero")
     return figure

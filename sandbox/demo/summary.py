@@ -22,7 +22,8 @@ def summary_table(summary: dict[str, Any]) -> Table:
         f"{offline['lost']} lost",
         "Alerts": f"{alerts['emails']} e-mails and {len(alerts['announcements'])} spoken announcements",
         "Time": f"{seconds['total']:.0f} s in all: deploy {seconds['deploy']:.0f}, ingest {seconds['ingest']:.0f}, "
-        f"train {seconds['train']:.0f}, roll out {seconds['rollout']:.0f}, live {seconds['live']:.0f}",
+        f"train {seconds['train']:.0f}, roll out {seconds['rollout']:.0f}, live {seconds['live']:.0f}, "
+        f"alert {seconds['alert']:.0f}",
     }
     for name, text in lines.items():
         table.add_row(f"[bold]{name}", text)

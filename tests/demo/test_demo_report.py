@@ -6,6 +6,7 @@ CI, which installs one and sets PM_REQUIRE_BROWSER.
 
 import datetime as dt
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -39,16 +40,25 @@ def report(tmp_path: Path) -> Path:
          "faulty": d > 5}
         for d in range(9)
     ]  # fmt: skip
-    alerts = [{"device": "machine-01", "cause": "fault", "state": "active", "raised_at": DAY0 + dt.timedelta(days=6)}]
+    alerts = [
+        {"message_id": message_id, "device": "machine-01", "cause": "fault", "severity": "critical", "state": state,
+         "raised_at": DAY0 + dt.timedelta(days=day), "text": f"the valves <{state}>"}
+        for message_id, state, day in (("a", "active", 6), ("b", "cleared", 9))
+    ]  # fmt: skip
     live = Live(outcomes, scores, alerts, {})
     summary = {
         "data": "simulator, seed <0>",
-        "seconds": dict.fromkeys(("deploy", "ingest", "train", "rollout", "live", "total"), 1.5),
+        "seconds": dict.fromkeys(("deploy", "ingest", "train", "rollout", "live", "alert", "total"), 1.5),
         "readings": {"published": 1000, "in_lake": 1000, "lost": 0, "duplicated": 0, "per_second": 1234.5},
         "forecast": forecast_figures(outcomes),
         "fault": fault_figures(injected, live),
         "offline": {"cut_seconds": 2.0, "buffered": 10, "delivered": 10, "lost": 0, "live_readings": 57},
-        "alerts": {"raised": 1, "emails": 1, "mail_directory": "out/mail", "announcements": ["out/a.mp3"]},
+        "alerts": {
+            "raised": 1,
+            "emails": 1,
+            "mail_directory": "out/mail",
+            "announcements": [str(tmp_path / "announcements" / "lindau" / "a.mp3")],
+        },
         "resources": {"registered": 12, "by_type": {}},
     }
     path = tmp_path / "report.html"
@@ -61,7 +71,8 @@ def test_the_report_says_the_figures_and_loads_nothing_from_elsewhere(report: Pa
     for said in ("0 lost, 0 doubled", "1,000 readings", "1 of 1 faults", "simulator, seed &lt;0&gt;"):
         assert said in page
     body = page[page.index("<body>") :]
-    assert "src=" not in body
+    assert re.findall('src="([^"]*)"', body) == ["announcements/lindau/a.mp3"]
+    assert "the valves &lt;cleared&gt;" in body
     assert "<link" not in page
 
 

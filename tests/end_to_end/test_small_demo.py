@@ -90,7 +90,7 @@ def test_each_alert_is_mailed_and_spoken(demo, out):
 def test_demo_json_has_what_it_promises_and_the_report_lies_beside_it(demo, out):
     written = json.loads((out / "demo.json").read_text())
     assert written == json.loads(json.dumps(demo))
-    assert set(written["seconds"]) == {"deploy", "ingest", "train", "rollout", "live", "total"}
+    assert set(written["seconds"]) == {"deploy", "ingest", "train", "rollout", "live", "alert", "total"}
     assert {"rmse", "persistence_rmse", "skill", "interval_coverage"} <= set(written["forecast"])
     assert {"injected", "detected", "false_alarms"} <= set(written["fault"])
     assert written["resources"]["registered"] == sum(written["resources"]["by_type"].values()) > 100
