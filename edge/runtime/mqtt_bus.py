@@ -10,6 +10,7 @@ from typing import Any
 from awscrt import io, mqtt
 
 from edge.runtime.bus import WINDOW, BusError, Callback, guarded
+from edge.runtime.callback_threads import keep_thread_state
 from edge.runtime.window import Window
 
 _log = logging.getLogger(__name__)
@@ -152,6 +153,7 @@ def _connection(host: str, port: int, client_id: str, *, keep_session: bool) -> 
         keep_alive_secs=_KEEP_ALIVE_SECONDS,
         reconnect_min_timeout_secs=1,
         reconnect_max_timeout_secs=10,
+        on_connection_success=lambda **_: keep_thread_state(),
         on_connection_interrupted=_interrupted,
         on_connection_resumed=_resumed,
     )

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 from awscrt import io, mqtt5
 
+from edge.runtime.callback_threads import keep_thread_state
+
 _log = logging.getLogger(__name__)
 
 MQTT_PORT = 8883
@@ -185,6 +187,7 @@ class Cloud:
         self._stopped.wait(_STOP_SECONDS)
 
     def _connected(self, _: Any) -> None:
+        keep_thread_state()
         subscription = mqtt5.Subscription(topic_filter=self._command_filter, qos=mqtt5.QoS.AT_LEAST_ONCE)
         self._client.subscribe(mqtt5.SubscribePacket(subscriptions=[subscription])).add_done_callback(self._subscribed)
         self._on_up()
