@@ -261,6 +261,7 @@ def parse(values: Mapping[str, str]) -> Config:
         raise ConfigError(_explained(str(error), plain)) from error
     _check_names(config)
     _check_lives(config)
+    _check_trial(config)
     return config
 
 
@@ -275,6 +276,16 @@ def _check_lives(config: Config) -> None:
         raise ConfigError(
             f"{NAMESPACE}:disposable: found true beside {NAMESPACE}:protected true, allowed is one. To let go of "
             f"a stack and its data: set {NAMESPACE}:protected to false, run `pulumi up`, and then `pulumi destroy`"
+        )
+
+
+def _check_trial(config: Config) -> None:
+    """A trial without anybody to try would end every forecast model."""
+    stations = [site for site in config.sites if AIR_QUALITY in site.device_types.values()]
+    if config.training.canary is not None and stations and all(site.canary_devices == [] for site in stations):
+        raise ConfigError(
+            f"{NAMESPACE}:training.canary: found a trial and no core device for it, allowed is null, or a core device "
+            f"in sites[].canary_devices of {', '.join(site.name for site in stations)}"
         )
 
 

@@ -15,7 +15,8 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
         "protected": False,
         "alarm_actions": False,
         "cost_limit_usd": 100,
-        "training": {"instance_type": "ml.m5.large", "schedule_enabled": False},
+        # One core device is enough to develop on: a model that passed the gate is released at once.
+        "training": {"instance_type": "ml.m5.large", "schedule_enabled": False, "canary": None},
     },
     STAGING: {
         "retention_days": 90,
@@ -24,7 +25,7 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
         "protected": False,
         "alarm_actions": True,
         "cost_limit_usd": 250,
-        "training": {"instance_type": "ml.m5.xlarge", "schedule_enabled": True},
+        "training": {"instance_type": "ml.m5.xlarge", "schedule_enabled": True, "canary": {}},
     },
     PROD: {
         "retention_days": 1825,
@@ -33,7 +34,7 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
         "protected": True,
         "alarm_actions": True,
         "cost_limit_usd": 1000,
-        "training": {"instance_type": "ml.m5.xlarge", "schedule_enabled": True},
+        "training": {"instance_type": "ml.m5.xlarge", "schedule_enabled": True, "canary": {}},
     },
 }
 #: What a stack writes, or `Pulumi.yaml` for it, to have what its tier sets.

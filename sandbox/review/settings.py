@@ -92,14 +92,22 @@ def _with_defaults(key: str, value: Any) -> Any:
 
 
 def _filled(value: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
-    return {name: defaults.get(name) if found is None else found for name, found in value.items()}
+    """`value` with the defaults where it says nothing; what is optional as a whole, as the trial, stays off."""
+    filled = {}
+    for name, found in value.items():
+        default = defaults.get(name)
+        if isinstance(default, dict):
+            filled[name] = None if found is None else _filled(found, default)
+        else:
+            filled[name] = default if found is None else found
+    return filled
 
 
 def _flat(key: str, value: Any) -> dict[str, str]:
     if isinstance(value, dict):
         return {path: text for name, inner in value.items() for path, text in _flat(f"{key}.{name}", inner).items()}
     if isinstance(value, list):
-        return {key: ", ".join(map(str, value))}
+        return {key: ", ".join(map(str, value)) or "none"}
     if isinstance(value, bool):
         return {key: "yes" if value else "no"}
     if isinstance(value, float) and value.is_integer():

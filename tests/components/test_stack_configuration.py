@@ -106,6 +106,18 @@ def test_what_is_wrong_is_named_with_what_is_allowed(values: dict[str, Any], nam
     assert named in str(refused.value)
 
 
+def test_only_development_releases_a_model_without_a_trial_and_a_trial_needs_a_core_device() -> None:
+    assert parse(tier="dev").training.canary is None
+    for tier in (tiers.STAGING, tiers.PROD):
+        assert parse(tier=tier).training.canary == config.CanarySettings()
+        assert parse(tier=tier, training={"canary": None}).training.canary is None
+    nobody = {**SITE, "devices": [{"name": "d", "type": "air_quality"}], "canary_devices": []}
+    with pytest.raises(config.ConfigError, match=r"pm:training\.canary: found a trial and no core device for it"):
+        parse(sites=[nobody])
+    assert parse(sites=[nobody, {**nobody, "name": "b", "core_devices": ["b"], "canary_devices": ["b"]}])
+    assert parse(tier="dev", sites=[nobody])
+
+
 def test_a_missing_key_is_named() -> None:
     with pytest.raises(config.ConfigError, match="missing required field `sites`"):
         config.parse({})

@@ -115,6 +115,23 @@ def test_logs_and_alarms_are_as_the_tier_says(environment: str, recorded: Record
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_a_model_is_tried_on_a_core_device_of_its_own_before_production(environment: str, recorded: Recorded) -> None:
+    found = recorded(environment)
+    (machine,) = found.of_type("aws:sfn/stateMachine:StateMachine").values()
+    on_trial = "Start the trial" in json.loads(machine.inputs["definition"])["States"]
+    assert on_trial == (environment != "dev")
+    assert on_trial == ("pipeline-trial-function" in found.of_type("aws:lambda/function:Function"))
+    memberships = found.of_type("aws:iot/thingGroupMembership:ThingGroupMembership").values()
+    canaries = {one.inputs["thingName"] for one in memberships if one.inputs["thingGroupName"].endswith("-canary")}
+    stations = [site for site in read(ROOT, environment)[0].sites if "air_quality" in site.device_types.values()]
+    assert canaries
+    if on_trial:
+        tried = [site for site in stations if canaries & set(site.core_devices)]
+        assert tried
+        assert all(set(site.core_devices) - canaries for site in tried), "the trial has a core device of its own"
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_no_environment_breaks_a_mandatory_policy_or_its_cost_limit(environment: str, recorded: Recorded) -> None:
     settings, providers = read(ROOT, environment)
     stack = as_stack(recorded(environment), providers["aws:region"])

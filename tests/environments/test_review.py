@@ -217,6 +217,10 @@ def test_config_diff_shows_what_holds_and_not_what_is_written() -> None:
     # Written in one file, and the component's default in the other.
     assert "detector.window" not in found
     assert found["detector.clear_share"] == ("0.125", "0.15")
+    # What is optional as a whole is told as off, and with its defaults where it is on.
+    assert found["training.canary"] == ("-", None)
+    assert found["training.canary.minimum_outcomes"] == (None, "48")
+    assert found["sites.bregenz.canary_devices"] == (None, "none")
     assert difference(ROOT, "prod", "prod") == []
 
 
