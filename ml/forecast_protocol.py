@@ -18,6 +18,7 @@ from ibis.expr.types import Table
 from numpy.typing import NDArray
 
 from ml import forecast_trees
+from ml.contributions import permutation_importance
 from ml.data import DataRefused
 from ml.features import HOURS_PER_DAY, SECONDS_PER_HOUR, forecast_features, hourly
 from ml.forecast_model import TrainedForecaster, train
@@ -90,6 +91,7 @@ class Answers:
     retrained: dict[str, _Array]
     spread: _Array
     kept_scores: list[float]  #: of the mean of all candidates, which have not seen the kept hours, on these
+    importance: list[tuple[str, float]]  #: of the nets, on the rows judged (`ml.contributions.permutation_importance`)
 
 
 def series(readings: Table, connection: ibis.BaseBackend, horizon: int) -> Series:
@@ -143,6 +145,9 @@ def answers(data: Series, seed: int, begin: Begin, advance: Advance) -> Answers:
     begin(f"h{data.horizon}: train the candidates", 3)
     nets = train(inputs[fitted], scaled[fitted], inputs[kept], scaled[kept], seed)
     said, spread = _nets_say(nets, inputs, scale)
+    importance = permutation_importance(
+        lambda rows: _nets_say(nets, rows, scale)[0], inputs[training.stop :], change[training.stop :], FEATURES
+    )
     advance()
     now, on_kept = {"nets": said}, {"nets": said[kept]}
     grown = {}
@@ -175,25 +180,19 @@ def answers(data: Series, seed: int, begin: Begin, advance: Advance) -> Answers:
         retrained=_blended(data, later),
         spread=spread,
         kept_scores=[float(each) for each in np.abs(data.target[kept] - kept_forecast) / spread[kept]],
+        importance=importance,
     )
 
 
 def judge(data: Series, given: Answers) -> tuple[dict[str, Any], dict[str, Any]]:
     """The entries of the chosen blend, and how it was chosen."""
-    climatology = _climatology(data)
-
-    def entry(forecasts: Mapping[str, _Array], name: str, part: str) -> dict[str, Any]:
-        rows = data.rows(part)
-        others = {"seasonal_naive": data.seasonal[rows], "climatology": climatology[rows]}
-        return forecast_entry(data.target[rows], forecasts[name][rows], data.value[rows], others, data.due[rows])
-
-    candidates = {name: entry(given.fixed, name, "validation") for name in BLENDS}
+    candidates = {name: part_entry(data, given.fixed[name], "validation") for name in BLENDS}
     chosen = max(BLENDS, key=lambda name: candidates[name]["rmse_skill"] + candidates[name]["mae_skill"])
     entries = {
         "validation": candidates[chosen],
-        "test": entry(given.fixed, chosen, "test"),
-        "validation_retrained": entry(given.retrained, chosen, "validation"),
-        "test_retrained": entry(given.retrained, chosen, "test"),
+        "test": part_entry(data, given.fixed[chosen], "test"),
+        "validation_retrained": part_entry(data, given.retrained[chosen], "validation"),
+        "test_retrained": part_entry(data, given.retrained[chosen], "test"),
     }
     choice = {
         "chosen": chosen,
@@ -201,9 +200,22 @@ def judge(data: Series, given: Answers) -> tuple[dict[str, Any], dict[str, Any]]
         "validation": {
             name: {skill: each[skill] for skill in ("rmse_skill", "mae_skill")} for name, each in candidates.items()
         },
-        "shipped": {part: entry(given.fixed, "nets", part) for part in ("validation", "test")},
+        "shipped": {part: part_entry(data, given.fixed["nets"], part) for part in ("validation", "test")},
     }
     return entries, choice
+
+
+def part_entry(data: Series, forecast: _Array, part: str) -> dict[str, Any]:
+    """The figures of one part (`ml.skill.forecast_entry`).
+
+    Args:
+        data: the station's hours.
+        forecast: for each of its rows, ug/m3.
+        part: `validation` or `test`.
+    """
+    rows = data.rows(part)
+    others = {"seasonal_naive": data.seasonal[rows], "climatology": _climatology(data)[rows]}
+    return forecast_entry(data.target[rows], forecast[rows], data.value[rows], others, data.due[rows])
 
 
 def intervals(data: Series, given: Answers, chosen: str) -> tuple[dict[str, Any], _Array]:

@@ -9,7 +9,7 @@ from typing import Any
 import ibis
 import pandas as pd
 
-from ml import export, fault_protocol, forecast_protocol, validation
+from ml import export, fault_protocol, forecast_library, forecast_protocol, validation
 from ml.evaluate import rounded
 from ml.forecast_protocol import Advance, Answers, Begin, Series
 
@@ -61,7 +61,7 @@ def evaluate(
     checked = validation.read_air_quality(file)
     connection = ibis.duckdb.connect()
     readings = ibis.memtable(checked.good)
-    figures: dict[str, Any] = {"forecast": {}, "choice": {}, "intervals": {}}
+    figures: dict[str, Any] = {"forecast": {}, "library": {}, "choice": {}, "intervals": {}}
     findings = Findings(figures, checked.good, checked.refused)
     for horizon in horizons:
         data = forecast_protocol.series(readings, connection, horizon)
@@ -74,6 +74,9 @@ def evaluate(
         else:
             figures["intervals"][f"h{horizon}"] = found
         findings.forecasts[horizon] = data, given, half_width
+        if horizon == 1:
+            begin("h1: ask a forecasting library", 2)
+            figures["library"]["h1"] = forecast_library.judge(data, advance)
     begin("judge the fault decisions", len(fault_protocol.CANDIDATES) + 1)
     findings.faults = fault_protocol.judge(fault_readings, seed, faults, readings_before_failure, advance)
     figures["fault"] = findings.faults.figures | {"source": fault_source}
@@ -81,7 +84,7 @@ def evaluate(
         "data": {"file": file.name, "rows": len(checked.good), "refused": len(checked.refused)}
         | {"from": f"{checked.good['event_time'].min()}", "until": f"{checked.good['event_time'].max()}"},
         "seed": seed,
-        "libraries": export.versions("jax", "keras", "numpy", "xgboost-cpu"),
+        "libraries": export.versions("jax", "keras", "numpy", "statsmodels", "xgboost-cpu"),
         "seconds": round(time.monotonic() - started, 1),
     }
     return findings

@@ -170,13 +170,21 @@ def _machines(files: list[Path], out: Path) -> "tuple[LabelledReadings, list[Fau
 
 def _summary(figures: dict[str, Any]) -> Table:
     table = Table("Horizon", "Part", "RMSE", "RMSE skill", "95 %", "MAE skill", "without zeros", title="Forecasts")
-    for horizon, parts in figures["forecast"].items():
-        for part, entry in parts.items():
-            low, high = entry["rmse_skill_interval"]
-            table.add_row(
-                *(horizon, part, f"{entry['rmse']:.2f}", f"{entry['rmse_skill']:.1%}", f"{low:.1%} to {high:.1%}"),
-                *(f"{entry['mae_skill']:.1%}", f"{entry['without_zeros']['rmse_skill']:.1%}"),
-            )
+    entries = [
+        (horizon, part, entry) for horizon, parts in figures["forecast"].items() for part, entry in parts.items()
+    ]
+    entries += [
+        (horizon, f"{part}, library's {model}", judged[part])
+        for horizon, models in figures["library"].items()
+        for model, judged in models.items()
+        for part in ("validation", "test")
+    ]
+    for horizon, part, entry in entries:
+        low, high = entry["rmse_skill_interval"]
+        table.add_row(
+            *(horizon, part, f"{entry['rmse']:.2f}", f"{entry['rmse_skill']:.1%}", f"{low:.1%} to {high:.1%}"),
+            *(f"{entry['mae_skill']:.1%}", f"{entry['without_zeros']['rmse_skill']:.1%}"),
+        )
     return table
 
 

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from edge.simulator import air_quality
-from ml import fault_protocol, forecast_protocol, forecast_trees
+from ml import fault_protocol, forecast_library, forecast_protocol, forecast_trees
 from ml.data import DataRefused
 from ml.fault_protocol import PARTS, Fault, LabelledReadings, early_warning, split
 from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS
@@ -164,6 +164,8 @@ def test_pm_evaluate_writes_figures_report_and_refused_rows(
     monkeypatch.setattr(fault_protocol, "CANDIDATES", short)
     monkeypatch.setattr(forecast_trees, "MOST_ROUNDS", 30)
     monkeypatch.setattr("ml.forecast_model.EPOCHS", 2)
+    monkeypatch.setattr(forecast_library, "FITTED_HOURS", 500)
+    monkeypatch.setattr(forecast_library, "MOST_LAGS", 1)
     monkeypatch.setattr(cli_models, "simulated_machines", lambda: (fleet(), [Fault("m1", 3, 9)]))
     models, report = tmp_path / "models.json", tmp_path / "report.html"
     done = CliRunner().invoke(
@@ -176,6 +178,7 @@ def test_pm_evaluate_writes_figures_report_and_refused_rows(
     for entry in entries.values():
         assert {"rmse", "rmse_skill", "mae_skill", "rmse_skill_interval", "without_zeros"} <= set(entry)
         assert set(entry["references"]) == {"persistence", "seasonal_naive", "climatology"}
+    assert {"validation", "test"} < set(figures["library"]["h1"]["ARIMA"])
     assert 0.8 < figures["intervals"]["coverage"] < 1
     assert 0 < figures["intervals"]["worst_month"] <= figures["intervals"]["coverage"]
     assert {"cost", "original_cost", "early_warning"} <= set(figures["fault"])
