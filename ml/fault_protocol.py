@@ -13,10 +13,10 @@ import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
-from ml import evaluate
+from ml import calibration, contributions, evaluate
 from ml.data import DataRefused
+from ml.evidence import FaultEvidence
 from ml.fault_model import PARAMETERS, ROUNDS, THREADS, Preparation
-from pm_contracts.measurements import MACHINE_MEASUREMENTS
 
 #: Of the machines: the parts and their shares.
 PARTS: dict[str, float] = {"fit": 0.4, "tune": 0.125, "calibrate": 0.1, "threshold": 0.125, "test": 0.25}
@@ -26,8 +26,6 @@ ORIGINAL_ROUNDS, ORIGINAL_THRESHOLD = 100, 0.5
 #: Each part needs so many faulty readings, and as many healthy ones.
 FEWEST_FAULTY = 5
 DRAWS = 1000
-CALIBRATION_BINS = 10
-COST_CURVE_POINTS = 60
 
 _Rows = NDArray[np.float32]
 _Truth = NDArray[np.bool_]
@@ -74,9 +72,7 @@ class Judged:
     """What the protocol found."""
 
     figures: dict[str, Any]  #: the `fault` entry of models.json
-    cost_curve: list[tuple[float, float]]  #: threshold and cost per reading on the part that the threshold is chosen on
-    reliability: list[tuple[float, float, int]]  #: mean probability, share faulty, readings; of bins of the test part
-    importance: list[tuple[str, float]]  #: measurement and its share of the trees' gain, largest first
+    evidence: FaultEvidence  #: of the test part
 
 
 def split(readings: LabelledReadings, seed: int) -> dict[str, _Truth]:
@@ -129,17 +125,17 @@ def judge(
     for candidate in CANDIDATES:
         seen = prepared if candidate.prepared else rows
         boosters[candidate.name] = _train(candidate.parameters, seen[fit], faulty[fit], candidate.rounds, seed)
-        margin = _margin(boosters[candidate.name], seen[tune])
-        threshold = evaluate.cheapest_threshold(faulty[tune], _logistic(margin))
-        attainable[candidate.name] = evaluate.fault_cost(faulty[tune], _logistic(margin) >= threshold)
+        said = calibration.Calibration()(_margin(boosters[candidate.name], seen[tune]))
+        threshold = evaluate.cheapest_threshold(faulty[tune], said)
+        attainable[candidate.name] = evaluate.fault_cost(faulty[tune], said >= threshold)
         advance()
     chosen = min(CANDIDATES, key=lambda candidate: attainable[candidate.name])
     booster, seen = boosters[chosen.name], prepared if chosen.prepared else rows
 
-    slope, shift = _calibration(_margin(booster, seen[parts["calibrate"]]), faulty[parts["calibrate"]])
+    fitted = calibration.fitted(_margin(booster, seen[parts["calibrate"]]), faulty[parts["calibrate"]])
 
     def probability(some: _Truth) -> _Array:
-        return _logistic(slope * _margin(booster, seen[some]) + shift)
+        return fitted(_margin(booster, seen[some]))
 
     on = parts["threshold"]
     for_threshold = probability(on)
@@ -149,14 +145,14 @@ def judge(
     tested = probability(test)
     original = _train(ORIGINAL, rows[~test], faulty[~test], ORIGINAL_ROUNDS, seed)
     advance()
-    original_called = _logistic(_margin(original, rows[test])) >= ORIGINAL_THRESHOLD
+    original_called = calibration.Calibration()(_margin(original, rows[test])) >= ORIGINAL_THRESHOLD
     figures: dict[str, Any] = evaluate.fault_figures(faulty[test], tested, threshold)
     figures["original_cost"] = evaluate.fault_cost(faulty[test], original_called)
     figures["cost_ratio"] = figures["cost"] / max(figures["original_cost"], 1e-9)
     figures["cost_ratio_interval"] = _ratio_interval(
         faulty[test], tested >= threshold, original_called, readings.machine[test]
     )
-    uncalibrated = _logistic(_margin(booster, seen[test]))
+    uncalibrated = calibration.Calibration()(_margin(booster, seen[test]))
     expected_threshold = evaluate.FALSE_ALARM_COST / (evaluate.FALSE_ALARM_COST + evaluate.MISSED_FAULT_COST)
     figures |= {
         "threshold": threshold,
@@ -164,9 +160,9 @@ def judge(
         "cost_at_threshold_by_costs_alone": evaluate.fault_cost(faulty[test], tested >= expected_threshold),
         "chosen": chosen.name,
         "tune_cost": attainable,
-        "brier": float(np.mean((tested - faulty[test]) ** 2)),
-        "brier_uncalibrated": float(np.mean((uncalibrated - faulty[test]) ** 2)),
-        "brier_of_the_share": float(np.mean((faulty[~test].mean() - faulty[test]) ** 2)),
+        "brier": calibration.brier(faulty[test], tested),
+        "brier_uncalibrated": calibration.brier(faulty[test], uncalibrated),
+        "brier_of_the_share": calibration.brier(faulty[test], float(faulty[~test].mean())),
         "parts": {
             name: {"readings": int(some.sum()), "faulty": int(faulty[some].sum())} for name, some in parts.items()
         },
@@ -175,7 +171,23 @@ def judge(
         figures["early_warning"] = early_warning(
             readings.machine[test], readings.number[test], tested >= threshold, faults, readings_before_failure
         )
-    return Judged(figures, _cost_curve(faulty[on], for_threshold), _reliability(faulty[test], tested), _gains(booster))
+
+    def explain(some: _Rows) -> _Array:
+        return fitted.slope * contributions.shap_values(booster, some)
+
+    machine, number = readings.machine[test].tolist(), [f"number {each}" for each in readings.number[test]]
+    evidence = FaultEvidence(
+        faulty=faulty[test],
+        probability=tested,
+        uncalibrated=uncalibrated,
+        threshold=threshold,
+        chosen_on=(faulty[on], for_threshold),
+        importance=contributions.importance(explain, seen[test]),
+        flagged=contributions.flagged(explain, seen[test], tested, threshold, faulty[test], machine, number),
+        other_costs={"the original's model": figures["original_cost"]},
+        early_warning=figures.get("early_warning", {}),
+    )
+    return Judged(figures, evidence)
 
 
 def early_warning(
@@ -219,30 +231,6 @@ def _margin(booster: xgboost.Booster, rows: _Rows) -> _Array:
     return np.asarray(booster.predict(xgboost.DMatrix(rows), output_margin=True), dtype=np.float64)
 
 
-def _logistic(margin: _Array) -> _Array:
-    return np.asarray(1 / (1 + np.exp(-np.clip(margin, -500, 500))))
-
-
-def _calibration(margin: _Array, faulty: _Truth) -> tuple[float, float]:
-    """Slope and shift of the log-odds (Platt, "Probabilistic Outputs for Support Vector Machines", 1999).
-
-    His targets, drawn in from 0 and 1, keep the fit finite where the margin separates the two without error.
-    """
-    many, few = np.sum(~faulty), np.sum(faulty)
-    target = np.where(faulty, (few + 1) / (few + 2), 1 / (many + 2))
-    parameters = np.array([1.0, 0.0])
-    design = np.column_stack([margin, np.ones_like(margin)])
-    for _ in range(100):
-        said = _logistic(design @ parameters)
-        gradient = design.T @ (said - target)
-        curvature = design.T @ (design * np.maximum(said * (1 - said), 1e-9)[:, None]) + 1e-9 * np.eye(2)
-        step = np.linalg.solve(curvature, gradient)
-        parameters -= step * min(1.0, 1.0 / max(float(np.abs(step).max()), 1e-12))
-        if np.abs(step).max() < 1e-9:
-            break
-    return float(parameters[0]), float(parameters[1])
-
-
 def _ratio_interval(faulty: _Truth, called: _Truth, original: _Truth, machine: NDArray[np.str_]) -> list[float]:
     """95 % interval of our cost over the original's, by drawing whole machines with replacement."""
     names, of = np.unique(machine, return_inverse=True)
@@ -258,23 +246,3 @@ def _ratio_interval(faulty: _Truth, called: _Truth, original: _Truth, machine: N
         drawn = random.integers(len(names), size=len(names))
         ratios.append(ours[drawn].sum() / max(theirs[drawn].sum(), 1e-9))
     return [float(each) for each in np.quantile(ratios, [0.025, 0.975])]
-
-
-def _cost_curve(faulty: _Truth, probability: _Array) -> list[tuple[float, float]]:
-    thresholds = np.geomspace(1e-4, 0.99, COST_CURVE_POINTS)
-    return [(float(each), evaluate.fault_cost(faulty, probability >= each) / len(faulty)) for each in thresholds]
-
-
-def _reliability(faulty: _Truth, probability: _Array) -> list[tuple[float, float, int]]:
-    number = np.minimum((probability * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
-    return [
-        (float(probability[number == each].mean()), float(faulty[number == each].mean()), int((number == each).sum()))
-        for each in np.unique(number)
-    ]
-
-
-def _gains(booster: xgboost.Booster) -> list[tuple[str, float]]:
-    gains = {int(name[1:]): float(value) for name, value in booster.get_score(importance_type="total_gain").items()}  # type: ignore[arg-type]
-    total = sum(gains.values()) or 1.0
-    ordered = sorted(gains.items(), key=lambda item: -item[1])
-    return [(MACHINE_MEASUREMENTS[column], gain / total) for column, gain in ordered]

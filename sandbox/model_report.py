@@ -1,121 +1,106 @@
-"""The report on the models: one HTML file that opens anywhere, without a network."""
+"""The report of an evaluation: all horizons, how the forecast was chosen, fault decisions, data and model cards."""
 
 from pathlib import Path
 
-import jinja2
-import numpy as np
-import plotly.graph_objects as go
-from plotly.offline import get_plotlyjs
-
-from ml.fault_protocol import Judged
-from ml.features import HOURS_PER_DAY
-from ml.forecast_protocol import INTERVAL_LEVEL, Answers, Series, times
+from ml.evidence import ForecastEvidence, Profile
+from ml.forecast_protocol import Answers, Series, times
 from ml.protocol import Findings
-from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS
-
-_INK, _BLUE, _RED = "#1c2430", "#2563eb", "#d92d20"
-_MOST_SHOWN = 15
-_LAYOUT = {
-    "template": "plotly_white",
-    "font": {"family": "system-ui, sans-serif", "size": 13, "color": _INK},
-    "margin": {"l": 64, "r": 24, "t": 16, "b": 40},
-    "legend": {"orientation": "h", "y": 1.1, "x": 0},
-    "height": 320,
-}
+from ml.report import faults, forecast, page
+from ml.validation import limits_of
+from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS, AirQualityMeasurements
 
 
 def write_report(path: Path, found: Findings) -> None:
     """Write the report of one evaluation."""
-    horizon, (series, answers, _) = next(iter(found.forecasts.items()))
-    chosen = found.figures["choice"][f"h{horizon}"]["chosen"]
-    plots = {
-        "hour": _errors_plot(series, answers, chosen, by="hour"),
-        "season": _errors_plot(series, answers, chosen, by="month"),
-        "coverage": _coverage_plot(found.figures["intervals"]["months"]),
-    }
+    figures = found.figures
+    evidence = [
+        _evidence(series, answers, figures["choice"][f"h{horizon}"]["chosen"], figures, f"h{horizon}")
+        for horizon, (series, answers, _) in found.forecasts.items()
+    ]
+    data, first = figures["data"], evidence[0]
+    sections = [section for each in evidence for section in forecast.sections(each)]
+    tiles = forecast.tiles(first, "test")
     if found.faults is not None:
-        threshold = found.figures["fault"]["threshold"]
-        plots |= {
-            "cost": _cost_plot(found.faults, threshold),
-            "calibration": _calibration_plot(found.faults),
-            "importance": _importance_plot(found.faults),
-        }
-    measured = found.air_quality[list(AIR_QUALITY_MEASUREMENTS)]
-    profile = {
-        name: {
-            "missing": int(values.isna().sum()),
-            "zeros": int((values == 0).sum()),
-            "quantiles": [float(each) for each in np.nanquantile(values, [0, 0.25, 0.5, 0.75, 1])],
-        }
-        for name, values in measured.items()
-    }
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
+        tiles += faults.tiles(found.faults.evidence)
+        sections += faults.sections(found.faults.evidence)
+    versions = ", ".join(f"{name} {version}" for name, version in figures["libraries"].items())
+    page.write(
+        path,
+        "The models, beside what needs none",
+        f"{data['file']}: {data['rows']:,} hours from {data['from']} to {data['until']}, {data['refused']} rows "
+        "refused. Trained on the first two fifths, chosen by the next two (validation), tested on the last (test).",
+        tiles,
+        [*sections, _choice(found), forecast.profile(_profile(found))],
+        [
+            page.Card(
+                "Model card: forecasts",
+                {
+                    "Intended use": forecast.USE,
+                    "Limits": forecast.LIMITS,
+                    "Model": f"{first.name}; the device runs the nets",
+                    "Data": f"{data['file']}, {data['from']} to {data['until']}, UTC",
+                    "Reproduce": f"seed {figures['seed']}; {versions}; took {figures['seconds']} s",
+                },
+            ),
+            page.Card(
+                "Model card: fault decisions",
+                {
+                    "Intended use": faults.USE,
+                    "Limits": faults.LIMITS,
+                    "Model": figures["fault"]["chosen"],
+                    "Data": figures["fault"]["source"],
+                    "Parts": ", ".join(
+                        f"{name} {part['readings']:,} readings, {part['faulty']:,} faulty"
+                        for name, part in figures["fault"]["parts"].items()
+                    ),
+                    "Reproduce": f"seed {figures['seed']}; {versions}",
+                },
+            ),
+        ],
     )
-    page = environment.get_template("model_report.html.j2").render(
-        figures=found.figures,
-        profile=profile,
-        horizon=horizon,
-        plotly=get_plotlyjs(),
-        plots={name: figure.to_html(full_html=False, include_plotlyjs=False) for name, figure in plots.items()},
-    )
-    path.write_text(page, encoding="utf-8")
 
 
-def _errors_plot(series: Series, answers: Answers, chosen: str, by: str) -> go.Figure:
+def _evidence(series: Series, answers: Answers, chosen: str, figures: dict, horizon: str) -> ForecastEvidence:
     rows = slice(series.rows("validation").start, len(series.issued))
-    due = times(series.due[rows])
-    groups = np.array([getattr(time, by) for time in due])
-    names = range(HOURS_PER_DAY) if by == "hour" else range(1, 13)
-    figure = go.Figure(layout=_LAYOUT)
-    for label, forecast, colour in (("persistence", series.value, _INK), (chosen, answers.fixed[chosen], _BLUE)):
-        error = (series.target - forecast)[rows]
-        rmse = [
-            float(np.sqrt(np.mean(error[groups == name] ** 2))) if (groups == name).any() else None for name in names
-        ]
-        figure.add_scatter(x=list(names), y=rmse, name=label, line={"color": colour})
-    figure.update_xaxes(title="hour of day, UTC" if by == "hour" else "month")
-    figure.update_yaxes(title="RMSE, µg/m³", rangemode="tozero")
-    return figure
-
-
-def _coverage_plot(months: dict[str, float]) -> go.Figure:
-    figure = go.Figure(layout=_LAYOUT)
-    figure.add_bar(x=list(months), y=list(months.values()), name="coverage", marker_color=_BLUE)
-    figure.add_hline(y=INTERVAL_LEVEL, line_color=_RED)
-    figure.update_yaxes(title="share inside", range=[0.7, 1])
-    return figure
-
-
-def _cost_plot(faults: Judged, threshold: float) -> go.Figure:
-    figure = go.Figure(layout=_LAYOUT)
-    figure.add_scatter(x=[x for x, _ in faults.cost_curve], y=[y for _, y in faults.cost_curve], line={"color": _BLUE})
-    figure.add_vline(x=threshold, line_color=_RED)
-    figure.update_xaxes(title="threshold", type="log")
-    figure.update_yaxes(title="cost per reading", rangemode="tozero")
-    return figure
-
-
-def _calibration_plot(faults: Judged) -> go.Figure:
-    figure = go.Figure(layout=_LAYOUT)
-    figure.add_scatter(x=[0, 1], y=[0, 1], name="perfect", line={"color": _INK, "dash": "dot"})
-    figure.add_scatter(
-        x=[said for said, _, _ in faults.reliability],
-        y=[came for _, came, _ in faults.reliability],
-        text=[f"{count:,} readings" for _, _, count in faults.reliability],
-        name="test part",
-        mode="lines+markers",
-        line={"color": _BLUE},
+    return ForecastEvidence(
+        name=chosen,
+        horizon_hours=series.horizon,
+        issued=series.issued[rows],
+        actual=series.target[rows],
+        last_value=series.value[rows],
+        forecast=answers.fixed[chosen][rows],
+        spread=answers.spread[rows],
+        earlier_scores=answers.kept_scores,
+        entries=figures["forecast"][horizon],
+        importance=answers.importance,
+        others=figures["library"].get(horizon, {}),
     )
-    figure.update_xaxes(title="probability said")
-    figure.update_yaxes(title="share faulty")
-    return figure
 
 
-def _importance_plot(faults: Judged) -> go.Figure:
-    figure = go.Figure(layout=_LAYOUT)
-    most = faults.importance[:_MOST_SHOWN][::-1]
-    figure.add_bar(x=[share for _, share in most], y=[name for name, _ in most], orientation="h", marker_color=_BLUE)
-    figure.update_xaxes(title="share of the trees' gain")
-    figure.update_layout(height=440)
-    return figure
+def _choice(found: Findings) -> page.Section:
+    rows = [
+        [
+            horizon,
+            name + (" (chosen)" if name == choice["chosen"] else ""),
+            *(forecast.percent(skill[each]) for each in ("rmse_skill", "mae_skill")),
+        ]
+        for horizon, choice in found.figures["choice"].items()
+        for name, skill in choice["validation"].items()
+    ]
+    rules = {choice["rule"] for choice in found.figures["choice"].values()}
+    return page.Section(
+        "How the forecast was chosen",
+        f"Rule: {'; '.join(rules)}. The test part had no say.",
+        [page.Table(["Horizon", "Candidate", "RMSE skill, validation", "MAE skill, validation"], rows, text_columns=2)],
+    )
+
+
+def _profile(found: Findings) -> Profile:
+    series, _, _ = next(iter(found.forecasts.values()))
+    due = {part: series.due[series.rows(part)] for part in ("training", "validation", "test")}
+    return Profile(
+        columns=found.air_quality[list(AIR_QUALITY_MEASUREMENTS)],
+        meanings={name: each.description for name, each in limits_of(AirQualityMeasurements).items()},
+        time=found.air_quality["event_time"],
+        parts={part: f"{times(hours[:1])[0]:%Y-%m-%d %H:%M}" for part, hours in due.items()},
+    )

@@ -132,7 +132,7 @@ def test_fault_decisions_are_judged_on_the_test_part_alone(monkeypatch: pytest.M
     assert figures["brier"] < figures["brier_of_the_share"]
     assert figures["cost_ratio_interval"][0] <= figures["cost_ratio"] <= figures["cost_ratio_interval"][1]
     assert set(figures["parts"]) == set(PARTS)
-    assert judged.importance[0][0] == "ad_000"  # the fourth measurement, the one that shows faults
+    assert judged.evidence.importance[0][0] == "ad_000"  # the fourth measurement, the one that shows faults
 
 
 def test_early_warning_counts_from_the_first_flag_after_the_onset() -> None:

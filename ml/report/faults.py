@@ -1,0 +1,133 @@
+"""What the report says of fault decisions."""
+
+import numpy as np
+import pandas as pd
+
+from ml import calibration, evaluate
+from ml.evidence import FaultEvidence, Profile
+from ml.report import plots
+from ml.report.page import Plot, Section, Table, Tile
+
+USE = (
+    "Whether one reading of a machine shows a fault of its air-pressure system, to plan visits of the workshop. "
+    "Not for decisions on people's safety, and no proof that a machine without an alarm is sound."
+)
+LIMITS = (
+    "One reading at a time, without its history. A fleet of another kind needs training of its own. Figures of "
+    "simulated machines say nothing about real ones. The threshold is right for the costs named here and wrong for "
+    "others."
+)
+
+
+#: Rows of the data profile's table.
+PROFILED = 12
+
+
+def tiles(evidence: FaultEvidence) -> list[Tile]:
+    """The figures that stand first."""
+    figures = evaluate.fault_figures(evidence.faulty, evidence.probability, evidence.threshold)
+    other, cost = min(_others(evidence).items(), key=lambda each: each[1])
+    return [
+        Tile(
+            f"{figures['cost'] / max(cost, 1e-9):.2f} of the cost",
+            f"{figures['cost']:,.0f}, where {other} costs {cost:,.0f}: {evaluate.FALSE_ALARM_COST} a false alarm, "
+            f"{evaluate.MISSED_FAULT_COST} a missed fault",
+        ),
+        Tile(
+            f"{figures['recall']:.1%} found",
+            f"of {figures['faulty_rows']:,.0f} faulty readings, with {figures['false_alarms']:,.0f} false alarms in "
+            f"{figures['rows']:,.0f} readings",
+        ),
+        Tile(
+            f"{calibration.brier(evidence.faulty, evidence.probability):.4f} Brier score",
+            f"before calibration {calibration.brier(evidence.faulty, evidence.uncalibrated):.4f}; of the mere share of "
+            f"faults {calibration.brier(evidence.faulty, float(evidence.chosen_on[0].mean())):.4f}",
+        ),
+    ]
+
+
+def sections(evidence: FaultEvidence) -> list[Section]:
+    """Costs, calibration, what decisions rest on."""
+    called = evidence.probability >= evidence.threshold
+    ours = {"this model": evaluate.fault_cost(evidence.faulty, called)}
+    figures = evaluate.fault_figures(evidence.faulty, evidence.probability, evidence.threshold)
+    words = (
+        f"Called a fault from a probability of {evidence.threshold:.3g}, on {figures['rows']:,.0f} readings that the "
+        f"model was not trained on: precision {figures['precision']:.1%}, recall {figures['recall']:.1%}, average "
+        f"precision {figures['average_precision']:.3f}."
+    )
+    if evidence.early_warning:
+        early = evidence.early_warning
+        words += (
+            f" Early warning: of {early['faults']} faults {early['flagged_share']:.0%} are flagged before failure, "
+            f"the median one {early['median_readings_before_failure']:.0f} readings before, "
+            f"{early['share_flagged_in_time']:.0%} at least {early['stated_readings_before_failure']} before, which is "
+            "how early the simulator's physics let every fault be known."
+        )
+    costs = [[name, f"{cost:,.0f}", f"{cost / len(called):.3f}"] for name, cost in (ours | _others(evidence)).items()]
+    return [
+        Section(
+            "Fault decisions",
+            words,
+            [
+                Table(["Who decides", "Cost", "Cost per reading"], costs),
+                Plot("Cost by threshold", f"{evaluate.FALSE_ALARM_COST} a false alarm, {evaluate.MISSED_FAULT_COST} a "
+                     "missed fault. The diamond is the threshold that ships.", plots.cost_curve(evidence)),
+                Plot("Calibration", "Of the readings measured, in bins of like probability. On the dotted line "
+                     "probabilities come true as often as they say.", plots.reliability(evidence)),
+            ],
+        ),
+        Section(
+            "What fault decisions rest on",
+            "SHAP values of the trees, in log-odds: by how much a measurement moves the margin. The trees see what a "
+            "measurement is beyond what use and age explain, and a value stands for that rest of it.",
+            [
+                Plot("Feature importance", "Mean absolute SHAP value over the readings measured.",
+                     plots.importance(evidence.importance, "mean |SHAP value|, log-odds")),
+                _flagged(evidence),
+            ],
+        ),
+    ]  # fmt: skip
+
+
+def profile(data: Profile, faulty: "np.ndarray[tuple[int], np.dtype[np.bool_]]", important: list[str]) -> Section:
+    """The data profile: all measurements in one plot, those that matter most in a table."""
+    shown = data.columns[important[:PROFILED]]
+    table = plots.quantiles(shown)
+    table["median if faulty"] = shown[pd.Series(faulty, index=shown.index)].median()
+    rows = [
+        [str(name), *(f"{count:,.0f}" for count in row[:2]), *(f"{value:.4g}" for value in row[2:])]
+        for name, row in zip(table.index, table.to_numpy(), strict=True)
+    ]
+    return Section(
+        "Data profile",
+        f"{len(data.columns):,} readings, {int(faulty.sum()):,} of them faulty ({faulty.mean():.2%}); "
+        f"{data.columns.shape[1]} measurements. Counters without a unit that is known; the "
+        f"{len(rows)} of most weight are listed.",
+        [
+            Table(["Measurement", *map(str, table.columns)], rows),
+            Plot("Missing values", "How many of the measurements lack how much.", plots.missing(data.columns)),
+        ],
+    )
+
+
+def _others(evidence: FaultEvidence) -> dict[str, float]:
+    never = np.zeros_like(evidence.faulty)
+    return dict(evidence.other_costs) | {
+        "never an alarm": evaluate.fault_cost(evidence.faulty, never),
+        "always an alarm": evaluate.fault_cost(evidence.faulty, ~never),
+    }
+
+
+def _flagged(evidence: FaultEvidence) -> Table:
+    rows = [
+        [
+            each.machine,
+            each.reading,
+            "faulty" if each.faulty else "healthy",
+            ", ".join(f"{name} {value:+.2f}" for name, value in each.contributions),
+            f"{each.probability:.3f}",
+        ]
+        for each in evidence.flagged
+    ]
+    return Table(["Machine", "Reading", "Verdict", "Top sensors (SHAP value)", "Probability"], rows, text_columns=4)

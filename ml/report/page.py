@@ -1,0 +1,100 @@
+"""A page of sections with tables and plots: self-contained, in light and dark, each plot also as numbers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import jinja2
+import plotly.graph_objects as go
+from plotly.offline import get_plotlyjs
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A figure that stands for a section."""
+
+    figure: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text; all columns but the first few are numbers."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    text_columns: int = 1
+    kind = "table"
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A plot with what it shows, in words; its numbers are listed below it."""
+
+    title: str
+    text: str
+    figure: go.Figure
+    kind = "plot"
+
+    @property
+    def html(self) -> str:
+        """The plot, for a page that has plotly's script."""
+        config = {"displayModeBar": False, "responsive": True}
+        return str(self.figure.to_html(full_html=False, include_plotlyjs=False, config=config))
+
+    @property
+    def numbers(self) -> Table:
+        """What is drawn: a row for each place on the axis of categories or of x, a column for each line."""
+        lines: dict[str, dict[str, str]] = {}
+        places: dict[str, None] = {}
+        for number, trace in enumerate(self.figure.data):
+            at, values = (trace.y, trace.x) if getattr(trace, "orientation", None) == "h" else (trace.x, trace.y)
+            line = lines.setdefault(trace.name or f"line {number + 1}", {})
+            for place, value in zip(at, values, strict=True):
+                name = _text(place)
+                places[name] = None
+                line[name] = _text(value)
+        axis = self.figure.layout.yaxis if self.figure.data[0].orientation == "h" else self.figure.layout.xaxis
+        return Table(
+            [axis.title.text or "", *lines], [[at, *(line.get(at, "") for line in lines.values())] for at in places]
+        )
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page."""
+
+    title: str
+    text: str = ""
+    blocks: Sequence[Table | Plot] = ()
+
+
+@dataclass(frozen=True)
+class Card:
+    """A model card: what a model is for, what it is not for, and what it was made of.
+
+    Mitchell et al., "Model Cards for Model Reporting", FAT* 2019.
+    """
+
+    title: str
+    entries: dict[str, str] = field(default_factory=dict)
+
+
+def write(
+    path: Path, title: str, lead: str, tiles: Sequence[Tile], sections: Sequence[Section], cards: Sequence[Card]
+) -> None:
+    """Write the page; its folder is made where there is none."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    page = environment.get_template("page.html.j2").render(
+        title=title, lead=lead, tiles=tiles, sections=sections, cards=cards, plotly=get_plotlyjs()
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page, encoding="utf-8")
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
