@@ -31,32 +31,26 @@ def write_report(path: Path, found: Findings) -> None:
         "refused. Trained on the first two fifths, chosen by the next two (validation), tested on the last (test).",
         tiles,
         [*sections, _choice(found), forecast.profile(_profile(found))],
-        [
-            page.Card(
-                "Model card: forecasts",
-                {
-                    "Intended use": forecast.USE,
-                    "Limits": forecast.LIMITS,
-                    "Model": f"{first.name}; the device runs the nets",
-                    "Data": f"{data['file']}, {data['from']} to {data['until']}, UTC",
-                    "Reproduce": f"seed {figures['seed']}; {versions}; took {figures['seconds']} s",
-                },
-            ),
-            page.Card(
-                "Model card: fault decisions",
-                {
-                    "Intended use": faults.USE,
-                    "Limits": faults.LIMITS,
-                    "Model": figures["fault"]["chosen"],
-                    "Data": figures["fault"]["source"],
-                    "Parts": ", ".join(
-                        f"{name} {part['readings']:,} readings, {part['faulty']:,} faulty"
-                        for name, part in figures["fault"]["parts"].items()
-                    ),
-                    "Reproduce": f"seed {figures['seed']}; {versions}",
-                },
-            ),
-        ],
+        {
+            "Model card: forecasts": {
+                "Intended use": forecast.USE,
+                "Limits": forecast.LIMITS,
+                "Model": f"{first.name}; the device runs the nets",
+                "Data": f"{data['file']}, {data['from']} to {data['until']}, UTC",
+                "Reproduce": f"seed {figures['seed']}; {versions}; took {figures['seconds']} s",
+            },
+            "Model card: fault decisions": {
+                "Intended use": faults.USE,
+                "Limits": faults.LIMITS,
+                "Model": figures["fault"]["chosen"],
+                "Data": figures["fault"]["source"],
+                "Parts": ", ".join(
+                    f"{name} {part['readings']:,} readings, {part['faulty']:,} faulty"
+                    for name, part in figures["fault"]["parts"].items()
+                ),
+                "Reproduce": f"seed {figures['seed']}; {versions}",
+            },
+        },
     )
 
 
@@ -82,7 +76,7 @@ def _choice(found: Findings) -> page.Section:
         [
             horizon,
             name + (" (chosen)" if name == choice["chosen"] else ""),
-            *(forecast.percent(skill[each]) for each in ("rmse_skill", "mae_skill")),
+            *(forecast.signed(skill[each]) for each in ("rmse_skill", "mae_skill")),
         ]
         for horizon, choice in found.figures["choice"].items()
         for name, skill in choice["validation"].items()

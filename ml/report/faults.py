@@ -1,12 +1,18 @@
 """What the report says of fault decisions."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ml import calibration, evaluate
 from ml.evidence import FaultEvidence, Profile
-from ml.report import plots
+from ml.report import page, plots
+from ml.report.cards import card
 from ml.report.page import Plot, Section, Table, Tile
+from ml.report.plots import percent
+from pm_contracts.manifest import FaultManifest
 
 USE = (
     "Whether one reading of a machine shows a fault of its air-pressure system, to plan visits of the workshop. "
@@ -22,10 +28,35 @@ LIMITS = (
 #: Rows of the data profile's table.
 PROFILED = 12
 
+_Truth = NDArray[np.bool_]
+
+
+def write(path: Path, manifest: FaultManifest, evidence: FaultEvidence, data: Profile, faulty: _Truth) -> None:
+    """Write the report of one training run.
+
+    Args:
+        path: of the HTML file.
+        manifest: of the model that was trained.
+        evidence: of its decisions on readings that it was not trained on.
+        data: all readings that were read.
+        faulty: the workshop's verdicts on these.
+    """
+    measured = f"{len(evidence.faulty):,} later readings, {int(evidence.faulty.sum()):,} of them faulty"
+    page.write(
+        path,
+        f"Fault model {manifest.version}",
+        f"Trained on {manifest.trained_rows:,} readings until {manifest.trained_until:%Y-%m-%d}; measured with "
+        f"{measured}.",
+        tiles(evidence),
+        [*sections(evidence), profile(data, faulty, [name for name, _ in evidence.importance])],
+        {"Model card": card(manifest, USE, LIMITS, measured) | {"Threshold": f"probability {manifest.threshold:.4g}"}},
+    )
+
 
 def tiles(evidence: FaultEvidence) -> list[Tile]:
     """The figures that stand first."""
     figures = evaluate.fault_figures(evidence.faulty, evidence.probability, evidence.threshold)
+    share = float(evidence.chosen_on[0].mean())
     other, cost = min(_others(evidence).items(), key=lambda each: each[1])
     return [
         Tile(
@@ -34,14 +65,14 @@ def tiles(evidence: FaultEvidence) -> list[Tile]:
             f"{evaluate.MISSED_FAULT_COST} a missed fault",
         ),
         Tile(
-            f"{figures['recall']:.1%} found",
+            f"{percent(figures['recall'])} found",
             f"of {figures['faulty_rows']:,.0f} faulty readings, with {figures['false_alarms']:,.0f} false alarms in "
             f"{figures['rows']:,.0f} readings",
         ),
         Tile(
-            f"{calibration.brier(evidence.faulty, evidence.probability):.4f} Brier score",
-            f"before calibration {calibration.brier(evidence.faulty, evidence.uncalibrated):.4f}; of the mere share of "
-            f"faults {calibration.brier(evidence.faulty, float(evidence.chosen_on[0].mean())):.4f}",
+            f"{calibration.brier(evidence.faulty, evidence.probability):.4f}",
+            f"Brier score; before calibration {calibration.brier(evidence.faulty, evidence.uncalibrated):.4f}; "
+            f"of the mere share of faults {calibration.brier(evidence.faulty, share):.4f}",
         ),
     ]
 
@@ -53,16 +84,16 @@ def sections(evidence: FaultEvidence) -> list[Section]:
     figures = evaluate.fault_figures(evidence.faulty, evidence.probability, evidence.threshold)
     words = (
         f"Called a fault from a probability of {evidence.threshold:.3g}, on {figures['rows']:,.0f} readings that the "
-        f"model was not trained on: precision {figures['precision']:.1%}, recall {figures['recall']:.1%}, average "
-        f"precision {figures['average_precision']:.3f}."
+        f"model was not trained on: precision {percent(figures['precision'])}, recall {percent(figures['recall'])}, "
+        f"average precision {figures['average_precision']:.3f}."
     )
     if evidence.early_warning:
         early = evidence.early_warning
         words += (
-            f" Early warning: of {early['faults']} faults {early['flagged_share']:.0%} are flagged before failure, "
-            f"the median one {early['median_readings_before_failure']:.0f} readings before, "
-            f"{early['share_flagged_in_time']:.0%} at least {early['stated_readings_before_failure']} before, which is "
-            "how early the simulator's physics let every fault be known."
+            f" Early warning: of {early['faults']} faults {percent(early['flagged_share'], 0)} are flagged before "
+            f"failure, the median one {early['median_readings_before_failure']:.0f} readings before, "
+            f"{percent(early['share_flagged_in_time'], 0)} at least {early['stated_readings_before_failure']} before, "
+            "which is how early the simulator's physics let every fault be known."
         )
     costs = [[name, f"{cost:,.0f}", f"{cost / len(called):.3f}"] for name, cost in (ours | _others(evidence)).items()]
     return [
@@ -90,7 +121,7 @@ def sections(evidence: FaultEvidence) -> list[Section]:
     ]  # fmt: skip
 
 
-def profile(data: Profile, faulty: "np.ndarray[tuple[int], np.dtype[np.bool_]]", important: list[str]) -> Section:
+def profile(data: Profile, faulty: _Truth, important: list[str]) -> Section:
     """The data profile: all measurements in one plot, those that matter most in a table."""
     shown = data.columns[important[:PROFILED]]
     table = plots.quantiles(shown)
@@ -101,7 +132,7 @@ def profile(data: Profile, faulty: "np.ndarray[tuple[int], np.dtype[np.bool_]]",
     ]
     return Section(
         "Data profile",
-        f"{len(data.columns):,} readings, {int(faulty.sum()):,} of them faulty ({faulty.mean():.2%}); "
+        f"{len(data.columns):,} readings, {int(faulty.sum()):,} of them faulty ({percent(float(faulty.mean()), 2)}); "
         f"{data.columns.shape[1]} measurements. Counters without a unit that is known; the "
         f"{len(rows)} of most weight are listed.",
         [

@@ -1,13 +1,18 @@
 """What the report says of forecasts."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from ml.evidence import ForecastEvidence, Profile
-from ml.report import plots
+from ml.report import page, plots
+from ml.report.cards import card
 from ml.report.page import Plot, Section, Table, Tile
+from ml.report.plots import percent
+from pm_contracts.manifest import ForecastManifest
 
 _REFERENCES = {"persistence": "persistence", "seasonal_naive": "the value a day before", "climatology": "climatology"}
 USE = (
@@ -21,6 +26,29 @@ LIMITS = (
 )
 
 
+def write(path: Path, manifest: ForecastManifest, evidence: ForecastEvidence, data: Profile) -> None:
+    """Write the report of one training run.
+
+    Args:
+        path: of the HTML file.
+        manifest: of the model that was trained.
+        evidence: of its forecasts of hours that it was not trained on.
+        data: all hours that were read.
+    """
+    (part,) = evidence.entries
+    first, last = (pd.Timestamp(int(hour) * 3600, unit="s") for hour in evidence.due[[0, -1]])
+    measured = f"{len(evidence.actual):,} later hours, {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
+    page.write(
+        path,
+        f"Forecast model {manifest.version}",
+        f"Trained on {manifest.trained_rows:,} hours until {manifest.trained_until:%Y-%m-%d %H:%M}; measured with "
+        f"{measured}.",
+        tiles(evidence, part),
+        [*sections(evidence), profile(data)],
+        {"Model card": card(manifest, USE, LIMITS, measured)},
+    )
+
+
 def tiles(evidence: ForecastEvidence, part: str) -> list[Tile]:
     """The figures that stand first: of one part."""
     entry = evidence.entries[part]
@@ -28,12 +56,12 @@ def tiles(evidence: ForecastEvidence, part: str) -> list[Tile]:
     inside = np.abs(evidence.actual - evidence.forecast) <= plots.adapting_half_widths(evidence)
     return [
         Tile(
-            percent(entry["rmse_skill"]),
-            f"less error (RMSE) than persistence, {evidence.horizon_hours} h ahead, {_words(part)}; "
-            f"95 %: {percent(low)} to {percent(high)}",
+            signed(entry["rmse_skill"]),
+            f"RMSE skill over persistence, {evidence.horizon_hours} h ahead, {_words(part)} "
+            f"(95 %: {100 * low:+.1f} to {100 * high:+.1f})",
         ),
-        Tile(percent(entry["mae_skill"]), "less absolute error than persistence"),
-        Tile(f"{np.mean(inside):.1%}", f"of outcomes inside their {plots.INTERVAL_LEVEL:.0%} interval"),
+        Tile(signed(entry["mae_skill"]), "MAE skill over persistence, on the same hours"),
+        Tile(percent(float(np.mean(inside))), f"of outcomes inside their {percent(plots.INTERVAL_LEVEL, 0)} interval"),
     ]
 
 
@@ -60,8 +88,8 @@ def sections(evidence: ForecastEvidence) -> list[Section]:
         ),
         Section(
             f"Intervals {ahead}",
-            f"The interval is made to hold {plots.INTERVAL_LEVEL:.0%} of the outcomes; it follows its own misses "
-            "(adaptive conformal, Gibbs and Candes, 2021).",
+            f"The interval is made to hold {percent(plots.INTERVAL_LEVEL, 0)} of the outcomes; it follows its own "
+            "misses (adaptive conformal, Gibbs and Candes, 2021).",
             [
                 Plot("Coverage by month", "At the red line the interval holds what it was asked to.",
                      plots.coverage_by_month(evidence)),
@@ -112,19 +140,19 @@ def profile(data: Profile) -> Section:
     return Section("Data profile", f"{len(data.columns):,} hours. A 0 of PM2.5 marks a gap.", blocks)
 
 
-def percent(share: float) -> str:
+def signed(share: float) -> str:
     """A share with its sign."""
-    return f"{share:+.1%}".replace("%", " %")
+    return f"{100 * share:+.1f} %"
 
 
 def _row(part: str, name: str, entry: Mapping[str, Any]) -> list[str]:
     def skill(of: str) -> str:
         if f"{of}_skill_interval" not in entry:
-            return percent(entry[f"{of}_skill"])
+            return signed(entry[f"{of}_skill"])
         low, high = entry[f"{of}_skill_interval"]
-        return f"{percent(entry[f'{of}_skill'])} ({percent(low)} to {percent(high)})"
+        return f"{signed(entry[f'{of}_skill'])} ({100 * low:+.1f} to {100 * high:+.1f})"
 
-    without = percent(entry["without_zeros"]["rmse_skill"]) if "without_zeros" in entry else ""
+    without = signed(entry["without_zeros"]["rmse_skill"]) if "without_zeros" in entry else ""
     return [part, name, f"{entry['rmse']:.2f}", skill("rmse"), f"{entry['mae']:.2f}", skill("mae"), without]
 
 

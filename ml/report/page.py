@@ -1,7 +1,7 @@
 """A page of sections with tables and plots: self-contained, in light and dark, each plot also as numbers."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
@@ -69,21 +69,24 @@ class Section:
     blocks: Sequence[Table | Plot] = ()
 
 
-@dataclass(frozen=True)
-class Card:
-    """A model card: what a model is for, what it is not for, and what it was made of.
-
-    Mitchell et al., "Model Cards for Model Reporting", FAT* 2019.
-    """
-
-    title: str
-    entries: dict[str, str] = field(default_factory=dict)
-
-
 def write(
-    path: Path, title: str, lead: str, tiles: Sequence[Tile], sections: Sequence[Section], cards: Sequence[Card]
+    path: Path,
+    title: str,
+    lead: str,
+    tiles: Sequence[Tile],
+    sections: Sequence[Section],
+    cards: Mapping[str, Mapping[str, str]],
 ) -> None:
-    """Write the page; its folder is made where there is none."""
+    """Write the page; its folder is made where there is none.
+
+    Args:
+        path: of the HTML file.
+        title: of the page.
+        lead: what it is about.
+        tiles: the figures that stand first.
+        sections: what follows.
+        cards: model cards by title, each a list of terms and what they stand for.
+    """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
     )

@@ -55,12 +55,13 @@ def errors(evidence: ForecastEvidence, by: str) -> go.Figure:
     persistence = pd.Series(evidence.actual - evidence.last_value).groupby(group)
     figure = _figure("hour of day, UTC" if by == "hour" else "month", "error, µg/m³")
     at = [_MONTHS[number - 1] if by == "month" else number for number in model.groups]
+    if by == "hour":
+        figure.update_xaxes(dtick=3)
     lines = ((persistence, "persistence, RMSE", GREY), (model, f"{evidence.name}, RMSE", BLUE))
     for grouped, name, colour in lines:
         rmse = np.sqrt(grouped.apply(lambda some: np.mean(some**2)))
         figure.add_scatter(x=at, y=rmse.tolist(), name=name, mode="lines+markers", line={"color": colour})
     figure.add_bar(x=at, y=model.mean().tolist(), name=f"{evidence.name}, mean error", marker_color=ORANGE)
-    figure.update_xaxes(type="category")
     return figure
 
 
@@ -82,7 +83,7 @@ def coverage_by_month(evidence: ForecastEvidence) -> go.Figure:
             mode="lines+markers",
             line={"color": colour, "dash": dash},
         )
-    _line(figure, y=INTERVAL_LEVEL, name=f"asked for: {INTERVAL_LEVEL:.0%}")
+    _line(figure, y=INTERVAL_LEVEL, name=f"asked for: {percent(INTERVAL_LEVEL, 0)}")
     figure.update_xaxes(type="date", tickformat="%b %Y")
     figure.update_yaxes(tickformat=".0%")
     return figure
@@ -126,7 +127,7 @@ def worst_days(evidence: ForecastEvidence, days: int = 10) -> go.Figure:
     figure.add_scatter(x=time, y=np.maximum(forecast - half_width, 0).round(1), name="interval, lower end", **band)
     figure.data[0].showlegend = False
     upper = (forecast + half_width).round(1)
-    name = f"{INTERVAL_LEVEL:.0%} interval, upper end"
+    name = f"{percent(INTERVAL_LEVEL, 0)} interval, upper end"
     figure.add_scatter(x=time, y=upper, name=name, fill="tonexty", fillcolor=_BAND, **band)
     for values, called, colour in ((forecast, "forecast", BLUE), (evidence.actual[rows], "measured", GREY)):
         figure.add_scatter(x=time, y=values.round(1), name=called, mode="lines", line={"color": colour, "width": 1.6})
@@ -153,7 +154,7 @@ def cost_curve(evidence: FaultEvidence) -> go.Figure:
         marker={"color": RED, "size": 11, "symbol": "diamond"},
     )
     figure.update_xaxes(type="log", hoverformat=".3g", tickformat="~g", dtick=1)
-    figure.update_yaxes(rangemode="tozero")
+    figure.update_yaxes(type="log", tickformat="~g", dtick=1)
     return figure
 
 
@@ -221,7 +222,7 @@ def missing(columns: pd.DataFrame) -> go.Figure:
     edges = np.linspace(0, 1, 11)
     counts, _ = np.histogram(share, edges)
     figure = _figure("share of its readings that a measurement lacks", "measurements")
-    names = [f"{low:.0%} to {high:.0%}" for low, high in itertools.pairwise(edges)]
+    names = [f"{100 * low:.0f} to {percent(high, 0)}" for low, high in itertools.pairwise(edges)]
     figure.add_bar(x=names, y=counts.tolist(), name="measurements", marker_color=BLUE)
     figure.update_layout(showlegend=False)
     return figure
@@ -234,6 +235,11 @@ def quantiles(columns: pd.DataFrame) -> pd.DataFrame:
     found.insert(0, "missing", columns.isna().sum())
     found.insert(1, "zeros", (columns == 0).sum())
     return found
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """A share in words."""
+    return f"{100 * share:.{digits}f} %"
 
 
 def _figure(x: str, y: str) -> go.Figure:
