@@ -1,9 +1,7 @@
 """What several tests of the emulated AWS make in it."""
 
 import json
-import time
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ import paho.mqtt.client as mqtt
 import pytest
 
 from sandbox.cloud import Cloud
+from tests.waiting import eventually
 
 
 class Account:
@@ -122,7 +121,9 @@ class Account:
 
     def delivered(self, stream: str, accepted: int) -> dict[str, int]:
         """The counts of a stream, once it has accepted so many records and is done with all of them."""
-        wait_until(lambda: self.counts(stream)["accepted"] >= accepted and self._done(stream))
+        eventually(
+            lambda: self.counts(stream)["accepted"] >= accepted and self._done(stream), lambda: str(self.counts(stream))
+        )
         return self.counts(stream)
 
     def counts(self, stream: str) -> dict[str, int]:
@@ -153,7 +154,7 @@ def connected(client: mqtt.Client, cloud: Cloud) -> mqtt.Client:
     client.on_disconnect = lambda *arguments: answers.append(arguments[3])
     client.connect(cloud.mqtt_host, cloud.mqtt_port)
     client.loop_start()
-    wait_until(lambda: bool(answers))
+    eventually(lambda: answers, "an answer")
     if answers[0].is_failure or answers[0].getName() == "Normal disconnection":
         client.loop_stop()
         raise ConnectionError(str(answers[0]))
@@ -188,13 +189,6 @@ def parquet_destination(role: str, bucket: str, database: str) -> dict[str, Any]
             "SchemaConfiguration": {"RoleARN": role, "DatabaseName": database, "TableName": "reading"},
         },
     }
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 @pytest.fixture

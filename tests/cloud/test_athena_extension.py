@@ -17,6 +17,7 @@ from pm_components.named_queries import NAMED_QUERIES
 from pm_contracts.tables import PARTITION_KEYS, TABLES
 from sandbox.cloud import query_engine
 from sandbox.cloud.query_engine import QueryRefused, Unload
+from tests.waiting import eventually
 
 COLUMNS = {"device": "string", "event_time": "timestamp", "measurements": "struct<pollution:double>"}
 
@@ -54,14 +55,13 @@ class Lake:
             QueryExecutionContext={"Database": self.account.prefix},
             **more,
         )
-        deadline = time.monotonic() + 20
-        while True:
-            execution: dict[str, Any] = athena.get_query_execution(QueryExecutionId=started["QueryExecutionId"])
-            execution = execution["QueryExecution"]
-            if execution["Status"]["State"] not in ("QUEUED", "RUNNING"):
-                return execution
-            assert time.monotonic() < deadline, "the query does not end"
-            time.sleep(0.02)
+
+        def ended() -> dict[str, Any] | None:
+            found: dict[str, Any] = athena.get_query_execution(QueryExecutionId=started["QueryExecutionId"])
+            execution: dict[str, Any] = found["QueryExecution"]
+            return None if execution["Status"]["State"] in ("QUEUED", "RUNNING") else execution
+
+        return eventually(ended, "the query to end")
 
     def rows(self, query: str) -> list[list[str | None]]:
         execution = self.ask(query)

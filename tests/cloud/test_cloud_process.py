@@ -8,8 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import boto3
@@ -18,13 +16,7 @@ import psutil
 import pytest
 
 from sandbox.cloud import Cloud, CloudError
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
+from tests.waiting import eventually
 
 
 def emulator_of(cloud: Cloud) -> psutil.Process:
@@ -132,4 +124,4 @@ def test_it_dies_with_its_parent(tmp_path: Path, how: signal.Signals) -> None:
         assert emulator.is_running()
         os.kill(parent.pid, how)
         parent.wait()
-    wait_for(lambda: not emulator.is_running() or emulator.status() == psutil.STATUS_ZOMBIE)
+    eventually(lambda: not emulator.is_running() or emulator.status() == psutil.STATUS_ZOMBIE, "the emulator to end")

@@ -7,17 +7,18 @@ import io
 import json
 import os
 import tarfile
-import time
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import boto3
+import psutil
 import pytest
 from botocore.exceptions import ClientError
 
 from sandbox.cloud import Cloud
+from tests.waiting import eventually
 
 SCRIPT = """\
 import argparse, json, os, pathlib, sys
@@ -109,13 +110,14 @@ def start(cloud: Cloud, bucket: str, role: str) -> Start:
 
 def wait(cloud: Cloud, name: str, wanted: Callable[[dict[str, Any]], bool] | None = None) -> dict[str, Any]:
     """Poll a job until it has ended, or until `wanted` of its description."""
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        described: dict[str, Any] = cloud.client("sagemaker").describe_training_job(TrainingJobName=name)
-        if wanted(described) if wanted else described["TrainingJobStatus"] in ("Completed", "Failed", "Stopped"):
-            return described
-        time.sleep(0.05)
-    raise TimeoutError(f"{name} is still {described['TrainingJobStatus']}/{described['SecondaryStatus']}")
+    described: dict[str, Any] = {}
+
+    def found() -> bool:
+        described.update(cloud.client("sagemaker").describe_training_job(TrainingJobName=name))
+        return wanted(described) if wanted else described["TrainingJobStatus"] in ("Completed", "Failed", "Stopped")
+
+    eventually(found, lambda: f"{name}, still {described['TrainingJobStatus']}/{described['SecondaryStatus']}")
+    return described
 
 
 def unpacked(cloud: Cloud, uri: str) -> dict[str, Any]:
@@ -222,10 +224,10 @@ def test_the_scripts_process_ends_with_the_cloud(tmp_path: Path) -> None:
         wait(own, "long", lambda _: file.exists() and file.read_text() != "")
         pid = int(file.read_text())
         os.kill(pid, 0)
-    deadline = time.monotonic() + 10
-    while Path(f"/proc/{pid}").exists() and "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text():
-        assert time.monotonic() < deadline, f"process {pid} outlived its cloud"
-        time.sleep(0.02)
+    eventually(
+        lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE,
+        f"process {pid} to end with its cloud",
+    )
 
 
 def test_the_roles_permissions_hold_in_the_job(cloud: Cloud, bucket: str, start: Start) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import eventually
+
 TRAINING = "arn:aws:states:::sagemaker:createTrainingJob.sync"
 QUERY = "arn:aws:states:::athena:startQueryExecution.sync"
 
@@ -23,11 +25,12 @@ def run(account: Any, role: str, resource: str, parameters: dict[str, Any]) -> d
     definition = json.dumps({"StartAt": "Task", "States": {"Task": task}})
     machine = states.create_state_machine(name=name, definition=definition, roleArn=role)["stateMachineArn"]
     execution = states.start_execution(stateMachineArn=machine, input="{}")["executionArn"]
-    deadline = time.monotonic() + 60
-    while (described := states.describe_execution(executionArn=execution))["status"] == "RUNNING":
-        assert time.monotonic() < deadline, "the execution does not end"
-        time.sleep(0.05)
-    return dict(described)
+
+    def ended() -> dict[str, Any] | None:
+        described: dict[str, Any] = states.describe_execution(executionArn=execution)
+        return None if described["status"] == "RUNNING" else described
+
+    return eventually(ended, "the execution to end", 60)
 
 
 def workgroup(account: Any) -> str:

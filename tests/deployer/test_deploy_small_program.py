@@ -5,7 +5,6 @@ Not proved: that the project's own program deploys (see test_deploy_the_program.
 
 import io
 import json
-import time
 import urllib.request
 import zipfile
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import pytest
 
 from sandbox.cloud import Cloud
 from sandbox.deployer import Deployment, DeploymentError, ResourceRecord, deploy
+from tests.waiting import eventually
 
 PROGRAM = Path(__file__).parent / "programs" / "small"
 
@@ -127,13 +127,13 @@ def test_the_function_runs_with_its_archive_and_its_secret_environment(deployed:
 def test_the_queue_feeds_the_function(deployed: Deployed) -> None:
     sqs, url = deployed.cloud.client("sqs"), deployed.deployment.outputs["queue_url"]
     sqs.send_message(QueueUrl=url, MessageBody="hello")
-    deadline = time.monotonic() + 20
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    left = {"waiting": "1"}
-    while set(left.values()) != {"0"} and time.monotonic() < deadline:
+
+    def is_empty() -> bool:
         left = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
-        time.sleep(0.1)
-    assert set(left.values()) == {"0"}
+        return set(left.values()) == {"0"}
+
+    eventually(is_empty, "the function to take the message")
 
 
 def test_the_deployment_can_be_read_again(deployed: Deployed) -> None:
