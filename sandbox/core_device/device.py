@@ -157,8 +157,9 @@ class CoreDevice:
             (where the plant's devices discover through this uplink), `client_devices` (`port`, `connected`, `carried`,
             and the counters of `admission` and `shadows`; empty where none are served), `uplink` (`up` or `cut`),
             `connected` (whether the nucleus is, to the cloud), `not_run` (name -> reason), `components` (name ->
-            `version`, `state`, `pid`, `restarts`, `problem`, `cpu_percent`, `cpu_seconds`, `memory_bytes`) and
-            `deployments` (oldest first, each with `deployment_id`, `name`, `target`, `status`, `code`, `detail`).
+            `version`, `state`, `pid`, `restarts`, `failures` in a row, `problem`, `cpu_percent`, `cpu_seconds`,
+            `memory_bytes`) and `deployments` (oldest first, each with `deployment_id`, `name`, `target`, `status`,
+            `code`, `detail`).
         """
         status: dict[str, Any] = self._call("status")
         return status

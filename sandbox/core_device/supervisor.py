@@ -18,10 +18,12 @@ from sandbox.core_device.resources import ResourceMeter
 
 #: A component that fails this often in a row is broken; "Lifecycle", component recipe reference.
 FAILURES_UNTIL_BROKEN = 3
-#: Seconds without an end after which a component counts as up, and its earlier failures as past.
+#: Seconds without an end after which a component counts as up, for the deployment that has started it.
 SETTLED_AFTER = 2.0
-_HEALTHY_AFTER = 60.0
-#: Seconds before the first restart; doubled with each failure.
+#: Seconds of running after which a component's earlier failures are past. A nucleus wants an hour between two failures
+#: (`errorResetTime` in its class `Lifecycle`); here days pass in seconds.
+FORGIVEN_AFTER = 10.0
+#: Seconds before the first restart; doubled with each failure in a row.
 _BACK_OFF = 0.5
 #: Seconds that a component has to end by itself after SIGTERM.
 _STOP_LIMIT = 10.0
@@ -66,6 +68,7 @@ class _Component:
         self.pid: int | None = None
         self.restarts = 0
         self.problem = ""
+        self._failures = 0
         self._log = ComponentLog(supervisor.log_directory / f"{program.name}.log")
         self._supervisor = supervisor
         self._since = time.monotonic()
@@ -76,6 +79,12 @@ class _Component:
     def is_ready(self) -> bool:
         """Whether what depends on it may start."""
         return self.state in (State.RUNNING, State.FINISHED)
+
+    @property
+    def failures(self) -> int:
+        """Failures in a row, up to now."""
+        is_past = self.state is State.RUNNING and time.monotonic() - self._since >= FORGIVEN_AFTER
+        return 0 if is_past else self._failures
 
     @property
     def settles_in(self) -> float | None:
@@ -105,24 +114,23 @@ class _Component:
         self._log.close()
 
     async def _live(self) -> None:
-        failures = 0
         while not self._stopping:
-            started = time.monotonic()
             try:
                 await self._live_once()
                 return
             except _StepError as error:
                 if self._stopping:
                     return
-                failures = 1 if time.monotonic() - started > _HEALTHY_AFTER else failures + 1
+                self._failures = self.failures + 1
                 last_line = self._log.last_line()
                 self.problem = f"{error}; " + (f"its last line: {last_line}" if last_line else "it wrote nothing")
                 log.warning("%s %s: %s", self.program.name, self.program.version, self.problem)
-            if failures >= FAILURES_UNTIL_BROKEN:
+            if self._failures >= FAILURES_UNTIL_BROKEN:
+                log.error("%s is broken: it stays down until the next deployment", self.program.name)
                 await self._enter(State.BROKEN)
                 return
             await self._enter(State.ERRORED)
-            await asyncio.sleep(_BACK_OFF * 2 ** (failures - 1))
+            await asyncio.sleep(_BACK_OFF * 2 ** (self._failures - 1))
             self.restarts += 1
 
     async def _live_once(self) -> None:
@@ -252,7 +260,7 @@ class Supervisor:
         return component.problem if component.state is State.BROKEN else None
 
     async def status(self) -> dict[str, dict[str, Any]]:
-        """Each component's version, state, process id, restarts, latest problem, and what it uses of the machine."""
+        """By component: version, state, process id, restarts, failures in a row, latest problem, and what it uses."""
         leaders = {name: component.pid for name, component in self._components.items()}
         used = await asyncio.to_thread(self._meter.measure, leaders)
         return {
@@ -261,6 +269,7 @@ class Supervisor:
                 "state": str(component.state),
                 "pid": component.pid,
                 "restarts": component.restarts,
+                "failures": component.failures,
                 "problem": component.problem,
                 **used[name],
             }

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from sandbox.core_device import component_log
+from sandbox.core_device import supervisor as supervisor_module
 from sandbox.core_device.component_log import ComponentLog, read_log
 from sandbox.core_device.recipes import Step
 from sandbox.core_device.supervisor import Program, Supervisor
@@ -67,6 +68,29 @@ def test_a_component_that_fails_is_restarted_later_each_time_and_given_up_in_the
     assert third - second >= 1.0
 
 
+def test_failures_are_past_when_a_component_has_run_for_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor_module, "FORGIVEN_AFTER", 0.2)
+    monkeypatch.setattr(supervisor_module, "_BACK_OFF", 0.01)
+
+    async def body(supervisor: Supervisor) -> None:
+        await supervisor.start(program(tmp_path, "Mortal", run="sleep 0.3; exit 1"))
+
+        async def has_failed_more_often_than_a_broken_one() -> bool:
+            status = (await supervisor.status())["Mortal"]
+            assert status["failures"] <= 1
+            return bool(status["restarts"] >= supervisor_module.FAILURES_UNTIL_BROKEN)
+
+        await eventually(has_failed_more_often_than_a_broken_one)
+        # An install step that is slow to fail is no component that has run.
+        await supervisor.start(program(tmp_path, "Stillborn", install="sleep 0.3; exit 1"))
+        await supervisor.settled(["Stillborn"])
+        assert supervisor.problem("Stillborn") == "install ended with exit code 1; it wrote nothing"
+
+    supervised(tmp_path, body)
+
+
 def test_a_component_starts_when_what_it_depends_on_is_up_and_not_before(tmp_path: Path) -> None:
     async def body(supervisor: Supervisor) -> None:
         starts = [
@@ -93,7 +117,7 @@ def test_what_depends_on_a_broken_component_is_not_started(tmp_path: Path) -> No
 
 
 def test_a_component_that_does_not_end_by_itself_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sandbox.core_device.supervisor._STOP_LIMIT", 0.3)
+    monkeypatch.setattr(supervisor_module, "_STOP_LIMIT", 0.3)
 
     async def body(supervisor: Supervisor) -> None:
         await supervisor.start(program(tmp_path, "Deaf", run="trap '' TERM; echo up; while :; do sleep 0.1; done"))
