@@ -63,9 +63,9 @@ class Outbox:
         return self._disk.depth + (self._memory.depth if self._memory else 0)
 
     @property
-    def under_way(self) -> int:
-        """How many messages are under way."""
-        return self._disk.under_way + (self._memory.under_way if self._memory else 0)
+    def has_waiting(self) -> bool:
+        """Whether messages wait that are not under way."""
+        return self._disk.has_waiting or (self._memory is not None and self._memory.has_waiting)
 
     def write(self, arrived: Collection[Outgoing], delivered: Iterable[int] = ()) -> None:
         """Keep what has arrived and note what was delivered; both are safe when it returns, but for a full disk.

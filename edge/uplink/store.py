@@ -1,4 +1,9 @@
-"""Messages on their way out, in an SQLite file: kept until they are delivered, handed out by priority and age."""
+"""Messages on their way out, in an SQLite file: kept until they are delivered, handed out by priority and age.
+
+A message is inserted once and deleted once, each at an end of the table of its priority; only the ids by which a repeat
+is told are looked up at random. What has arrived is on the disk when `write` returns; that something was delivered
+reaches it with the next such write: a power cut may undo that note, and the message is delivered again.
+"""
 
 import contextlib
 import sqlite3
@@ -7,29 +12,23 @@ from typing import NamedTuple
 
 #: Delivered messages that are still recognised when they come again.
 REMEMBERED = 100_000
-#: Bytes that a message takes beside its topic and payload, in the table and its indexes.
+#: Bytes that a message takes beside its topic and payload, in the tables and their pages.
 OVERHEAD = 120
 _PRUNE_STEP = 2_000
 _DROP_STEP = 200
+#: Of the tables below, as `PRAGMA user_version`.
+_LAYOUT = 1
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS message (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    message_id BLOB NOT NULL UNIQUE,
-    priority INTEGER NOT NULL,
-    topic TEXT NOT NULL,
-    payload BLOB NOT NULL
-);
-CREATE INDEX IF NOT EXISTS waiting ON message (priority, id);
--- What is left of a delivered message only tells a repeat; in a table of its own, so that the pages of the other are
--- used again and the file stays bounded.
-CREATE TABLE IF NOT EXISTS delivered (id INTEGER PRIMARY KEY AUTOINCREMENT, message_id BLOB NOT NULL UNIQUE);
-"""
-
-_INSERT = """
-INSERT OR IGNORE INTO message (message_id, priority, topic, payload)
-SELECT ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM delivered WHERE message_id = ?)
-"""
+_TABLES = (
+    # The ids of the messages that are here, and of the latest delivered.
+    "CREATE TABLE known (message_id BLOB PRIMARY KEY) WITHOUT ROWID",
+    # In the order of delivery: which ids to forget first.
+    "CREATE TABLE delivered (number INTEGER PRIMARY KEY, message_id BLOB NOT NULL)",
+)
+_TABLE_OF_A_PRIORITY = (
+    "CREATE TABLE message_{priority}"
+    " (id INTEGER PRIMARY KEY, message_id BLOB NOT NULL, topic TEXT NOT NULL, payload BLOB NOT NULL)"
+)
 
 
 class Outgoing(NamedTuple):
@@ -57,11 +56,17 @@ class Written(NamedTuple):
     dropped: int
 
 
+class _UnderWay(NamedTuple):
+    priority: int
+    message_id: bytes
+    size: int
+
+
 class Store:
     """One SQLite file (or `:memory:`) of messages; for one thread at a time.
 
-    What `write` was given is on disk when it returns. A message that comes again is recognised by its `message_id`
-    while it waits, and among the latest `REMEMBERED` delivered.
+    A message that comes again is recognised by its `message_id` while it waits, and among the latest `REMEMBERED`
+    delivered.
     """
 
     def __init__(self, path: str, maximum_bytes: int, priorities: Iterable[int]) -> None:
@@ -70,7 +75,7 @@ class Store:
         Args:
             path: of the file; SQLite keeps two more beside it.
             maximum_bytes: of the messages that wait.
-            priorities: all there are; the lowest number leaves first.
+            priorities: all there are, not negative; the lowest number leaves first.
 
         Raises:
             sqlite3.DatabaseError: where the file is no database, or damaged, or the disk does not let us.
@@ -80,20 +85,21 @@ class Store:
         # Transactions are begun here, not by the module.
         self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._database.execute("PRAGMA journal_mode = WAL")
-        # A commit then survives a power cut as well; commits are batched, so this costs little.
-        self._database.execute("PRAGMA synchronous = FULL")
-        self._database.executescript(_SCHEMA)
+        self._make_tables()
         self._count = dict.fromkeys(self.priorities, 0)
         self._bytes = 0
-        for priority, count, size in self._database.execute(
-            "SELECT priority, count(*), sum(length(topic) + length(payload)) FROM message GROUP BY priority"
-        ):
+        self._last_key = 0
+        for priority in self.priorities:
+            count, size, last = self._database.execute(
+                f"SELECT count(*), total(length(topic) + length(payload)), max(id) FROM message_{priority}"
+            ).fetchone()
             self._count[priority] = count
-            self._bytes += size + count * OVERHEAD
+            self._bytes += int(size) + count * OVERHEAD
+            self._last_key = max(self._last_key, last or 0)
         (self._remembered,) = self._database.execute("SELECT count(*) FROM delivered").fetchone()
-        # By priority, the latest that was handed out: ids grow, so whatever comes later has a greater one.
+        # By priority, the latest that was handed out: keys grow, so whatever comes later has a greater one.
         self._handed_out = dict.fromkeys(self.priorities, 0)
-        self._under_way: dict[int, tuple[int, int]] = {}
+        self._under_way: dict[int, _UnderWay] = {}
 
     @property
     def depth(self) -> int:
@@ -101,9 +107,9 @@ class Store:
         return sum(self._count.values())
 
     @property
-    def under_way(self) -> int:
-        """How many messages are under way."""
-        return len(self._under_way)
+    def has_waiting(self) -> bool:
+        """Whether messages wait that are not under way."""
+        return self.depth > len(self._under_way)
 
     def write(
         self, arrived: Collection[Outgoing], delivered: Iterable[int] = (), remembered: Iterable[str] = ()
@@ -118,35 +124,27 @@ class Store:
         Raises:
             sqlite3.OperationalError: where the disk does not take it.
         """
-        delivered = [key for key in delivered if key in self._under_way]
-        added: list[Outgoing] = []
+        gone = [key for key in delivered if key in self._under_way]
         dropped: list[tuple[int, int, int]] = []
+        # Whoever hands a message over relies on it from now on; a note of delivery may be lost with the power.
+        self._database.execute(f"PRAGMA synchronous = {'FULL' if arrived else 'NORMAL'}")
         with self._transaction():
-            execute = self._database.execute
-            remembered_before = self._remembered + self._remember(remembered)
-            remembered_before += self._database.executemany(
-                "INSERT OR IGNORE INTO delivered (message_id) SELECT message_id FROM message WHERE id = ?",
-                ((key,) for key in delivered),
-            ).rowcount
-            self._database.executemany("DELETE FROM message WHERE id = ?", ((key,) for key in delivered))
-            for message in arrived:
-                message_id = bytes.fromhex(message.message_id)
-                row = (message_id, message.priority, message.topic, message.payload, message_id)
-                if execute(_INSERT, row).rowcount:
-                    added.append(message)
-            freed = sum(self._under_way[key][1] for key in delivered)
-            excess = self._bytes - freed + sum(_size(m.topic, m.payload) for m in added) - self._maximum
+            remembered_now = self._remembered + self._remember(remembered) + self._note_delivered(gone)
+            added = self._insert(arrived)
+            freed = sum(self._under_way[key].size for key in gone)
+            excess = self._bytes - freed + sum(_size(each.topic, each.payload) for each in added) - self._maximum
             if excess > 0:
                 dropped = self._drop(excess)
-            remembered_now = self._prune(remembered_before)
+            remembered_now = self._prune(remembered_now)
+        self._last_key += len(added)
         for message in added:
             self._count[message.priority] += 1
             self._bytes += _size(message.topic, message.payload)
         for _, priority, size in dropped:
             self._count[priority] -= 1
             self._bytes -= size
-        for key in delivered:
-            priority, size = self._under_way.pop(key)
+        for key in gone:
+            priority, _, size = self._under_way.pop(key)
             self._count[priority] -= 1
             self._bytes -= size
         self._remembered = remembered_now
@@ -157,14 +155,14 @@ class Store:
         if not self._count[priority] or limit <= 0:
             return []
         taken = []
-        for key, topic, payload in self._database.execute(
-            "SELECT id, topic, payload FROM message WHERE priority = ? AND id > ? ORDER BY id LIMIT ?",
-            (priority, self._handed_out[priority], limit),
+        for key, message_id, topic, payload in self._database.execute(
+            f"SELECT id, message_id, topic, payload FROM message_{priority} WHERE id > ? ORDER BY id LIMIT ?",
+            (self._handed_out[priority], limit),
         ):
             self._handed_out[priority] = key
             if key not in self._under_way:
                 taken.append(Taken(key, topic, payload))
-                self._under_way[key] = (priority, _size(topic, payload))
+                self._under_way[key] = _UnderWay(priority, message_id, _size(topic, payload))
         return taken
 
     def put_back(self, delivered: Collection[int] = ()) -> None:
@@ -174,11 +172,7 @@ class Store:
 
     def knows(self, message_id: str) -> bool:
         """Whether a message is here, or is remembered as delivered."""
-        key = bytes.fromhex(message_id)
-        found = self._database.execute(
-            "SELECT 1 FROM message WHERE message_id = ? UNION ALL SELECT 1 FROM delivered WHERE message_id = ?",
-            (key, key),
-        )
+        found = self._database.execute("SELECT 1 FROM known WHERE message_id = ?", (bytes.fromhex(message_id),))
         return found.fetchone() is not None
 
     def waiting(self) -> list[Outgoing]:
@@ -187,29 +181,43 @@ class Store:
             Outgoing(message_id.hex(), priority, topic, payload)
             for priority in self.priorities
             for message_id, topic, payload in self._database.execute(
-                "SELECT message_id, topic, payload FROM message WHERE priority = ? AND id > ? ORDER BY id",
-                (priority, self._handed_out[priority]),
+                f"SELECT message_id, topic, payload FROM message_{priority} WHERE id > ? ORDER BY id",
+                (self._handed_out[priority],),
             )
         ]
 
     def delivered(self) -> list[str]:
         """The ids of the messages that are remembered as delivered."""
-        rows = self._database.execute("SELECT message_id FROM delivered ORDER BY id")
+        rows = self._database.execute("SELECT message_id FROM delivered ORDER BY number")
         return [message_id.hex() for (message_id,) in rows]
 
     def forget_waiting(self) -> None:
         """Let go of what waits and is not under way: someone else keeps it now."""
         for priority in self.priorities:
             gone = self._database.execute(
-                "DELETE FROM message WHERE priority = ? AND id > ? RETURNING length(topic) + length(payload)",
-                (priority, self._handed_out[priority]),
+                f"DELETE FROM message_{priority} WHERE id > ? RETURNING message_id, length(topic) + length(payload)",
+                (self._handed_out[priority],),
             ).fetchall()
+            self._forget(message_id for message_id, _ in gone)
             self._count[priority] -= len(gone)
-            self._bytes -= sum(size for (size,) in gone) + len(gone) * OVERHEAD
+            self._bytes -= sum(size for _, size in gone) + len(gone) * OVERHEAD
 
     def close(self) -> None:
         """Close the file."""
         self._database.close()
+
+    def _make_tables(self) -> None:
+        """Make the tables where the file is new; refuse one of another layout."""
+        if not self._database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            with self._transaction():
+                for statement in _TABLES:
+                    self._database.execute(statement)
+                for priority in self.priorities:
+                    self._database.execute(_TABLE_OF_A_PRIORITY.format(priority=priority))
+                self._database.execute(f"PRAGMA user_version = {_LAYOUT}")
+        (layout,) = self._database.execute("PRAGMA user_version").fetchone()
+        if layout != _LAYOUT:
+            raise sqlite3.DatabaseError(f"its tables have layout {layout}, and {_LAYOUT} is read here")
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -223,32 +231,75 @@ class Store:
                 self._database.execute("ROLLBACK")
             raise
 
+    def _insert(self, arrived: Iterable[Outgoing]) -> list[Outgoing]:
+        """Insert what is not known yet, with the keys from `_last_key` on; returns it."""
+        added: list[Outgoing] = []
+        rows: dict[int, list[tuple[int, bytes, str, bytes]]] = {}
+        for message in arrived:
+            message_id = bytes.fromhex(message.message_id)
+            if self._database.execute("INSERT OR IGNORE INTO known VALUES (?)", (message_id,)).rowcount:
+                added.append(message)
+                row = (self._last_key + len(added), message_id, message.topic, message.payload)
+                rows.setdefault(message.priority, []).append(row)
+        for priority, of_priority in rows.items():
+            self._database.executemany(f"INSERT INTO message_{priority} VALUES (?, ?, ?, ?)", of_priority)
+        return added
+
+    def _note_delivered(self, keys: Iterable[int]) -> int:
+        """Delete messages, and remember their ids; how many they are."""
+        ids: list[tuple[bytes]] = []
+        keys_of: dict[int, list[tuple[int]]] = {}
+        for key in keys:
+            priority, message_id, _ = self._under_way[key]
+            ids.append((message_id,))
+            keys_of.setdefault(priority, []).append((key,))
+        for priority, of_priority in keys_of.items():
+            self._database.executemany(f"DELETE FROM message_{priority} WHERE id = ?", of_priority)
+        self._database.executemany("INSERT INTO delivered (message_id) VALUES (?)", ids)
+        return len(ids)
+
     def _remember(self, message_ids: Iterable[str]) -> int:
-        return self._database.executemany(
-            "INSERT OR IGNORE INTO delivered (message_id) VALUES (?)",
-            ((bytes.fromhex(message_id),) for message_id in message_ids),
-        ).rowcount
+        """Remember ids as delivered; how many were not known."""
+        new = [
+            (message_id,)
+            for message_id in map(bytes.fromhex, message_ids)
+            if self._database.execute("INSERT OR IGNORE INTO known VALUES (?)", (message_id,)).rowcount
+        ]
+        self._database.executemany("INSERT INTO delivered (message_id) VALUES (?)", new)
+        return len(new)
+
+    def _forget(self, message_ids: Iterable[bytes]) -> None:
+        self._database.executemany("DELETE FROM known WHERE message_id = ?", ((each,) for each in message_ids))
 
     def _drop(self, excess: int) -> list[tuple[int, int, int]]:
-        """Delete waiting messages until `excess` bytes are free, the oldest of the last priority that has any first."""
+        """Delete waiting messages until `excess` bytes are free, the oldest of the last priority that has any first.
+
+        Returns:
+            Key, priority and size of each.
+        """
         dropped: list[tuple[int, int, int]] = []
+        ids: list[bytes] = []
         for priority in reversed(self.priorities):
             after = self._handed_out[priority]
             while excess > 0:
                 rows = self._database.execute(
-                    "SELECT id, length(topic) + length(payload) FROM message"
-                    " WHERE priority = ? AND id > ? ORDER BY id LIMIT ?",
-                    (priority, after, _DROP_STEP),
+                    f"SELECT id, message_id, length(topic) + length(payload) FROM message_{priority}"
+                    " WHERE id > ? ORDER BY id LIMIT ?",
+                    (after, _DROP_STEP),
                 ).fetchall()
                 if not rows:
                     break
-                for key, length in rows:
+                for key, message_id, length in rows:
                     if excess <= 0:
                         break
                     dropped.append((key, priority, length + OVERHEAD))
+                    ids.append(message_id)
                     excess -= length + OVERHEAD
                     after = key
-        self._database.executemany("DELETE FROM message WHERE id = ?", ((key,) for key, _, _ in dropped))
+            self._database.execute(
+                f"DELETE FROM message_{priority} WHERE id > ? AND id <= ?", (self._handed_out[priority], after)
+            )
+        self._forget(ids)
         return dropped
 
     def _prune(self, remembered: int) -> int:
@@ -256,10 +307,12 @@ class Store:
         if remembered <= REMEMBERED + _PRUNE_STEP:
             return remembered
         gone = self._database.execute(
-            "DELETE FROM delivered WHERE id IN (SELECT id FROM delivered ORDER BY id LIMIT ?)",
+            "DELETE FROM delivered WHERE number IN (SELECT number FROM delivered ORDER BY number LIMIT ?)"
+            " RETURNING message_id",
             (remembered - REMEMBERED,),
-        ).rowcount
-        return remembered - gone
+        ).fetchall()
+        self._forget(message_id for (message_id,) in gone)
+        return remembered - len(gone)
 
 
 def _size(topic: str, payload: bytes) -> int:

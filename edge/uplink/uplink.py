@@ -1,8 +1,12 @@
 """The uplink at work: one thread takes from the local bus, keeps, sends and notes what was acknowledged.
 
-The bus's copy of a message goes when `arrived` returns, and the outbox has it a batch later: in between it is in the
-journal, so that a kill at any point loses nothing. A dead letter has the time of arrival, and so the same identity when
-the journal has it refused again.
+What is safe when:
+
+- The bus's copy of a message goes when `arrived` returns: from then on the journal has it, and a kill at any point
+  loses nothing. A dead letter has the time of arrival, and so the same identity when it is refused once more.
+- The outbox has it a batch later, on the disk: from then on a power cut loses nothing, and the journal lets go of it.
+- The outbox lets go of it after the cloud has acknowledged it. That is noted in batches, and not waited for: whoever is
+  killed in between sends it again.
 
 A status is not stored: the next one says more. Of each component the latest goes up while there is a connection.
 """
@@ -11,9 +15,11 @@ import concurrent.futures
 import datetime as dt
 import functools
 import logging
+import math
 import threading
 import time
 from collections import deque
+from typing import NamedTuple
 
 from awscrt import mqtt5
 
@@ -34,12 +40,25 @@ _log = logging.getLogger(__name__)
 GATHER_SECONDS = 0.02
 #: Messages from the local bus that wait for the disk; past it the bus is held back.
 INBOX = 4_000
+#: Messages, and notes of deliveries, of one transaction.
 _BATCH = 1_000
+#: Seconds that a delivery may go without a note of it while nothing arrives.
+_NOTE_SECONDS = 0.2
 _STATUS_END = f"/{topics.STATUS}"
 _ROOM_SECONDS = 0.5
 _END_SECONDS = 10.0
+_REFUSED = mqtt5.PubackReasonCode.UNSPECIFIED_ERROR
+_COME_AGAIN = mqtt5.PubackReasonCode.QUOTA_EXCEEDED
 #: Seconds between two looks at the files of the device's identity.
 _IDENTITY_SECONDS = 1.0
+
+
+class _Answer(NamedTuple):
+    """What the cloud said to a message: why it does not take it, empty where it does; or to come again later."""
+
+    taken: Taken
+    problem: str
+    again: bool
 
 
 class Uplink:
@@ -60,10 +79,14 @@ class Uplink:
         self._taking = threading.Lock()
         self._inbox: deque[Entry] = deque(journal.recovered())
         self._commands: deque[tuple[str, bytes]] = deque()
-        self._answers: deque[tuple[int, str | None, bool]] = deque()
+        self._answers: deque[_Answer] = deque()
+        #: The thread is woken by so many answers.
+        self._answers_awaited = 1
+        self._unanswered = 0
+        self._delivered: list[int] = []
         self._statuses: dict[str, tuple[str, bytes]] = {}
-        self._sent: dict[int, Taken] = {}
         self._must_put_back = False
+        self._write_at = math.inf
         self._up = False
         self._look_at_identity_at = 0.0
         self._down_since: float | None = None
@@ -86,7 +109,8 @@ class Uplink:
             journal = self._journal
             generation = journal.generation if topic.endswith(_STATUS_END) else journal.add(now, topic, payload)
             self._inbox.append(Entry(generation, now, topic, payload))
-        if not self._wake.is_set():
+        # One that comes to others waits with them.
+        if len(self._inbox) in (1, _BATCH):
             self._wake.set()
         while len(self._inbox) >= INBOX and self._thread.is_alive():
             self._room.clear()
@@ -136,7 +160,8 @@ class Uplink:
         self._thread.join(_END_SECONDS)
         if self._cloud is not None:
             self._cloud.stop()
-        self._note_answers_and_keep([])
+        self._take_answers()
+        self._write([])
         self._outbox.close()
         self._dead_letters.close()
         self._journal.close()
@@ -151,12 +176,11 @@ class Uplink:
     def _run(self) -> None:
         try:
             while not self._ending.is_set():
-                self._wake.wait(1.0)
+                self._wake.wait(min(max(self._write_at - time.monotonic(), 0.0), _IDENTITY_SECONDS))
                 self._wake.clear()
-                self._ending.wait(GATHER_SECONDS)
                 self._step()
             while self._inbox:
-                self._step()
+                self._keep()
         except Exception:
             _log.exception("the uplink cannot go on")
             self._component.fail("the uplink's thread has ended")
@@ -167,22 +191,38 @@ class Uplink:
         if now >= self._look_at_identity_at:
             self._look_at_identity_at = now + _IDENTITY_SECONDS
             self._cloud.take_up_identity()
-        with self._taking:
-            generation = self._journal.rotate()
-        outgoing = self._judge()
-        self._note_answers_and_keep(outgoing)
-        self._journal.forget(min(generation, self._inbox[0].generation if self._inbox else generation))
-        if len(self._inbox) < INBOX:
-            self._room.set()
-        if self._inbox:
-            self._wake.set()
+        self._take_answers()
+        self._plan_write(now)
+        if now >= self._write_at:
+            self._keep()
+            self._plan_write(now)
         while self._commands:
             self._pass_on(*self._commands.popleft())
-        if self._must_put_back and not self._sent:
+        if self._must_put_back and not self._unanswered:
+            self._write([])
             self._outbox.put_back()
             self._must_put_back = False
         if self._up:
             self._send()
+
+    def _plan_write(self, now: float) -> None:
+        """When the disk is to be written to next: soon for what has arrived, a little later for deliveries alone."""
+        if max(len(self._inbox), len(self._delivered)) >= _BATCH:
+            self._write_at = now
+        elif self._inbox:
+            self._write_at = min(self._write_at, now + GATHER_SECONDS)
+        # What waits in memory for the disk moves with a write, also on a quiet floor.
+        elif self._delivered or self._outbox.counters["in_memory"]:
+            self._write_at = min(self._write_at, now + _NOTE_SECONDS)
+
+    def _keep(self) -> None:
+        """Move what has come from the local bus from the journal to the outbox, a batch of it."""
+        with self._taking:
+            generation = self._journal.rotate()
+        self._write(self._judge())
+        self._journal.forget(min(generation, self._inbox[0].generation if self._inbox else generation))
+        if len(self._inbox) < INBOX:
+            self._room.set()
 
     def _judge(self) -> list[Outgoing]:
         """Judge what has come from the local bus; what is to be kept."""
@@ -209,49 +249,56 @@ class Uplink:
             self._dead_letters.add(letters)
         return outgoing
 
-    def _note_answers_and_keep(self, outgoing: list[Outgoing]) -> None:
-        delivered: list[int] = []
+    def _take_answers(self) -> None:
         rejected: list[DeadLetter] = []
+        published = 0
         for _ in range(len(self._answers)):
-            key, problem, again = self._answers.popleft()
-            taken = self._sent.pop(key)
+            taken, problem, again = self._answers.popleft()
+            self._unanswered -= 1
             if again:
                 self._must_put_back = True
                 continue
-            delivered.append(key)
-            if problem is None:
-                self._counters.add("published")
-            else:
-                self._counters.add("rejected")
+            self._delivered.append(taken.key)
+            if problem:
                 rejected.append(self._letter(taken.topic, taken.payload, f"the cloud does not take it: {problem}"))
+            else:
+                published += 1
+        self._counters.add("published", published)
         if rejected:
+            self._counters.add("rejected", len(rejected))
             self._dead_letters.add(rejected)
-        # What waits in memory for the disk moves with a write, also on a quiet floor.
-        if outgoing or delivered or self._outbox.counters["in_memory"]:
-            self._outbox.write(outgoing, delivered)
+
+    def _write(self, outgoing: list[Outgoing]) -> None:
+        self._outbox.write(outgoing, self._delivered)
+        self._delivered.clear()
+        self._write_at = math.inf
 
     def _send(self) -> None:
         assert self._cloud is not None  # noqa: S101 - set before the thread starts
         if not self._must_put_back:
-            for taken in self._outbox.take(self._window - len(self._sent)):
-                self._sent[taken.key] = taken
+            for taken in self._outbox.take(self._window - self._unanswered):
+                self._unanswered += 1
                 future = self._cloud.publish(taken.topic, taken.payload)
-                future.add_done_callback(functools.partial(self._answered, taken.key))
+                future.add_done_callback(functools.partial(self._answered, taken))
+        # While more waits, half of the window is sent as the other half is answered.
+        self._answers_awaited = max(self._unanswered - (self._window // 2 if self._outbox.has_waiting else 0), 1)
+        if len(self._answers) >= self._answers_awaited:
+            self._wake.set()
         for topic, payload in self._statuses.values():
             self._cloud.publish_at_most_once(topic, payload)
         self._statuses.clear()
 
-    def _answered(self, key: int, future: "concurrent.futures.Future[mqtt5.PublishCompletionData]") -> None:
-        if future.exception() is not None:
-            self._answers.append((key, None, True))
-        else:
+    def _answered(self, taken: Taken, future: "concurrent.futures.Future[mqtt5.PublishCompletionData]") -> None:
+        try:
             packet = future.result().puback
-            code = packet.reason_code
-            refused = code >= mqtt5.PubackReasonCode.UNSPECIFIED_ERROR
-            again = code == mqtt5.PubackReasonCode.QUOTA_EXCEEDED
-            problem = f"{code.name} {packet.reason_string or ''}".strip() if refused else None
-            self._answers.append((key, problem, again))
-        if not self._wake.is_set():
+        except Exception:  # whatever it was: it goes out again
+            self._answers.append(_Answer(taken, "", again=True))
+        else:
+            code, problem = packet.reason_code, ""
+            if code >= _REFUSED:
+                problem = f"{code.name} {packet.reason_string or ''}".strip()
+            self._answers.append(_Answer(taken, problem, again=code == _COME_AGAIN))
+        if len(self._answers) >= self._answers_awaited:
             self._wake.set()
 
     def _pass_on(self, topic: str, payload: bytes) -> None:
