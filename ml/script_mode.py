@@ -19,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 #: SageMaker shows this much of a failure file: "FailureReason", 1,024 characters, DescribeTrainingJob.
 FAILURE_CHARACTERS = 1024
+REPORT_FILE = "model_report.html"
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Job:
 
     training: Path  #: directory of readings
     model_directory: Path
+    report: Path  #: HTML file for people, in the folder of the job's output data; beside the model by default
     seed: int
     train_end: dt.datetime | None  #: the data before it is trained on; the middle of what there is where left out
     validation_end: dt.datetime | None  #: the data from `train_end` to it measures the model; all where left out
@@ -46,6 +48,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Job:
     parser = _Parser(allow_abbrev=False)
     parser.add_argument("--training", type=Path, default=environment.get("SM_CHANNEL_TRAINING"))
     parser.add_argument("--model-dir", type=Path, default=environment.get("SM_MODEL_DIR"))
+    parser.add_argument("--output-data-dir", type=Path, default=environment.get("SM_OUTPUT_DATA_DIR"))
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--train_end", type=_time)
     parser.add_argument("--validation_end", type=_time)
@@ -56,7 +59,14 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Job:
         )
     if found.train_end and found.validation_end and found.validation_end <= found.train_end:
         raise ValueError(f"--validation_end {found.validation_end} must be after --train_end {found.train_end}")
-    return Job(Path(found.training), Path(found.model_dir), found.seed, found.train_end, found.validation_end)
+    return Job(
+        training=Path(found.training),
+        model_directory=Path(found.model_dir),
+        report=Path(found.output_data_dir or found.model_dir) / REPORT_FILE,
+        seed=found.seed,
+        train_end=found.train_end,
+        validation_end=found.validation_end,
+    )
 
 
 def run(train: Callable[[Job, "Steps"], Mapping[str, float]]) -> int:

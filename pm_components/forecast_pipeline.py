@@ -169,6 +169,7 @@ class ForecastPipeline(pulumi.ComponentResource):
         """What a training container unpacks: `ml`, the contracts, and the packages that it is to install."""
         files = {
             **packaging.below("ml", packaging.files_below(packaging.ROOT / "ml", "**/*.py")),
+            **packaging.below("ml", packaging.files_below(packaging.ROOT / "ml", "**/*.j2")),
             **packaging.below("pm_contracts", packaging.files_below(packaging.ROOT / "pm_contracts", "**/*.py")),
             "requirements.txt": packaging.ROOT / "requirements" / "ml.txt",
         }

@@ -14,6 +14,8 @@ def test_directories_come_from_the_environment_and_arguments_override_them() -> 
     environment = {"SM_CHANNEL_TRAINING": "/data", "SM_MODEL_DIR": "/model"}
     job = parse([], environment)
     assert (job.training, job.model_directory, job.seed, job.train_end) == (Path("/data"), Path("/model"), 1, None)
+    assert job.report == Path("/model/model_report.html")
+    assert parse([], environment | {"SM_OUTPUT_DATA_DIR": "/out/data"}).report == Path("/out/data/model_report.html")
     job = parse(["--training", "/here", "--seed", "7", "--train_end", "2012-01-02"], environment)
     assert (job.training, job.seed) == (Path("/here"), 7)
     assert job.train_end == dt.datetime(2012, 1, 2, tzinfo=dt.UTC)
