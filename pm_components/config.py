@@ -67,6 +67,8 @@ class Site(_Settings, frozen=True, kw_only=True):
     """Serial number by core device, of those that may enrol themselves with a claim certificate."""
     host_instance_type: Annotated[str, Meta(pattern=r"^[a-z0-9]+\.[a-z0-9]+$", description="FAMILY.SIZE")] | None = None
     """Instance type of an EC2 host that plays the first core device; it needs a serial number."""
+    host_nucleus: Annotated[str, Meta(pattern="^(classic|lite)$", description="classic or lite")] | None = None
+    """Nucleus of that host; lite goes with `client_devices` false."""
     configuration: dict[str, dict[str, Any]] = {}
     """By component: what is merged over the site's own configuration of it."""
 

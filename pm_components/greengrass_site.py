@@ -11,6 +11,7 @@ from pulumi_aws_native import greengrassv2
 from pm_components import client_devices, naming, recipes
 from pm_components.checking import checked
 from pm_components.core_device_host import CoreDeviceHost
+from pm_components.core_device_scripts import Nucleus
 from pm_components.device_policies import client_device_policy, core_device_policy, serving_policy
 from pm_components.edge_components import EdgeComponents, sources
 from pm_components.fleet_provisioning import FleetProvisioning, fleet_provisioning
@@ -69,6 +70,9 @@ class GreengrassSiteArgs(TypedDict):
     host_instance_type: NotRequired[pulumi.Input[str]]
     """Instance type of an EC2 host that plays the first core device, which then needs a serial number; default none,
     since the plant has hardware of its own. Known while the program runs."""
+    host_nucleus: NotRequired[pulumi.Input[Nucleus]]
+    """Nucleus of that host, `classic` (default) or `lite`, which goes with `client_devices` false. Known while the
+    program runs."""
 
 
 def canary_group_name(site: str) -> str:
@@ -260,6 +264,12 @@ class GreengrassSite(pulumi.ComponentResource):
             fleet_provisioning(self._name, site, serials, self._core_things, policy, parent=self) if serials else None
         )
         instance_type = args.get("host_instance_type")
+        nucleus = Nucleus(plain_text(args.get("host_nucleus", Nucleus.CLASSIC), "GreengrassSite.host_nucleus"))
+        if nucleus is Nucleus.LITE and args.get("client_devices", True):
+            raise ValueError(
+                "GreengrassSite.host_nucleus: found lite, which runs no client device components, allowed with "
+                "client_devices is classic"
+            )
         if instance_type is not None:
             core = next(iter(self._core_things))
             if provisioning is None or core not in serials:
@@ -275,6 +285,7 @@ class GreengrassSite(pulumi.ComponentResource):
                     "provisioning_template": provisioning.template,
                     "role_alias": alias.alias,
                     "artifact_bucket": args["artifact_bucket"],
+                    "nucleus": nucleus,
                     "instance_type": instance_type,
                     "python": args.get("python", DEFAULT_PYTHON),
                     "data_directory": args.get("data_directory", DEFAULT_DATA_DIRECTORY),

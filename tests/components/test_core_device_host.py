@@ -1,18 +1,19 @@
-"""What `CoreDeviceHost` registers, and its script, read by a shell.
+"""What `CoreDeviceHost` registers, and its scripts, read by a shell.
 
-Not proved here: that the script does its work on an instance of Amazon Linux, which needs an account.
+Not proved here: that the scripts do their work on an instance of Amazon Linux or Debian, which needs an account; that
+the releases they fetch are there and hold what their documentation says; that nucleus lite runs the components.
 """
 
-import json
 import re
 import subprocess
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+import yaml
 
-from pm_components import core_device_host
 from pm_components.core_device_host import CoreDeviceHost, CoreDeviceHostArgs
+from pm_components.core_device_scripts import Nucleus, user_data
 
 Record = Callable[[Callable[[], dict[str, Any]]], Any]
 SCRIPT = {
@@ -27,8 +28,7 @@ SCRIPT = {
 }
 
 
-@pytest.fixture
-def host(record: Record) -> Any:
+def _host(record: Record, **more: Any) -> Any:
     def program() -> dict[str, Any]:
         made = CoreDeviceHost(
             "ulm-host",
@@ -38,11 +38,24 @@ def host(record: Record) -> Any:
                 provisioning_template="pm-test-ulm",
                 role_alias="pm-test-ulm-token-exchange",
                 artifact_bucket="artifacts",
+                **more,
             ),
         )
         return {key: getattr(made, key) for key in CoreDeviceHost.__annotations__}
 
     return record(program)
+
+
+@pytest.fixture
+def host(record: Record) -> Any:
+    return _host(record)
+
+
+def _configuration(script: str) -> dict[str, Any]:
+    """The nucleus's first configuration in a script."""
+    found = re.search(r"<<'CONFIGURATION'\n(.*?\n)CONFIGURATION\n", script, re.DOTALL)
+    assert found
+    return dict(yaml.safe_load(found[1]))
 
 
 def test_registers_exactly_these_resources(host: Any) -> None:
@@ -70,6 +83,7 @@ def test_nothing_comes_in_and_tls_goes_out(host: Any) -> None:
     assert group.get("ingress", []) == []
     assert [(rule["protocol"], rule["fromPort"], rule["toPort"]) for rule in group["egress"]] == [
         ("tcp", 443, 443),
+        ("tcp", 8443, 8443),
         ("tcp", 8883, 8883),
     ]
     (instance,) = host.of_type("aws:ec2/instance:Instance").values()
@@ -93,22 +107,74 @@ def test_the_instance_may_enrol_by_its_template_and_be_logged_in_to_and_nothing_
     assert attachment["policyArn"] == "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
 
 
-def test_a_shell_reads_the_script_and_it_holds_no_secret() -> None:
-    script = core_device_host.user_data(**{**SCRIPT, "thing_name": "ulm core's"})
+@pytest.mark.parametrize("nucleus", Nucleus)
+def test_a_shell_reads_the_script_and_it_holds_no_secret(nucleus: Nucleus) -> None:
+    script = user_data(nucleus, **{**SCRIPT, "thing_name": "ulm core's"})
     done = subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "PRIVATE KEY" not in script
-    assert "'/CN=ulm core'\"'\"'s'" in script
+    assert "'/var/lib/pm/ulm core'\"'\"'s/identity'" in script
+    assert "http://" not in script
+    # Nobody gets the claim, and the components get the device's identity.
+    assert script.rstrip().splitlines()[-2] == "rm -rf /root/claim"
+    for name in ("private-key.pem", "certificate.pem", "root-ca.pem"):
+        assert f"identity'/{name}" in script
 
 
 def test_the_nucleus_is_told_where_the_script_puts_things() -> None:
-    script = core_device_host.user_data(**SCRIPT)
-    found = re.search(r"<<'CONFIGURATION'\n(.*?)\nCONFIGURATION\n", script, re.DOTALL)
-    assert found
-    plugin = json.loads(found[1])["services"]["aws.greengrass.FleetProvisioningByClaim"]["configuration"]
+    script = user_data(Nucleus.CLASSIC, **SCRIPT)
+    services = _configuration(script)["services"]
+    plugin = services["aws.greengrass.FleetProvisioningByClaim"]["configuration"]
     assert plugin["templateParameters"] == {"SerialNumber": "4711"}
     for key in ("claimCertificatePath", "claimCertificatePrivateKeyPath", "csrPath", "csrPrivateKeyPath", "rootCaPath"):
         assert script.count(plugin[key]) >= 2, f"nothing in the script makes {plugin[key]}"
+    assert "-subj /CN=ulm-core " in script
+
+
+def test_nucleus_lite_comes_as_a_package_and_enrols_under_the_things_name() -> None:
+    script = user_data(Nucleus.LITE, **SCRIPT)
+    found = _configuration(script)
+    # docs/fleet_provisioning/fleet_provisioning.md of aws-greengrass-lite: these stay empty until it has enrolled.
+    system = found["system"]
+    assert {key for key, value in system.items() if not value} == {
+        "privateKeyPath",
+        "certificateFilePath",
+        "rootCaPath",
+        "thingName",
+    }
+    nucleus = found["services"]["aws.greengrass.NucleusLite"]["configuration"]
+    assert (nucleus["iotCredEndpoint"], nucleus["iotDataEndpoint"]) == ("", "")
+    assert nucleus["runWithDefault"] == {"posixUser": "gg_component:gg_component"}
+    claim = found["services"]["aws.greengrass.fleet_provisioning"]["configuration"]
+    # The site's hook lets pass a certificate that bears the thing's name, and a serial number that it knows.
+    assert (claim["csrCommonName"], claim["templateParams"]) == ("ulm-core", {"SerialNumber": "4711"})
+    assert claim["templateName"] == "pm-test-ulm"
+    for key in ("claimCertPath", "claimKeyPath", "rootCaPath"):
+        assert script.count(claim[key]) >= 2, f"nothing in the script makes {claim[key]}"
+    steps = [
+        "aws-greengrass-lite-deb-x86-64.zip",
+        "apt-get install -y /root/nucleus/aws-greengrass-lite-",
+        "/etc/greengrass/config.yaml",
+        "systemctl start greengrass-lite.target",
+        "/usr/bin/fleet-provisioning",
+        "systemctl restart greengrass-lite.target",
+        "amazon-ssm-agent.deb",
+    ]
+    places = [script.find(step) for step in steps]
+    assert -1 not in places
+    assert places[:-1] == sorted(places[:-1])
+    assert "java" not in script
+    assert "apt-get" not in user_data(Nucleus.CLASSIC, **SCRIPT)
+
+
+def test_each_nucleus_has_an_image_and_an_instance_of_its_own(record: Record) -> None:
+    asked = {}
+    for nucleus in ("classic", "lite"):
+        found = _host(record, nucleus=nucleus)
+        ((name, instance),) = found.of_type("aws:ec2/instance:Instance").items()
+        asked[nucleus] = (name, instance["ami"], "greengrass-lite" in instance["userData"])
+    assert [one[2] for one in asked.values()] == [False, True]
+    assert asked["classic"][0] != asked["lite"][0]
 
 
 @pytest.mark.parametrize(
@@ -120,4 +186,9 @@ def test_the_nucleus_is_told_where_the_script_puts_things() -> None:
 )
 def test_what_the_script_cannot_do_is_refused(args: dict[str, str], reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
-        core_device_host.user_data(**{**SCRIPT, **args})
+        user_data(Nucleus.CLASSIC, **{**SCRIPT, **args})
+
+
+def test_a_nucleus_that_there_is_none_of_is_refused(record: Record) -> None:
+    with pytest.raises(ValueError, match="nucleus: found 'tiny', allowed are classic, lite"):
+        _host(record, nucleus="tiny")

@@ -198,6 +198,7 @@ def test_what_resources_are_named_by_must_be_known(record: Record, args: dict[st
         ({"configuration": {"pm.Uplnk": "{}"}}, "configuration: found pm.Uplnk, allowed are aws.greengrass.ShadowMan"),
         ({"configuration": {"pm.Uplink": "[]"}}, r"configuration of pm.Uplink: found '\[\]', allowed is a JSON object"),
         ({"host_instance_type": "t3.small"}, "core-a has no serial number to enrol with; serial_numbers has none"),
+        ({"host_nucleus": "lite"}, "host_nucleus: found lite, which runs no client device components"),
     ],
 )
 def test_what_does_not_fit_the_site_is_refused(record: Record, args: dict[str, Any], reason: str) -> None:
@@ -252,10 +253,13 @@ def test_a_device_may_speak_to_the_core_device_for_itself_alone(record: Record) 
 
 
 def test_without_client_devices_nucleus_lite_can_run_all_of_it(record: Record, versions: dict[str, str]) -> None:
-    site = _site(record, client_devices=False)
+    host = {"serial_numbers": {"core-a": "4711"}, "host_instance_type": "t3.micro", "host_nucleus": "lite"}
+    site = _site(record, client_devices=False, **host)
+    (instance,) = site.of_type("aws:ec2/instance:Instance").values()
+    assert "greengrass-lite.target" in instance["userData"]
     (deployment,) = site.of_type("aws-native:greengrassv2:Deployment").values()
     assert set(deployment["components"]) == set(versions)
-    assert set(site.of_type("aws:iot/policy:Policy")) == {"lindau-policy"}
+    assert set(site.of_type("aws:iot/policy:Policy")) == {"lindau-policy", "lindau-claim-policy"}
 
 
 @pytest.mark.parametrize("region", ["eu-central-1", "ap-southeast-1"])

@@ -246,6 +246,7 @@ def every_option() -> list[tuple[str, str, dict[str, Any]]]:
                 "configuration": {"pm.Uplink": '{"outboxMebibytes": "64"}'},
                 "serialNumbers": {core: "SN-0001"},
                 "hostInstanceType": "t3.medium",
+                "hostNucleus": "classic",
             },
         ),
         (
@@ -258,6 +259,7 @@ def every_option() -> list[tuple[str, str, dict[str, Any]]]:
                 "roleAlias": "pm-test-lindau",
                 "artifactBucket": "${pipeline.artifactBucket}",
                 "instanceType": "t3.large",
+                "nucleus": "lite",
                 "python": "/srv/venv/bin/python",
                 "dataDirectory": "/srv/pm",
             },

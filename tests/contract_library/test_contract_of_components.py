@@ -100,9 +100,11 @@ def test_every_component_argument_and_output_is_described(schema: Any) -> None:
                 described += 1
     for token, definition in schema["types"].items():
         assert definition["description"], token
-        for name, field in definition["properties"].items():
+        for name, field in definition.get("properties", {}).items():
             assert field.get("description"), f"{token}: {name} has no docstring under it"
             described += 1
+        for value in definition.get("enum", []):
+            assert value.get("description"), f"{token}: {value['name']} has no docstring under it"
     assert described > 50
 
 
@@ -127,7 +129,7 @@ def test_every_field_of_a_structured_key_is_described(schema: Any) -> None:
     described = {
         _snake(name)
         for one in [*schema["resources"].values(), *schema["types"].values()]
-        for name in one.get("inputProperties", one["properties"])
+        for name in one.get("inputProperties", one.get("properties", {}))
     }
     assert len(SETTINGS) >= 4
     for settings in SETTINGS:

@@ -39,6 +39,8 @@ def _json_schema(described: dict[str, Any], package: dict[str, Any]) -> dict[str
     """A property of the package's schema as JSON Schema."""
     if described.get("$ref"):
         fields = package["types"][described["$ref"].removeprefix("#/types/")]
+        if "enum" in fields:
+            return {"enum": [each["value"] for each in fields["enum"]]}
         return _object_schema(fields["properties"], fields.get("required") or [], package)
     if described["type"] == "array":
         return {"type": "array", "items": _json_schema(described["items"], package)}
