@@ -24,7 +24,7 @@ from ml.features import HOURS_PER_DAY, SECONDS_PER_HOUR, forecast_features, hour
 from ml.forecast_model import TrainedForecaster, train
 from ml.intervals import adaptive_half_widths
 from ml.scaling import Scaling
-from ml.skill import forecast_entry
+from ml.skill import climatology, forecast_entry
 from pm_contracts.forecast_features import FEATURES
 
 #: Shares of the series, by time: of five years, two to train on, two to validate, one to test.
@@ -214,7 +214,10 @@ def part_entry(data: Series, forecast: _Array, part: str) -> dict[str, Any]:
         part: `validation` or `test`.
     """
     rows = data.rows(part)
-    others = {"seasonal_naive": data.seasonal[rows], "climatology": _climatology(data)[rows]}
+    others = {
+        "seasonal_naive": data.seasonal[rows],
+        "climatology": climatology(data.due, data.target, data.rows("training"))[rows],
+    }
     return forecast_entry(data.target[rows], forecast[rows], data.value[rows], others, data.due[rows])
 
 
@@ -267,13 +270,3 @@ def _blended(data: Series, changes: Mapping[str, _Array]) -> dict[str, _Array]:
         name: np.maximum(data.value + np.mean([changes[member] for member in members], axis=0), 0.0)
         for name, members in BLENDS.items()
     }
-
-
-def _climatology(data: Series) -> _Array:
-    """The training years' mean of the month and the hour of day; the mean of all where there was none."""
-    keys = np.array([time.month * HOURS_PER_DAY + time.hour for time in times(data.due)])
-    training = data.rows("training")
-    count = np.bincount(keys[training], minlength=13 * HOURS_PER_DAY)
-    total = np.bincount(keys[training], data.target[training], minlength=13 * HOURS_PER_DAY)
-    mean = np.where(count > 0, total / np.maximum(count, 1), data.target[training].mean())
-    return np.asarray(mean[keys])

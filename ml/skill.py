@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 HOURS_PER_WEEK = 168
@@ -42,6 +43,20 @@ def forecast_entry(
         name: _scores(actual, values, last_value) for name, values in {"persistence": last_value, **others}.items()
     }
     return entry
+
+
+def climatology(due: NDArray[np.int64], actual: _Array, training: slice) -> _Array:
+    """The training rows' mean of the month and the hour of day, for each row; their mean of all where there was none.
+
+    Args:
+        due: the hours forecast, since 1970.
+        actual: what came true, ug/m3.
+        training: the rows that it may know.
+    """
+    time = pd.to_datetime(due * 3600, unit="s")
+    known = pd.Series(actual[training]).groupby([time.month[training], time.hour[training]]).mean()
+    mean = known.reindex(pd.MultiIndex.from_arrays([time.month, time.hour])).to_numpy(dtype=np.float64)
+    return np.where(np.isnan(mean), actual[training].mean(), mean)
 
 
 def skill_intervals(
