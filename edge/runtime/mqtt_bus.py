@@ -24,14 +24,14 @@ _KEEP_ALIVE_SECONDS = 30
 _CALLBACK_WINDOW = 20 * WINDOW
 #: Messages of a session from before this process, kept until the component has subscribed to them again.
 _EARLY = 1_000
-_LOST_WITH_CONNECTION = "AWS_ERROR_MQTT_CANCELLED_FOR_CLEAN_SESSION"
 
 
 class MqttBus:
-    """A `Bus` on a broker: QoS 1, reconnects by itself and sends again what was not acknowledged.
+    """A `Bus` on a broker: QoS 1, reconnects by itself and sends again, in its order, what was not acknowledged.
 
-    It asks the broker to keep its session, so that what is published while the component starts anew waits for it, as
-    long as the broker keeps sessions.
+    It asks the broker to keep its sessions: what is published while the component starts anew waits for it, as long as
+    the broker keeps sessions, and the library sends again what was under way when a connection broke before anything
+    newer (with a clean session it gives that up, and what is published meanwhile would overtake it).
 
     It has two connections, each with a thread of its own: one that receives, and acknowledges when the callback
     returns, and one that publishes. On a single one, a callback that waits for room to publish would wait for itself.
@@ -47,13 +47,12 @@ class MqttBus:
         self._client_id = client_id
         self._window = Window(WINDOW)
         self._receiving = True
-        self._closing = False
         self._callbacks: dict[str, Callback] = {}
         self._callbacks_of: dict[str, list[Callback]] = {}
         self._early: deque[tuple[str, bytes]] = deque(maxlen=_EARLY)
         self._receiver_thread = 0
         self._dispatching = threading.RLock()
-        self._publisher = _connection(host, port, f"{client_id}-publisher", keep_session=False)
+        self._publisher = _connection(host, port, f"{client_id}-publisher")
         self._subscriber: mqtt.Connection | None = None
         _connect(self._publisher, host, port)
 
@@ -64,7 +63,8 @@ class MqttBus:
             ticket = self._window.enter(_CALLBACK_WINDOW if is_callback else WINDOW)
         except RuntimeError as error:
             raise BusError(f"cannot publish on {topic}: {error}") from error
-        self._send(ticket, topic, payload)
+        future, _ = self._publisher.publish(topic, payload, mqtt.QoS.AT_LEAST_ONCE)
+        future.add_done_callback(functools.partial(self._answered, ticket))
 
     def publish_at_most_once(self, topic: str, payload: bytes) -> None:
         """See `Bus.publish_at_most_once`."""
@@ -84,14 +84,14 @@ class MqttBus:
         if self._subscriber is None:
             # Only now: with the connection comes what has waited, and someone must be there to take it.
             host, port = self._address
-            self._subscriber = _connection(host, port, self._client_id, keep_session=True)
+            self._subscriber = _connection(host, port, self._client_id)
             self._subscriber.on_message(self._arrived)
             _connect(self._subscriber, host, port)
         future, _ = self._subscriber.subscribe(topic_filter, mqtt.QoS.AT_LEAST_ONCE)
         try:
             future.result(_ANSWER_SECONDS)
         except Exception as error:
-            raise BusError(f"the broker refuses a subscription to {topic_filter}: {error or 'no answer'}") from error
+            raise BusError(f"the broker refuses a subscription to {topic_filter}: {error!r}") from error
 
     def flush(self, seconds: float) -> bool:
         """See `Bus.flush`."""
@@ -108,7 +108,6 @@ class MqttBus:
     def close(self) -> None:
         """See `Bus.close`."""
         self.stop_receiving()
-        self._closing = True
         self._window.close(BusError("the bus is closed"))
         _disconnect(self._publisher)
 
@@ -127,29 +126,21 @@ class MqttBus:
         for call in callbacks:
             call(topic, payload)
 
-    def _send(self, ticket: int, topic: str, payload: bytes) -> None:
-        future, _ = self._publisher.publish(topic, payload, mqtt.QoS.AT_LEAST_ONCE)
-        future.add_done_callback(functools.partial(self._answered, ticket, topic, payload))
-
-    def _answered(self, ticket: int, topic: str, payload: bytes, future: "concurrent.futures.Future[Any]") -> None:
+    def _answered(self, ticket: int, future: "concurrent.futures.Future[Any]") -> None:
         error = future.exception()
-        if getattr(error, "name", "") == _LOST_WITH_CONNECTION and not self._closing:
-            # With a clean session the library gives up what was under way when the connection broke.
-            self._send(ticket, topic, payload)
-            return
         if error is not None:
             self._window.close(error)
         self._window.leave(ticket)
 
 
-def _connection(host: str, port: int, client_id: str, *, keep_session: bool) -> mqtt.Connection:
+def _connection(host: str, port: int, client_id: str) -> mqtt.Connection:
     threads = io.EventLoopGroup(1)
     return mqtt.Connection(
         client=mqtt.Client(io.ClientBootstrap(threads, io.DefaultHostResolver(threads))),
         host_name=host,
         port=port,
         client_id=client_id,
-        clean_session=not keep_session,
+        clean_session=False,
         keep_alive_secs=_KEEP_ALIVE_SECONDS,
         reconnect_min_timeout_secs=1,
         reconnect_max_timeout_secs=10,
@@ -161,17 +152,24 @@ def _connection(host: str, port: int, client_id: str, *, keep_session: bool) -> 
 
 def _connect(connection: mqtt.Connection, host: str, port: int) -> None:
     pause = threading.Event()
-    reason: Exception | None = None
+    under_way: concurrent.futures.Future[Any] | None = None
+    reason = ""
     for attempt in range(1, _CONNECT_ATTEMPTS + 1):
         try:
-            connection.connect().result(_CONNECT_SECONDS)
+            under_way = under_way or connection.connect()
+            under_way.result(_CONNECT_SECONDS)
             return
+        except TimeoutError:
+            # It goes on: the library refuses a second one beside it.
+            problem = "no answer"
         except Exception as error:  # the library's errors have no narrower common base
-            if reason is None:
-                _log.warning("no broker at %s:%d yet: %s", host, port, error)
-            reason = error
-        pause.wait(min(5.0, 0.25 * 2**attempt))
-    raise BusError(f"no MQTT broker at {host}:{port}: {reason}") from reason
+            under_way, problem = None, str(error)
+        if not reason:
+            _log.warning("no broker at %s:%d yet: %s", host, port, problem)
+        reason = problem
+        if under_way is None:
+            pause.wait(min(5.0, 0.25 * 2**attempt))
+    raise BusError(f"no MQTT broker at {host}:{port}: {reason}")
 
 
 def _disconnect(connection: mqtt.Connection) -> None:

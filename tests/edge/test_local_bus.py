@@ -153,6 +153,43 @@ def test_it_survives_the_broker_s_restart_and_sends_again_what_was_not_acknowled
     assert any(payload.startswith(b"after") for payload in heard.payloads)
 
 
+def test_what_is_sent_again_after_a_broker_s_restart_comes_before_what_is_newer(tmp_path):
+    broker = BrokerProcess("-m", "sandbox.core_device.broker", "--sessions", str(tmp_path / "sessions.json"), "--port")
+    bus = MqttBus("127.0.0.1", broker.port, "test")
+    heard = Heard()
+    bus.subscribe("pm/lindau/air-1/reading", heard)
+    numbers = range(5 * WINDOW)
+
+    def load() -> None:
+        for number in numbers:
+            bus.publish("pm/lindau/air-1/reading", b"%d" % number)
+
+    thread = threading.Thread(target=load)
+    thread.start()
+    for count in (WINDOW, 3 * WINDOW):
+        heard.wait(count)
+        broker.kill()
+        broker.start()
+    thread.join()
+    assert bus.flush(30)
+    bus.close()
+    broker.kill()
+    assert list(dict.fromkeys(heard.payloads)) == [b"%d" % number for number in numbers]
+
+
+def test_a_broker_that_answers_late_is_waited_for(broker, monkeypatch):
+    monkeypatch.setattr(mqtt_bus, "_CONNECT_SECONDS", 0.1)
+    monkeypatch.setattr(mqtt_bus, "_CONNECT_ATTEMPTS", 100)
+    broker.process.send_signal(signal.SIGSTOP)
+    late = threading.Timer(0.5, broker.process.send_signal, [signal.SIGCONT])
+    late.start()
+    bus = MqttBus("127.0.0.1", broker.port, "patient")
+    bus.publish("pm/lindau/alert", b"")
+    assert bus.flush(30)
+    bus.close()
+    late.join()
+
+
 def test_after_its_end_a_bus_refuses_to_publish(broker):
     bus = MqttBus("127.0.0.1", broker.port, "short")
     bus.close()
