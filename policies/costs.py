@@ -1,9 +1,8 @@
 """What a stack costs in a month, estimated from its resources before they are made.
 
-Prices are list prices in US dollars of US East (N. Virginia), without free tiers, discounts or taxes, as the page named
-beside each has them; `REGIONAL_SURCHARGE` covers that other regions ask more. They are copied into this file and do not
-follow AWS: compare them with the pages when a figure matters. What use there will be cannot be read off a program; it
-is assumed in `Usage`, on the high side.
+Prices are those of `policies/prices.py`; `REGIONAL_SURCHARGE` covers that other regions ask more than US East. What
+use there will be cannot be read off a program; it is assumed in `Usage`, on the high side. `NOT_IN_IT` says what is left
+out.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -13,6 +12,7 @@ from typing import Any, NamedTuple
 from pulumi_policy.proxy import UnknownValueError
 
 from policies.inputs import at, document, is_set, items
+from policies.prices import INSTANCE_HOURS, PRICES
 from policies.rule import Resource
 from policies.stacks import known_values
 
@@ -21,63 +21,16 @@ HOURS = 730
 REGIONAL_SURCHARGE = 1.2
 """Frankfurt asks up to a fifth more than N. Virginia for what is used here."""
 _MILLION = 1_000_000
-
-
-class Price(NamedTuple):
-    """A list price."""
-
-    usd: float
-    unit: str
-    source: str
-
-
-_AWS = "https://aws.amazon.com"
-PRICES = {
-    "kms_key": Price(1.0, "key and month", f"{_AWS}/kms/pricing/"),
-    "alarm": Price(0.10, "alarm metric and month", f"{_AWS}/cloudwatch/pricing/"),
-    "dashboard": Price(3.0, "dashboard and month", f"{_AWS}/cloudwatch/pricing/"),
-    "log_gigabyte": Price(0.50, "GB taken in", f"{_AWS}/cloudwatch/pricing/"),
-    "core_device": Price(0.16, "active core device and month", f"{_AWS}/greengrass/pricing/"),
-    "iot_message": Price(1.0 / _MILLION, "message of up to 5 KB", f"{_AWS}/iot-core/pricing/"),
-    "iot_rule": Price(0.15 / _MILLION, "rule triggered", f"{_AWS}/iot-core/pricing/"),
-    "iot_action": Price(0.15 / _MILLION, "action executed", f"{_AWS}/iot-core/pricing/"),
-    "firehose_gigabyte": Price(0.029, "GB, in steps of 5 KB a record", f"{_AWS}/firehose/pricing/"),
-    "firehose_conversion": Price(0.018, "GB converted", f"{_AWS}/firehose/pricing/"),
-    "firehose_partitioning": Price(0.020, "GB partitioned", f"{_AWS}/firehose/pricing/"),
-    "s3_gigabyte": Price(0.023, "GB and month", f"{_AWS}/s3/pricing/"),
-    "s3_put": Price(0.005 / 1000, "PUT request", f"{_AWS}/s3/pricing/"),
-    "lambda_request": Price(0.20 / _MILLION, "request", f"{_AWS}/lambda/pricing/"),
-    "lambda_gigabyte_second": Price(0.0000166667, "GB-second, x86", f"{_AWS}/lambda/pricing/"),
-    "sqs_request": Price(0.40 / _MILLION, "request", f"{_AWS}/sqs/pricing/"),
-    "sns_request": Price(0.50 / _MILLION, "request", f"{_AWS}/sns/pricing/"),
-    "dynamodb_write": Price(0.625 / _MILLION, "write request unit", f"{_AWS}/dynamodb/pricing/on-demand/"),
-    "dynamodb_gigabyte": Price(
-        0.45, "GB and month, with point-in-time recovery", f"{_AWS}/dynamodb/pricing/on-demand/"
-    ),
-    "athena_terabyte": Price(5.0, "TB scanned", f"{_AWS}/athena/pricing/"),
-    "state_transition": Price(25.0 / _MILLION, "state transition", f"{_AWS}/step-functions/pricing/"),
-    "volume_gigabyte": Price(0.08, "GB of gp3 and month", f"{_AWS}/ebs/pricing/"),
-    "public_address": Price(0.005, "public IPv4 address and hour", f"{_AWS}/vpc/pricing/"),
-    "nat_gateway": Price(0.045, "NAT gateway and hour", f"{_AWS}/vpc/pricing/"),
-    "endpoint": Price(0.01, "interface endpoint, zone and hour", f"{_AWS}/privatelink/pricing/"),
-}
-_EC2, _SAGEMAKER = f"{_AWS}/ec2/pricing/on-demand/", f"{_AWS}/sagemaker/pricing/"
-INSTANCE_HOURS = {
-    "t3.micro": Price(0.0104, "hour", _EC2),
-    "t3.small": Price(0.0208, "hour", _EC2),
-    "t3.medium": Price(0.0416, "hour", _EC2),
-    "t3.large": Price(0.0832, "hour", _EC2),
-    "m5.large": Price(0.096, "hour", _EC2),
-    "m5.xlarge": Price(0.192, "hour", _EC2),
-    "m5.24xlarge": Price(4.608, "hour", _EC2),
-    "ml.t3.medium": Price(0.05, "hour", _SAGEMAKER),
-    "ml.m5.large": Price(0.115, "hour", _SAGEMAKER),
-    "ml.m5.xlarge": Price(0.23, "hour", _SAGEMAKER),
-    "ml.m5.2xlarge": Price(0.461, "hour", _SAGEMAKER),
-    "ml.c5.xlarge": Price(0.204, "hour", _SAGEMAKER),
-    "ml.c5.2xlarge": Price(0.408, "hour", _SAGEMAKER),
-    "ml.p3.2xlarge": Price(3.825, "hour", _SAGEMAKER),
-}
+NOT_IN_IT = (
+    "data transfer",
+    "requests to keys",
+    "minutes of connection and shadow operations of AWS IoT Core",
+    "objects that dynamic partitioning delivers",
+    "storage of logs",
+    "reads of tables",
+    "what Amazon Polly speaks",
+)
+"""What such a stack pays for too, and this estimate leaves out: cents, at the size that `Usage` assumes."""
 
 
 class Usage(NamedTuple):

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from typing import NamedTuple
 
-from policies import costs
+from policies import costs, prices
 from policies.rule import Stack
 from sandbox.review.snapshot import name_of
 
@@ -42,6 +42,10 @@ def estimate(stack: Stack) -> Estimate:
         lines=sorted(lines, key=lambda line: (-line.monthly_usd, line.what)),
         assumptions=[
             f"List prices of US East, times {costs.REGIONAL_SURCHARGE:g}; without free tier, discount or tax.",
+            f"Prices do not follow AWS: policies/prices.py, compared with other sources on {prices.COMPARED_ON}. "
+            f"No second source was found for: {', '.join(prices.compared_with(prices.NOTHING))}. "
+            f"No source of AWS's own for: {', '.join(prices.compared_with(prices.OTHERS))}.",
+            f"Not in it, whatever the stack: {', '.join(costs.NOT_IN_IT)}.",
             f"Assumed in a month: {assumed}.",
             *(f"Not in it: {name_of(urn)}: {reason}." for urn, reason in found.unpriced),
         ],

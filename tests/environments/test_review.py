@@ -68,6 +68,7 @@ def test_a_review_is_accepted_and_then_nothing_has_changed(project: Path) -> Non
     assert changed.returncode == 3, changed.stdout
     assert "\n+ Queue lonely\n" in changed.stdout
     assert "| mandatory | `dead-letters` | Queue lonely |" in changed.stdout
+    assert "No second source was found for: iot rule, iot action, firehose partitioning." in changed.stdout
     lines = changed.stdout.splitlines()
     assert lines[0] == "## Review of stack `dev`"
     assert all(line.endswith("|") for line in lines if line.startswith("|"))

@@ -3,14 +3,16 @@
 Not proved here: the prices, which are copied from AWS's pages and do not follow them, and the assumed use.
 """
 
+import datetime as dt
 import json
 from collections.abc import Callable
 
 import pytest
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE as UNKNOWN
 
-from policies import costs
-from policies.costs import HOURS, PRICES, REGIONAL_SURCHARGE, Usage, estimate
+from policies import prices
+from policies.costs import HOURS, REGIONAL_SURCHARGE, Usage, estimate
+from policies.prices import INSTANCE_HOURS, PRICES
 
 HOST = "aws:ec2/instance:Instance"
 
@@ -76,11 +78,20 @@ def test_components_and_what_is_free_cost_nothing(make: Callable) -> None:
 
 
 def test_each_price_has_a_unit_and_a_page_of_aws() -> None:
-    for price in (*PRICES.values(), *costs.INSTANCE_HOURS.values()):
+    for price in (*PRICES.values(), *INSTANCE_HOURS.values()):
         assert 0 < price.usd < 10
         assert price.unit
         assert price.source.startswith("https://aws.amazon.com/")
         assert "pricing" in price.source
+
+
+def test_every_price_says_what_it_was_compared_with_and_when() -> None:
+    dt.date.fromisoformat(prices.COMPARED_ON)
+    sources = (prices.PRICE_LIST, prices.QUOTED_PAGE, prices.OTHERS, prices.NOTHING)
+    names = [name for source in sources for name in prices.compared_with(source)]
+    assert len(names) == len(set(names)) == len(PRICES) + len(INSTANCE_HOURS)
+    assert len(prices.compared_with(prices.PRICE_LIST)) >= 15
+    assert prices.compared_with(prices.NOTHING) == ["iot rule", "iot action", "firehose partitioning"]
 
 
 @pytest.mark.parametrize("field", [field for field in Usage._fields if "volume" not in field])
