@@ -1,8 +1,8 @@
 """What a stack costs in a month, estimated from its resources before they are made.
 
 Prices are those of `policies/prices.py`; `REGIONAL_SURCHARGE` covers that other regions ask more than US East. What
-use there will be cannot be read off a program; it is assumed in `Usage`, on the high side. `NOT_IN_IT` says what is left
-out.
+use there will be cannot be read off a program; it is assumed in `Usage`, on the high side. `NOT_IN_IT` says what is
+left out.
 """
 
 from collections.abc import Callable, Iterable, Mapping
