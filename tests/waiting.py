@@ -9,7 +9,7 @@ _LOOK_EVERY_SECONDS = 0.05
 Found = TypeVar("Found")
 
 
-def eventually(look: Callable[[], Found], what: str | Callable[[], str], seconds: float = 30) -> Found:
+def eventually(look: Callable[[], Found], what: str | Callable[[], str], seconds: float = 60) -> Found:
     """What `look` finds, once it is something.
 
     Args:

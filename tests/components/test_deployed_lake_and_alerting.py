@@ -9,8 +9,7 @@ import datetime as dt
 import email
 import email.policy
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +20,7 @@ from pm_contracts.messages import AirQualityReading, Alert, Outcome, encode
 from sandbox.alarms import acknowledge, alarms
 from sandbox.cloud import Cloud
 from sandbox.deployer import Deployment, deploy
+from tests.waiting import eventually
 
 PROGRAM = """
 import pulumi
@@ -40,7 +40,6 @@ for name in ("announcements_bucket", "detector_table", "alarm_table", "alarm_que
     pulumi.export(name, getattr(alerting, name))
 """
 START = dt.datetime(2014, 1, 1, tzinfo=dt.UTC)
-DEADLINE_SECONDS = 60
 
 
 class Deployed(NamedTuple):
@@ -64,7 +63,7 @@ class Deployed(NamedTuple):
             status = athena.get_query_execution(QueryExecutionId=execution)["QueryExecution"]["Status"]
             return status if status["State"] not in ("QUEUED", "RUNNING") else None
 
-        status = eventually(ended)
+        status = eventually(ended, "the query to end")
         assert status["State"] == "SUCCEEDED", status
         _, *rows = athena.get_query_results(QueryExecutionId=execution)["ResultSet"]["Rows"]
         return [[cell.get("VarCharValue") for cell in row["Data"]] for row in rows]
@@ -76,15 +75,6 @@ class Deployed(NamedTuple):
     def mails(self) -> list[Any]:
         files = sorted((self.cloud.directory / "mail").glob("*.eml"))
         return [email.message_from_bytes(file.read_bytes(), policy=email.policy.default) for file in files]
-
-
-def eventually(look: Callable[[], Any]) -> Any:
-    """What `look` finds, once it is something."""
-    end = time.monotonic() + DEADLINE_SECONDS
-    while not (found := look()):
-        assert time.monotonic() < end, f"nothing after {DEADLINE_SECONDS} s"
-        time.sleep(0.1)
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -142,12 +132,14 @@ def test_readings_become_typed_rows_each_once_and_what_does_not_fit_is_kept_asid
     def arrived() -> bool:
         return deployed.rows("SELECT count(*) FROM air_quality_reading") == [[str(count)]]
 
-    eventually(arrived)
+    eventually(arrived, "the messages in the lake")
     assert deployed.rows(
         "SELECT count(DISTINCT message_id), sum(measurements.pollution), min(measurements.temp), max(event_time),"
         " min(site) FROM air_quality_reading"
     ) == [["200", "19900.0", "-1.5", "2014-01-09 07:00:00.000", "lindau"]]
-    (error,) = eventually(lambda: deployed.keys(deployed.outputs["lake_bucket"], "errors/air_quality_reading/"))
+    (error,) = eventually(
+        lambda: deployed.keys(deployed.outputs["lake_bucket"], "errors/air_quality_reading/"), "the refused record"
+    )
     kept = deployed.cloud.client("s3").get_object(Bucket=deployed.outputs["lake_bucket"], Key=error)["Body"].read()
     assert b"format-conversion" in error.encode()
     assert len(kept.splitlines()) == 1
@@ -166,13 +158,15 @@ def test_forecasts_out_of_range_reach_the_lake_the_mail_and_the_floor_once(deplo
         # DISTINCT: the detector promises an alert at least once, and its identity tells.
         return deployed.rows("SELECT DISTINCT cause, severity, state, message_id FROM alert WHERE device = 'air-1'")
 
-    ((*facts, message_id),) = eventually(row)
+    ((*facts, message_id),) = eventually(row, "the alert in the lake")
     assert facts == ["forecast_quality", "warning", "active"]
     key = f"announcements/lindau/2014/01/01/{message_id}.mp3"
-    eventually(lambda: key in deployed.keys(deployed.outputs["announcements_bucket"], "announcements/"))
+    eventually(
+        lambda: key in deployed.keys(deployed.outputs["announcements_bucket"], "announcements/"), "the announcement"
+    )
     audio = deployed.cloud.client("s3").get_object(Bucket=deployed.outputs["announcements_bucket"], Key=key)
     assert audio["ContentType"] == "audio/mpeg"
-    (mail,) = eventually(lambda: [mail for mail in deployed.mails() if "lindau/air-1" in mail["Subject"]])
+    (mail,) = eventually(lambda: [mail for mail in deployed.mails() if "lindau/air-1" in mail["Subject"]], "the mail")
     assert mail["Subject"] == "[WARNING] lindau/air-1: forecasts out of range"
     assert mail["To"] == "shift@example.com"
     assert "have left the acceptable range" in mail.get_content()
@@ -202,14 +196,14 @@ def test_an_alarm_that_nobody_acknowledges_is_escalated_and_one_that_somebody_do
         return {(mail["Subject"].split("]")[0][1:], mail["To"]) for mail in mails}
 
     deployed.publish("pm/lindau/alert", encode(fault("machine-07")))
-    eventually(lambda: told("machine-07"))
+    eventually(lambda: told("machine-07"), "the alarm")
     acknowledge(deployed.cloud, deployed.outputs, site="lindau", dedupe_key="fault/machine-07", by="Ada")
-    eventually(lambda: ("ACKNOWLEDGED", "shift@example.com") in told("machine-07"))
+    eventually(lambda: ("ACKNOWLEDGED", "shift@example.com") in told("machine-07"), "its acknowledgement")
     # Raised later, so that when this one is escalated the other would have been.
     deployed.publish("pm/lindau/alert", encode(fault("machine-08")))
-    eventually(lambda: ("ESCALATED", "boss@example.com") in told("machine-08"))
+    eventually(lambda: ("ESCALATED", "boss@example.com") in told("machine-08"), "the escalation")
     assert told("machine-07") == {("CRITICAL", "shift@example.com"), ("ACKNOWLEDGED", "shift@example.com")}
-    eventually(lambda: len(told("machine-08")) == 3)
+    eventually(lambda: len(told("machine-08")) == 3, "the shift to be told as well")
     assert told("machine-08") == {
         ("CRITICAL", "shift@example.com"),
         ("ESCALATED", "shift@example.com"),
@@ -220,7 +214,7 @@ def test_an_alarm_that_nobody_acknowledges_is_escalated_and_one_that_somebody_do
     assert known["fault/machine-08"].escalated
 
     deployed.publish("pm/lindau/alert", encode(fault("machine-08", "cleared")))
-    eventually(lambda: ("CLEARED", "shift@example.com") in told("machine-08"))
+    eventually(lambda: ("CLEARED", "shift@example.com") in told("machine-08"), "the all-clear")
     scheduler = deployed.cloud.client("scheduler")
     assert scheduler.list_schedules(GroupName="pm-test-escalations")["Schedules"] == []
 
@@ -234,8 +228,8 @@ def test_an_alert_of_a_site_that_comes_twice_is_mailed_once(deployed: Deployed) 
     def of_machine() -> list[Any]:
         return [mail for mail in deployed.mails() if mail["Subject"].startswith("[CRITICAL] lindau/machine-03")]
 
-    eventually(of_machine)
-    eventually(lambda: _drained(deployed, "pm-test-alerting-forwarder"))
+    eventually(of_machine, "the mail")
+    eventually(lambda: _drained(deployed, "pm-test-alerting-forwarder"), "an empty queue")
     assert len(of_machine()) == 1
     assert len(sent) == 1
 
@@ -249,7 +243,7 @@ def test_a_message_that_is_no_outcome_ends_as_a_dead_letter(deployed: Deployed) 
     def letters() -> list[Any]:
         return list(sqs.receive_message(QueueUrl=dead_letters).get("Messages", []))
 
-    (letter,) = eventually(letters)
+    (letter,) = eventually(letters, "the dead letter")
     assert json.loads(letter["Body"]) == body
 
 

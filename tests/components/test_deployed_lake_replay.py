@@ -6,10 +6,9 @@ AWS's KMS accepts each use of the key (the emulator asks no key policy for most)
 
 import datetime as dt
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 
@@ -19,6 +18,7 @@ from pm_contracts.messages import AirQualityReading, encode
 from sandbox.cloud import Cloud
 from sandbox.deployer import Deployment, deploy
 from sandbox.operator import Operator
+from tests.waiting import eventually
 
 PROGRAM = """
 import pulumi
@@ -69,14 +69,6 @@ class Lake(NamedTuple):
         return {row["sequence"] for row in rows}
 
 
-def eventually(look: Callable[[], Any]) -> Any:
-    end = time.monotonic() + 60
-    while not (found := look()):
-        assert time.monotonic() < end, "nothing after 60 s"
-        time.sleep(0.1)
-    return found
-
-
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
     program: Path = tmp_path_factory.mktemp("program")
@@ -96,13 +88,13 @@ def test_what_a_table_did_not_take_is_told_and_replayed_once_the_table_is_mended
     next(c for c in bad["StorageDescriptor"]["Columns"] if c["Name"] == "sequence")["Type"] = "timestamp"
     glue.update_table(DatabaseName=database, TableInput=bad)
     lake.publish(*range(20))
-    eventually(lambda: lake.depth("pm-test-store-refused-notices"))
+    eventually(lambda: lake.depth("pm-test-store-refused-notices"), "a notice")
     assert lake.errors()
     glue.update_table(DatabaseName=database, TableInput=good)
 
     answer = lake.operator.replay_dead_letters()
     assert answer == {"replayed": {TABLE: 20}, "refused": {}, "complete": True}
-    eventually(lambda: lake.sequences() == set(range(20)))
+    eventually(lambda: lake.sequences() == set(range(20)), "all readings in the lake")
     assert lake.errors() == []
     assert lake.depth("pm-test-store-refused-notices") == 0
 
@@ -112,15 +104,15 @@ def test_what_a_rule_could_not_hand_over_is_replayed(lake: Lake) -> None:
     good = iam.get_role_policy(RoleName=role, PolicyName="permissions")["PolicyDocument"]
     bad = {**good, "Statement": [one for one in good["Statement"] if "firehose:PutRecord" not in one["Action"]]}
     iam.put_role_policy(RoleName=role, PolicyName="permissions", PolicyDocument=json.dumps(bad))
-    eventually(lambda: lake.publish(100) or lake.depth("pm-test-store-rules-dead-letters"))
+    eventually(lambda: lake.publish(100) or lake.depth("pm-test-store-rules-dead-letters"), "a dead letter")
     iam.put_role_policy(RoleName=role, PolicyName="permissions", PolicyDocument=json.dumps(good))
     # The emulator remembers a decision for up to a second.
-    eventually(lambda: lake.publish(101) or 101 in lake.sequences())
+    eventually(lambda: lake.publish(101) or 101 in lake.sequences(), "a reading to come through")
     waiting = lake.depth("pm-test-store-rules-dead-letters")
     assert lake.operator.replay_dead_letters("alert")["replayed"] == {}
     assert lake.depth("pm-test-store-rules-dead-letters") == waiting
     assert lake.operator.replay_dead_letters(TABLE)["replayed"] == {TABLE: waiting}
-    eventually(lambda: 100 in lake.sequences())
+    eventually(lambda: 100 in lake.sequences(), "the replayed reading")
     assert lake.depth("pm-test-store-rules-dead-letters") == 0
 
 
@@ -131,8 +123,8 @@ def test_what_is_no_message_stays_and_says_why(lake: Lake) -> None:
         qos=1,
         payload=b'{"device_type": "air_quality", "site": "lindau", "sequence": "x"}',
     )
-    (key,) = eventually(lake.errors)
-    eventually(lambda: lake.depth("pm-test-store-refused-notices"))
+    (key,) = eventually(lake.errors, "the refused record")
+    eventually(lambda: lake.depth("pm-test-store-refused-notices"), "a notice")
     before = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     answer = lake.operator.replay_dead_letters()
     assert answer["replayed"] == {}
@@ -141,7 +133,7 @@ def test_what_is_no_message_stays_and_says_why(lake: Lake) -> None:
     assert "sequence" in reason or "missing" in reason
     assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == before
     # The alarm is on the queue's depth, and goes on while the object lies there.
-    eventually(lambda: lake.depth("pm-test-store-refused-notices"))
+    eventually(lambda: lake.depth("pm-test-store-refused-notices"), "a notice")
 
 
 def test_the_customers_key_encrypts_all_of_it(lake: Lake) -> None:

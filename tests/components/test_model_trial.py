@@ -7,7 +7,6 @@ Not proved: that a core device runs the challenger (tests/edge/test_forecast_cha
 
 import datetime as dt
 import json
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +18,7 @@ from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS, AirQualityMeasur
 from pm_contracts.messages import AirQualityReading, Alert, MachineReading, Outcome, TrialOutcome, encode
 from sandbox.cloud import Cloud
 from sandbox.deployer import deploy
+from tests.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 START = dt.datetime(2010, 1, 2, tzinfo=dt.UTC)
@@ -28,15 +28,6 @@ CANARY = {"minimum_outcomes": OUTCOMES, "maximum_seconds": 3600, "interval_secon
 
 GOOD_FAULT = {"cost": 100.0, "never_alarm_cost": 500.0, "always_alarm_cost": 900.0}
 BAD_FAULT = {**GOOD_FAULT, "cost": 800.0}
-
-
-def eventually(look: Callable[[], Any], what: str) -> Any:
-    """What `look` finds, once it is something."""
-    end = time.monotonic() + DEADLINE_SECONDS
-    while not (found := look()):
-        assert time.monotonic() < end, f"waited {DEADLINE_SECONDS} s for {what}"
-        time.sleep(0.1)
-    return found
 
 
 class Factory(NamedTuple):
@@ -81,7 +72,7 @@ class Factory(NamedTuple):
             found = states.describe_execution(executionArn=execution)
             return found if found["status"] != "RUNNING" else None
 
-        found = eventually(ended, "the end of the execution")
+        found = eventually(ended, "the end of the execution", DEADLINE_SECONDS)
         return found["status"], json.loads(found["output"]) if found["status"] == "SUCCEEDED" else found
 
     def canary(self) -> dict[str, Any]:

@@ -8,7 +8,6 @@ Not proved: that the real scripts make good models (tests/ml), nor that a core d
 import datetime as dt
 import io
 import json
-import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS, AirQualityMeasur
 from pm_contracts.messages import AirQualityReading, MachineReading, encode
 from sandbox.cloud import Cloud
 from sandbox.deployer import deploy
+from tests.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 START = dt.datetime(2010, 1, 2, tzinfo=dt.UTC)
@@ -52,10 +52,12 @@ class Pipeline(NamedTuple):
         """Run the state machine to its end: its status, and its output or how it failed."""
         states = self.cloud.client("stepfunctions")
         arn = states.start_execution(stateMachineArn=self.outputs["state_machine_arn"], input="{}")["executionArn"]
-        deadline = time.monotonic() + DEADLINE_SECONDS
-        while (found := states.describe_execution(executionArn=arn))["status"] == "RUNNING":
-            assert time.monotonic() < deadline, "the state machine did not end"
-            time.sleep(0.2)
+
+        def ended() -> dict[str, Any] | None:
+            described: dict[str, Any] = states.describe_execution(executionArn=arn)
+            return None if described["status"] == "RUNNING" else described
+
+        found = eventually(ended, "the state machine to end", DEADLINE_SECONDS)
         return found["status"], json.loads(found["output"]) if found["status"] == "SUCCEEDED" else found
 
     def model_deployments(self) -> list[dict[str, Any]]:
@@ -93,10 +95,10 @@ def pipeline(
         firehose = cloud.client("firehose")
         for kind, payload in readings():
             firehose.put_record(DeliveryStreamName=outputs["streams"][kind], Record={"Data": payload + b"\n"})
-        deadline = time.monotonic() + 30
-        while any(counts["accepted"] > counts["delivered"] for counts in cloud.firehose_counts().values()):
-            assert time.monotonic() < deadline, cloud.firehose_counts()
-            time.sleep(0.1)
+        eventually(
+            lambda: all(counts["accepted"] == counts["delivered"] for counts in cloud.firehose_counts().values()),
+            lambda: str(cloud.firehose_counts()),
+        )
         yield Pipeline(cloud, outputs, training_stand_in)
 
 

@@ -6,7 +6,6 @@ instance is kept by the emulator and boots nothing.
 
 import datetime as dt
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +19,7 @@ from sandbox.core_device import CoreDevice
 from sandbox.core_device.fleet_provisioning import Claim, NotProvisioned, enrol_by_claim
 from sandbox.core_device.identity import make_request
 from sandbox.deployer import Deployment, deploy
+from tests.waiting import eventually
 
 PROGRAM = """
 import pulumi
@@ -113,11 +113,8 @@ def test_a_device_with_a_claim_and_a_serial_number_becomes_a_core_device(fleet: 
         status = device.status()
         assert status["components"]["pm.Uplink"]["state"] == "RUNNING"
         assert "aws.greengrass.clientdevices.Auth" in status["not_run"]
-        deadline = time.monotonic() + 30
         # Its client id is no thing's name: the policy lets it in by the name that its certificate bears.
-        while "uplink is there" not in device.logs("pm.Uplink"):
-            assert time.monotonic() < deadline, device.logs("pm.Uplink")
-            time.sleep(0.1)
+        eventually(lambda: "uplink is there" in device.logs("pm.Uplink"), lambda: device.logs("pm.Uplink"))
     # It runs with the identity that it came with: nobody has enrolled it once more.
     assert len(fleet.principals("ulm-a")) == 1
 
