@@ -8,9 +8,10 @@ A recurrent net on the last 24 hours was measured too: on the real series it too
 better, since the features already carry the changes over 1 to 72 hours.
 """
 
+import io
 import os
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
@@ -18,6 +19,8 @@ import keras
 import numpy as np
 from keras import layers, ops
 from numpy.typing import NDArray
+
+from ml.checkpoints import NONE, Checkpoints
 
 MEMBERS = 8
 UNITS = 64
@@ -38,6 +41,8 @@ LATER_LEARNING_RATE = 2e-4
 LATER_EPOCHS = 2
 #: In units of the target's scale; keeps intervals from closing entirely.
 SMALLEST_SPREAD = 0.02
+#: Name of the checkpoint.
+_CHECKPOINT = "forecast"
 
 _Array = NDArray[np.float32]
 
@@ -82,8 +87,9 @@ def train(
     kept_targets: _Array,
     seed: int,
     on_epoch: Callable[[], None] = lambda: None,
+    checkpoints: Checkpoints = NONE,
 ) -> TrainedForecaster:
-    """Fit the model.
+    """Fit the model, or go on where a run before this one was interrupted; the weights are the same.
 
     Args:
         inputs: scaled features, `[rows, features]`.
@@ -91,7 +97,8 @@ def train(
         kept_inputs: of the hours that decide when to stop.
         kept_targets: their changes.
         seed: of all that is random.
-        on_epoch: called after each epoch.
+        on_epoch: called after each epoch, and at once for each that was done before.
+        checkpoints: where each epoch's state is kept.
     """
     keras.utils.set_random_seed(seed)
     model = _build(inputs.shape[1])
@@ -101,20 +108,70 @@ def train(
         optimizer=keras.optimizers.AdamW(LEARNING_RATE, weight_decay=WEIGHT_DECAY, clipnorm=GRADIENT_NORM),
     )
     watched = f"val_{_ensemble_error.__name__}"
+    slower = keras.callbacks.ReduceLROnPlateau(watched, mode="min", patience=PATIENCE_TO_SLOW, factor=SLOWER)
+    stop = keras.callbacks.EarlyStopping(watched, mode="min", patience=PATIENCE_TO_STOP, restore_best_weights=True)
+    resume = _Resume(checkpoints, slower, stop)
+    for _ in range(resume.epochs_done):
+        on_epoch()
     model.fit(
         inputs,
         targets,
         validation_data=(kept_inputs, kept_targets),
+        initial_epoch=EPOCHS if resume.stopped else resume.epochs_done,
         epochs=EPOCHS,
         batch_size=BATCH,
         verbose=0,
-        callbacks=[
-            keras.callbacks.ReduceLROnPlateau(watched, mode="min", patience=PATIENCE_TO_SLOW, factor=SLOWER),
-            keras.callbacks.EarlyStopping(watched, mode="min", patience=PATIENCE_TO_STOP, restore_best_weights=True),
-            keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: on_epoch()),
-        ],
+        callbacks=[slower, stop, resume, keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: on_epoch())],
     )
     return TrainedForecaster(model)
+
+
+class _Resume(keras.callbacks.Callback):
+    """Keeps all that the rest of a training depends on after each epoch, and brings it back.
+
+    Keras's own BackupAndRestore keeps neither the callbacks' counts nor the order in which rows will be drawn. It has
+    to come after the callbacks that it brings back, since these forget everything when training begins.
+    """
+
+    def __init__(self, checkpoints: Checkpoints, slower: keras.callbacks.Callback, stop: keras.callbacks.Callback):
+        super().__init__()
+        self._checkpoints = checkpoints
+        self._counts = ((slower, ("best", "wait")), (stop, ("best", "wait", "best_epoch")))
+        self._stop = stop
+        content = checkpoints.load(_CHECKPOINT)
+        self._kept: dict[str, Any] = dict(np.load(io.BytesIO(content))) if content else {}
+        self.epochs_done = int(self._kept.get("epochs_done", 0))
+        #: Whether the training had come to its end.
+        self.stopped = bool(self._kept.get("stopped", False))
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        del logs
+        if not self._kept:
+            return
+        for number, variable in enumerate(self._variables):
+            variable.assign(self._kept[f"variable_{number}"])
+        for number, (callback, names) in enumerate(self._counts):
+            for name in names:
+                setattr(callback, name, self._kept[f"callback_{number}_{name}"].item())
+        self._stop.best_weights = [self._kept[f"best_{n}"] for n in range(len(self.model.get_weights()))]
+        np.random.set_state(("MT19937", self._kept["order"], int(self._kept["order_position"]), 0, 0.0))
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        del logs
+        _, order, position, *_ = np.random.get_state()
+        state: dict[str, Any] = {"epochs_done": epoch + 1, "stopped": self.model.stop_training}
+        state |= {"order": order, "order_position": position}
+        state |= {f"variable_{number}": np.asarray(each) for number, each in enumerate(self._variables)}
+        for number, (callback, names) in enumerate(self._counts):
+            state |= {f"callback_{number}_{name}": getattr(callback, name) for name in names}
+        state |= {f"best_{number}": each for number, each in enumerate(self._stop.best_weights)}
+        content = io.BytesIO()
+        np.savez(content, **state)
+        self._checkpoints.save(_CHECKPOINT, content.getvalue())
+
+    @property
+    def _variables(self) -> list[Any]:
+        return [*self.model.variables, *self.model.optimizer.variables]
 
 
 def _build(features: int) -> keras.Model:
