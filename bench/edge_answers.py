@@ -10,6 +10,8 @@ same features with pandas and asks an XGBoost model of 200 trees by a DMatrix. W
 preparation of the values inside the model; the reference is given prepared values, so its time is without it.
 """
 
+import json
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +29,8 @@ from bench.figure import Figure, less_is_better
 from edge.forecaster.features import FeatureWindow
 from edge.runtime.models import FaultModel, ForecastModel, load_model
 from ml import fault_model
+from ml.scaling import SCALED_LIMIT
+from ml.train_forecast import TARGET_SCALE
 from pm_contracts.forecast_features import FEATURES, MEMORY_HOURS
 from pm_contracts.manifest import MODEL_FILE
 from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS
@@ -40,6 +44,7 @@ _MICROSECONDS = 1e6
 _SECONDS_PER_HOUR = 3600
 _ROWS = 500
 
+_Array = NDArray[np.float64]
 Hours = list[tuple[int, tuple[float | None, ...]]]
 
 
@@ -53,22 +58,20 @@ def forecast_model_figure(rounds: int = ROUNDS, advance: Advance = silent) -> It
     model = load_model(directory, "forecast")
     assert isinstance(model, ForecastModel)  # noqa: S101 - `load_model` was asked for it
     rows = [window.features() for window in _windows(_hours(MEMORY_HOURS + 100), MEMORY_HOURS)]
-    net = same_net_in_keras(directory / MODEL_FILE)
-    scales = np.array([feature.scale for feature in model.manifest.features])
-    factor, shift = 1 / scales, -np.array([feature.mean for feature in model.manifest.features]) / scales
-    limit = model.manifest.scaled_limit
+    net, offset, factor = same_net_in_keras(directory / MODEL_FILE)
+    shift = -offset * factor
 
     def reference(call: int) -> float:
         frame = pd.DataFrame([rows[call % len(rows)]], columns=list(FEATURES))
         # MinMaxScaler.transform: X * scale_ + min_, without scikit-learn's checks of its input.
-        scaled = np.clip(frame.to_numpy() * factor + shift, -limit, limit)
-        return float(net.predict(scaled, verbose=0)[0, :, 0].mean()) * model.manifest.target_scale
+        scaled = np.clip(frame.to_numpy() * factor + shift, -SCALED_LIMIT, SCALED_LIMIT)
+        return float(net.predict(scaled, verbose=0)[0, :, 0].mean()) * TARGET_SCALE
 
     def ours(call: int) -> float:
         answer = model.answer(rows[call % len(rows)])
         return answer[0] if answer else np.nan
 
-    _same("forecast_model", ours, reference, model.manifest.target_scale)
+    _same("forecast_model", ours, reference, TARGET_SCALE)
     with one_processor():
         seconds = in_turns(ours, reference, rounds=rounds, ours_calls=100, reference_calls=3, advance=advance)
     yield _microseconds("forecast_model", *seconds, _FORECAST_MODEL)
@@ -129,8 +132,8 @@ def fault_score_figure(rounds: int = ROUNDS, advance: Advance = silent) -> Itera
         return float(booster.predict(xgboost.DMatrix([values], missing=np.nan, nthread=1))[0])
 
     def ours(call: int) -> float:
-        answer = model.probabilities(np.array([lists[call % len(lists)]], dtype=np.float32))
-        return answer[0] if answer else np.nan
+        answer = model.probability(lists[call % len(lists)])
+        return np.nan if answer is None else answer
 
     _same("fault_score", ours, reference, 1.0)
     with one_processor():
@@ -138,25 +141,43 @@ def fault_score_figure(rounds: int = ROUNDS, advance: Advance = silent) -> Itera
     yield _microseconds("fault_score", *seconds, _FAULT_SCORE)
 
 
-def same_net_in_keras(file: Path) -> Any:
-    """The forecast model of an ONNX file as the Keras model that it was exported from, with the file's weights."""
+def same_net_in_keras(file: Path) -> tuple[Any, _Array, _Array]:
+    """The forecast model of an ONNX file as the Keras model that it was exported from, with the file's weights.
+
+    Returns:
+        The net, which gives each member's change and raw spread, and what its inputs are scaled with: offset, factor.
+    """
     os.environ.setdefault("KERAS_BACKEND", "jax")  # read when Keras is imported; TensorFlow is not installed
     import keras
     import onnx
-    from onnx import numpy_helper
+    from onnx import helper, numpy_helper
 
-    weights = {each.name: numpy_helper.to_array(each) for each in onnx.load(file).graph.initializer}
-    features, _ = weights["first_weights"].shape
-    members, units, second_units = weights["second_weights"].shape
+    graph = onnx.load(file).graph
+    weights = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
+    scaler = next(node for node in graph.node if node.op_type == "Scaler")
+    scales = {each.name: np.array(helper.get_attribute_value(each)) for each in scaler.attribute}
+    features, first_units = weights["first_weights"].shape
+    third_units, columns = weights["third_weights"].shape
+    members = columns - 2  # two of them carry the mean change; see `ml.export.ensemble_graph`
+    units, second_units = first_units // members, third_units // members
+    third_weights = weights["third_weights"].reshape(members, second_units, columns)
+    own = np.arange(members)
     rows = keras.Input((features,))
     first = keras.layers.Dense(members * units, activation="relu")
     second = keras.layers.EinsumDense("bmi,mio->bmo", (members, second_units), bias_axes="mo", activation="relu")
     third = keras.layers.EinsumDense("bmi,mio->bmo", (members, 2), bias_axes="mo")
     net = keras.Model(rows, third(second(keras.layers.Reshape((members, units))(first(rows)))))
     first.set_weights([weights["first_weights"], weights["first_biases"]])
-    second.set_weights([weights["second_weights"], weights["second_biases"][:, 0]])
-    third.set_weights([weights["third_weights"], weights["third_biases"][:, 0]])
-    return net
+    second_weights = weights["second_weights"].reshape(members, second_units, units).transpose(0, 2, 1)
+    second.set_weights([second_weights, weights["second_biases"].reshape(members, second_units)])
+    change_biases = np.full(members, weights["third_biases"][0])
+    third.set_weights(
+        [
+            np.stack([third_weights[..., 0] * members, third_weights[own, :, 2 + own]], axis=2),
+            np.stack([change_biases, weights["third_biases"][2:]], axis=1),
+        ]
+    )
+    return net, scales["offset"], scales["scale"]
 
 
 def booster_of_device_model(directory: Path) -> tuple[Any, fault_model.Preparation]:
@@ -166,13 +187,33 @@ def booster_of_device_model(directory: Path) -> tuple[Any, fault_model.Preparati
     rows, faulty = _fault_training_rows()
     preparation = fault_model.Preparation(rows[~faulty])
     file = directory / "fault-booster.json"
-    if file.exists():
+    if edge_models.is_up_to_date(file, "fault"):
         return xgboost.Booster(params={"nthread": 1}, model_file=str(file)), preparation
     parameters = fault_model.PARAMETERS | {"seed": 1, "nthread": 1}
-    matrix = xgboost.DMatrix(preparation(rows), faulty)
-    booster = xgboost.train(parameters, matrix, fault_model.ROUNDS)
-    booster.save_model(file)
-    return booster, preparation
+    booster = xgboost.train(parameters, xgboost.DMatrix(preparation(rows), faulty), fault_model.ROUNDS)
+    file.write_text(_with_leaves_of(edge_models.model_directory("fault") / MODEL_FILE, booster.save_raw("json")))
+    return xgboost.Booster(params={"nthread": 1}, model_file=str(file)), preparation
+
+
+def _with_leaves_of(file: Path, booster: bytearray) -> str:
+    """XGBoost's JSON of a model whose leaves and beginning are those of an ONNX file, which are calibrated."""
+    import onnx
+    from onnx import helper
+
+    graph = onnx.load(file).graph
+    node = next(each for each in graph.node if each.op_type == "TreeEnsembleRegressor")
+    of = {each.name: helper.get_attribute_value(each) for each in node.attribute}
+    leaves = {
+        (tree, leaf): weight
+        for tree, leaf, weight in zip(of["target_treeids"], of["target_nodeids"], of["target_weights"], strict=True)
+    }
+    document = json.loads(booster)
+    learner = document["learner"]
+    for number, tree in enumerate(learner["gradient_booster"]["model"]["trees"]):
+        for leaf in (at for at, left in enumerate(tree["left_children"]) if left == -1):
+            tree["split_conditions"][leaf] = leaves[number, leaf]
+    learner["learner_model_param"]["base_score"] = f"[{1 / (1 + math.exp(-of['base_values'][0]))!r}]"
+    return json.dumps(document)
 
 
 def _fault_training_rows() -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

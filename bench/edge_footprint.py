@@ -147,7 +147,7 @@ def _commands(directory: Path) -> dict[str, tuple[list[str], list[str]]]:
     files["state.json"].write_text(json.dumps(msgspec.to_builtins(forecaster.state())))
     files["air.json"].write_bytes(encode(latest))
     files["machine.json"].write_bytes(encode(edge_models.machine_readings(1)[0]))
-    same_net_in_keras(forecast / MODEL_FILE).save(files["net.keras"])
+    same_net_in_keras(forecast / MODEL_FILE)[0].save(files["net.keras"])
     booster_of_device_model(fault.parent)
     return {
         "": (

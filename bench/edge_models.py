@@ -1,6 +1,6 @@
 """What the edge's figures are measured with: simulated readings, and the models that our own scripts train on them.
 
-Made once and kept in `out/bench`; delete the folder to have it made anew.
+Kept in `out/bench`, and made anew when what makes them has changed.
 """
 
 import datetime as dt
@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from edge.simulator import sources
+from pm_contracts.manifest import MANIFEST_FILE
 from pm_contracts.measurements import AIR_QUALITY, MACHINE
 from pm_contracts.messages import AirQualityReading, MachineReading, Reading
 
@@ -35,13 +36,13 @@ class TrainingFailed(RuntimeError):
 
 
 def model_directory(kind: str) -> Path:
-    """The directory of our own model of `kind` ("forecast" or "fault"), trained by `ml/train_{kind}.py` where missing.
+    """The directory of our own model of `kind` ("forecast" or "fault"), trained by `ml/train_{kind}.py`.
 
     Raises:
         TrainingFailed: where the script ends with an error.
     """
     model = DIRECTORY / f"{kind}-model"
-    if (model / "manifest.json").exists():
+    if is_up_to_date(model / MANIFEST_FILE, kind):
         return model
     channel = DIRECTORY / f"{kind}-data"
     write_channel(channel, past_readings(kind))
@@ -55,6 +56,12 @@ def model_directory(kind: str) -> Path:
     if ran.returncode:
         raise TrainingFailed(f"ml/train_{kind}.py: {ran.stderr.strip()}")
     return model
+
+
+def is_up_to_date(made: Path, kind: str) -> bool:
+    """Whether a file exists and is newer than the code that models of `kind` are made by."""
+    sources = ("ml/export.py", f"ml/{kind}_model.py", f"ml/train_{kind}.py", "pm_contracts/manifest.py")
+    return made.exists() and made.stat().st_mtime > max((ROOT / each).stat().st_mtime for each in sources)
 
 
 def past_readings(kind: str) -> Iterable[Reading]:

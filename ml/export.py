@@ -34,7 +34,8 @@ from pm_contracts.manifest import (
 
 INPUT, OUTPUT = "rows", "answers"
 #: Old enough for every onnxruntime of the last two years.
-OPSET, TREE_OPSET, IR_VERSION = 18, 3, 10
+OPSET, ML_OPSET, IR_VERSION = 18, 3, 10
+ML_DOMAIN = "ai.onnx.ml"
 #: Rows whose answers travel with the model.
 CHECKED_ROWS = 4
 
@@ -46,71 +47,98 @@ class ExportRefused(ValueError):
     """An exported graph that does not answer as the trained model does."""
 
 
+class Scales(Protocol):
+    """How features enter the nets: `ml.scaling.Scaling`."""
+
+    mean: NDArray[np.float64]
+    scale: NDArray[np.float64]
+
+
 def ensemble_graph(
-    first: tuple[_Array, _Array], second: tuple[_Array, _Array], third: tuple[_Array, _Array], smallest_spread: float
+    scaling: Scales,
+    scaled_limit: float,
+    first: tuple[_Array, _Array],
+    second: tuple[_Array, _Array],
+    third: tuple[_Array, _Array],
+    smallest_spread: float,
+    target_scale: float,
 ) -> bytes:
-    """The forecast model: an ensemble of small nets, evaluated at once.
+    """The forecast model: features are scaled, cut and given to an ensemble of small nets, evaluated at once.
 
     Args:
+        scaling: mean and scale, `[features]`; an unknown feature takes its mean.
+        scaled_limit: to which scaled features are cut.
         first: weights `[features, members * units]` and biases `[members * units]` of the first layer of all members.
         second: weights `[members, units, units2]` and biases `[members, units2]`.
         third: weights `[members, units2, 2]` and biases `[members, 2]`: change and, before softplus, spread.
         smallest_spread: added to the spread.
+        target_scale: what an answer of 1 of the nets is, ug/m3.
 
     Returns:
-        The ONNX model: `[rows, features]` to `[rows, 2]`, the means over the members.
+        The ONNX model: `[rows, features]`, NaN where unknown, to `[rows, 2]`, ug/m3: the means over the members.
     """
-    members, units, _ = second[0].shape
-    features = first[0].shape[0]
+    members, units, units2 = second[0].shape
+    # softplus(x) - softplus(-x) = x: so the mean change, too, passes the softplus that each member's spread needs.
+    change, raw_spread = third[0][:, :, 0] / members, third[0][:, :, 1]
+    own = np.eye(members)[:, None, :]
+    third_weights = np.concatenate([change[..., None], -change[..., None], raw_spread[..., None] * own], axis=2)
+    mean_bias = third[1][:, 0].mean()
+    third_biases = np.concatenate([[mean_bias, -mean_bias], third[1][:, 1]])
+    together = np.array([[1, 0], [-1, 0]] + [[0, 1 / members]] * members) * target_scale
     constants: dict[str, NDArray[Any]] = {
+        "lowest": np.array(-scaled_limit, dtype=np.float32),
+        "highest": np.array(scaled_limit, dtype=np.float32),
         "first_weights": first[0],
         "first_biases": first[1],
-        "by_member": np.array([-1, members, units], dtype=np.int64),
-        "second_weights": second[0],
-        "second_biases": second[1][:, None, :],
-        "third_weights": third[0],
-        "third_biases": third[1][:, None, :],
-        "smallest_spread": np.array(smallest_spread, dtype=np.float32),
-        "one_each": np.array([1, 1], dtype=np.int64),
-        "over_members": np.array([0], dtype=np.int64),
+        "as_channels": np.array([-1, members * units, 1], dtype=np.int64),
+        "second_weights": second[0].transpose(0, 2, 1).reshape(members * units2, units, 1),
+        "second_biases": second[1].reshape(-1),
+        "as_row": np.array([-1, members * units2], dtype=np.int64),
+        "third_weights": third_weights.reshape(members * units2, 2 + members).astype(np.float32),
+        "third_biases": third_biases.astype(np.float32),
+        "together": together.astype(np.float32),
+        "smallest": np.array([0, smallest_spread * target_scale], dtype=np.float32),
     }
     nodes = [
-        helper.make_node("Gemm", [INPUT, "first_weights", "first_biases"], ["first_sums"]),
+        helper.make_node(
+            "Imputer", [INPUT], ["known"], domain=ML_DOMAIN,
+            replaced_value_float=float("nan"), imputed_value_floats=scaling.mean.astype(np.float32),
+        ),
+        helper.make_node(
+            "Scaler", ["known"], ["scaled"], domain=ML_DOMAIN,
+            offset=scaling.mean.astype(np.float32), scale=(1 / scaling.scale).astype(np.float32),
+        ),
+        helper.make_node("Clip", ["scaled", "lowest", "highest"], ["cut"]),
+        helper.make_node("Gemm", ["cut", "first_weights", "first_biases"], ["first_sums"]),
         helper.make_node("Relu", ["first_sums"], ["first"]),
-        helper.make_node("Reshape", ["first", "by_member"], ["first_by_row"]),
-        helper.make_node("Transpose", ["first_by_row"], ["first_by_member"], perm=[1, 0, 2]),
-        helper.make_node("MatMul", ["first_by_member", "second_weights"], ["second_products"]),
-        helper.make_node("Add", ["second_products", "second_biases"], ["second_sums"]),
-        helper.make_node("Relu", ["second_sums"], ["second"]),
-        helper.make_node("MatMul", ["second", "third_weights"], ["third_products"]),
-        helper.make_node("Add", ["third_products", "third_biases"], ["third"]),
-        helper.make_node("Split", ["third", "one_each"], ["change", "raw_spread"], axis=2),
-        helper.make_node("Softplus", ["raw_spread"], ["soft_spread"]),
-        helper.make_node("Add", ["soft_spread", "smallest_spread"], ["spread"]),
-        helper.make_node("Concat", ["change", "spread"], ["members"], axis=2),
-        helper.make_node("ReduceMean", ["members", "over_members"], [OUTPUT], keepdims=0),
-    ]
-    return _model("forecast", nodes, constants, features, 2)
+        # A layer for each member: a convolution whose groups are the members.
+        helper.make_node("Reshape", ["first", "as_channels"], ["first_channels"]),
+        helper.make_node("Conv", ["first_channels", "second_weights", "second_biases"], ["second_sums"], group=members),
+        helper.make_node("Relu", ["second_sums"], ["second_channels"]),
+        helper.make_node("Reshape", ["second_channels", "as_row"], ["second"]),
+        helper.make_node("Gemm", ["second", "third_weights", "third_biases"], ["third"]),
+        helper.make_node("Softplus", ["third"], ["softened"]),
+        helper.make_node("Gemm", ["softened", "together", "smallest"], [OUTPUT]),
+    ]  # fmt: skip
+    return _model("forecast", nodes, constants, len(scaling.mean), 2)
 
 
-class Residuals(Protocol):
+class WithoutUse(Protocol):
     """What is done to measurements before the trees see them: `ml.fault_model.Preparation`."""
 
     mean: NDArray[np.float64]
-    scale: NDArray[np.float64]
-    directions: NDArray[np.float64]
+    to_use: NDArray[np.float64]
+    from_use: NDArray[np.float64]
 
 
-def fault_graph(
-    preparation: Residuals, smallest_known_share: float, trees: Sequence[Mapping[str, Any]], base_margin: float
-) -> bytes:
-    """The fault model: what measurements are beyond the main directions of healthy ones, trees, a sigmoid.
+def fault_graph(preparation: WithoutUse, trees: Sequence[Mapping[str, Any]], base_margin: float) -> bytes:
+    """The fault model: what measurements are beyond what use explains, and trees, a sigmoid.
 
     Args:
-        preparation: mean and scale of the logarithms, `[features]`, and the directions, `[features, components]`.
-        smallest_known_share: see `ml.fault_model`.
+        preparation: of the logarithms, all `[features]`.
         trees: as XGBoost's JSON writes them: `left_children` (-1 at a leaf), `right_children`, `split_indices`,
-            `split_conditions` (the threshold, or the leaf's value) and `default_left`, lists of one item a node.
+            `split_conditions` (the threshold, or the leaf's value), `default_left` and `sum_hessian` (how much training
+            data came by), lists of one item a node.
         base_margin: what all sums begin with.
 
     Returns:
@@ -118,29 +146,20 @@ def fault_graph(
     """
     constants: dict[str, NDArray[Any]] = {
         "one": np.array(1.0),
-        "zero": np.array(0.0),
-        "mean": preparation.mean,
-        "scale": preparation.scale,
-        "directions": preparation.directions,
-        "squared_directions": preparation.directions**2,
-        "turned_directions": preparation.directions.T,
-        "smallest_known_share": np.array(smallest_known_share),
+        "mean": preparation.mean[None],
+        "to_use": preparation.to_use[:, None],
+        "from_use": preparation.from_use[None],
     }
+    # Double precision up to the trees: a rounding error there would send a value to the wrong side of a threshold.
     nodes = [
         helper.make_node("Cast", [INPUT], ["measurements"], to=TensorProto.DOUBLE),
         helper.make_node("Add", ["measurements", "one"], ["above_zero"]),
         helper.make_node("Log", ["above_zero"], ["logarithms"]),
-        helper.make_node("Sub", ["logarithms", "mean"], ["centred"]),
-        helper.make_node("Div", ["centred", "scale"], ["scaled"]),
-        helper.make_node("IsNaN", ["scaled"], ["missing"]),
-        helper.make_node("Where", ["missing", "zero", "scaled"], ["scaled_or_zero"]),
-        helper.make_node("Where", ["missing", "zero", "one"], ["known"]),
-        helper.make_node("MatMul", ["known", "squared_directions"], ["known_share"]),
-        helper.make_node("Max", ["known_share", "smallest_known_share"], ["divisor"]),
-        helper.make_node("MatMul", ["scaled_or_zero", "directions"], ["along_directions"]),
-        helper.make_node("Div", ["along_directions", "divisor"], ["position"]),
-        helper.make_node("MatMul", ["position", "turned_directions"], ["explained"]),
-        helper.make_node("Sub", ["scaled", "explained"], ["rest"]),
+        helper.make_node("IsNaN", ["logarithms"], ["missing"]),
+        helper.make_node("Where", ["missing", "mean", "logarithms"], ["known"]),
+        helper.make_node("MatMul", ["known", "to_use"], ["use"]),
+        helper.make_node("Mul", ["use", "from_use"], ["explained"]),
+        helper.make_node("Sub", ["logarithms", "explained"], ["rest"]),
         helper.make_node("Cast", ["rest"], ["residuals"], to=TensorProto.FLOAT),
         _tree_node("residuals", "margin", trees, base_margin),
         helper.make_node("Sigmoid", ["margin"], [OUTPUT]),
@@ -162,6 +181,7 @@ def _tree_node(source: str, target: str, trees: Sequence[Mapping[str, Any]], bas
                 0 if leaf else left,
                 0 if leaf else tree["right_children"][node],
                 0 if leaf else int(tree["default_left"][node]),
+                tree["sum_hessian"][node],
             )  # fmt: skip
             for name, value in zip(_NODE_ATTRIBUTES, row, strict=True):
                 nodes[name].append(value)
@@ -173,7 +193,7 @@ def _tree_node(source: str, target: str, trees: Sequence[Mapping[str, Any]], bas
         "TreeEnsembleRegressor",
         [source],
         [target],
-        domain="ai.onnx.ml",
+        domain=ML_DOMAIN,
         n_targets=1,
         base_values=[base_margin],
         target_ids=[0] * len(leaves["target_nodeids"]),
@@ -184,7 +204,7 @@ def _tree_node(source: str, target: str, trees: Sequence[Mapping[str, Any]], bas
 
 _NODE_ATTRIBUTES = (
     "nodes_treeids", "nodes_nodeids", "nodes_modes", "nodes_featureids", "nodes_values", "nodes_truenodeids",
-    "nodes_falsenodeids", "nodes_missing_value_tracks_true",
+    "nodes_falsenodeids", "nodes_missing_value_tracks_true", "nodes_hitrates",
 )  # fmt: skip
 
 
@@ -267,7 +287,7 @@ def _model(
         [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["row", outputs])],
         [numpy_helper.from_array(np.ascontiguousarray(value), key) for key, value in constants.items()],
     )
-    opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", TREE_OPSET)]
+    opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(ML_DOMAIN, ML_OPSET)]
     model = helper.make_model(
         graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="predictive-maintenance"
     )

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml import data, evaluate, export, script_mode
-from ml.fault_model import FOLDS, SMALLEST_KNOWN_SHARE, train, unseen_probabilities
+from ml.fault_model import FOLDS, train, unseen_probabilities
 from pm_contracts.manifest import FaultManifest
 from pm_contracts.measurements import MACHINE_MEASUREMENTS
 
@@ -49,7 +49,7 @@ def main(job: script_mode.Job, steps: script_mode.Steps) -> Mapping[str, float]:
     measured = trained.probabilities(rows[validation])
     figures["validation"] = evaluate.fault_figures(faulty[validation], measured[:, 0].astype(np.float64), threshold)
     trees, base_margin = trained.trees
-    model = export.fault_graph(trained.preparation, SMALLEST_KNOWN_SHARE, trees, base_margin)
+    model = export.fault_graph(trained.preparation, trees, base_margin)
     checked = export.compare(model, rows[validation], measured, TOLERANCE)
     manifest = export.describe(
         FaultManifest,

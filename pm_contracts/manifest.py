@@ -33,14 +33,6 @@ _Version = Annotated[
 _Positive = Annotated[float, Meta(gt=0)]
 
 
-class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One input of the forecast model: it takes `(x - mean) / scale`, cut to `ForecastManifest.scaled_limit`."""
-
-    name: str
-    mean: float
-    scale: _Positive
-
-
 class Interval(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How wide a forecast's interval begins: the calibration of an adaptive conformal interval.
 
@@ -90,14 +82,12 @@ class _Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 class ForecastManifest(_Manifest, frozen=True, kw_only=True, tag_field="kind", tag="forecast"):
     """Of a model that forecasts the next hour's PM2.5.
 
-    The model takes `[rows, len(features)]` float32 scaled features of the latest hour and gives `[rows, 2]`: the
-    change against the anchor value and the spread (expected absolute error), both in `target_scale` units of ug/m3.
+    The model takes `[rows, len(features)]` float32 features of the latest hour, NaN where unknown, and gives
+    `[rows, 2]`: the change against the latest value and the spread (expected absolute error), both ug/m3.
     """
 
     horizon_hours: Annotated[int, Meta(ge=1, le=168)]
-    features: Annotated[list[Feature], Meta(min_length=1, max_length=1000)]
-    scaled_limit: _Positive
-    target_scale: _Positive
+    features: Annotated[list[str], Meta(min_length=1, max_length=1000)]
     maximum_change: Annotated[float, Meta(gt=0, description="ug/m3; an answer beyond it is taken for nonsense")]
     interval: Interval
 

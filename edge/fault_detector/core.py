@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from edge.runtime.models import FaultModel
 from pm_contracts.measurements import MACHINE_MEASUREMENTS
@@ -23,7 +22,7 @@ TOP_CONTRIBUTIONS = 5
 #: After so many bad answers in a row, nonsense or too slow, the model is given up for the one before it.
 PATIENCE = 3
 
-_Row = NDArray[np.float32]
+_Measurements = tuple[float | None, ...]
 
 
 class _Machine(msgspec.Struct, forbid_unknown_fields=True):
@@ -103,9 +102,8 @@ class FaultDetector:
             self.counters["without_model"] += 1
             return None
 
-        # A missing measurement is None, which becomes NaN.
-        row = np.array([msgspec.structs.astuple(reading.measurements)], dtype=np.float32)
-        answer = self._ask(row)
+        measurements = msgspec.structs.astuple(reading.measurements)
+        answer = self._ask(measurements)
         if answer is None:
             return None
         model, probability = answer
@@ -122,7 +120,7 @@ class FaultDetector:
             threshold=threshold,
             faulty=faulty,
             model_version=model.version,
-            top_contributions=self._contributions(model, row, probability) if faulty else [],
+            top_contributions=self._contributions(model, measurements, probability) if faulty else [],
         )
 
     def alerts(self, score: FaultScore) -> list[Alert]:
@@ -155,12 +153,12 @@ class FaultDetector:
         """All that a restart must not forget, as JSON can hold it."""
         return msgspec.to_builtins(self._machines)
 
-    def _ask(self, row: _Row) -> tuple[FaultModel, float] | None:
+    def _ask(self, measurements: _Measurements) -> tuple[FaultModel, float] | None:
         """The probability of a fault, and the model that says so: the current one, or the one before it."""
         current, previous = self._model, self._previous
         if current is None:
             return None
-        answer = current.probabilities(row)
+        answer = current.probability(measurements)
         if answer is None:
             self.counters["nonsense_answers"] += 1
             self._note_bad(current, "nonsense")
@@ -170,9 +168,9 @@ class FaultDetector:
         else:
             self._bad_in_a_row = 0
         if answer is not None:
-            return current, answer[0]
-        if previous and (answer := previous.probabilities(row)):
-            return previous, answer[0]
+            return current, answer
+        if previous and (answer := previous.probability(measurements)) is not None:
+            return previous, answer
         return None
 
     def _note_bad(self, model: FaultModel, what: str) -> None:
@@ -182,10 +180,11 @@ class FaultDetector:
             self.given_up = (model.version, f"{PATIENCE} bad answers in a row, the latest {what}")
             self._model, self._previous, self._bad_in_a_row = self._previous, None, 0
 
-    def _contributions(self, model: FaultModel, row: _Row, probability: float) -> list[Contribution]:
+    def _contributions(self, model: FaultModel, measurements: _Measurements, probability: float) -> list[Contribution]:
         """The measurements without which the probability would be lowest: each is taken away in turn (occlusion)."""
-        known = np.flatnonzero(~np.isnan(row[0]))
-        rows = np.repeat(row, len(known), axis=0)
+        row = np.array(measurements, dtype=np.float32)  # None becomes NaN
+        known = np.flatnonzero(~np.isnan(row))
+        rows = np.repeat(row[None], len(known), axis=0)
         rows[np.arange(len(known)), known] = np.nan
         without = model.probabilities(rows) if len(known) else None
         if without is None:

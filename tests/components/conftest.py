@@ -154,8 +154,8 @@ common = dict(
 )
 if kind == "forecast":
     made = contract.ForecastManifest(
-        horizon_hours=1, features=[contract.Feature(name="pollution", mean=0.0, scale=1.0)], scaled_limit=9.0,
-        target_scale=1.0, maximum_change=500.0, interval=contract.Interval(level=0.9, scores=[1.0] * 20), **common)
+        horizon_hours=1, features=["pollution"], maximum_change=500.0,
+        interval=contract.Interval(level=0.9, scores=[1.0] * 20), **common)
 else:
     made = contract.FaultManifest(features=["aa_000"], threshold=0.5, **common)
 directory = Path(os.environ["SM_MODEL_DIR"])

@@ -26,7 +26,6 @@ from pm_contracts.manifest import (
     MODEL_FILE,
     CheckedAnswers,
     FaultManifest,
-    Feature,
     ForecastManifest,
     Interval,
     content_version,
@@ -85,16 +84,19 @@ def _graph(nodes: list[Any], width: int, outputs: int, constants: dict[str, Any]
 
 def forecast_model(change: float) -> Files:
     """A model that forecasts the latest value plus `change` ug/m3; beyond 500 the device takes that for nonsense."""
-    width, scale = len(FEATURES), 10.0
-    nodes = [helper.make_node("MatMul", ["x", "zeros"], ["product"]), helper.make_node("Add", ["product", "b"], ["y"])]
-    content = _graph(nodes, width, 2, {"zeros": np.zeros((width, 2)), "b": [change / scale, 1.0]})
-    checked = CheckedAnswers(inputs=[[0.5] * width], outputs=[[change / scale, 1.0]], tolerance=1e-3)
+    width, answer = len(FEATURES), [change, 10.0]
+    nodes = [
+        helper.make_node("IsNaN", ["x"], ["unknown"]),  # an unknown feature leaves no NaN in the answer
+        helper.make_node("Cast", ["unknown"], ["finite"], to=TensorProto.FLOAT),
+        helper.make_node("MatMul", ["finite", "zeros"], ["product"]),
+        helper.make_node("Add", ["product", "b"], ["y"]),
+    ]
+    content = _graph(nodes, width, 2, {"zeros": np.zeros((width, 2)), "b": answer})
+    checked = CheckedAnswers(inputs=[[0.5] * width], outputs=[answer], tolerance=1e-3)
     manifest = ForecastManifest(
         **_common(content, checked),
         horizon_hours=1,
-        features=[Feature(name=name, mean=0.0, scale=1.0) for name in FEATURES],
-        scaled_limit=10.0,
-        target_scale=scale,
+        features=list(FEATURES),
         maximum_change=500.0,
         interval=Interval(level=0.9, scores=[1.0] * 20),
     )

@@ -18,7 +18,7 @@ from edge.runtime.mqtt_bus import MqttBus
 from ml import export
 from pm_contracts import topics
 from pm_contracts.forecast_features import FEATURES
-from pm_contracts.manifest import CheckedAnswers, FaultManifest, Feature, ForecastManifest, Interval
+from pm_contracts.manifest import CheckedAnswers, FaultManifest, ForecastManifest, Interval
 from pm_contracts.measurements import MACHINE_MEASUREMENTS
 from pm_contracts.messages import Status, decode
 
@@ -172,22 +172,20 @@ def constant_forecast_model() -> Callable[..., tuple[ForecastManifest, bytes]]:
     def make(
         change: float, spread: float = 10.0, checked_change: float | None = None
     ) -> tuple[ForecastManifest, bytes]:
-        width, scale = len(FEATURES), 25.0
+        width = len(FEATURES)
         zeros = {shape: np.zeros(shape, dtype=np.float32) for shape in ((width, 2), (2,), (1, 2, 2), (1, 2))}
-        raw_spread = float(np.log(np.expm1(spread / scale)))
-        biases = np.array([[change / scale, raw_spread]], dtype=np.float32)
+        biases = np.array([[change, np.log(np.expm1(spread))]], dtype=np.float32)  # softplus makes it the spread
         content = export.ensemble_graph(
-            (zeros[width, 2], zeros[2,]), (zeros[1, 2, 2], zeros[1, 2]), (zeros[1, 2, 2], biases), 0.0
-        )
+            _AsTheyAre(width), 8.0, (zeros[width, 2], zeros[2,]), (zeros[1, 2, 2], zeros[1, 2]),
+            (zeros[1, 2, 2], biases), 0.0, 1.0,
+        )  # fmt: skip
         said = change if checked_change is None else checked_change
         manifest = export.describe(
             ForecastManifest,
             content,
-            checked=_checked([[0.0] * width], [[said / scale, spread / scale]]),
+            checked=_checked([[0.0] * width], [[said, spread]]),
             horizon_hours=1,
-            features=[Feature(name=name, mean=0.0, scale=1.0) for name in FEATURES],
-            scaled_limit=8.0,
-            target_scale=scale,
+            features=list(FEATURES),
             maximum_change=500.0,
             interval=Interval(level=0.9, scores=[i / 10 for i in range(1, 41)]),
             **_DESCRIPTION,
@@ -198,11 +196,11 @@ def constant_forecast_model() -> Callable[..., tuple[ForecastManifest, bytes]]:
 
 
 class _AsTheyAre:
-    """Measurements' logarithms, as they are."""
+    """Features, or measurements' logarithms, as they are."""
 
-    mean = np.zeros(len(MACHINE_MEASUREMENTS))
-    scale = np.ones(len(MACHINE_MEASUREMENTS))
-    directions = np.zeros((len(MACHINE_MEASUREMENTS), 1))
+    def __init__(self, width: int) -> None:
+        self.mean, self.scale = np.zeros(width), np.ones(width)
+        self.to_use, self.from_use = np.zeros(width), np.zeros(width)
 
 
 @pytest.fixture(scope="session")
@@ -216,8 +214,9 @@ def simple_fault_model() -> Callable[..., tuple[FaultManifest, bytes]]:
             "split_indices": [0, 0, 0],
             "split_conditions": [float(np.log(100.0)), -4.0, faulty_margin],
             "default_left": [1, 0, 0],
+            "sum_hessian": [10.0, 9.0, 1.0],
         }
-        content = export.fault_graph(_AsTheyAre(), 0.05, [tree], 0.0)
+        content = export.fault_graph(_AsTheyAre(len(MACHINE_MEASUREMENTS)), [tree], 0.0)
         healthy = 1 / (1 + float(np.exp(4.0)))
         manifest = export.describe(
             FaultManifest,

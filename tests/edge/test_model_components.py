@@ -22,7 +22,6 @@ from pm_contracts.manifest import (
     MODEL_FILE,
     CheckedAnswers,
     FaultManifest,
-    Feature,
     ForecastManifest,
     Interval,
     Manifest,
@@ -91,14 +90,12 @@ def ship(directory: Path, kind: str, manifest: Manifest, content: bytes) -> None
 
 
 def ship_forecast(directory: Path, version: str, change: float, cut: bool = False) -> None:
-    answer = [change, 1.0]
+    answer = [change, 10.0]
     content = constant_model(len(FEATURES), answer)
     manifest = ForecastManifest(
         **common(version, content, len(FEATURES), answer),
         horizon_hours=1,
-        features=[Feature(name=name, mean=0.0, scale=1.0) for name in FEATURES],
-        scaled_limit=10.0,
-        target_scale=10.0,
+        features=list(FEATURES),
         maximum_change=500.0,
         interval=Interval(level=0.9, scores=[1.0] * 20),
     )
@@ -152,7 +149,7 @@ def test_it_forecasts_by_persistence_then_by_the_model_that_comes_and_keeps_it_w
     ear.wait(lambda: len(outcomes(ear)) == 99, "an outcome for each forecast but the last")
     assert {forecast.model_version for forecast in forecasts(ear)} == {PERSISTENCE}
 
-    ship_forecast(tmp_path, "1.0.1", 0.5)
+    ship_forecast(tmp_path, "1.0.1", 5.0)
     ear.wait_for_counter(FORECASTER, "models_loaded", 1)
     feed(ear, air[100:110])
     ear.wait(lambda: len(forecasts(ear)) == 110, "forecasts by the model")
@@ -161,7 +158,7 @@ def test_it_forecasts_by_persistence_then_by_the_model_that_comes_and_keeps_it_w
         assert forecast.value == pytest.approx(forecast.last_value + 5.0)
     assert outcomes(ear)[99].model_version == PERSISTENCE, "the forecast before the change was persistence's"
 
-    ship_forecast(tmp_path, "1.0.2", 0.7, cut=True)
+    ship_forecast(tmp_path, "1.0.2", 7.0, cut=True)
     ear.wait_for_counter(FORECASTER, "models_refused", 1)
     feed(ear, air[110:115])
     ear.wait(lambda: len(forecasts(ear)) == 115, "forecasts by the model that stayed")
@@ -170,7 +167,7 @@ def test_it_forecasts_by_persistence_then_by_the_model_that_comes_and_keeps_it_w
 
 
 def test_a_restart_keeps_the_window_and_the_forecast_that_waits_for_its_outcome(ear, floor, tmp_path, air):
-    ship_forecast(tmp_path, "1.0.1", 0.5)
+    ship_forecast(tmp_path, "1.0.1", 5.0)
     first = floor.start("edge.forecaster")
     ear.wait_for_counter(FORECASTER, "models_loaded", 1)
     feed(ear, air[:100])

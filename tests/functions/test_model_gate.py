@@ -46,9 +46,7 @@ def files(kind: str = "forecast", **validation: Any) -> dict[str, bytes]:
     if kind == "forecast":
         made = contract.ForecastManifest(
             horizon_hours=1,
-            features=[contract.Feature(name="pollution", mean=0.0, scale=1.0)],
-            scaled_limit=9.0,
-            target_scale=1.0,
+            features=["pollution"],
             maximum_change=500.0,
             interval=contract.Interval(level=0.9, scores=[1.0] * 20),
             **common,  # type: ignore[arg-type]

@@ -14,7 +14,8 @@ import onnxruntime
 import pytest
 
 from ml import export
-from ml.fault_model import SMALLEST_KNOWN_SHARE, train
+from ml.fault_model import train
+from ml.scaling import SCALED_LIMIT, Scaling
 from pm_contracts.manifest import FaultManifest, decode_manifest
 
 
@@ -22,7 +23,7 @@ def ask(model: bytes, rows: np.ndarray) -> np.ndarray:
     return onnxruntime.InferenceSession(model).run(None, {export.INPUT: rows})[0]
 
 
-def test_the_ensemble_graph_is_the_mean_of_its_members() -> None:
+def test_the_ensemble_graph_scales_and_is_the_mean_of_its_members() -> None:
     random = np.random.default_rng(1)
     members, features, units, second = 3, 5, 4, 2
     shapes = {
@@ -33,17 +34,27 @@ def test_the_ensemble_graph_is_the_mean_of_its_members() -> None:
     layers: dict[str, Any] = {
         name: tuple(random.normal(size=shape).astype(np.float32) for shape in pair) for name, pair in shapes.items()
     }
-    rows = random.normal(size=(7, features)).astype(np.float32)
-    model = export.ensemble_graph(layers["first"], layers["second"], layers["third"], 0.1)
+    rows = (1000 + 300 * random.normal(size=(7, features))).astype(np.float32)
+    scaling = Scaling(rows)
+    rows[2, 3] = np.nan
+    rows[4, 0] = 1e6
+    model = export.ensemble_graph(
+        scaling, SCALED_LIMIT, layers["first"], layers["second"], layers["third"], 0.1, target_scale=25.0
+    )
 
-    answers = []
+    inputs, answers = scaling(rows.astype(np.float64)), []
+    assert inputs[2, 3] == 0
+    assert inputs[4, 0] == SCALED_LIMIT
     for member in range(members):
         own = slice(member * units, (member + 1) * units)
-        hidden = np.maximum(rows @ layers["first"][0][:, own] + layers["first"][1][own], 0)
+        hidden = np.maximum(inputs @ layers["first"][0][:, own] + layers["first"][1][own], 0)
         hidden = np.maximum(hidden @ layers["second"][0][member] + layers["second"][1][member], 0)
         change, raw = (hidden @ layers["third"][0][member] + layers["third"][1][member]).T
-        answers.append(np.stack([change, np.log1p(np.exp(raw)) + 0.1], axis=1))
-    np.testing.assert_allclose(ask(model, rows), np.mean(answers, axis=0), atol=1e-5)
+        answers.append(25.0 * np.stack([change, np.logaddexp(0, raw) + 0.1], axis=1))
+    expected = np.mean(answers, axis=0)
+    np.testing.assert_allclose(ask(model, rows), expected, atol=2e-3)
+    one_by_one = np.concatenate([ask(model, row[None]) for row in rows])
+    np.testing.assert_allclose(one_by_one, expected, atol=2e-3)
 
 
 @pytest.fixture(scope="module")
@@ -65,13 +76,13 @@ def test_the_fault_graph_answers_as_the_trained_model(machines: tuple[np.ndarray
     expected = trained.probabilities(rows)
     assert expected[faulty].mean() > 4 * expected[~faulty].mean(), "there is something to compare"
     trees, base_margin = trained.trees
-    model = export.fault_graph(trained.preparation, SMALLEST_KNOWN_SHARE, trees, base_margin)
+    model = export.fault_graph(trained.preparation, trees, base_margin)
     np.testing.assert_allclose(ask(model, rows), expected, atol=1e-5)
     one_by_one = np.concatenate([ask(model, rows[i : i + 1]) for i in range(50)])
     np.testing.assert_allclose(one_by_one, expected[:50], atol=1e-5)
 
     trees[0]["default_left"] = [1 - side for side in trees[0]["default_left"]]
-    wrong = export.fault_graph(trained.preparation, SMALLEST_KNOWN_SHARE, trees, base_margin)
+    wrong = export.fault_graph(trained.preparation, trees, base_margin)
     with pytest.raises(export.ExportRefused, match=r"differs from the trained model by .* in row \d+"):
         export.compare(wrong, rows, expected, 1e-5)
 
@@ -81,7 +92,7 @@ def test_the_same_model_is_the_same_bytes_and_version(machines: tuple[np.ndarray
     written = []
     for name in ("a", "b"):
         trained = train(rows, faulty, seed=1)
-        model = export.fault_graph(trained.preparation, SMALLEST_KNOWN_SHARE, *trained.trees)
+        model = export.fault_graph(trained.preparation, *trained.trees)
         manifest = export.describe(
             FaultManifest,
             model,
