@@ -8,7 +8,8 @@ differ among themselves, and made two thirds of the time of an answer.
 
 The threshold is chosen on predictions for machines that the model has not seen: the machines are dealt into folds, each
 fold is predicted by a model of the others. So every faulty reading, of which there are few, serves both to fit and to
-choose, and never the two at once.
+choose, and never the two at once. On the same predictions the probability is calibrated (`ml.calibration`); since that
+keeps the order of readings, the threshold would call the same ones without it.
 """
 
 import json
@@ -19,6 +20,9 @@ from typing import Any
 import numpy as np
 import xgboost
 from numpy.typing import NDArray
+
+from ml import contributions
+from ml.calibration import Calibration
 
 ROUNDS = 200
 FOLDS = 5
@@ -68,22 +72,49 @@ class Preparation:
 
 
 class TrainedFaultModel:
-    """Trained trees and what comes before them."""
+    """Trained trees, what comes before them and what comes after."""
 
-    def __init__(self, preparation: Preparation, booster: xgboost.Booster) -> None:
+    def __init__(
+        self, preparation: Preparation, booster: xgboost.Booster, calibration: Calibration | None = None
+    ) -> None:
         self.preparation = preparation
+        self.calibration = calibration or Calibration()
         self._booster = booster
+
+    def calibrated(self, calibration: Calibration) -> "TrainedFaultModel":
+        """The same trees with probabilities that come true as often as they say."""
+        return TrainedFaultModel(self.preparation, self._booster, calibration)
+
+    def margins(self, rows: _Rows) -> NDArray[np.float64]:
+        """The sum of the trees' leaves for each reading, before calibration."""
+        prepared = xgboost.DMatrix(self.preparation(rows))
+        return np.asarray(self._booster.predict(prepared, output_margin=True), dtype=np.float64)
 
     def probabilities(self, rows: _Rows) -> NDArray[np.float32]:
         """The probability of a fault, `[rows, 1]`, of measurements, NaN where missing."""
-        return np.asarray(self._booster.predict(xgboost.DMatrix(self.preparation(rows))), dtype=np.float32)[:, None]
+        return self.calibration(self.margins(rows)).astype(np.float32)[:, None]
+
+    def shap_values(self, rows: _Rows) -> NDArray[np.float64]:
+        """By how much each measurement moves the log-odds of a fault, `[rows, measurements]`."""
+        return self.calibration.slope * contributions.shap_values(self._booster, self.preparation(rows))
 
     @property
     def trees(self) -> tuple[list[dict[str, Any]], float]:
-        """The trees as XGBoost's JSON writes them, and the margin that their sums begin with."""
+        """The trees as XGBoost's JSON writes them, and what their sums begin with; calibrated, so log-odds."""
         learner = json.loads(self._booster.save_raw("json"))["learner"]
         base = float(learner["learner_model_param"]["base_score"].strip("[]"))
-        return learner["gradient_booster"]["model"]["trees"], math.log(base / (1 - base))
+        slope, shift = self.calibration
+        trees = [
+            tree
+            | {
+                "split_conditions": [
+                    value * slope if left == -1 else value
+                    for left, value in zip(tree["left_children"], tree["split_conditions"], strict=True)
+                ]
+            }
+            for tree in learner["gradient_booster"]["model"]["trees"]
+        ]
+        return trees, slope * math.log(base / (1 - base)) + shift
 
 
 def train(rows: _Rows, faulty: _Truth, seed: int) -> TrainedFaultModel:
@@ -99,10 +130,10 @@ def train(rows: _Rows, faulty: _Truth, seed: int) -> TrainedFaultModel:
     return TrainedFaultModel(preparation, xgboost.train(parameters, xgboost.DMatrix(preparation(rows), faulty), ROUNDS))
 
 
-def unseen_probabilities(
+def unseen_margins(
     rows: _Rows, faulty: _Truth, machine: NDArray[np.str_], seed: int, on_fold: Callable[[], None] = lambda: None
 ) -> NDArray[np.float64]:
-    """The probability of a fault of each reading, by models that have not seen its machine.
+    """The margin of each reading before calibration, by models that have not seen its machine.
 
     Args:
         rows: `[readings, measurements]`.
@@ -116,6 +147,6 @@ def unseen_probabilities(
     answers = np.empty(len(rows))
     for each in np.unique(fold):
         unseen = fold == each
-        answers[unseen] = train(rows[~unseen], faulty[~unseen], seed).probabilities(rows[unseen])[:, 0]
+        answers[unseen] = train(rows[~unseen], faulty[~unseen], seed).margins(rows[unseen])
         on_fold()
     return answers

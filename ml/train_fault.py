@@ -2,8 +2,8 @@
 
 Runs as `python ml/train_fault.py --training DIR --model-dir DIR` and, unchanged, as a SageMaker training job.
 
-The first part of the data is trained on, and the threshold chosen on it (see `ml.fault_model`); the second part only
-measures the model.
+The first part of the data is trained on, and probabilities calibrated and the threshold chosen with it (see
+`ml.fault_model`); the second part only measures the model. `model_report.html` shows how good it is.
 """
 
 import datetime as dt
@@ -16,10 +16,13 @@ if __package__ in (None, ""):  # run as a script: find the packages beside this 
 
 import ibis
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from ml import data, evaluate, export, script_mode
-from ml.fault_model import FOLDS, train, unseen_probabilities
+from ml import calibration, contributions, data, evaluate, export, script_mode
+from ml.evidence import FaultEvidence, Profile
+from ml.fault_model import FOLDS, train, unseen_margins
+from ml.report import faults
 from pm_contracts.manifest import FaultManifest
 from pm_contracts.measurements import MACHINE_MEASUREMENTS
 
@@ -38,11 +41,13 @@ def main(job: script_mode.Job, steps: script_mode.Steps) -> Mapping[str, float]:
     training, validation = _split(readings, job)
     rows, faulty = readings.measurements, readings.faulty
 
-    steps.begin("choose the threshold", FOLDS)
-    unseen = unseen_probabilities(rows[training], faulty[training], readings.machine[training], job.seed, steps.advance)
+    steps.begin("calibrate, choose the threshold", FOLDS)
+    margins = unseen_margins(rows[training], faulty[training], readings.machine[training], job.seed, steps.advance)
+    calibrated = calibration.fitted(margins, faulty[training])
+    unseen = calibrated(margins)
     threshold = evaluate.cheapest_threshold(faulty[training], unseen)
     steps.begin("train the fault model")
-    trained = train(rows[training], faulty[training], job.seed)
+    trained = train(rows[training], faulty[training], job.seed).calibrated(calibrated)
 
     steps.begin("measure and export")
     figures = {"unseen_machines": evaluate.fault_figures(faulty[training], unseen, threshold)}
@@ -64,6 +69,26 @@ def main(job: script_mode.Job, steps: script_mode.Steps) -> Mapping[str, float]:
         threshold=threshold,
     )
     export.write_model(job.model_directory, model, manifest, evaluate.rounded(figures))
+    later, probability = rows[validation], measured[:, 0].astype(np.float64)
+    evidence = FaultEvidence(
+        faulty=faulty[validation],
+        probability=probability,
+        uncalibrated=calibration.Calibration()(trained.margins(later)),
+        threshold=threshold,
+        chosen_on=(faulty[training], unseen),
+        importance=contributions.importance(trained.shap_values, later),
+        flagged=contributions.flagged(
+            trained.shap_values,
+            later,
+            probability,
+            threshold,
+            faulty[validation],
+            readings.machine[validation].tolist(),
+            [f"{_utc(time):%Y-%m-%d %H:%M}" for time in readings.event_time[validation]],
+        ),
+    )
+    profile = Profile(pd.DataFrame(rows, columns=list(MACHINE_MEASUREMENTS)), meanings={})
+    faults.write(job.report, manifest, evidence, profile, faulty)
     return {f"{part}_{name}": value for part, values in figures.items() for name, value in values.items()} | {
         "threshold": threshold
     }

@@ -18,14 +18,20 @@ if __package__ in (None, ""):  # run as a script: find the packages beside this 
 import ibis
 import numpy as np
 import pandas as pd
+from ibis.expr.types import Table
 from numpy.typing import NDArray
 
-from ml import data, evaluate, export, script_mode
-from ml.features import SECONDS_PER_HOUR, forecast_features, hourly
+from ml import data, evaluate, export, script_mode, skill
+from ml.contributions import permutation_importance
+from ml.evidence import ForecastEvidence, Profile
+from ml.features import HOURS_PER_DAY, SECONDS_PER_HOUR, forecast_features, hourly
 from ml.forecast_model import EPOCHS, SMALLEST_SPREAD, TrainedForecaster, train
+from ml.report import forecast
 from ml.scaling import SCALED_LIMIT, Scaling
+from ml.validation import limits_of
 from pm_contracts.forecast_features import FEATURES
 from pm_contracts.manifest import ForecastManifest, Interval
+from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS, AirQualityMeasurements
 
 #: Of the training part, by time: decides when to stop and calibrates the interval.
 KEPT_SHARE = 0.15
@@ -56,6 +62,10 @@ class Hours:
         self.features = known[list(FEATURES)].to_numpy(dtype=np.float64)
         self.value = known["value"].to_numpy(dtype=np.float64)
         self.target = known["target"].to_numpy(dtype=np.float64)
+        at = frame.set_index(["device", "hour"])["value"]
+        before = at.reindex(pd.MultiIndex.from_arrays([known["device"], known["hour"] + 1 - HOURS_PER_DAY])).to_numpy()
+        #: PM2.5 a day before the next hour; the latest where there was none.
+        self.day_before = np.where(np.isnan(before), self.value, before)
 
     def between(self, first: float, end: float) -> slice:
         """The rows whose next hour, which is what is learned, lies from `first` to before `end`; hours since 1970."""
@@ -102,6 +112,8 @@ def main(job: script_mode.Job, steps: script_mode.Steps) -> Mapping[str, float]:
         interval=Interval(level=INTERVAL_LEVEL, scores=scores),
     )
     export.write_model(job.model_directory, model, manifest, evaluate.rounded(figures))
+    evidence = _evidence(trained, inputs, hours, training, validation, scores)
+    forecast.write(job.report, manifest, evidence, _profile(connection, readings, manifest))
     return {f"{part}_{name}": value for part, values in figures.items() for name, value in values.items()}
 
 
@@ -136,6 +148,54 @@ def _measure(
     }
     chosen = np.linspace(kept.start, kept.stop - 1, min(SCORES, kept.stop - kept.start)).astype(int)
     return figures, [float(f"{value:.6g}") for value in score[chosen]]
+
+
+def _evidence(
+    trained: TrainedForecaster,
+    inputs: NDArray[np.float32],
+    hours: Hours,
+    training: slice,
+    validation: slice,
+    scores: list[float],
+) -> ForecastEvidence:
+    def answers(rows: NDArray[np.float32]) -> _Array:
+        return trained.answers(rows).astype(np.float64) * TARGET_SCALE
+
+    change, spread = answers(inputs[validation]).T
+    actual, last, due = hours.target[validation], hours.value[validation], hours.hour + 1
+    said = np.maximum(last + change, 0.0)
+    others = {
+        "seasonal_naive": hours.day_before[validation],
+        "climatology": skill.climatology(due, hours.target, training)[validation],
+    }
+    return ForecastEvidence(
+        name="nets",
+        horizon_hours=1,
+        issued=hours.hour[validation],
+        actual=actual,
+        last_value=last,
+        forecast=said,
+        spread=spread,
+        earlier_scores=scores,
+        entries={"validation": skill.forecast_entry(actual, said, last, others, due[validation])},
+        importance=permutation_importance(
+            lambda rows: answers(rows)[:, 0], inputs[validation], actual - last, FEATURES
+        ),
+    )
+
+
+def _profile(connection: ibis.BaseBackend, readings: Table, manifest: ForecastManifest) -> Profile:
+    read = hourly(readings)
+    frame = connection.to_pyarrow(read.filter(read.was_read).order_by("hour")).to_pandas()
+    return Profile(
+        columns=frame[list(AIR_QUALITY_MEASUREMENTS)],
+        meanings={name: each.description for name, each in limits_of(AirQualityMeasurements).items()},
+        time=pd.to_datetime(frame["hour"] * SECONDS_PER_HOUR, unit="s"),
+        parts={
+            "training": f"{manifest.trained_from:%Y-%m-%d %H:%M}",
+            "validation": f"{manifest.trained_until:%Y-%m-%d %H:%M}",
+        },
+    )
 
 
 def _time(hour: int) -> dt.datetime:

@@ -198,7 +198,7 @@ def course(profile: Profile, column: str) -> go.Figure:
     """A column's median and middle 90 % by month, with the parts that the series is split into."""
     assert profile.time is not None, "the data do not tell when they were measured"  # noqa: S101 - the caller's to know
     by_month = profile.columns[column].groupby(profile.time.dt.strftime("%Y-%m-01"))
-    figure = _figure("month", profile.meanings[column])
+    figure = _figure("month", profile.meanings[column].partition(";")[0])
     for share, name, style in (
         (0.05, "5 % of the hours are below", {"line": {"width": 0}}),
         (0.95, "5 % of the hours are above", {"line": {"width": 0}, "fill": "tonexty", "fillcolor": _BAND}),

@@ -71,6 +71,8 @@ def test_a_forecast_model_from_the_lake_to_the_device(tmp_path: Path) -> None:
     assert metrics["rows"] > 75 * 24 - 10
     assert 0 < metrics["rmse"] < 1.2 * metrics["persistence_rmse"]
     assert f"validation_skill={metrics['skill']:.6g}" in done.stdout.splitlines()
+    report = (tmp_path / "data" / "model_report.html").read_text()
+    assert f"{metrics['rmse']:.2f}" in report
 
     model = load_model(tmp_path / "model", "forecast")
     assert isinstance(model, ForecastModel)
@@ -95,6 +97,9 @@ def test_a_fault_model_from_the_lake_to_the_device(tmp_path: Path) -> None:
     model = load_model(tmp_path / "model", "fault")
     assert isinstance(model, FaultModel)
     assert model.manifest.trained_until == dt.datetime(2012, 1, 1, tzinfo=dt.UTC)
+    report = (tmp_path / "data" / "model_report.html").read_text()
+    assert f"{metrics['cost']:,.0f}, where never an alarm costs" in report
+    assert f"<h1>Fault model {model.version}</h1>" in report
     detector = FaultDetector("lindau", model)
     later = list(readings("lindau", MACHINES, start=end, end=end + dt.timedelta(days=365), verdicts=True))
     scores = [detector.score(each) for each in later]
