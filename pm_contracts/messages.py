@@ -127,10 +127,10 @@ class TrialOutcome(Outcome, frozen=True, kw_only=True):
 
 
 class Contribution(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How much one measurement moved a fault probability."""
+    """How much a measurement, beyond what use and age explain of it, moved the log-odds of a fault: its SHAP value."""
 
     measurement: str
-    probability_change: Annotated[float, Meta(ge=-1, le=1)]
+    log_odds_change: Annotated[float, Meta(description="against what it does on average over the training readings")]
 
 
 class FaultScore(_Message, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from edge.fault_detector.contributions import TreeContributions
 from edge.runtime.models import FaultModel
 from pm_contracts.measurements import MACHINE_MEASUREMENTS
 from pm_contracts.messages import Alert, Contribution, FaultScore, MachineReading, Refused
@@ -48,7 +49,7 @@ class FaultDetector:
         self.counters = dict.fromkeys(
             (
                 "readings", "scores", "faults", "without_model", "late", "repeated", "nonsense_answers",
-                "slow_answers", "models_given_up", "alerts_raised", "alerts_cleared",
+                "slow_answers", "models_given_up", "alerts_raised", "alerts_cleared", "unexplained",
             ),
             0,
         )  # fmt: skip
@@ -56,6 +57,7 @@ class FaultDetector:
         self._model = model
         self._previous: FaultModel | None = None
         self._bad_in_a_row = 0
+        self._explained: tuple[FaultModel, TreeContributions | None] | None = None
         #: Version of the model that was given up last, and why.
         self.given_up: tuple[str, str] | None = None
         self._machines: dict[str, _Machine] = {}
@@ -120,7 +122,7 @@ class FaultDetector:
             threshold=threshold,
             faulty=faulty,
             model_version=model.version,
-            top_contributions=self._contributions(model, measurements, probability) if faulty else [],
+            top_contributions=self._contributions(model, measurements) if faulty else [],
         )
 
     def alerts(self, score: FaultScore) -> list[Alert]:
@@ -180,19 +182,21 @@ class FaultDetector:
             self.given_up = (model.version, f"{PATIENCE} bad answers in a row, the latest {what}")
             self._model, self._previous, self._bad_in_a_row = self._previous, None, 0
 
-    def _contributions(self, model: FaultModel, measurements: _Measurements, probability: float) -> list[Contribution]:
-        """The measurements without which the probability would be lowest: each is taken away in turn (occlusion)."""
-        row = np.array(measurements, dtype=np.float32)  # None becomes NaN
-        known = np.flatnonzero(~np.isnan(row))
-        rows = np.repeat(row[None], len(known), axis=0)
-        rows[np.arange(len(known)), known] = np.nan
-        without = model.probabilities(rows) if len(known) else None
-        if without is None:
+    def _contributions(self, model: FaultModel, measurements: _Measurements) -> list[Contribution]:
+        """The measurements that speak loudest for a fault; none of a model whose trees cannot be read."""
+        if self._explained is None or self._explained[0] is not model:
+            try:
+                self._explained = model, TreeContributions(model.content)
+            except Refused:
+                self._explained = model, None
+        explain = self._explained[1]
+        if explain is None:
+            self.counters["unexplained"] += 1
             return []
-        changes = probability - np.array(without)
+        changes = explain(np.array(measurements, dtype=np.float32))  # None becomes NaN
         loudest = np.argsort(-changes, kind="stable")[:TOP_CONTRIBUTIONS]
         return [
-            Contribution(measurement=MACHINE_MEASUREMENTS[known[i]], probability_change=float(changes[i]))
+            Contribution(measurement=MACHINE_MEASUREMENTS[i], log_odds_change=float(changes[i]))
             for i in loudest
             if changes[i] > 0
         ]

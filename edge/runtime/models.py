@@ -164,6 +164,8 @@ class FaultModel(_Model):
             raise Refused(f"{MANIFEST_FILE}: the features are not the {len(MACHINE_MEASUREMENTS)} of a machine")
         super().__init__(manifest, content)
         self.manifest = manifest
+        #: The ONNX model, for what explains its answers.
+        self.content = content
 
     def probability(self, measurements: Sequence[float | None]) -> float | None:
         """The probability of a fault.

@@ -50,10 +50,11 @@ def test_a_reading_is_scored(model: FaultModel) -> None:
     assert healthy.top_contributions == []
     assert (faulty.faulty, faulty.probability) == (True, pytest.approx(0.881, abs=1e-3))
     assert (faulty.threshold, faulty.model_version) == (0.5, model.version)
-    # Without aa_000 the probability is that of a healthy machine; without ab_000 nothing changes.
+    # The one tree asks for aa_000: of ten training readings nine came to its leaf of -4 and one to that of 2.
     (only,) = faulty.top_contributions
     assert only.measurement == "aa_000"
-    assert only.probability_change == pytest.approx(0.863, abs=1e-3)
+    assert only.log_odds_change == pytest.approx(2 - (0.9 * -4 + 0.1 * 2))
+    assert detector.counters["unexplained"] == 0
 
 
 def test_a_missing_measurement_is_no_fault(model: FaultModel) -> None:
