@@ -76,7 +76,7 @@ def test_what_is_no_manifest_is_refused(content: bytes, message: str) -> None:
 
 def test_a_forecast_manifest_is_another_thing_than_a_fault_manifest() -> None:
     with pytest.raises(Refused, match="unknown field `threshold`"):
-        decode_manifest(encoded(kind="forecast", features=[{"name": "level", "mean": 0.0, "scale": 1.0}]))
+        decode_manifest(encoded(kind="forecast", features=["level"]))
 
 
 def test_a_version_follows_from_the_content_and_grows_with_the_data() -> None:

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 _IMPORT = """
 import importlib.abc, sys
 allowed = set(sys.stdlib_module_names) | {"edge", "pm_contracts"}
-allowed |= {"awscrt", "_awscrt", "awsiot", "msgspec", "numpy", "onnxruntime"}
+allowed |= {"awscrt", "_awscrt", "awsiot", "google", "msgspec", "numpy", "onnxruntime"}
 
 class Blocker(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
