@@ -52,6 +52,7 @@ format: setup ## format the code and mend what the linter can
 
 lock: ## resolve requirements/*.in anew (needs uv)
 	uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements/dev.in -o requirements/dev.txt
+	uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements/sagemaker.in -o requirements/sagemaker.txt
 	for set in edge ml lambda; do uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		-c requirements/dev.txt requirements/$$set.in -o requirements/$$set.txt; done
 

@@ -79,6 +79,8 @@ def machine_readings(connection: ibis.BaseBackend, directory: Path) -> MachineRe
 
 
 def _files(directory: Path) -> list[Path]:
+    if directory.is_file():
+        return [directory]
     # Athena's UNLOAD gives its files no suffix, so whatever is not hidden is taken for data.
     files = sorted(path for path in directory.rglob("*") if path.is_file() and not path.name.startswith((".", "_")))
     if not files:

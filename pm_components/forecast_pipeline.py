@@ -13,15 +13,14 @@ from pm_components import training_workflow as workflow
 from pm_components.buckets import Expiry, private_bucket
 from pm_components.checking import checked
 from pm_components.dashboard import pipeline_dashboard_body
-from pm_components.drift_start import drift_start
 from pm_components.functions.trial.core import Policy as TrialPolicy
 from pm_components.lambda_function import LambdaFunction
-from pm_components.limits import ROLE_NAME_LENGTH, STATE_MACHINE_NAME_LENGTH, TRAINING_JOB_NAME_LENGTH
-from pm_components.permissions import allow, service_role
+from pm_components.limits import STATE_MACHINE_NAME_LENGTH, TRAINING_JOB_NAME_LENGTH
+from pm_components.permissions import service_role
 from pm_components.pipeline_functions import PipelineFunctions, gate_policy, trial_policy
 from pm_components.plain import plain_texts
-from pm_components.queues import dead_letter_queue
 from pm_components.tagging import tagged_options
+from pm_components.training_start import Causes, training_start
 from pm_components.workbench import WorkbenchArgs, workbench
 from pm_contracts.messages import Outcome, TrialOutcome
 
@@ -92,7 +91,8 @@ class ForecastPipelineArgs(TypedDict):
     """A notebook instance that opens on `ml/notebooks`; by default there is none. Known while the program runs, its
     values need not be."""
     schedule: NotRequired[pulumi.Input[str]]
-    """When models are made anew, as EventBridge Scheduler writes it; default `rate(7 days)`."""
+    """When models are made anew, as EventBridge Scheduler writes it; not while they are being made. Default
+    `rate(7 days)`."""
     schedule_enabled: NotRequired[pulumi.Input[bool]]
     """Whether the schedule runs; default true."""
     watch_interval_seconds: NotRequired[pulumi.Input[int]]
@@ -115,9 +115,10 @@ class ForecastPipeline(pulumi.ComponentResource):
     artifact_bucket: pulumi.Output[str]
     """Bucket for component artifacts, models, training code and training output."""
     state_machine_arn: pulumi.Output[str]
-    """The state machine; an execution with the input `{}` makes, judges and ships both models."""
+    """The state machine; an execution with the input `{}` makes, judges and ships both models. Schedule and drift start
+    none while one runs; who starts one by hand looks first."""
     dead_letter_queue_urls: pulumi.Output[list[str]]
-    """Where starts lie that could not be delivered: those of the schedule, then those for drift."""
+    """Where starts lie that could not be made, by schedule or for drift."""
 
     def __init__(self, name: str, args: ForecastPipelineArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__("pm:index:ForecastPipeline", name, None, tagged_options(opts, "ForecastPipeline"))
@@ -135,14 +136,17 @@ class ForecastPipeline(pulumi.ComponentResource):
         code = self._training_code()
         functions = self._functions("canary" in args)
         state_machine = self._state_machine(code, functions)
-        queue = self._schedule(state_machine)
-        drift = drift_start(
+        starts = training_start(
             name,
+            Causes(
+                schedule=args.get("schedule", DEFAULT_SCHEDULE),
+                schedule_enabled=args.get("schedule_enabled", True),
+                drift_enabled=args.get("drift_enabled", True),
+                drift_cooldown_seconds=args.get("drift_cooldown_seconds", DEFAULT_DRIFT_COOLDOWN_SECONDS),
+            ),
             state_machine.arn,
             self._layer.arn,
             parent=self,
-            enabled=args.get("drift_enabled", True),
-            cooldown_seconds=args.get("drift_cooldown_seconds", DEFAULT_DRIFT_COOLDOWN_SECONDS),
             alarm_topic_arns=args.get("alarm_topic_arns"),
         )
         self._alarms(state_machine)
@@ -152,7 +156,7 @@ class ForecastPipeline(pulumi.ComponentResource):
 
         self.artifact_bucket = bucket.bucket
         self.state_machine_arn = state_machine.arn
-        self.dead_letter_queue_urls = pulumi.Output.all(queue.url, drift.dead_letters.url)
+        self.dead_letter_queue_urls = pulumi.Output.all(starts.dead_letters.url)
         self.register_outputs({output: getattr(self, output) for output in ForecastPipeline.__annotations__})
 
     def _artifact_bucket(self) -> aws.s3.Bucket:
@@ -167,18 +171,12 @@ class ForecastPipeline(pulumi.ComponentResource):
 
     def _training_code(self) -> aws.s3.BucketObjectv2:
         """What a training container unpacks: `ml`, the contracts, and the packages that it is to install."""
-        files = {
-            **packaging.below("ml", packaging.files_below(packaging.ROOT / "ml", "**/*.py")),
-            **packaging.below("ml", packaging.files_below(packaging.ROOT / "ml", "**/*.j2")),
-            **packaging.below("pm_contracts", packaging.files_below(packaging.ROOT / "pm_contracts", "**/*.py")),
-            "requirements.txt": packaging.ROOT / "requirements" / "ml.txt",
-        }
-        contents = archives.read_files(files)
+        contents = archives.read_files(packaging.training_files())
         file = archives.stored("training-code.tar.gz", archives.tar_gz_bytes(contents))
         return aws.s3.BucketObjectv2(
             f"{self._name}-training-code",
             bucket=self._bucket,
-            key=f"training-code/{archives.digest(contents)[:16]}/sourcedir.tar.gz",
+            key=packaging.training_code_key(contents),
             source=pulumi.FileAsset(str(file)),
             content_type="application/gzip",
             opts=self._child,
@@ -305,37 +303,6 @@ class ForecastPipeline(pulumi.ComponentResource):
             },
             opts=self._child,
         )
-
-    def _schedule(self, state_machine: aws.sfn.StateMachine) -> aws.sqs.Queue:
-        """What starts the state machine again and again, and where a start goes that could not be delivered."""
-        queue = dead_letter_queue(
-            f"{self._name}-schedule", parent=self, alarm_topic_arns=self._args.get("alarm_topic_arns")
-        )
-        role = service_role(
-            f"{self._name}-schedule",
-            "scheduler.amazonaws.com",
-            [allow(["states:StartExecution"], [state_machine.arn]), allow(["sqs:SendMessage"], [queue.arn])],
-            parent=self,
-            physical_name=naming.physical_name(self._name, "schedule", maximum=ROLE_NAME_LENGTH),
-        )
-        enabled = pulumi.Output.from_input(self._args.get("schedule_enabled", True))
-        aws.scheduler.Schedule(
-            f"{self._name}-schedule",
-            name=naming.physical_name(self._name),
-            description="Makes the models anew",
-            schedule_expression=self._args.get("schedule", DEFAULT_SCHEDULE),
-            state=enabled.apply(lambda runs: "ENABLED" if runs else "DISABLED"),
-            flexible_time_window={"mode": "FLEXIBLE", "maximum_window_in_minutes": 60},
-            target={
-                "arn": state_machine.arn,
-                "role_arn": role.arn,
-                "input": "{}",
-                "dead_letter_config": {"arn": queue.arn},
-                "retry_policy": {"maximum_event_age_in_seconds": 3600, "maximum_retry_attempts": 5},
-            },
-            opts=self._child,
-        )
-        return queue
 
     def _alarms(self, state_machine: aws.sfn.StateMachine) -> None:
         for metric, happened in (

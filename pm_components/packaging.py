@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pulumi
 
+from pm_components import archives
+
 ROOT = Path(__file__).resolve().parent.parent
 FUNCTIONS = ROOT / "pm_components" / "functions"
 LAMBDA_LAYER = ROOT / "build" / "lambda-layer"
@@ -43,6 +45,21 @@ def function_files(package: str) -> dict[str, Path]:
     shared = [ROOT / "pm_components" / "__init__.py", *sorted(FUNCTIONS.glob("*.py"))]
     own = below(f"pm_components/functions/{package}", files_below(FUNCTIONS / package))
     return {path.relative_to(ROOT).as_posix(): path for path in shared} | own
+
+
+def training_files() -> dict[str, Path]:
+    """What a training container unpacks: `ml`, the contracts, and the packages that it is to install."""
+    return {
+        **below("ml", files_below(ROOT / "ml", "**/*.py")),
+        **below("ml", files_below(ROOT / "ml", "**/*.j2")),
+        **below("pm_contracts", files_below(ROOT / "pm_contracts", "**/*.py")),
+        "requirements.txt": ROOT / "requirements" / "ml.txt",
+    }
+
+
+def training_code_key(contents: Mapping[str, bytes]) -> str:
+    """The key in the artifact bucket of the archive of these contents."""
+    return f"training-code/{archives.digest(contents)[:16]}/sourcedir.tar.gz"
 
 
 def contracts_layer_files() -> dict[str, Path]:

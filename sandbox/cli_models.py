@@ -1,5 +1,6 @@
 """The commands of `pm` for data and models: fetch the public data sets, judge the models on data."""
 
+import enum
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -14,19 +15,32 @@ if TYPE_CHECKING:
     from ml.fault_protocol import Fault, LabelledReadings
 
 console = Console()
+BACKGROUND = Path("out/factory")
 data_app = typer.Typer(no_args_is_help=True, help="Public data sets.")
 
 #: Machines of the simulated fleet that fault decisions are judged on, five years each.
 MACHINES = 32
-#: By the simulator's physics: a part takes at least 14 days from the onset of wear to failure, and passes half of its
-#: wear, from where the workshop calls a reading faulty, after 71 % of them: every fault can be known 4 readings ahead.
-READINGS_BEFORE_FAILURE = 4
+
+
+class Kind(enum.StrEnum):
+    """The models."""
+
+    FORECAST = enum.auto()
+    FAULT = enum.auto()
+
+
+class Where(enum.StrEnum):
+    """Where a model is trained."""
+
+    LOCAL = enum.auto()
+    SAGEMAKER = enum.auto()
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to `pm`."""
     app.add_typer(data_app, name="data")
     app.command()(evaluate)
+    app.command()(train)
 
 
 @data_app.command()
@@ -79,6 +93,7 @@ def evaluate(
 
     Five years take many minutes: each horizon is trained anew 36 times. Refused rows are written beside the figures.
     """
+    from edge.simulator.machines import READINGS_BEFORE_FAILURE
     from ml import protocol
     from ml.data import DataRefused
     from sandbox.model_report import write_report
@@ -130,24 +145,91 @@ def evaluate(
     )
 
 
+def train(
+    model: Annotated[Kind, typer.Argument(help="Which model.")],
+    data: Annotated[
+        str,
+        typer.Option(
+            help="Folder of Parquet files as the lake exports them, or of CSV files; on SageMaker also s3://."
+        ),
+    ],
+    where: Annotated[
+        Where, typer.Option(help="On this machine, or as a SageMaker job like the pipeline's.")
+    ] = Where.LOCAL,
+    out: Annotated[Path | None, typer.Option(help="Folder for the model.", show_default="out/models/MODEL")] = None,
+    seed: Annotated[int, typer.Option(help="Of all that is random: the same data and seed give the same bytes.")] = 1,
+    train_end: Annotated[str, typer.Option(help="Train on what is before it; by default the first half.")] = "",
+    validation_end: Annotated[str, typer.Option(help="Measure with what is from --train-end to it.")] = "",
+    state_machine: Annotated[
+        str, typer.Option(help="SageMaker in an AWS account: `pulumi stack output state_machine_arn`.")
+    ] = "",
+    directory: Annotated[Path, typer.Option(help="SageMaker emulated: the factory that runs here.")] = BACKGROUND,
+) -> None:
+    """Train one model by hand and leave it in out/models, ready for a core device.
+
+    Here: pm train forecast --data out/data/pollution
+
+    On the emulated SageMaker: pm up, then pm train forecast --where sagemaker --data out/data/pollution
+
+    On AWS: pm train forecast --where sagemaker --data DIR --state-machine "$(pulumi stack output state_machine_arn)"
+
+    An interrupted training goes on where it was when the same command is given again.
+    """
+    from sandbox import training_runs
+
+    folder = out or Path("out/models") / model.value
+    given = {"seed": str(seed), "train_end": train_end, "validation_end": validation_end}
+    hyperparameters = {name: value for name, value in given.items() if value}
+    try:
+        if where is Where.LOCAL:
+            training_runs.train_here(model.value, Path(data), folder, hyperparameters)
+        else:
+            trained = training_runs.train_on_sagemaker(
+                model.value, data, folder, hyperparameters, **_pipeline(state_machine, directory)
+            )
+            console.print(f"job {trained['name']}", highlight=False)
+            for name, value in trained["metrics"].items():
+                console.print(f"{name}={value:.6g}", highlight=False)
+    except training_runs.TrainingRefused as error:
+        _fail(str(error))
+    console.print(f"{folder}  {', '.join(sorted(file.name for file in folder.iterdir()))}", highlight=False)
+
+
+def _pipeline(state_machine: str, directory: Path) -> dict[str, Any]:
+    """Whose training jobs those by hand follow, and how to speak to it."""
+    if state_machine:
+        import boto3
+
+        region = state_machine.split(":")[3]
+        session = boto3.Session(region_name=region)
+        return {
+            "state_machine": state_machine,
+            "clients": session.client,
+            "environment": {"AWS_DEFAULT_REGION": region},
+            "logs": True,
+        }
+    from sandbox.factory import Factory, FactoryError
+
+    try:
+        factory = Factory.attach(directory)
+    except FactoryError as error:
+        _fail(f"{error}; or name an AWS account's pipeline with --state-machine")
+    return {
+        "state_machine": factory.deployment.outputs["state_machine_arn"],
+        "clients": factory.cloud.client,
+        "environment": factory.cloud.environment(),
+        "logs": False,
+    }
+
+
 def simulated_machines(count: int = MACHINES) -> "tuple[LabelledReadings, list[Fault]]":
     """Readings of simulated machines with the truth about their faults."""
-    import numpy as np
-
     from edge.simulator import machines
     from edge.simulator.sources import DAYS
-    from ml.fault_protocol import Fault, LabelledReadings
+    from ml.fault_protocol import labelled
 
     names = [f"machine-{number:02d}" for number in range(1, count + 1)]
-    histories = {name: machines.simulate(name, DAYS, seed=0) for name in names}
-    readings = LabelledReadings(
-        measurements=np.concatenate([each.measurements.astype(np.float32) for each in histories.values()]),
-        faulty=np.concatenate([each.faulty for each in histories.values()]),
-        machine=np.repeat(np.array(names), DAYS),
-        number=np.tile(np.arange(DAYS), count),
-    )
-    faults = [Fault(name, each.onset_day, each.failure_day) for name, it in histories.items() for each in it.faults]
-    return readings, faults
+    return labelled({name: machines.simulate(name, DAYS, seed=0) for name in names})
 
 
 def _machines(files: list[Path], out: Path) -> "tuple[LabelledReadings, list[Fault], str]":

@@ -19,6 +19,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 HOST = "algo-1"
+#: In the container; here it is the folder `checkpoints` of the job, beside that of the model.
+_CHECKPOINTS = "/opt/ml/checkpoints"
 #: Hyperparameters with this prefix speak to the toolkit, the others to the script.
 _TOOLKIT_PREFIX = "sagemaker_"
 #: Characters; https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeTrainingJob.html, FailureReason.
@@ -67,6 +69,11 @@ class Folder:
         return self.output / "data"
 
     @property
+    def checkpoints(self) -> Path:
+        """What S3 keeps of a run for the one after it; there where the job has a CheckpointConfig."""
+        return self.root / "checkpoints"
+
+    @property
     def configuration(self) -> Path:
         """The JSON files that tell the script of its hyperparameters, channels and hosts."""
         return self.root / "input" / "config"
@@ -93,6 +100,8 @@ class TrainingJobSpecification:
     output_path: str
     output_key: str | None
     environment: dict[str, str]
+    checkpoints: str | None
+    """`s3://` address of the checkpoints."""
     metric_patterns: dict[str, str]
     maximum_seconds: int
 
@@ -112,6 +121,12 @@ class TrainingJobSpecification:
         algorithm = given.get("AlgorithmSpecification", {})
         if algorithm.get("TrainingInputMode", "File") != "File":
             raise TrainingError("the sandbox copies its input: AlgorithmSpecification.TrainingInputMode must be File")
+        compression = given["OutputDataConfig"].get("CompressionType", "GZIP")
+        if compression != "GZIP":
+            raise TrainingError(f"OutputDataConfig.CompressionType {compression!r}: the sandbox writes GZIP")
+        checkpoints = given.get("CheckpointConfig", {})
+        if checkpoints.get("LocalPath", _CHECKPOINTS) != _CHECKPOINTS:
+            raise TrainingError(f"CheckpointConfig.LocalPath must be {_CHECKPOINTS} in the sandbox")
         patterns = {m["Name"]: m["Regex"] for m in algorithm.get("MetricDefinitions", [])}
         for name, pattern in patterns.items():
             _check_pattern(name, pattern)
@@ -124,6 +139,7 @@ class TrainingJobSpecification:
             output_path=given["OutputDataConfig"]["S3OutputPath"].rstrip("/"),
             output_key=given["OutputDataConfig"].get("KmsKeyId"),
             environment=given.get("Environment", {}),
+            checkpoints=checkpoints.get("S3Uri"),
             metric_patterns=patterns,
             maximum_seconds=given.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", 86_400),
         )
@@ -167,7 +183,11 @@ def download(s3: Any, specification: TrainingJobSpecification, folder: Folder) -
     if not (folder.code / specification.program).is_file():
         raise TrainingError(f"{specification.source} has no {specification.program}")
     for name, uri in specification.channels.items():
-        _download_prefix(s3, uri, folder.channel(name))
+        if not _download_prefix(s3, uri, folder.channel(name)):
+            raise TrainingError(f"ClientError: Data download failed: no S3 objects found under {uri}")
+    if specification.checkpoints:
+        folder.checkpoints.mkdir()
+        _download_prefix(s3, specification.checkpoints.rstrip("/") + "/", folder.checkpoints)
     documents = {
         "hyperparameters.json": {k: json.dumps(v) for k, v in specification.hyperparameters.items()},
         "inputdataconfig.json": {name: {"TrainingInputMode": "File"} for name in specification.channels},
@@ -242,6 +262,15 @@ def upload(s3: Any, specification: TrainingJobSpecification, folder: Folder) -> 
         s3.put_object(Bucket=bucket, Key=key, Body=archive_of(source), **options)
 
 
+def upload_checkpoints(s3: Any, specification: TrainingJobSpecification, folder: Folder) -> None:
+    """Put what the script has left in its folder of checkpoints to S3; AWS does so while it runs."""
+    if specification.checkpoints:
+        bucket, prefix = bucket_and_key(specification.checkpoints.rstrip("/") + "/")
+        for file in sorted(path for path in folder.checkpoints.rglob("*") if path.is_file()):
+            key = f"{prefix}{file.relative_to(folder.checkpoints).as_posix()}"
+            s3.put_object(Bucket=bucket, Key=key, Body=file.read_bytes())
+
+
 def archive_of(folder: Path) -> bytes:
     """A tar.gz of a folder's files; the same files give the same bytes."""
     content = io.BytesIO()
@@ -309,7 +338,8 @@ def _channel_uri(channel: dict[str, Any]) -> str:
     return str(source["S3Uri"])
 
 
-def _download_prefix(s3: Any, uri: str, target: Path) -> None:
+def _download_prefix(s3: Any, uri: str, target: Path) -> int:
+    """Fetch the objects below an address; returns how many."""
     bucket, prefix = bucket_and_key(uri)
     folder = prefix if not prefix or prefix.endswith("/") else f"{prefix}/"
     count = 0
@@ -325,5 +355,4 @@ def _download_prefix(s3: Any, uri: str, target: Path) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
             count += 1
-    if not count:
-        raise TrainingError(f"ClientError: Data download failed: no S3 objects found under {uri}")
+    return count

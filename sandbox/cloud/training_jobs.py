@@ -217,6 +217,7 @@ async def _run(job: TrainingJob, credentials: dict[str, str]) -> None:
         job.enter("Training", "Training image is not run; the sandbox's interpreter runs the script")
         job.started = now()
         exit_code, interruption = await _run_script(job, training.environment(specification, folder, credentials))
+        await asyncio.to_thread(training.upload_checkpoints, s3, specification, folder)
         log = await asyncio.to_thread(folder.log.read_text, errors="replace")
         job.metrics = [
             {"MetricName": name, "Value": value, "Timestamp": now()}

@@ -196,6 +196,27 @@ def test_a_stopped_job_keeps_what_it_had(cloud: Cloud, start: Start) -> None:
     assert unpacked(cloud, job["ModelArtifacts"]["S3ModelArtifacts"]) == {"model.json": 1}
 
 
+def test_checkpoints_of_a_failed_job_are_there_for_the_next(cloud: Cloud, bucket: str, start: Start) -> None:
+    script = (
+        "import os, pathlib, sys\n"
+        "model = pathlib.Path(os.environ['SM_MODEL_DIR'])\n"
+        "kept = model.parent / 'checkpoints' / 'rounds' / 'state.json'\n"
+        "if kept.exists():\n"
+        "    (model / 'model.json').write_text(kept.read_text())\n"
+        "else:\n"
+        "    kept.parent.mkdir()\n"
+        "    kept.write_text('100')\n"
+        "    sys.exit(3)\n"
+    )
+    checkpoints = {"S3Uri": f"s3://{bucket}/checkpoints/{uuid.uuid4().hex}"}
+    assert wait(cloud, start({"train.py": script}, CheckpointConfig=checkpoints))["TrainingJobStatus"] == "Failed"
+    spot = {"EnableManagedSpotTraining": True}
+    job = wait(cloud, start({"train.py": script}, CheckpointConfig=checkpoints, **spot))
+    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+    assert job["CheckpointConfig"] == checkpoints
+    assert unpacked(cloud, job["ModelArtifacts"]["S3ModelArtifacts"]) == {"model.json": 100}
+
+
 def test_a_job_that_takes_too_long_is_stopped(cloud: Cloud, start: Start) -> None:
     name = start({"train.py": "import time\ntime.sleep(60)\n"}, StoppingCondition={"MaxRuntimeInSeconds": 1})
     assert wait(cloud, name)["SecondaryStatus"] == "MaxRuntimeExceeded"
@@ -253,6 +274,8 @@ def test_the_roles_permissions_hold_in_the_job(cloud: Cloud, bucket: str, start:
             },
             "must have one group",
         ),
+        ({"CheckpointConfig": {"S3Uri": "s3://b/c", "LocalPath": "/tmp"}}, "LocalPath must be /opt/ml/checkpoints"),
+        ({"OutputDataConfig": {"S3OutputPath": "s3://b/c", "CompressionType": "NONE"}}, "writes GZIP"),
         ({"RoleArn": "arn:aws:iam::000000000000:role/missing"}, "is not a role of this account"),
     ],
 )

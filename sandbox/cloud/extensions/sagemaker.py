@@ -13,7 +13,6 @@ from sandbox.cloud.training_jobs import TrainingJobs, job_arn
 #: Inputs of CreateTrainingJob that would change the run on AWS and cannot be honoured here.
 _REFUSED_TRAINING_INPUTS = (
     "VpcConfig",
-    "CheckpointConfig",
     "DebugHookConfig",
     "DebugRuleConfigurations",
     "TensorBoardOutputConfig",
@@ -30,7 +29,6 @@ _REFUSED_TRAINING_INPUTS = (
     "AlgorithmSpecification.ContainerEntrypoint",
     "AlgorithmSpecification.ContainerArguments",
     "ResourceConfig.InstanceGroups",
-    "OutputDataConfig.CompressionType",
 )
 _REFUSED_LIST_INPUTS = ("CreationTimeAfter", "CreationTimeBefore")
 
