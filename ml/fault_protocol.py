@@ -5,9 +5,9 @@ test once. Beside it stands the original's model (depth 5, eta 0.2, 100 rounds, 
 parts in between and so trains on all four.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import xgboost
@@ -48,6 +48,43 @@ class Fault(NamedTuple):
     machine: str
     onset: int
     failure: int
+
+
+class KnownFault(Protocol):
+    """When a simulated part began to wear and when it failed, in days; `edge.simulator.machines.Fault`."""
+
+    @property
+    def onset_day(self) -> int: ...  # noqa: D102
+
+    @property
+    def failure_day(self) -> int: ...  # noqa: D102
+
+
+class History(Protocol):
+    """A machine of a simulator, a reading a day; `edge.simulator.machines.MachineHistory`."""
+
+    @property
+    def measurements(self) -> _Array: ...  # noqa: D102
+
+    @property
+    def faulty(self) -> _Truth: ...  # noqa: D102
+
+    @property
+    def faults(self) -> Sequence[KnownFault]: ...  # noqa: D102
+
+
+def labelled(histories: Mapping[str, History]) -> tuple[LabelledReadings, list[Fault]]:
+    """The readings of simulated machines by name, one a day, with the truth about their faults."""
+    days = [len(each.faulty) for each in histories.values()]
+    readings = LabelledReadings(
+        measurements=np.concatenate([each.measurements.astype(np.float32) for each in histories.values()]),
+        faulty=np.concatenate([each.faulty for each in histories.values()]),
+        machine=np.repeat(np.array(list(histories)), days),
+        number=np.concatenate([np.arange(each) for each in days]),
+    )
+    return readings, [
+        Fault(name, each.onset_day, each.failure_day) for name, it in histories.items() for each in it.faults
+    ]
 
 
 class Candidate(NamedTuple):

@@ -11,6 +11,7 @@ import math
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 if __package__ in (None, ""):  # run as a script: find the packages beside this file's folder, not the files in it
     sys.path[0] = str(Path(__file__).resolve().parents[1])
@@ -72,8 +73,24 @@ class Hours:
         return slice(*(int(row) for row in np.searchsorted(self.hour + 1, [first, end])))
 
 
+class Trained(NamedTuple):
+    """What a run leaves beside the model's directory."""
+
+    figures: dict[str, dict[str, float]]  #: `ml.evaluate.forecast_figures` of each part
+    manifest: ForecastManifest
+    evidence: ForecastEvidence
+    profile: Profile
+
+
 def main(job: script_mode.Job, steps: script_mode.Steps) -> Mapping[str, float]:
-    """Do the job: read, train, measure, export."""
+    """Do the job, and write its report."""
+    done = run(job, steps)
+    forecast.write(job.report, done.manifest, done.evidence, done.profile)
+    return {f"{part}_{name}": value for part, values in done.figures.items() for name, value in values.items()}
+
+
+def run(job: script_mode.Job, steps: script_mode.Steps) -> Trained:
+    """Read, train, measure, export."""
     steps.begin("read the data and its features")
     connection = ibis.duckdb.connect()
     readings = data.air_quality_readings(connection, job.training)
@@ -113,8 +130,7 @@ def main(job: script_mode.Job, steps: script_mode.Steps) -> Mapping[str, float]:
     )
     export.write_model(job.model_directory, model, manifest, evaluate.rounded(figures))
     evidence = _evidence(trained, inputs, hours, training, validation, scores)
-    forecast.write(job.report, manifest, evidence, _profile(connection, readings, manifest))
-    return {f"{part}_{name}": value for part, values in figures.items() for name, value in values.items()}
+    return Trained(figures, manifest, evidence, _profile(connection, readings, manifest))
 
 
 def _split(hours: Hours, job: script_mode.Job) -> tuple[slice, slice]:

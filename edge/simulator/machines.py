@@ -10,6 +10,7 @@ in blocks that go missing together.
 """
 
 import hashlib
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,9 @@ WEAR_DAYS = (14, 36)
 WEAR_EXPONENT = 2.0
 #: From this share of the wear that a part can bear on, the workshop calls a reading faulty.
 FAULTY_FROM_WEAR = 0.5
+#: So early can every fault be known: the readings, one a day, from where the workshop calls them faulty to the failure
+#: of the part that wears fastest.
+READINGS_BEFORE_FAILURE = math.floor(WEAR_DAYS[0] * (1 - FAULTY_FROM_WEAR ** (1 / WEAR_EXPONENT)))
 
 _Array = NDArray[np.float64]
 

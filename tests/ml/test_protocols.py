@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from edge.simulator import air_quality
+from edge.simulator.machines import READINGS_BEFORE_FAILURE
 from ml import fault_protocol, forecast_library, forecast_protocol, forecast_trees
 from ml.data import DataRefused
 from ml.fault_protocol import PARTS, Fault, LabelledReadings, early_warning, split
@@ -154,7 +155,7 @@ def test_every_simulated_fault_can_be_known_as_early_as_stated() -> None:
     assert len(faults) > 5
     for fault in faults:
         of = (readings.machine == fault.machine) & (readings.number >= fault.onset) & (readings.number < fault.failure)
-        assert readings.faulty[of].sum() >= cli_models.READINGS_BEFORE_FAILURE
+        assert readings.faulty[of].sum() >= READINGS_BEFORE_FAILURE
 
 
 def test_pm_evaluate_writes_figures_report_and_refused_rows(
