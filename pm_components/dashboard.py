@@ -17,7 +17,7 @@ _COUNTED = (
     ),
     ("announcer", ("Announced", "Failed")),
 )
-_STARTS = ("Started", "CoolingDown", "Ignored", "Failed")
+_STARTS = ("Started", "AlreadyRunning", "CoolingDown", "Ignored", "Failed")
 
 
 def alerting_dashboard_body(

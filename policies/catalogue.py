@@ -22,8 +22,8 @@ from the rules (`python -m policies.catalogue > policies/README.md`); a test hol
   judged yet, as an advisory finding, and is asked again in the update, where it refuses at its own level.
 - `policies.json` sets a rule's level or settings: `{"log-retention": {"enforcementLevel": "mandatory", "maximum_days":
   90}}`. `tier` and `limit_usd` come from the stack's own `pm:tier` and `pm:cost_limit_usd` where it does not.
-- The monthly cost is an estimate: list prices in `policies/prices.py`, each with its page and what it was compared with,
-  and the assumptions of `policies/costs.py`.
+- The monthly cost is an estimate: list prices in `policies/prices.py`, each with its page and what it was compared
+  with, and the assumptions of `policies/costs.py`.
 
 | Rule | Severity | Level | Demand |
 |---|---|---|---|

@@ -64,11 +64,11 @@ def test_registers_exactly_these_resources(record: Record) -> None:
         "aws:sagemaker/modelPackageGroup:ModelPackageGroup": 2,
         "aws:sfn/stateMachine:StateMachine": 1,
         "aws:scheduler/schedule:Schedule": 1,
-        "aws:sqs/queue:Queue": 3,
+        "aws:sqs/queue:Queue": 2,
         "aws:iot/topicRule:TopicRule": 1,
         "aws:lambda/eventSourceMapping:EventSourceMapping": 1,
         "aws:cloudwatch/dashboard:Dashboard": 1,
-        "aws:cloudwatch/metricAlarm:MetricAlarm": 4,
+        "aws:cloudwatch/metricAlarm:MetricAlarm": 3,
     }
 
 
@@ -78,8 +78,7 @@ def test_outputs_are_those_that_it_promises(record: Record) -> None:
         "artifact_bucket": "pm-test-artifacts-123456789012",
         "state_machine_arn": "arn:of:pipeline-state-machine",
         "dead_letter_queue_urls": [
-            "https://queue/pipeline-schedule-dead-letters",
-            "https://queue/pipeline-drift-dead-letters",
+            "https://queue/pipeline-start-dead-letters",
         ],
     }
     assert pipeline.registered_outputs["pipeline"] == set(ForecastPipeline.__annotations__)
@@ -247,8 +246,8 @@ def test_drift_starts_the_state_machine_unless_switched_off(record: Record) -> N
     pipeline = _pipeline(record, drift_cooldown_seconds=600)
     (rule,) = pipeline.of_type("aws:iot/topicRule:TopicRule").values()
     assert rule["sql"] == "SELECT * FROM 'pm/+/alert' WHERE cause = 'forecast_quality' AND state = 'active'"
-    assert rule["errorAction"]["sqs"]["queueUrl"] == "https://queue/pipeline-drift-dead-letters"
-    function = pipeline.of_type("aws:lambda/function:Function")["pipeline-drift-function"]
+    assert rule["errorAction"]["sqs"]["queueUrl"] == "https://queue/pipeline-start-dead-letters"
+    function = pipeline.of_type("aws:lambda/function:Function")["pipeline-start-function"]
     assert function["environment"]["variables"] == {
         "STATE_MACHINE_ARN": "arn:of:pipeline-state-machine",
         "COOLDOWN_SECONDS": "600",
@@ -291,6 +290,22 @@ def test_what_scripts_print_becomes_metrics_of_the_job(record: Record) -> None:
     found = re.search(patterns["validation:rmse"], "validation_persistence_rmse=25\nvalidation_rmse=2.5e+01\n")
     assert found is not None
     assert found[1] == "2.5e+01"
+
+
+def test_the_schedule_and_drift_go_one_way_to_the_state_machine(record: Record) -> None:
+    pipeline = _pipeline(record)
+    (schedule,) = pipeline.of_type("aws:scheduler/schedule:Schedule").values()
+    assert schedule["target"]["arn"] == "arn:of:pipeline-start-queue"
+    assert schedule["target"]["deadLetterConfig"] == {"arn": "arn:of:pipeline-start-dead-letters"}
+    (rule,) = pipeline.of_type("aws:iot/topicRule:TopicRule").values()
+    assert [action["queueUrl"] for action in rule["sqs"]] == ["https://queue/pipeline-start-queue"]
+    start = "states:StartExecution"
+    may = [
+        name
+        for name in pipeline.of_type("aws:iam/rolePolicy:RolePolicy")
+        if any(start in statement["Action"] for statement in pipeline.statements(name))
+    ]
+    assert may == ["pipeline-start-permissions"]
 
 
 def test_the_schedule_can_be_switched_off(record: Record) -> None:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from pm_components import archives, packaging
+from pm_components.functions.start_training.core import SCHEDULED
 from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS, AirQualityMeasurements, MachineMeasurements
 from pm_contracts.messages import AirQualityReading, Alert, MachineReading, Outcome, TrialOutcome, encode
 from sandbox.cloud import Cloud
@@ -186,18 +187,19 @@ def test_drift_has_models_made_once(factory: Factory) -> None:
     for device in ("air-1", "air-2"):
         iot.publish(topic="pm/lindau/alert", qos=1, payload=encode(drifted(device)))
     (execution,) = eventually(executions, "an execution")
-    assert execution["name"].startswith("drift-")
+    assert execution["name"].startswith("start-")
     described = states.describe_execution(executionArn=execution["executionArn"])
     assert json.loads(described["input"])["started_by"] == "drift"
     sqs = factory.cloud.client("sqs")
-    url = sqs.get_queue_url(QueueName="pm-dev-pipeline-drift")["QueueUrl"]
+    url = sqs.get_queue_url(QueueName="pm-dev-pipeline-start")["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody=SCHEDULED)  # what the schedule sends
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
 
     def drained() -> bool:
         counts = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
         return set(counts.values()) == {"0"}
 
-    eventually(drained, "the second alert")
+    eventually(drained, "the second alert and the schedule")
     assert len(executions()) == 1
     status, output = factory.end(execution["executionArn"])
     assert status == "SUCCEEDED", output

@@ -1,20 +1,16 @@
-"""A trial's pure core: the challenger's configuration, what is measured, and what follows; and who starts training.
+"""A trial's pure core: the challenger's configuration, what is measured, and what follows.
 
 Not proved here: the clients' side of it (tests/components/test_model_trial.py).
 """
 
 import datetime as dt
-import json
-from typing import Any
 
 import duckdb
 import pytest
 
 from pm_components import recipes
-from pm_components.functions.start_training import core as start
 from pm_components.functions.trial import core
 from pm_components.functions.trial.core import CONTINUE, PROMOTE, ROLL_BACK, Measured, Policy, decide
-from pm_contracts.messages import Alert
 
 POLICY = Policy(minimum_outcomes=10, maximum_seconds=100, margin=0.0)
 NOW = dt.datetime(2030, 1, 1, 12, tzinfo=dt.UTC)
@@ -108,39 +104,3 @@ def test_what_athena_answers_is_read() -> None:
     assert core.measured([["0", None, None]]) == Measured(outcomes=0)
     with pytest.raises(ValueError, match="0 rows measured"):
         core.measured([])
-
-
-def _alert(**changes: Any) -> Alert:
-    fields: dict[str, Any] = {
-        "site": "lindau",
-        "device": "air-1",
-        "cause": "forecast_quality",
-        "severity": "warning",
-        "state": "active",
-        "raised_at": NOW,
-        "dedupe_key": "forecast_quality/air-1",
-        "text": "The forecasts have left the acceptable range.",
-    }
-    return Alert(**{**fields, **changes})
-
-
-@pytest.mark.parametrize(
-    ("changes", "latest_seconds_ago", "expected"),
-    [
-        ({}, None, "Started"),
-        ({}, 600, "Started"),
-        ({}, 599, "CoolingDown"),
-        ({"state": "cleared"}, None, "Ignored"),
-        ({"cause": "fault"}, None, "Ignored"),
-    ],
-)
-def test_who_starts_the_making_of_models(changes: Any, latest_seconds_ago: int | None, expected: str) -> None:
-    latest = None if latest_seconds_ago is None else NOW - dt.timedelta(seconds=latest_seconds_ago)
-    assert start.decide(_alert(**changes), latest, NOW, 600) == expected
-
-
-def test_those_who_start_at_once_have_one_name() -> None:
-    names = {start.execution_name(NOW + dt.timedelta(seconds=seconds), 600) for seconds in (0, 1, 599)}
-    assert len(names) == 1
-    assert start.execution_name(NOW + dt.timedelta(seconds=600), 600) not in names
-    assert json.loads(start.execution_input(_alert()))["started_by"] == "drift"

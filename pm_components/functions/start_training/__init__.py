@@ -1,1 +1,1 @@
-"""Start the making of models when forecasts have left the acceptable range."""
+"""Start the making of models, by schedule or when forecasts have left the acceptable range."""

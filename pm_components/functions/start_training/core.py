@@ -1,37 +1,68 @@
-"""Whether an alert starts the making of models."""
+"""Whether something starts the making of models."""
 
 import datetime as dt
 import json
+from typing import NamedTuple
 
-from pm_contracts.messages import Alert
+from pm_contracts.messages import Alert, decode
 
 CAUSE = "forecast_quality"
 START = "Started"
 IGNORE = "Ignored"
 COOL_DOWN = "CoolingDown"
+RUNNING = "AlreadyRunning"
+
+SCHEDULED = json.dumps({"started_by": "schedule"})
+"""What the schedule sends, and what its executions are started with."""
+
+#: ListExecutions is eventually consistent, so that an execution is listed a moment after its start; two that start in
+#: one stretch of this length have one name, which Step Functions gives only once.
+_STRETCH_SECONDS = 60
 
 
-def decide(alert: Alert, latest_start: dt.datetime | None, now: dt.datetime, cooldown_seconds: int) -> str:
-    """What follows from an alert.
+class Executions(NamedTuple):
+    """What is known of the executions so far."""
+
+    running: bool
+    latest_start: dt.datetime | None
+    """Whatever caused it; None where there never was one."""
+
+
+def cause(body: bytes) -> Alert | None:
+    """The alert that asks for a start, None where the schedule does.
+
+    Raises:
+        Refused: where it is neither.
+    """
+    return None if body.strip() == SCHEDULED.encode() else decode(body, Alert)
+
+
+def decide(alert: Alert | None, executions: Executions, now: dt.datetime, cooldown_seconds: int) -> str:
+    """What follows from a request: models are made once at a time, and for drift only after a while.
 
     Args:
-        alert: as it came.
-        latest_start: when models were made last, whatever started it; None where they never were.
+        alert: what asks for a start; None: the schedule.
+        executions: so far.
         now: UTC.
-        cooldown_seconds: in which a start is not followed by another one.
+        cooldown_seconds: in which a start is not followed by one for drift.
     """
-    if alert.cause != CAUSE or alert.state != "active":
+    if alert is not None and (alert.cause != CAUSE or alert.state != "active"):
         return IGNORE
-    if latest_start is not None and (now - latest_start).total_seconds() < cooldown_seconds:
+    if executions.running:
+        return RUNNING
+    latest = executions.latest_start
+    if alert is not None and latest is not None and (now - latest).total_seconds() < cooldown_seconds:
         return COOL_DOWN
     return START
 
 
-def execution_name(now: dt.datetime, cooldown_seconds: int) -> str:
+def execution_name(now: dt.datetime) -> str:
     """The name of the execution: the same for all that start in one stretch of time, since a name can be used once."""
-    return f"drift-{int(now.timestamp()) // cooldown_seconds}"
+    return f"start-{int(now.timestamp()) // _STRETCH_SECONDS}"
 
 
-def execution_input(alert: Alert) -> str:
+def execution_input(alert: Alert | None) -> str:
     """What the execution is started with, JSON: nothing that it depends on, but who reads it sees why it ran."""
+    if alert is None:
+        return SCHEDULED
     return json.dumps({"started_by": "drift", "site": alert.site, "device": alert.device, "alert": alert.message_id})

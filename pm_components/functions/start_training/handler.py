@@ -1,4 +1,4 @@
-"""Alerts on forecasts from SQS -> an execution of the state machine, unless there was one a short while ago."""
+"""Requests for new models from SQS -> an execution of the state machine, unless one runs or was a short while ago."""
 
 import datetime as dt
 import functools
@@ -10,7 +10,6 @@ import boto3
 
 from pm_components.functions.batches import work_off_each
 from pm_components.functions.start_training import core
-from pm_contracts.messages import Alert, decode
 
 
 class Starter:
@@ -19,7 +18,7 @@ class Starter:
     Args:
         client: a boto3 client of Step Functions.
         state_machine_arn: which.
-        cooldown_seconds: in which a start is not followed by another one.
+        cooldown_seconds: in which a start is not followed by one for drift.
         now: the time, UTC.
     """
 
@@ -36,29 +35,33 @@ class Starter:
         self._now = now
 
     def work(self, record: Mapping[str, Any]) -> str:
-        """Start the state machine where the alert in a record of SQS asks for it; the word for what was done.
+        """Start the state machine where what is in a record of SQS asks for it; the word for what was done.
 
         Raises:
-            Refused: where it is no alert.
+            Refused: where it is neither an alert nor what the schedule sends.
         """
-        alert = decode(record["body"].encode(), Alert)
+        alert = core.cause(record["body"].encode())
         now = self._now()
-        decision = core.decide(alert, self._latest_start(), now, self._cooldown_seconds)
+        decision = core.decide(alert, self._executions(), now, self._cooldown_seconds)
         if decision != core.START:
             return decision
         try:
             self._client.start_execution(
-                stateMachineArn=self._arn,
-                name=core.execution_name(now, self._cooldown_seconds),
-                input=core.execution_input(alert),
+                stateMachineArn=self._arn, name=core.execution_name(now), input=core.execution_input(alert)
             )
         except self._client.exceptions.ExecutionAlreadyExists:
-            return core.COOL_DOWN  # another alert was faster
+            return core.RUNNING  # another request was faster, and is not listed yet
         return decision
 
-    def _latest_start(self) -> dt.datetime | None:
-        found = self._client.list_executions(stateMachineArn=self._arn, maxResults=1)["executions"]  # latest first
-        return found[0]["startDate"] if found else None
+    def _executions(self) -> core.Executions:
+        def found(**which: str) -> list[dict[str, Any]]:
+            answer = self._client.list_executions(stateMachineArn=self._arn, maxResults=1, **which)
+            return list(answer["executions"])
+
+        latest = found()  # latest first
+        return core.Executions(
+            running=bool(found(statusFilter="RUNNING")), latest_start=latest[0]["startDate"] if latest else None
+        )
 
 
 @functools.cache
