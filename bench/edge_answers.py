@@ -73,7 +73,7 @@ def forecast_model_figure(rounds: int = ROUNDS, advance: Advance = silent) -> It
 
     _same("forecast_model", ours, reference, TARGET_SCALE)
     with one_processor():
-        seconds = in_turns(ours, reference, rounds=rounds, ours_calls=100, reference_calls=3, advance=advance)
+        seconds = in_turns(ours, reference, rounds=rounds, ours_calls=500, reference_calls=3, advance=advance)
     yield _microseconds("forecast_model", *seconds, _FORECAST_MODEL)
 
 
@@ -112,7 +112,7 @@ def forecast_features_figure(rounds: int = ROUNDS, advance: Advance = silent) ->
     position = iter(range(10**9))
     with one_processor():
         seconds = in_turns(
-            lambda _: ours(next(position)), reference, rounds=rounds, ours_calls=100, reference_calls=2, advance=advance
+            lambda _: ours(next(position)), reference, rounds=rounds, ours_calls=500, reference_calls=2, advance=advance
         )
     yield _microseconds("forecast_features", *seconds, _FORECAST_FEATURES)
 
@@ -137,7 +137,7 @@ def fault_score_figure(rounds: int = ROUNDS, advance: Advance = silent) -> Itera
 
     _same("fault_score", ours, reference, 1.0)
     with one_processor():
-        seconds = in_turns(ours, reference, rounds=rounds, ours_calls=100, reference_calls=20, advance=advance)
+        seconds = in_turns(ours, reference, rounds=rounds, ours_calls=500, reference_calls=20, advance=advance)
     yield _microseconds("fault_score", *seconds, _FAULT_SCORE)
 
 

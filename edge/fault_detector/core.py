@@ -6,15 +6,17 @@ there are no scores, only a count of what went unscored.
 """
 
 import datetime as dt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 
-from edge.fault_detector.contributions import TreeContributions
 from edge.runtime.models import FaultModel
 from pm_contracts.measurements import MACHINE_MEASUREMENTS
 from pm_contracts.messages import Alert, Contribution, FaultScore, MachineReading, Refused
+
+if TYPE_CHECKING:
+    from edge.fault_detector.contributions import TreeContributions
 
 #: So many healthy scores in a row end an alert.
 HEALTHY_TO_CLEAR = 3
@@ -185,6 +187,9 @@ class FaultDetector:
     def _contributions(self, model: FaultModel, measurements: _Measurements) -> list[Contribution]:
         """The measurements that speak loudest for a fault; none of a model whose trees cannot be read."""
         if self._explained is None or self._explained[0] is not model:
+            # Only here: it takes 5 MB and a third of the time to start, and most fault detectors wait for long.
+            from edge.fault_detector.contributions import TreeContributions
+
             try:
                 self._explained = model, TreeContributions(model.content)
             except Refused:

@@ -1,13 +1,13 @@
 """Forecasts the next hour of each of a site's air-quality stations, and says how each forecast turned out."""
 
-import logging
 import sys
-import threading
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
 from edge.forecaster.core import Forecaster
-from edge.runtime.checkpoint import Checkpoint
 from edge.runtime.component import Component, main
-from edge.runtime.inference import ModelWatch, read
+from edge.runtime.inference import Inference
 from edge.runtime.models import ForecastModel
 from edge.runtime.settings import parse_settings
 from pm_contracts import topics
@@ -16,108 +16,66 @@ from pm_contracts.messages import AirQualityReading, Outcome, Refused
 
 NAME = "pm.Forecaster"
 
-_log = logging.getLogger(__name__)
 
-
-class Stations:
+class Stations(Inference[AirQualityReading, ForecastModel]):
     """The forecasters of a site's stations, on the bus."""
 
-    def __init__(self, component: Component) -> None:
-        """Go on from the saved state, with the model that is there."""
-        self._component = component
-        self._settings = component.settings
-        self._checkpoint = Checkpoint(component, "forecaster")
-        self._models = ModelWatch(self._settings.data_directory, "forecast", component.counters)
-        # Held while a reading is answered: the model is changed between two readings, from the status thread.
-        self._lock = threading.Lock()
-        self._unsaved = False
-        component.counters.set("refused", 0)
-        states = self._checkpoint.load()
-        model = self._models.poll()
-        known = model if isinstance(model, ForecastModel) else None
+    name, kind, device_type = "forecaster", "forecast", AIR_QUALITY
+
+    def begin(self, state: dict[str, Any], model: ForecastModel | None) -> None:
+        """Go on with each station."""
         self._forecasters: dict[str, Forecaster] = {}
-        for device in self._settings.devices_of(AIR_QUALITY):
+        for device in self._component.settings.devices_of(AIR_QUALITY):
             try:
-                forecaster = Forecaster(self._settings.site, device, known, states.get(device))
+                forecaster = Forecaster(self._site, device, model, state.get(device))
             except Refused as error:
                 self._checkpoint.put_aside(str(error))
-                forecaster = Forecaster(self._settings.site, device, known)
+                forecaster = Forecaster(self._site, device, model)
             self._forecasters[device] = forecaster
 
-    def listen(self) -> None:
-        """Answer what the journal holds, then subscribe to the readings of each station."""
-        with self._lock:
-            for entry in self._checkpoint.recovered():
-                self._answer(entry.topic, entry.payload)
-        for device in self._forecasters:
-            topic = topics.device_topic(self._settings.site, device, topics.READING)
-            self._component.bus.subscribe(topic, self.arrived)
-
-    def arrived(self, topic: str, payload: bytes) -> None:
-        """Answer a reading."""
-        with self._lock:
-            self._checkpoint.note(topic, payload)
-            self._answer(topic, payload)
-
-    def _answer(self, topic: str, payload: bytes) -> None:
-        try:
-            reading = read(topic, payload, AirQualityReading)
-        except Refused as error:
-            self._component.counters.add("refused")
-            _log.warning("refused, on %s: %s", topic, error)
-            return
+    def answer(self, reading: AirQualityReading) -> bool:
+        """Publish the outcome of the forecast of the reading's hour, and the forecast of the next."""
         forecaster = self._forecasters.get(reading.device)
         if forecaster is None:  # in the journal, of a device that the site no longer has
-            return
-        self._unsaved = True
+            return False
         for answer in forecaster.observe(reading):
             channel = topics.OUTCOME if isinstance(answer, Outcome) else topics.FORECAST
             self._component.publish(topics.device_topic(answer.site, answer.device, channel), answer)
+        return True
 
-    def look_around(self) -> None:
-        """Let go of a bad model, take a new one up, save the state and bring the counters up to date."""
-        self._let_go_of_bad_model()
-        model = self._models.poll()
-        with self._lock:
-            if isinstance(model, ForecastModel):
-                for forecaster in self._forecasters.values():
-                    forecaster.use(model)
-            begun = self._checkpoint.begin()
-            states = (
-                {device: forecaster.state() for device, forecaster in self._forecasters.items()}
-                if self._unsaved
-                else None
-            )
-            self._unsaved = False
-            totals: dict[str, int] = {}
-            for forecaster in self._forecasters.values():
-                for name, value in forecaster.counters.items():
-                    totals[name] = totals.get(name, 0) + value
-        for name, value in totals.items():
-            self._component.counters.set(name, value)
-        if states is not None and not self._checkpoint.save(states, begun):
-            self._unsaved = True
+    def use(self, model: ForecastModel) -> None:
+        """Forecast every station with `model` from its next reading on."""
+        for forecaster in self._forecasters.values():
+            forecaster.use(model)
 
-    def _let_go_of_bad_model(self) -> None:
-        """What one station gave up, no station uses again, also after a restart."""
-        with self._lock:
-            reasons = [
-                f"{device}: {forecaster.given_up[1]}"
-                for device, forecaster in self._forecasters.items()
-                if forecaster.given_up and forecaster.given_up[0] == self._models.version
-            ]
-            if not reasons:
-                return
-            model = self._models.give_up("; ".join(reasons))
-            for forecaster in self._forecasters.values():
-                forecaster.go_back_to(model if isinstance(model, ForecastModel) else None)
+    def why_given_up(self, version: str) -> str:
+        """Which stations gave the model up, and why: what one gave up, no station uses again."""
+        return "; ".join(
+            f"{device}: {forecaster.given_up[1]}"
+            for device, forecaster in self._forecasters.items()
+            if forecaster.given_up and forecaster.given_up[0] == version
+        )
+
+    def go_back_to(self, model: ForecastModel | None) -> None:
+        """Forecast every station with `model`, or with persistence, from its next reading on."""
+        for forecaster in self._forecasters.values():
+            forecaster.go_back_to(model)
+
+    def state(self) -> dict[str, Any]:
+        """Each station's window and intervals."""
+        return {device: forecaster.state() for device, forecaster in self._forecasters.items()}
+
+    def counts(self) -> Mapping[str, int]:
+        """The stations' counters, added up."""
+        total: Counter[str] = Counter()
+        for forecaster in self._forecasters.values():
+            total.update(forecaster.counters)
+        return total
 
 
 def work(component: Component) -> None:
     """Forecast until the component is stopped."""
-    stations = Stations(component)
-    stations.listen()
-    component.run(stations.look_around, stations.look_around)
+    Stations(component, AirQualityReading, ForecastModel).run()
 
 
 if __name__ == "__main__":

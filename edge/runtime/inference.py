@@ -1,18 +1,23 @@
-"""What the components with a model share: readings in, and the model as it changes."""
+"""What the components with a model share: readings in, the model as it changes, and what outlives a restart."""
 
 import logging
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
-from edge.runtime.component import Counters
+from edge.runtime.checkpoint import Checkpoint
+from edge.runtime.component import Component, Counters
 from edge.runtime.model_store import ModelStore
-from edge.runtime.models import Model
+from edge.runtime.models import FaultModel, ForecastModel, Model
 from pm_contracts import topics
 from pm_contracts.messages import AirQualityReading, MachineReading, Refused, decode
 
 _log = logging.getLogger(__name__)
 
 _Reading = TypeVar("_Reading", AirQualityReading, MachineReading)
+_Model = TypeVar("_Model", ForecastModel, FaultModel)
 
 
 def read(topic: str, payload: bytes, as_type: type[_Reading]) -> _Reading:
@@ -68,3 +73,101 @@ class ModelWatch:
         self.version = model.version
         self._counters.add("models_loaded")
         _log.info("model %s is loaded", model.version)
+
+
+class Inference(ABC, Generic[_Reading, _Model]):
+    """A component that answers each reading of some devices with a model, on the bus."""
+
+    #: Of its state and journal.
+    name: ClassVar[str]
+    #: Of its model: "forecast" or "fault".
+    kind: ClassVar[str]
+    device_type: ClassVar[str]
+
+    def __init__(self, component: Component, reading: type[_Reading], model: type[_Model]) -> None:
+        """Prepare to go on; `begin` is called with the saved state and the model that is there."""
+        self._component = component
+        self._site = component.settings.site
+        self._reading_type: type[_Reading] = reading
+        self._model_type: type[_Model] = model
+        self._checkpoint = Checkpoint(component, self.name)
+        self._models = ModelWatch(component.settings.data_directory, self.kind, component.counters)
+        # Held while a reading is answered: the model is changed between two readings, from the status thread.
+        self._lock = threading.Lock()
+        self._unsaved = False
+        component.counters.set("refused", 0)
+        self.begin(self._checkpoint.load(), self._known(self._models.poll()))
+
+    @abstractmethod
+    def begin(self, state: dict[str, Any], model: _Model | None) -> None:
+        """Go on from the saved state; one that is unusable is put aside."""
+
+    @abstractmethod
+    def answer(self, reading: _Reading) -> bool:
+        """Answer a reading; whether it was one of a device that the site has."""
+
+    @abstractmethod
+    def use(self, model: _Model) -> None:
+        """Answer with `model` from the next reading on."""
+
+    @abstractmethod
+    def why_given_up(self, version: str) -> str:
+        """Why the model of that version is not to be used again; empty where it may be."""
+
+    @abstractmethod
+    def go_back_to(self, model: _Model | None) -> None:
+        """Answer with `model`, or without one, from the next reading on; the one until now was given up."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Any]:
+        """All that a restart must not forget, as JSON can hold it."""
+
+    @abstractmethod
+    def counts(self) -> Mapping[str, int]:
+        """The counters of what answers."""
+
+    def run(self) -> None:
+        """Answer what the journal holds, then each reading, until the component is stopped."""
+        with self._lock:
+            for entry in self._checkpoint.recovered():
+                self._answer(entry.topic, entry.payload)
+        for device in self._component.settings.devices_of(self.device_type):
+            topic = topics.device_topic(self._site, device, topics.READING)
+            self._component.bus.subscribe(topic, self._arrived)
+        self._component.run(self._look_around, self._look_around)
+
+    def _arrived(self, topic: str, payload: bytes) -> None:
+        with self._lock:
+            self._checkpoint.note(topic, payload)
+            self._answer(topic, payload)
+
+    def _answer(self, topic: str, payload: bytes) -> None:
+        try:
+            reading = read(topic, payload, self._reading_type)
+        except Refused as error:
+            self._component.counters.add("refused")
+            _log.warning("refused, on %s: %s", topic, error)
+            return
+        if self.answer(reading):
+            self._unsaved = True
+
+    def _look_around(self) -> None:
+        """Let go of a bad model, take a new one up, save the state and bring the counters up to date."""
+        with self._lock:
+            if reason := self.why_given_up(self._models.version):
+                self.go_back_to(self._known(self._models.give_up(reason)))
+        model = self._known(self._models.poll())
+        with self._lock:
+            if model is not None:
+                self.use(model)
+            begun = self._checkpoint.begin()
+            state = self.state() if self._unsaved else None
+            self._unsaved = False
+            counts = dict(self.counts())
+        for name, value in counts.items():
+            self._component.counters.set(name, value)
+        if state is not None and not self._checkpoint.save(state, begun):
+            self._unsaved = True
+
+    def _known(self, model: Model | None) -> _Model | None:
+        return model if isinstance(model, self._model_type) else None

@@ -14,7 +14,6 @@ from typing import ClassVar
 
 import numpy as np
 import onnxruntime
-from numpy.typing import NDArray
 
 from pm_contracts.forecast_features import FEATURES
 from pm_contracts.manifest import (
@@ -33,8 +32,6 @@ from pm_contracts.messages import Refused
 #: Answers of which the fastest must keep to the manifest's time; the first one of a session sets it up as well.
 _TIMED_ANSWERS = 3
 _NAN = math.nan
-
-_Rows = NDArray[np.float32]
 
 
 class _Model:
@@ -68,14 +65,13 @@ class _Model:
             raise Refused(f"{MODEL_FILE} must take one float input of {width} columns, and takes {_shapes(inputs)}")
         if len(outputs) != 1 or outputs[0].type != "tensor(float)" or outputs[0].shape[1:] != [self.outputs]:
             raise Refused(f"{MODEL_FILE} must give one output of {self.outputs} columns, and gives {_shapes(outputs)}")
-        self._input, self._output = inputs[0].name, outputs[0].name
         # One row's question and answer stay where they are: onnxruntime reads and writes these arrays themselves.
         self._question, self._answer = np.zeros((1, width), np.float32), np.zeros((1, self.outputs), np.float32)
         self._write = functools.partial(struct.Struct(f"{width}f").pack_into, self._question.data, 0)
         self._binding = self._session.io_binding()
         for bind, name, array in (
-            (self._binding.bind_input, self._input, self._question),
-            (self._binding.bind_output, self._output, self._answer),
+            (self._binding.bind_input, inputs[0].name, self._question),
+            (self._binding.bind_output, outputs[0].name, self._answer),
         ):
             bind(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
         self._check(manifest)
@@ -178,20 +174,6 @@ class FaultModel(_Model):
         """
         (answer,) = self._ask(_numbers(measurements))
         return answer if 0 <= answer <= 1 else None
-
-    def probabilities(self, rows: _Rows) -> list[float] | None:
-        """The probability of a fault of each row, not timed.
-
-        Args:
-            rows: `[rows, 170]`, NaN where missing.
-
-        Returns:
-            None where an answer is no probability.
-        """
-        answers = self._session.run([self._output], {self._input: rows})[0][:, 0]
-        if not bool(np.all((answers >= 0) & (answers <= 1))):
-            return None
-        return answers.tolist()
 
 
 Model = ForecastModel | FaultModel
