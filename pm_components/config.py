@@ -247,9 +247,12 @@ def parse(values: Mapping[str, str]) -> Config:
     Raises:
         ConfigError: where a key is unknown, missing or has a value that is not allowed.
     """
-    texts = {field.name for field in msgspec.structs.fields(Config) if _without_meta(field.type) is str}
+    fields = {field.name: _without_meta(field.type) for field in msgspec.structs.fields(Config)}
+    texts = {name for name, type_ in fields.items() if type_ is str}
     plain: dict[str, Any] = {}
     for key, text in values.items():
+        if key not in fields:
+            raise ConfigError(f"{NAMESPACE}:{key}: there is no such key, allowed are {', '.join(sorted(fields))}")
         try:
             plain[key] = text if key in texts or text == tiers.OF_TIER else json.loads(text)
         except ValueError as error:

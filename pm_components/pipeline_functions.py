@@ -21,6 +21,8 @@ from pm_components.limits import MODEL_PACKAGE_GROUP_NAME_LENGTH
 
 _MODEL_RECIPES = {workflow.FORECAST: "forecast_model", workflow.FAULT: "fault_model"}
 _CHALLENGER = "forecast_challenger"
+#: An ARN of a thing group has up to 120 characters, and a role's policies have 10,240 in all ("IAM and STS quotas").
+_SITES_BY_NAME = 10
 
 #: The name of a thing group by the site's name.
 NameOf = Callable[[str], str]
@@ -188,7 +190,12 @@ class PipelineFunctions:
         return {path: archives.stored(f"{package}-{site_groups.FILE_NAME}", content)}
 
     def _thing_group_arns(self, name_of: NameOf) -> list[pulumi.Output[str]]:
-        """The ARNs of a thing group of every site, as one pattern: a role's policy has no room for a hundred ARNs."""
+        """The ARNs of a thing group of every site; of many sites one pattern, since a role's policy has no room for more.
+
+        The pattern covers the groups of a stack whose name begins with this one's and a hyphen, too.
+        """
+        if len(self._sites) <= _SITES_BY_NAME:
+            return [self._thing_group_arn(name_of(site)) for site in self._sites]
         pattern = name_of("*")
         if not all(fnmatch.fnmatchcase(name_of(site), pattern) for site in self._sites):
             pattern = f"{naming.physical_name()}-*"  # a long name ends in a hash

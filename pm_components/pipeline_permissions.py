@@ -223,11 +223,11 @@ def workflow_statements(
 
     Source: "IAM policies for integrated services" and "Logging", AWS Step Functions developer guide.
     """
-    jobs = naming.arn("sagemaker", f"training-job/{job_prefix}-*", parent)
+    jobs = [naming.arn("sagemaker", f"training-job/{job_prefix}-{one.kind}-*", parent) for one in workflow.MODELS]
     return [
         allow(["lambda:InvokeFunction"], list(function_arns.values())),
-        allow(["sagemaker:CreateTrainingJob", "sagemaker:DescribeTrainingJob", "sagemaker:StopTrainingJob"], [jobs]),
-        allow(["sagemaker:AddTags", "sagemaker:ListTags"], [jobs]),
+        allow(["sagemaker:CreateTrainingJob", "sagemaker:DescribeTrainingJob", "sagemaker:StopTrainingJob"], jobs),
+        allow(["sagemaker:AddTags", "sagemaker:ListTags"], jobs),
         allow(
             ["iam:PassRole"],
             [training_role_arn],

@@ -5,6 +5,7 @@ runs it in the emulated AWS), that AWS accepts it, and that a release upgrades w
 """
 
 import base64
+import fnmatch
 import json
 import re
 import subprocess
@@ -150,12 +151,24 @@ def test_the_release_may_deploy_to_the_model_groups_alone(record: Record) -> Non
     head = "arn:aws:iot:eu-central-1:123456789012:"
     assert create["Resource"] == [
         f"{head}job/*",
-        f"{head}thinggroup/pm-test-*-model",
+        f"{head}thinggroup/pm-test-lindau-model",
+        f"{head}thinggroup/pm-test-bremen-model",
     ]
 
 
-def test_what_a_hundred_sites_need_has_room_in_a_policy_and_an_environment(record: Record) -> None:
-    sites = [f"plant-with-a-name-that-is-long-{number:02}" for number in range(100)]
+def test_no_permission_reaches_into_a_stack_whose_name_begins_with_this_ones(record: Record) -> None:
+    pipeline = _pipeline(record, canary=CANARY)
+    roles = pipeline.of_type("aws:iam/rolePolicy:RolePolicy")
+    resources = {text for name in roles for one in pipeline.statements(name) for text in one["Resource"]}
+    ours = [text for text in resources if re.search("[/:]pm-test-", text)]
+    assert len(ours) > 5
+    for foreign in ("pm-test-two-lindau-model", "pm-test-two-lindau-canary", "pm-test-two-forecast-1"):
+        assert not [text for text in ours if fnmatch.fnmatchcase(foreign, re.split("[/:]", text)[-1])]
+
+
+@pytest.mark.parametrize("count", [10, 100])
+def test_what_a_hundred_sites_need_has_room_in_a_policy_and_an_environment(record: Record, count: int) -> None:
+    sites = [f"plant-with-a-name-that-is-long-{number:02}" for number in range(count)]
     pipeline = _pipeline(record, sites=sites, canary=CANARY)
     for policy in pipeline.of_type("aws:iam/rolePolicy:RolePolicy").values():
         assert len(policy["policy"]) <= 10_240  # "Inline policies", IAM and AWS STS quotas
@@ -231,7 +244,8 @@ def test_the_trial_knows_its_policy_and_its_groups_and_carries_the_challenger(re
         trial["code"].assets
     )
     (create,) = [one for one in tried.statements("pipeline-trial-permissions") if "iot:CreateJob" in one["Action"]]
-    assert create["Resource"][1:] == [f"{settings['thing_group_arn']}pm-test-*-canary"]
+    groups = [f"{settings['thing_group_arn']}pm-test-{site}-canary" for site in ("lindau", "bremen")]
+    assert create["Resource"][1:] == groups
 
 
 @pytest.mark.parametrize(

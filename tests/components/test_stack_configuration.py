@@ -76,6 +76,7 @@ def test_what_is_not_set_is_left_to_the_components() -> None:
     ("values", "named"),
     [
         ({"sitse": []}, "pm:sitse: there is no such key, allowed are alarm_actions, alarms, alert_emails, "),
+        ({"voise": "Joanna"}, "pm:voise: there is no such key, allowed are alarm_actions, alarms, alert_emails, "),
         ({"sites": []}, "pm:sites: found []; expected `array` of length >= 1, allowed is at least one site"),
         ({"sites": [{**SITE, "name": "A B"}]}, "pm:sites[0].name: found 'A B'"),
         ({"sites": [{**SITE, "devices": [{"nmae": "d", "type": "machine"}]}]}, "pm:sites[0].devices[0].nmae: there"),

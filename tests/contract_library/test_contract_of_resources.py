@@ -12,12 +12,15 @@ import importlib
 import inspect
 import json
 import re
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import botocore.session
 import pytest
 import sqlglot
 import yaml
+from jsonschema import Draft202012Validator, ValidationError
 from sqlglot import expressions
 from statelint.config import Config
 from statelint.linter import Linter
@@ -28,6 +31,7 @@ from sandbox.deployer import handlers as _handlers  # noqa: F401 - importing the
 from sandbox.deployer.registry import HANDLERS, RECORD_ONLY
 from sandbox.recorder import Registered
 
+DASHBOARD = json.loads((Path(__file__).parent / "cloudwatch_dashboard.schema.json").read_text())
 #: By type: the input that is the physical name, and the member of the API that takes it.
 NAMED = {
     "aws:athena/namedQuery:NamedQuery": ("name", "athena", "CreateNamedQuery", "Name"),
@@ -293,6 +297,54 @@ def test_state_machines_pass_the_linter_of_the_states_language(environment: list
     for machine in _of(environment, "aws:sfn/stateMachine:StateMachine"):
         assert Linter.validate(machine.inputs["definition"], Config(None, False, False)) == []
         assert len(machine.inputs["definition"].encode()) <= 1024 * 1024
+
+
+def _dashboard_errors(body: Any) -> list[str]:
+    """What is wrong with a dashboard by CloudWatch's documentation, and which widgets lie over others or outside."""
+    found = [error.message for error in Draft202012Validator(DASHBOARD).iter_errors(body)]
+    if found:
+        return found
+    taken: set[tuple[int, int]] = set()
+    for widget in body["widgets"]:
+        found += [f"odd dimensions: {series}" for series in widget["properties"].get("metrics", []) if len(series) % 2]
+        columns = range(widget["x"], widget["x"] + widget["width"])
+        cells = {(column, widget["y"] + row) for column in columns for row in range(widget["height"])}
+        found += [f"no place: {widget['x']}, {widget['y']}"] if cells & taken or max(columns) > 23 else []
+        taken |= cells
+    return found
+
+
+def test_dashboards_are_as_cloudwatch_documents_them(environment: list[Registered]) -> None:
+    for dashboard in _of(environment, "aws:cloudwatch/dashboard:Dashboard"):
+        body = json.loads(dashboard.inputs["dashboardBody"])
+        assert len(body["widgets"]) > 4
+        assert _dashboard_errors(body) == [], dashboard.urn
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"type": "metrics"}, "'metrics'"),
+        ({"x": 24}, "24 is greater than the maximum of 23"),
+        ({"x": 13, "width": 12}, "no place"),
+        ({"height": 0}, "0 is less than the minimum"),
+        ({"properties": {"metrics": [["AWS/SQS", "Depth"]]}}, "'region' is a required property"),
+        ({"properties": {"metrics": [["AWS/SQS", "Depth", "QueueName"]], "region": "eu-central-1"}}, "odd dimensions"),
+        ({"properties": {"metrics": [], "region": "eu-central-1"}}, "should be non-empty"),
+    ],
+)
+def test_a_dashboard_that_is_wrong_would_have_been_found(change: dict[str, Any], told: str) -> None:
+    properties = {"metrics": [["AWS/SQS", "Depth", "QueueName", "q"]], "region": "eu-central-1", "period": 300}
+    good = {"type": "metric", "x": 0, "y": 0, "width": 6, "height": 6, "properties": properties}
+    assert _dashboard_errors({"widgets": [good]}) == []
+    found = _flat(Draft202012Validator(DASHBOARD).iter_errors({"widgets": [{**good, **change}]}))
+    found += _dashboard_errors({"widgets": [{**good, **change}]})
+    assert any(told in text for text in found), found
+
+
+def _flat(errors: Iterable[ValidationError]) -> list[str]:
+    """The messages of errors and of those that they come from."""
+    return [text for error in errors for text in (error.message, *_flat(error.context))]
 
 
 def test_columns_have_types_that_hive_knows(environment: list[Registered]) -> None:
