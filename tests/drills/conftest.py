@@ -4,7 +4,6 @@ import datetime as dt
 import itertools
 import os
 import signal
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -33,7 +32,9 @@ from pm_contracts.manifest import (
 )
 from pm_contracts.measurements import MACHINE_MEASUREMENTS, MachineMeasurements
 from pm_contracts.messages import MachineReading, Reading, Status, decode, encode
+from sandbox.core_device.supervisor import FAILURES_UNTIL_BROKEN
 from sandbox.factory import Factory
+from tests.waiting import eventually
 
 SITE = "lindau"
 CHANNEL_TABLES = {
@@ -46,6 +47,8 @@ CHANNEL_TABLES = {
 TELLTALE, BROKEN = MACHINE_MEASUREMENTS[0], 1e12
 _EDGE = Path(__file__).parents[2] / "edge"
 _DAY = dt.datetime(2010, 1, 2, tzinfo=dt.UTC)
+#: The first hour that the drills' sensors report; a drill that simulates takes an earlier month, or those would be late.
+_FIRST = dt.datetime(2011, 1, 1, tzinfo=dt.UTC)
 
 Files = dict[str, bytes]
 
@@ -131,13 +134,12 @@ class Plant:
         self.site = factory.deployment.outputs["sites"][SITE]
         self.heard: list[tuple[str, bytes]] = []
         self._statuses: dict[str, Status] = {}
-        self._news = threading.Condition()
         port = self.device.status()["broker_port"]
         self.mouth = MqttBus("127.0.0.1", port, "drill-sensor")
         self._ear = MqttBus("127.0.0.1", port, "drill-ear")
         self._ear.subscribe(f"{topics.ROOT}/{SITE}/#", self._arrived)
-        self._air = sources.readings(SITE, {"air-1": "air_quality"})
-        self._machines = sources.readings(SITE, {f"machine-{n:02}": "machine" for n in range(1, 11)})
+        self._air = sources.readings(SITE, {"air-1": "air_quality"}, start=_FIRST)
+        self._machines = sources.readings(SITE, {f"machine-{n:02}": "machine" for n in range(1, 11)}, start=_FIRST)
         bucket = factory.deployment.outputs["artifact_bucket"]
         prefix = f"arn:aws:greengrass:{self.cloud.region}:{self.cloud.account_id}:components:"
         self.greengrass = self.cloud.client("greengrassv2")
@@ -151,13 +153,11 @@ class Plant:
     # What is said on the floor.
 
     def _arrived(self, topic: str, payload: bytes) -> None:
-        with self._news:
-            if topic.endswith(f"/{topics.STATUS}"):
-                status = decode(payload, Status)
-                self._statuses[status.component] = status
-            else:
-                self.heard.append((topic, payload))
-            self._news.notify_all()
+        if topic.endswith(f"/{topics.STATUS}"):
+            status = decode(payload, Status)
+            self._statuses[status.component] = status
+        else:
+            self.heard.append((topic, payload))
 
     def on(self, channel: str) -> list[bytes]:
         """What was heard on topics that end in `channel`, repeats and all."""
@@ -173,30 +173,46 @@ class Plant:
         return status.state if status else ""
 
     def until(self, condition: Callable[[], Any], what: str, seconds: float = 60.0) -> None:
-        """Wait until `condition` holds; it is looked at whenever something is heard."""
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}; {self._statuses}"
-            with self._news:
-                self._news.wait(0.25)
+        """Wait until `condition` holds."""
+        eventually(condition, lambda: f"{what}; {self.told()}", seconds)
+
+    def told(self) -> dict[str, str]:
+        """How each component is, as the nucleus and as it says itself."""
+        return {
+            name: f"{component['state']} {component['problem']} {self._statuses.get(name, '')}"
+            for name, component in self.device.status()["components"].items()
+        }
 
     def settle(self, seconds: float = 60.0) -> None:
-        """Wait until the floor is healthy and everything has left it: connected, all components up, outbox empty."""
+        """Wait until the floor is healthy and everything has left it: connected, all components up, outbox empty.
 
-        def settled() -> bool:
-            return self.state("pm.Uplink") == "running" and self.counter("pm.Uplink", "buffered") == 0
-
+        All have reported since, so that their counters are what they have come to.
+        """
         self.mouth.flush(seconds)
         self.until(self.is_healthy, "all components to run", seconds)
-        # A status from now on: an earlier one may say "empty" of what had not come in yet.
+        # Twice: the first report may say "empty" of what had not come in yet.
         for _ in range(2):
-            self._statuses.pop("pm.Uplink", None)
+            since = dt.datetime.now(dt.UTC)
+
+            def settled(since: dt.datetime = since) -> bool:
+                has_reported = all(status.reported_at > since for status in list(self._statuses.values()))
+                return (
+                    has_reported and self.state("pm.Uplink") == "running" and self.counter("pm.Uplink", "buffered") == 0
+                )
+
             self.until(settled, "an empty outbox", seconds)
 
     def is_healthy(self) -> bool:
         status = self.device.status()
         states = {name: component["state"] for name, component in status["components"].items()}
         return status["connected"] and set(states.values()) <= {"RUNNING", "FINISHED"} and len(states) >= 8
+
+    def wait_for_report(self, component: str) -> None:
+        """Wait until a component reports from now on."""
+        since = dt.datetime.now(dt.UTC)
+        self.until(
+            lambda: (status := self._statuses.get(component)) and status.reported_at > since, f"{component} to report"
+        )
 
     # What happens to it.
 
@@ -222,8 +238,17 @@ class Plant:
         return int(self.device.status()["components"][component]["pid"] or 0)
 
     def kill(self, component: str) -> None:
-        """Kill a component's process and see it come back as another."""
+        """Kill a component's process and see it come back as another.
+
+        A nucleus gives a component up at its third failure in a row, so a drill waits until earlier ones are past.
+        """
+
+        def may_fail_once_more() -> bool:
+            return self.device.status()["components"][component]["failures"] < FAILURES_UNTIL_BROKEN - 1
+
+        self.until(may_fail_once_more, f"earlier failures of {component} to be past")
         before = self.pid(component)
+        assert before, self.told()
         os.kill(before, signal.SIGKILL)
         self.until(lambda: self.pid(component) not in (0, before), f"{component} to come back")
 
@@ -292,7 +317,9 @@ class Plant:
 
 @pytest.fixture(scope="session")
 def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
-    with Factory.start(tmp_path_factory.mktemp("drills")) as factory:
+    # The drills' models are bad on purpose: no better ones are to be trained and deployed meanwhile.
+    training = {"watch_interval_seconds": 1, "drift_enabled": False}
+    with Factory.start(tmp_path_factory.mktemp("drills"), {"training": training}) as factory:
         running = Plant(factory)
         for component, files in (("pm.ForecastModel", forecast_model(1.0)), ("pm.FaultModel", fault_model())):
             result = running.ship(component, "1.0.1", files)

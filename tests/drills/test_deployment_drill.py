@@ -8,18 +8,18 @@ from pm_contracts.manifest import MODEL_FILE
 from pm_contracts.messages import PERSISTENCE, Forecast, decode
 
 
-def versions_of(plant, readings) -> list[str]:
-    """The model that forecast at each of the readings."""
-    by_time = {m.issued_at: m.model_version for m in (decode(p, Forecast) for p in plant.on(topics.FORECAST))}
-    return [by_time[reading.event_time] for reading in readings]
-
-
 def observe(plant, count: int) -> list[str]:
+    """The model that forecasts at each of the next `count` readings, all of which come to the lake."""
     air = plant.air(count)
     plant.publish(air)
-    plant.settle()
+
+    def versions() -> list[str]:
+        by_time = {m.issued_at: m.model_version for m in (decode(p, Forecast) for p in plant.on(topics.FORECAST))}
+        return [by_time[reading.event_time] for reading in air if reading.event_time in by_time]
+
+    plant.until(lambda: len(versions()) == count, f"{count} forecasts")
     plant.assert_all_in_lake(air)
-    return versions_of(plant, air)
+    return versions()
 
 
 def test_bad_models_are_refused_or_given_up_and_the_one_before_answers_also_after_a_restart(plant, make_forecast_model):
