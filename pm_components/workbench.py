@@ -85,9 +85,11 @@ def workbench(
 
 
 def _code(name: str, bucket: pulumi.Input[str], options: pulumi.ResourceOptions) -> aws.s3.BucketObjectv2:
-    """What is worked on: `ml` with its notebooks, the contracts, and the packages that they need."""
+    """What is worked on: `ml` with its notebooks, the simulators, the contracts, and the packages that they need."""
     files = {
         **packaging.below("ml", packaging.files_below(packaging.ROOT / "ml")),
+        "edge/__init__.py": packaging.ROOT / "edge" / "__init__.py",
+        **packaging.below("edge/simulator", packaging.files_below(packaging.ROOT / "edge" / "simulator", "*.py")),
         **packaging.below("pm_contracts", packaging.files_below(packaging.ROOT / "pm_contracts", "**/*.py")),
         "requirements.txt": packaging.ROOT / "requirements" / "ml.txt",
     }

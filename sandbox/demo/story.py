@@ -63,7 +63,7 @@ def run(plan: Plan, out: Path, progress: Progress) -> dict[str, Any]:
             with timed(seconds, "ingest"):
                 readings = story.ingest()
             with timed(seconds, "train"):
-                training = story.train()
+                training = story.train(out)
             seconds["rollout"] = training.pop("rollout_seconds")
             seconds["train"] = round(seconds["train"] - seconds["rollout"], 2)
             with timed(seconds, "live"):
@@ -148,8 +148,8 @@ class _Story:
         )
         return figures
 
-    def train(self) -> dict[str, Any]:
-        """Run the training state machine to its end, and see the models arrive on the floor."""
+    def train(self, out: Path) -> dict[str, Any]:
+        """Run the training state machine to its end, and see the models on the floor and their reports in `out`."""
         self.progress.step("Training both models on the lake, by the state machine")
         self.meter.mark("train")
         execution = self.operator.start_training()
@@ -170,6 +170,8 @@ class _Story:
         if release_began is None:
             raise DemoFailed(f"the training ended without a release: {json.dumps(output)[:2000]}")
         for model in output["models"]:
+            for report in self.cloud.directory.glob(f"training/*-{model['kind']}-*/output/data/model_report.html"):
+                shutil.copy(report, out / f"{model['kind']}_model_report.html")
             if not model["passed"]:
                 self.progress.say(f"{model['kind']} model stays at home: {'; '.join(model['reasons'])}")
                 continue

@@ -55,11 +55,14 @@ def test_nothing_is_lost_while_the_uplink_is_cut(demo):
     assert offline["cut_seconds"] > 0
 
 
-def test_both_models_were_trained_judged_and_run_on_the_floor(demo):
+def test_both_models_were_trained_judged_and_run_on_the_floor(demo, out):
     models = {model["kind"]: model for model in demo["training"]["models"]}
     assert set(models) == {"forecast", "fault"}
-    for model in models.values():
+    for kind, model in models.items():
         assert model["passed"], model["reasons"]
+        assert (
+            f"<h1>{kind.capitalize()} model {model['version']}</h1>" in (out / f"{kind}_model_report.html").read_text()
+        )
     assert demo["forecast"]["by_model_version"][models["forecast"]["version"]] > LIVE_DAYS * 24 - 48
     assert demo["fault"]["scored"] == LIVE_DAYS * MACHINES
 
