@@ -102,6 +102,7 @@ what there is to measure:
 examples:
   python -m bench                          all of it (10 minutes on two processors)
   python -m bench --only fault_score       one row; the others in the file stay as they are
+  python -m bench --skip sites             all the others
   python -m bench --only catch_up --runs 1 quicker, and less sure
 
 A row of out/bench.json is {{name, unit, ours, reference, ratio, limit, runs}}: medians of the runs, and a ratio above 1
@@ -115,7 +116,7 @@ def main() -> None:
     """Measure, print and write."""
     parser = _parser()
     arguments = parser.parse_args()
-    wanted = [*arguments.names, *arguments.only] or list(NAMES)
+    wanted = [name for name in [*arguments.names, *arguments.only] or NAMES if name not in arguments.skip]
     os.environ.update(SINGLE_THREAD)
     logging.basicConfig(level=logging.ERROR)
     console = Console()
@@ -163,6 +164,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--only", action="append", default=[], choices=NAMES, metavar="NAME", help="the same; may be repeated"
+    )
+    parser.add_argument(
+        "--skip", action="append", default=[], choices=NAMES, metavar="NAME", help="not this one; may be repeated"
     )
     parser.add_argument("--runs", type=_positive, help="how often each is measured, instead of its own number")
     parser.add_argument("--file", type=Path, default=FILE, help="where the figures are written")

@@ -84,8 +84,8 @@ def pipeline_figures(
         # Each reading, its forecast and the outcome of the one before. Of these there is none for the only reading of a
         # station that says the end, nor for the first after a reading that such a station has in the other's place.
         sent = _MESSAGES_OF_A_READING * (_WARM_UP + runs * count) - 2 * runs
-        counters = statuses.wait("pm.Uplink", published=sent)
-        _check_nothing_lost(counters, sent)
+        _check_nothing_lost(statuses.wait("pm.Uplink", published=sent), sent)
+        _check_model_answered(statuses.wait("pm.Forecaster", forecasts=_WARM_UP + runs * (count - 1)))
     yield more_is_better("pipeline_rate", "readings/s", ours, reference, _PIPELINE)
     messages_a_second = [_MESSAGES_OF_A_READING * rate for rate in ours]
     yield more_is_better("pipeline_messages", "messages/s", messages_a_second, reference, _PIPELINE)
@@ -160,6 +160,12 @@ def _check_nothing_lost(counters: dict[str, int], sent: int) -> None:
     lost = {name: counters.get(name, 0) for name in ("refused", "rejected", "dropped", "buffered")}
     if any(lost.values()) or counters["published"] != sent:
         raise AssertionError(f"{counters['published']} of {sent} messages were delivered: {lost}")
+
+
+def _check_model_answered(counters: dict[str, int]) -> None:
+    """The look-back of the first day aside, no forecast may be persistence's, which costs nothing."""
+    if counters["persistence_forecasts"] > _WARM_UP:
+        raise AssertionError(f"the model has not answered: {counters}")
 
 
 def _marked(readings: Sequence[Reading], first: str, last: str) -> list[AirQualityReading]:

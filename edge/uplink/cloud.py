@@ -24,6 +24,8 @@ _FIRST_RETRY_MILLISECONDS = 250
 #: A plant that comes back is noticed in 20 s at most; a fleet that comes back at once is spread by the full jitter.
 _LAST_RETRY_MILLISECONDS = 20_000
 _STOP_SECONDS = 5.0
+#: Reason codes of a SUBACK from here on are failures (MQTT 5, section 3.9.3).
+_REFUSED_SUBSCRIPTION = 0x80
 
 
 class EndpointError(ValueError):
@@ -76,7 +78,7 @@ class Cloud:
             flow_control: "aws" keeps to the limits of a connection to AWS IoT Core, "none" knows none.
             command_filter: topic filter to subscribe to.
             on_command: called with topic and payload of what comes there.
-            on_up: called when the connection is there and subscribed for.
+            on_up: called when the connection is there and commands come, or were refused.
             on_down: called with the reason when it is lost, and at each vain attempt.
 
         Raises:
@@ -92,6 +94,7 @@ class Cloud:
         self._on_command, self._on_up, self._on_down = on_command, on_up, on_down
         self._fingerprint = _fingerprint(identity)
         self._number = 0
+        self._is_connected = False
         self._client, self._stopped = self._new_client()
 
     def _new_client(self) -> tuple[mqtt5.Client, threading.Event]:
@@ -113,6 +116,7 @@ class Cloud:
 
         def down(data: Any) -> None:
             if number == self._number:
+                self._is_connected = False
                 self._on_down(str(data.exception))
 
         threads = io.EventLoopGroup(1)
@@ -188,15 +192,17 @@ class Cloud:
 
     def _connected(self, _: Any) -> None:
         keep_thread_state()
+        self._is_connected = True
         subscription = mqtt5.Subscription(topic_filter=self._command_filter, qos=mqtt5.QoS.AT_LEAST_ONCE)
         self._client.subscribe(mqtt5.SubscribePacket(subscriptions=[subscription])).add_done_callback(self._subscribed)
-        self._on_up()
 
     def _subscribed(self, future: "concurrent.futures.Future[mqtt5.SubackPacket]") -> None:
-        error = future.exception()
-        if error is None and all(code < 0x80 for code in future.result().reason_codes):
+        if not self._is_connected:
             return
-        _log.error("no commands from the cloud: %s is refused (%s)", self._command_filter, error or future.result())
+        error = future.exception()
+        if error is not None or any(code >= _REFUSED_SUBSCRIPTION for code in future.result().reason_codes):
+            _log.error("no commands from the cloud: %s is refused (%s)", self._command_filter, error or future.result())
+        self._on_up()
 
 
 def _fingerprint(identity: Path) -> tuple[tuple[int, int, int], ...]:

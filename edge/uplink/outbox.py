@@ -68,7 +68,7 @@ class Outbox:
         return self._disk.has_waiting or (self._memory is not None and self._memory.has_waiting)
 
     def write(self, arrived: Collection[Outgoing], delivered: Iterable[int] = ()) -> None:
-        """Keep what has arrived and note what was delivered; both are safe when it returns, but for a full disk.
+        """Keep what has arrived, which is safe when this returns, but for a full disk; note what was delivered.
 
         Args:
             arrived: in the order in which they came.

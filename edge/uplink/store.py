@@ -84,19 +84,16 @@ class Store:
         self.priorities = sorted(priorities)
         # Transactions are begun here, not by the module.
         self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._database.execute("PRAGMA journal_mode = WAL")
-        self._make_tables()
         self._count = dict.fromkeys(self.priorities, 0)
-        self._bytes = 0
-        self._last_key = 0
-        for priority in self.priorities:
-            count, size, last = self._database.execute(
-                f"SELECT count(*), total(length(topic) + length(payload)), max(id) FROM message_{priority}"
-            ).fetchone()
-            self._count[priority] = count
-            self._bytes += int(size) + count * OVERHEAD
-            self._last_key = max(self._last_key, last or 0)
-        (self._remembered,) = self._database.execute("SELECT count(*) FROM delivered").fetchone()
+        self._bytes = self._last_key = self._remembered = 0
+        try:
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._make_tables()
+            self._count_messages()
+        except sqlite3.Error:
+            # Closed later, it would take the log of the file that has come in its place along.
+            self._database.close()
+            raise
         # By priority, the latest that was handed out: keys grow, so whatever comes later has a greater one.
         self._handed_out = dict.fromkeys(self.priorities, 0)
         self._under_way: dict[int, _UnderWay] = {}
@@ -218,6 +215,16 @@ class Store:
         (layout,) = self._database.execute("PRAGMA user_version").fetchone()
         if layout != _LAYOUT:
             raise sqlite3.DatabaseError(f"its tables have layout {layout}, and {_LAYOUT} is read here")
+
+    def _count_messages(self) -> None:
+        for priority in self.priorities:
+            count, size, last = self._database.execute(
+                f"SELECT count(*), total(length(topic) + length(payload)), max(id) FROM message_{priority}"
+            ).fetchone()
+            self._count[priority] = count
+            self._bytes += int(size) + count * OVERHEAD
+            self._last_key = max(self._last_key, last or 0)
+        (self._remembered,) = self._database.execute("SELECT count(*) FROM delivered").fetchone()
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -150,6 +150,7 @@ class Uplink:
     def start(self, cloud: Cloud, window: int) -> None:
         """Begin to work, with at most `window` messages under way to `cloud`."""
         self._cloud, self._window = cloud, window
+        self._wake.set()
         self._thread.start()
         cloud.start()
 

@@ -164,6 +164,12 @@ def test_a_run_that_lost_something_is_no_figure() -> None:
             edge_rates._check_nothing_lost(counters, 5)
 
 
+def test_a_pipeline_whose_model_did_not_answer_is_no_figure() -> None:
+    edge_rates._check_model_answered({"forecasts": 500, "persistence_forecasts": 24})
+    with pytest.raises(AssertionError, match="the model has not answered"):
+        edge_rates._check_model_answered({"forecasts": 500, "persistence_forecasts": 500})
+
+
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "bench", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
@@ -185,6 +191,7 @@ def test_the_help_names_all_that_can_be_measured_and_wrong_words_are_refused() -
     help_text = _run("--help").stdout
     assert all(name in help_text for name in command.NAMES)
     assert "invalid choice: 'speed'" in _run("--only", "speed").stderr
+    assert "invalid choice: 'speed'" in _run("--skip", "speed").stderr
     assert "'0': it must be a whole number from 1 on" in _run("--runs", "0").stderr
 
 
@@ -202,9 +209,11 @@ def test_a_figure_that_cannot_be_measured_does_not_take_the_others_with_it(
     monkeypatch.setattr(command, "MEASURES", measures)
     monkeypatch.setattr(command, "SINGLE_THREAD", {})
     file = tmp_path / "bench.json"
-    monkeypatch.setattr(sys, "argv", ["bench", "--file", str(file)])
-    with pytest.raises(SystemExit) as ended:
-        command.main()
-    assert ended.value.code == 1
-    assert "cold_start could not be measured: RuntimeError: no such luck" in capsys.readouterr().out
-    assert [row["name"] for row in json.loads(file.read_text())] == ["fault_score"]
+    for skipped, status in (([], 1), (["--skip", "cold_start"], 0)):
+        monkeypatch.setattr(sys, "argv", ["bench", "--file", str(file), *skipped])
+        with pytest.raises(SystemExit) as ended:
+            command.main()
+        assert ended.value.code == status
+        said = "cold_start could not be measured: RuntimeError: no such luck" in capsys.readouterr().out
+        assert said is not bool(skipped)
+        assert [row["name"] for row in json.loads(file.read_text())] == ["fault_score"]

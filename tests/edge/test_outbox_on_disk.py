@@ -81,6 +81,27 @@ def test_a_log_cut_anywhere_leaves_the_outbox_as_it_was_after_some_commit(tmp_pa
     assert len(found) > 15, "the cuts fell on too few commits to say anything"
 
 
+def test_an_arrival_waits_for_the_disk_and_a_note_of_delivery_alone_does_not(tmp_path):
+    outbox = Outbox(tmp_path / "outbox.sqlite", PLENTY, PRIORITIES)
+    said: list[str] = []
+    outbox._disk._database.set_trace_callback(said.append)
+
+    def synchronous() -> str:
+        [setting] = (each.rpartition(" ")[2] for each in said if each.startswith("PRAGMA synchronous"))
+        assert said.index("BEGIN IMMEDIATE") > said.index(f"PRAGMA synchronous = {setting}")
+        said.clear()
+        return setting
+
+    outbox.write([outgoing(number) for number in range(4)])
+    assert synchronous() == "FULL"
+    first, second = (taken.key for taken in outbox.take(2))
+    said.clear()
+    outbox.write([], [first])
+    assert synchronous() == "NORMAL"
+    outbox.write([outgoing(4)], [second])
+    assert synchronous() == "FULL"
+
+
 def test_the_file_stays_within_its_bound_and_a_stated_allowance_while_full_and_over_many_deliveries(tmp_path):
     maximum = 4 * MEBIBYTE
     outbox = Outbox(tmp_path / "outbox.sqlite", maximum, PRIORITIES)
@@ -151,3 +172,18 @@ def test_an_outbox_whose_file_was_cut_in_the_middle_is_put_aside_whole(tmp_path,
     [aside] = (found for found in tmp_path.glob("outbox.sqlite.damaged-*") if found.name[-1].isdigit())
     assert aside.read_bytes() == content[: len(content) // 2]
     assert "is damaged" in caplog.text
+
+
+def test_a_file_with_other_tables_is_put_aside_whole(tmp_path, caplog):
+    path = tmp_path / "outbox.sqlite"
+    with sqlite3.connect(path) as database:
+        database.execute("CREATE TABLE message (id INTEGER PRIMARY KEY, payload BLOB)")
+        database.execute("INSERT INTO message VALUES (1, 'one')")
+    database.close()
+    outbox = Outbox(path, PLENTY, PRIORITIES)
+    outbox.write([outgoing(1)])
+    assert numbers_in(outbox) == {1}
+    [aside] = tmp_path.glob("outbox.sqlite.damaged-*")
+    with sqlite3.connect(aside) as database:
+        assert database.execute("SELECT payload FROM message").fetchall() == [("one",)]
+    assert "its tables have layout 0, and 1 is read here" in caplog.text
