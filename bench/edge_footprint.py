@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import msgspec
 
@@ -23,6 +23,7 @@ from bench import edge_models
 from bench.edge_timing import Advance, silent
 from bench.figure import Figure, less_is_better
 from edge.forecaster.core import Forecaster
+from pm_components import packaging
 from pm_contracts.forecast_features import MEMORY_HOURS
 from pm_contracts.manifest import MODEL_FILE
 from pm_contracts.messages import encode
@@ -101,7 +102,10 @@ def required(text: str) -> list[str]:
 
 
 def installed_bytes(names: Sequence[str]) -> int:
-    """The bytes on the disk of distributions and all that they need here, without compiled Python."""
+    """The bytes on the disk of distributions and all that they need here.
+
+    Compiled Python is not counted, and neither is what no component opens (`requirements/edge.unused`), on either side.
+    """
     wanted, known = list(names), set()
     total = 0
     while wanted:
@@ -110,9 +114,19 @@ def installed_bytes(names: Sequence[str]) -> int:
             continue
         known.add(name)
         distribution = importlib.metadata.distribution(name)
-        total += sum(_size(Path(str(file.locate()))) for file in distribution.files or ())
+        files = (file for file in distribution.files or () if not is_unused(file))
+        total += sum(_size(Path(str(file.locate()))) for file in files)
         wanted += _needed(distribution)
     return total
+
+
+def is_unused(file: PurePath) -> bool:
+    """Whether a file of an installation, by its path in `site-packages`, is among those that no component opens."""
+    path = PurePath("/") / file  # so that a pattern has to match from the beginning
+    return any(each.match(f"/{pattern}") for each in (path, *path.parents) for pattern in _unused())
+
+
+_unused = functools.cache(functools.partial(packaging.patterns, packaging.EDGE_UNUSED))
 
 
 def own_code_bytes() -> int:

@@ -83,7 +83,7 @@ class CoreDeviceHost(pulumi.ComponentResource):
             packages=pulumi.Output.concat("s3://", packages.bucket, "/", packages.key),
             python=args.get("python", "/opt/pm/venv/bin/python"),
             data_directory=args.get("data_directory", "/var/lib/pm"),
-        ).apply(lambda known: user_data(nucleus, **known))
+        ).apply(lambda known: user_data(nucleus, unused=packaging.patterns(packaging.EDGE_UNUSED), **known))
         instance = aws.ec2.Instance(
             # A name of its own for each nucleus: an instance that has become another keeps its image, as said below.
             f"{name}-instance" if nucleus is Nucleus.CLASSIC else f"{name}-{nucleus}-instance",
@@ -156,7 +156,7 @@ class CoreDeviceHost(pulumi.ComponentResource):
         return subnet, group
 
     def _packages(self, bucket: pulumi.Input[str]) -> aws.s3.BucketObjectv2:
-        file = packaging.ROOT / "requirements" / "edge.txt"
+        file = packaging.EDGE_PACKAGES
         version = archives.digest({"requirements.txt": file.read_bytes()})[:16]
         return aws.s3.BucketObjectv2(
             f"{self._name}-packages",

@@ -7,7 +7,7 @@ the 3.11 that the components run with.
 """
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -51,6 +51,7 @@ def user_data(
     role_alias: str,
     region: str,
     packages: str,
+    unused: Sequence[str],
     python: str,
     data_directory: str,
 ) -> str:
@@ -64,6 +65,7 @@ def user_data(
         role_alias: role alias of the token exchange role.
         region: AWS region.
         packages: `s3://bucket/key` of its Python packages, with their hashes.
+        unused: what of the packages to delete: paths and patterns in `site-packages`.
         python: the interpreter to make, `ENVIRONMENT/bin/python`.
         data_directory: of the components.
 
@@ -87,6 +89,7 @@ def user_data(
         "template": shlex.quote(template),
         "region": shlex.quote(region),
         "packages": shlex.quote(packages),
+        "unused": " ".join(unused),
         "environment": shlex.quote(python.removesuffix("/bin/python")),
         "data": shlex.quote(data_directory),
         "identity": shlex.quote(identity),
@@ -197,6 +200,7 @@ install -d -m 755 "$(dirname {environment})"
 python3.11 -m venv {environment}
 aws s3 cp --only-show-errors {packages} /root/requirements.txt
 {environment}/bin/pip install --quiet --require-hashes -r /root/requirements.txt
+(cd {environment}/lib/python3.11/site-packages && rm -rf {unused})
 chmod -R a+rX {environment}
 
 # A claim that lives for minutes, and whom to show it to.

@@ -11,6 +11,9 @@ ROOT = Path(__file__).resolve().parent.parent
 FUNCTIONS = ROOT / "pm_components" / "functions"
 LAMBDA_LAYER = ROOT / "build" / "lambda-layer"
 
+#: Of a core device: its packages with their hashes, and what of them no component opens.
+EDGE_PACKAGES, EDGE_UNUSED = ROOT / "requirements" / "edge.txt", ROOT / "requirements" / "edge.unused"
+
 _NOT_CODE = frozenset({"__pycache__", "README.md"})
 
 
@@ -28,6 +31,12 @@ def files_below(directory: Path, pattern: str = "**/*") -> dict[str, Path]:
     if not found:
         raise FileNotFoundError(f"no files {pattern} in {directory}")
     return found
+
+
+def patterns(file: Path) -> list[str]:
+    """The paths and patterns that a file lists, one a line, without its comments."""
+    lines = (line.strip() for line in file.read_text().splitlines())
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 def below(prefix: str, files: Mapping[str, Path]) -> dict[str, Path]:

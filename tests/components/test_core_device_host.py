@@ -23,6 +23,7 @@ SCRIPT = {
     "role_alias": "pm-test-ulm-token-exchange",
     "region": "eu-central-1",
     "packages": "s3://artifacts/hosts/0123/requirements.txt",
+    "unused": ["numpy/*/tests"],
     "python": "/opt/pm/venv/bin/python",
     "data_directory": "/var/lib/pm",
 }
