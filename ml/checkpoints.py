@@ -60,7 +60,11 @@ def identity(*parts: Any) -> bytes:
     """Tells runs apart: arrays count by their contents, all else by its representation."""
     digest = hashlib.sha256()
     for part in parts:
-        content = np.ascontiguousarray(part).tobytes() if isinstance(part, np.ndarray) else repr(part).encode()
-        digest.update(f"{type(part).__name__}:{len(content)}:".encode())
+        content = memoryview(
+            np.ascontiguousarray(part).reshape(-1).view(np.uint8)
+            if isinstance(part, np.ndarray)
+            else repr(part).encode()
+        )
+        digest.update(f"{len(content)}:".encode())
         digest.update(content)
     return digest.digest()

@@ -6,6 +6,7 @@ from pathlib import Path
 import ibis
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 from ibis.expr.types import Table
 from numpy.typing import NDArray
 
@@ -13,6 +14,10 @@ from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS, MACHINE_MEASUREM
 
 #: The columns of the CSV: those of the UCI "Beijing PM2.5 Data" set in the form that the original sample used.
 CSV_COLUMNS = ("date", *AIR_QUALITY_MEASUREMENTS)
+#: Machine readings whose measurements are kept in memory, 680 bytes each; docs/scale.md has what training needs beside.
+ROWS_IN_MEMORY = 2_000_000
+#: Readings that are read and prepared at once.
+BATCH_ROWS = 16_384
 _READING_COLUMNS = ("device", "sequence", "event_time", "measurements")
 
 
@@ -52,30 +57,59 @@ def air_quality_readings(connection: ibis.BaseBackend, directory: Path) -> Table
     )
 
 
-def machine_readings(connection: ibis.BaseBackend, directory: Path) -> MachineReadings:
+def machine_readings(
+    connection: ibis.BaseBackend, directory: Path, scratch: Path | None = None, rows_in_memory: int = ROWS_IN_MEMORY
+) -> MachineReadings:
     """The readings of machines in `directory`, each once, those without a verdict left out.
+
+    The measurements are read in batches, straight to their places, so that there are never two copies of them.
+
+    Args:
+        connection: to DuckDB.
+        directory: of Parquet files.
+        scratch: folder for what is kept out of memory; None: all is kept in memory.
+        rows_in_memory: where there are more readings, the measurements are a file of `scratch` (`numpy.memmap`).
 
     Raises:
         DataRefused: where there is no data, or it is not of the schema.
     """
-    readings = _parquet(connection, _files(directory), MACHINE_MEASUREMENTS)
+    files = _files(directory)
+    readings = _parquet(connection, files, MACHINE_MEASUREMENTS)
     if "faulty" not in readings.columns:
         raise DataRefused(f"{directory}: column 'faulty' is missing; found are {', '.join(readings.columns)}")
-    first = ibis.window(group_by=["device", "sequence", "event_time"], order_by="event_time")
-    once = readings.mutate(copy=ibis.row_number().over(first)).filter(ibis._.copy == 0, ibis._.faulty.notnull())
-    chosen = once.order_by("event_time", "device").select(
-        "device",
-        "event_time",
-        "faulty",
-        **{name: once.measurements[name].cast("float32") for name in MACHINE_MEASUREMENTS},
-    )
-    found = connection.to_pyarrow(chosen).to_pandas()
+    # DuckDB keeps the order of files and rows (its `preserve_insertion_order`), so a row's number is its place there.
+    narrow = connection.to_pyarrow(readings.select("device", "sequence", "event_time", "faulty")).to_pandas()
+    known = narrow[narrow["faulty"].notna()].drop_duplicates(["device", "sequence", "event_time"])
+    known = known.sort_values(["event_time", "device"], kind="stable")
+    place = np.full(len(narrow), -1, dtype=np.int64)
+    place[known.index.to_numpy()] = np.arange(len(known))
     return MachineReadings(
-        measurements=found[list(MACHINE_MEASUREMENTS)].to_numpy(dtype=np.float32, na_value=np.nan),
-        faulty=found["faulty"].to_numpy(dtype=bool),
-        machine=found["device"].to_numpy(dtype=str),
-        event_time=found["event_time"].to_numpy(),
+        measurements=_measurements(files, place, scratch if len(known) > rows_in_memory else None),
+        faulty=known["faulty"].to_numpy(dtype=bool),
+        machine=known["device"].to_numpy(dtype=str),
+        event_time=known["event_time"].to_numpy(),
     )
+
+
+def _measurements(files: list[Path], place: NDArray[np.int64], scratch: Path | None) -> NDArray[np.float32]:
+    """The measurements of the files' rows at their places; a row without a place (-1) is passed over."""
+    shape = (int(np.count_nonzero(place >= 0)), len(MACHINE_MEASUREMENTS))
+    found: NDArray[np.float32]
+    if scratch is None:
+        found = np.empty(shape, dtype=np.float32)
+    else:
+        found = np.memmap(scratch / "measurements.float32", dtype=np.float32, mode="w+", shape=shape)
+    row = 0
+    for file in files:
+        for batch in pq.ParquetFile(file).iter_batches(BATCH_ROWS, columns=["measurements"]):
+            structure = batch.column(0)
+            columns = dict(zip((field.name for field in structure.type), structure.flatten(), strict=True))
+            at = place[row : row + len(batch)]
+            kept = at >= 0
+            for number, name in enumerate(MACHINE_MEASUREMENTS):
+                found[at[kept], number] = columns[name].to_numpy(zero_copy_only=False)[kept]
+            row += len(batch)
+    return found
 
 
 def _files(directory: Path) -> list[Path]:

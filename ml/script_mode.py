@@ -17,6 +17,8 @@ from typing import NoReturn
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from ml.data import ROWS_IN_MEMORY
+
 #: SageMaker shows this much of a failure file: "FailureReason", 1,024 characters, DescribeTrainingJob.
 FAILURE_CHARACTERS = 1024
 REPORT_FILE = "model_report.html"
@@ -28,8 +30,10 @@ class Job:
 
     training: Path  #: directory of readings
     model_directory: Path
+    checkpoints: Path | None  #: folder that outlives an interruption; None: a run begins anew
     report: Path  #: HTML file for people, in the folder of the job's output data; beside the model by default
     seed: int
+    rows_in_memory: int  #: where there are more machine readings, they are kept on disk
     train_end: dt.datetime | None  #: the data before it is trained on; the middle of what there is where left out
     validation_end: dt.datetime | None  #: the data from `train_end` to it measures the model; all where left out
 
@@ -48,8 +52,10 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Job:
     parser = _Parser(allow_abbrev=False)
     parser.add_argument("--training", type=Path, default=environment.get("SM_CHANNEL_TRAINING"))
     parser.add_argument("--model-dir", type=Path, default=environment.get("SM_MODEL_DIR"))
+    parser.add_argument("--checkpoint-dir", type=Path, default=_checkpoints(environment))
     parser.add_argument("--output-data-dir", type=Path, default=environment.get("SM_OUTPUT_DATA_DIR"))
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--rows_in_memory", type=int, default=ROWS_IN_MEMORY)
     parser.add_argument("--train_end", type=_time)
     parser.add_argument("--validation_end", type=_time)
     found = parser.parse_args(arguments)
@@ -62,8 +68,10 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Job:
     return Job(
         training=Path(found.training),
         model_directory=Path(found.model_dir),
+        checkpoints=found.checkpoint_dir,
         report=Path(found.output_data_dir or found.model_dir) / REPORT_FILE,
         seed=found.seed,
+        rows_in_memory=found.rows_in_memory,
         train_end=found.train_end,
         validation_end=found.validation_end,
     )
@@ -133,6 +141,12 @@ class Steps:
 def _time(text: str) -> dt.datetime:
     time_ = dt.datetime.fromisoformat(text)
     return time_.replace(tzinfo=dt.UTC) if time_.tzinfo is None else time_.astimezone(dt.UTC)
+
+
+def _checkpoints(environment: Mapping[str, str]) -> Path | None:
+    # /opt/ml/checkpoints, beside /opt/ml/model: it is there where the job has a CheckpointConfig.
+    folder = Path(environment.get("SM_MODEL_DIR", "")).parent / "checkpoints"
+    return folder if "SM_MODEL_DIR" in environment and folder.is_dir() else None
 
 
 def _write_failure(reason: str, environment: Mapping[str, str]) -> None:

@@ -8,6 +8,7 @@ The first part of the data is trained on, and probabilities calibrated and the t
 
 import datetime as dt
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,14 +21,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ml import calibration, contributions, data, evaluate, export, script_mode
+from ml.checkpoints import Checkpoints, identity
 from ml.evidence import FaultEvidence, Profile
-from ml.fault_model import FOLDS, train, unseen_margins
+from ml.fault_model import FOLDS, PARAMETERS, train, unseen_margins
 from ml.report import faults
 from pm_contracts.manifest import FaultManifest
 from pm_contracts.measurements import MACHINE_MEASUREMENTS
 
 #: Fewer faulty readings than this to train on make no model.
 FEWEST_FAULTY = 5
+#: Readings that the exported graph is compared on, and that the report's profile is of; evenly over all.
+MOST_COMPARED = 100_000
 #: Of a probability: single precision adds the trees' leaves up in another order.
 TOLERANCE = 1e-5
 
@@ -36,18 +40,28 @@ _Times = NDArray[np.datetime64]
 
 def main(job: script_mode.Job, steps: script_mode.Steps) -> Mapping[str, float]:
     """Do the job: read, train, choose the threshold, measure, export."""
-    steps.begin("read the data")
-    readings = data.machine_readings(ibis.duckdb.connect(), job.training)
+    with tempfile.TemporaryDirectory() as scratch:
+        steps.begin("read the data")
+        readings = data.machine_readings(ibis.duckdb.connect(), job.training, Path(scratch), job.rows_in_memory)
+        return _train(readings, job, steps)
+
+
+def _train(readings: data.MachineReadings, job: script_mode.Job, steps: script_mode.Steps) -> Mapping[str, float]:
     training, validation = _split(readings, job)
     rows, faulty = readings.measurements, readings.faulty
+    libraries = export.versions("numpy", "onnx", "xgboost-cpu")
+    machine = readings.machine[training]
+    checkpoints = Checkpoints(
+        job.checkpoints, identity(rows[training], faulty[training], machine, job.seed, PARAMETERS, libraries)
+    )
 
     steps.begin("calibrate, choose the threshold", FOLDS)
-    margins = unseen_margins(rows[training], faulty[training], readings.machine[training], job.seed, steps.advance)
+    margins = unseen_margins(rows[training], faulty[training], machine, job.seed, steps.advance, checkpoints)
     calibrated = calibration.fitted(margins, faulty[training])
     unseen = calibrated(margins)
     threshold = evaluate.cheapest_threshold(faulty[training], unseen)
     steps.begin("train the fault model")
-    trained = train(rows[training], faulty[training], job.seed).calibrated(calibrated)
+    trained = train(rows[training], faulty[training], job.seed, checkpoints=checkpoints).calibrated(calibrated)
 
     steps.begin("measure and export")
     figures = {"unseen_machines": evaluate.fault_figures(faulty[training], unseen, threshold)}
@@ -55,15 +69,16 @@ def main(job: script_mode.Job, steps: script_mode.Steps) -> Mapping[str, float]:
     figures["validation"] = evaluate.fault_figures(faulty[validation], measured[:, 0].astype(np.float64), threshold)
     trees, base_margin = trained.trees
     model = export.fault_graph(trained.preparation, trees, base_margin)
-    checked = export.compare(model, rows[validation], measured, TOLERANCE)
+    some = _evenly(len(measured), MOST_COMPARED)
+    checked = export.compare(model, np.asarray(rows[validation][some]), measured[some], TOLERANCE)
     manifest = export.describe(
         FaultManifest,
         model,
         trained_from=_utc(readings.event_time[training][0]),
         trained_until=_utc(readings.event_time[training][-1]),
-        trained_rows=int(np.count_nonzero(training)),
+        trained_rows=training.stop,
         seed=job.seed,
-        libraries=export.versions("numpy", "onnx", "xgboost-cpu"),
+        libraries=libraries,
         checked=checked,
         features=list(MACHINE_MEASUREMENTS),
         threshold=threshold,
@@ -87,21 +102,23 @@ def main(job: script_mode.Job, steps: script_mode.Steps) -> Mapping[str, float]:
             [f"{_utc(time):%Y-%m-%d %H:%M}" for time in readings.event_time[validation]],
         ),
     )
-    profile = Profile(pd.DataFrame(rows, columns=list(MACHINE_MEASUREMENTS)), meanings={})
+    shown = rows[_evenly(len(rows), MOST_COMPARED)]
+    profile = Profile(pd.DataFrame(shown, columns=list(MACHINE_MEASUREMENTS)), meanings={})
     faults.write(job.report, manifest, evidence, profile, faulty)
+    checkpoints.clear()
     return {f"{part}_{name}": value for part, values in figures.items() for name, value in values.items()} | {
         "threshold": threshold
     }
 
 
-def _split(readings: data.MachineReadings, job: script_mode.Job) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _split(readings: data.MachineReadings, job: script_mode.Job) -> tuple[slice, slice]:
     time = readings.event_time
     if not len(time):
         raise data.DataRefused(f"{job.training} has no reading with a verdict (`faulty`)")
     train_end = _naive(job.train_end) if job.train_end else time[0] + (time[-1] - time[0]) / 2
-    training, validation = time < train_end, time >= train_end
-    if job.validation_end:
-        validation &= time < _naive(job.validation_end)
+    validation_end = _naive(job.validation_end) if job.validation_end else time[-1] + np.timedelta64(1, "us")
+    first, end = (int(row) for row in np.searchsorted(time, [train_end, validation_end]))
+    training, validation = slice(0, first), slice(first, end)
     enough = int(readings.faulty[training].sum())
     machines = len(np.unique(readings.machine[training]))
     if enough < FEWEST_FAULTY or machines < 2 or not readings.faulty[validation].any():
@@ -110,6 +127,11 @@ def _split(readings: data.MachineReadings, job: script_mode.Job) -> tuple[NDArra
             f"{int(readings.faulty[validation].sum())} after; needed are {FEWEST_FAULTY}, 2 and 1"
         )
     return training, validation
+
+
+def _evenly(rows: int, most: int) -> slice:
+    """At most so many rows, evenly over all."""
+    return slice(0, rows, max(1, -(-rows // most)))
 
 
 def _naive(time: dt.datetime) -> np.datetime64:

@@ -23,6 +23,7 @@ from ibis.expr.types import Table
 from numpy.typing import NDArray
 
 from ml import data, evaluate, export, script_mode, skill
+from ml.checkpoints import Checkpoints, identity
 from ml.contributions import permutation_importance
 from ml.evidence import ForecastEvidence, Profile
 from ml.features import HOURS_PER_DAY, SECONDS_PER_HOUR, forecast_features, hourly
@@ -102,8 +103,11 @@ def run(job: script_mode.Job, steps: script_mode.Steps) -> Trained:
     scaling = Scaling(hours.features[training])
     inputs = scaling(hours.features)
     targets = ((hours.target - hours.value) / TARGET_SCALE).astype(np.float32)
+    libraries = export.versions("jax", "keras", "numpy", "onnx")
+    hours_used = (inputs[fitted], targets[fitted], inputs[kept], targets[kept])
+    checkpoints = Checkpoints(job.checkpoints, identity(*hours_used, job.seed, EPOCHS, libraries))
     steps.begin("train the forecast model", EPOCHS)
-    trained = train(inputs[fitted], targets[fitted], inputs[kept], targets[kept], job.seed, steps.advance)
+    trained = train(*hours_used, job.seed, steps.advance, checkpoints)
 
     steps.begin("measure and export")
     figures, scores = _measure(trained, inputs, hours, kept, {"training": training, "validation": validation})
@@ -121,7 +125,7 @@ def run(job: script_mode.Job, steps: script_mode.Steps) -> Trained:
         trained_until=_time(hours.hour[training.stop - 1] + 1),
         trained_rows=training.stop - training.start,
         seed=job.seed,
-        libraries=export.versions("jax", "keras", "numpy", "onnx"),
+        libraries=libraries,
         checked=checked,
         horizon_hours=1,
         features=list(FEATURES),
@@ -129,6 +133,7 @@ def run(job: script_mode.Job, steps: script_mode.Steps) -> Trained:
         interval=Interval(level=INTERVAL_LEVEL, scores=scores),
     )
     export.write_model(job.model_directory, model, manifest, evaluate.rounded(figures))
+    checkpoints.clear()
     evidence = _evidence(trained, inputs, hours, training, validation, scores)
     return Trained(figures, manifest, evidence, _profile(connection, readings, manifest))
 

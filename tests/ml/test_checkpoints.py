@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ml import forecast_model
+from ml import fault_model, forecast_model
 from ml.checkpoints import Checkpoints, identity
 
 
@@ -71,3 +71,67 @@ def test_nets_interrupted_twice(hours: tuple[np.ndarray, ...], tmp_path: Path, m
     resumed = forecast_model.train(*hours, 3, lambda: told.append(1), kept)
     assert as_bytes(whole) == as_bytes(resumed)
     assert len(told) == len(all_epochs)
+
+
+@pytest.fixture(scope="module")
+def readings() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Measurements, verdicts and machines; more than one batch."""
+    random = np.random.default_rng(0)
+    faulty = random.random(2400) < 0.1
+    rows = random.lognormal(size=(len(faulty), 12)).astype(np.float32)
+    rows[:, 3] *= np.where(faulty, 4, 1)
+    rows[random.random(rows.shape) < 0.05] = np.nan
+    return rows, faulty, np.array([f"m{number % 7}" for number in range(len(faulty))])
+
+
+class Limited(Checkpoints):
+    """Checkpoints of a run that is interrupted as it has saved so many."""
+
+    def __init__(self, directory: Path, saves: int) -> None:
+        super().__init__(directory, b"x" * 32)
+        self._count = after(saves - 1)
+
+    def save(self, name: str, content: bytes) -> None:
+        super().save(name, content)
+        self._count()
+
+
+@pytest.mark.parametrize("saves", [1, 2, 4, 5])
+def test_trees_interrupted_after_some_rounds(
+    readings: tuple[np.ndarray, ...], saves: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fault_model, "ROUNDS", 40)
+    monkeypatch.setattr(fault_model, "ROUNDS_PER_CHECKPOINT", 15)
+    monkeypatch.setattr(fault_model, "FOLDS", 2)
+    whole = fault_model.unseen_margins(*readings, seed=3)
+    with pytest.raises(Interrupted):
+        fault_model.unseen_margins(*readings, 3, checkpoints=Limited(tmp_path, saves))
+    resumed = fault_model.unseen_margins(*readings, 3, checkpoints=Checkpoints(tmp_path, b"x" * 32))
+    assert whole.tobytes() == resumed.tobytes()
+
+
+def test_what_does_not_fit_into_memory_gives_the_same_trees(
+    readings: tuple[np.ndarray, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fault_model, "ROUNDS", 40)
+    monkeypatch.setattr(fault_model, "BATCH_ROWS", 500)
+    rows, faulty, _ = readings
+    on_disk = np.memmap(tmp_path / "rows.float32", dtype=np.float32, mode="w+", shape=rows.shape)
+    on_disk[:] = rows
+    chosen = np.arange(len(rows)) % 3 > 0
+    one, other = (fault_model.train(each, faulty, 3, chosen) for each in (rows, on_disk))
+    assert one.trees == other.trees
+    assert one.margins(rows).tobytes() == other.margins(on_disk).tobytes()
+    del other
+    assert [file.name for file in tmp_path.iterdir()] == ["rows.float32"]
+
+
+def test_batches_of_another_size_give_trees_that_say_the_same(
+    readings: tuple[np.ndarray, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, faulty, _ = readings
+    whole = fault_model.train(rows, faulty, 3).margins(rows)
+    monkeypatch.setattr(fault_model, "BATCH_ROWS", 500)
+    batches = fault_model.train(rows, faulty, 3).margins(rows)
+    # Sums of batches round differently in the last digit, which may move a reading across a threshold of the trees.
+    assert np.mean(np.abs(whole - batches) > 1e-3) < 0.01

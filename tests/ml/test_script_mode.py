@@ -21,6 +21,14 @@ def test_directories_come_from_the_environment_and_arguments_override_them() -> 
     assert job.train_end == dt.datetime(2012, 1, 2, tzinfo=dt.UTC)
 
 
+def test_checkpoints_lie_beside_the_model_where_the_job_has_any(tmp_path: Path) -> None:
+    environment = {"SM_CHANNEL_TRAINING": "/data", "SM_MODEL_DIR": str(tmp_path / "model")}
+    assert parse([], environment).checkpoints is None
+    (tmp_path / "checkpoints").mkdir()
+    assert parse([], environment).checkpoints == tmp_path / "checkpoints"
+    assert parse(["--checkpoint-dir", "/kept"], environment).checkpoints == Path("/kept")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -5,6 +5,7 @@ it was not trained on. Not proved here: that the scripts run in AWS's own contai
 """
 
 import datetime as dt
+import hashlib
 import json
 import os
 import re
@@ -25,6 +26,7 @@ from edge.runtime.models import FaultModel, ForecastModel, load_model
 from edge.simulator.sources import readings
 from pm_contracts.measurements import AIR_QUALITY, MACHINE
 from pm_contracts.messages import AirQualityReading, MachineReading, Outcome
+from tests.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 REAL_SERIES = ROOT.parent / "shared" / "data" / "pollution.csv"
@@ -43,6 +45,10 @@ def lake(directory: Path, some: Iterable[AirQualityReading | MachineReading]) ->
         fields["faulty"] = pa.bool_()
     pq.write_table(pa.Table.from_pylist(rows, pa.schema(fields)), directory / "20261121_0001")
     return directory
+
+
+def sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def run(script: str, channel: Path, output: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -108,6 +114,31 @@ def test_a_fault_model_from_the_lake_to_the_device(tmp_path: Path) -> None:
     assert len(caught) > 10
     assert np.mean(caught) > 0.8
     assert np.mean(needless) < 0.1
+
+
+def test_a_fault_training_killed_and_begun_again_leaves_the_same_model(tmp_path: Path) -> None:
+    """Killed for real; the second run keeps its measurements on disk, which makes no difference either."""
+    some = readings("lindau", MACHINES, end=BEGIN + dt.timedelta(days=2 * 365), verdicts=True)
+    channel = lake(tmp_path / "channel", some)
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    done = run("train_fault.py", channel, whole)
+    assert done.returncode == 0, done.stderr
+    (killed / "checkpoints").mkdir(parents=True)
+    (killed / "data").mkdir()
+    environment = {"PATH": os.environ["PATH"], "SM_MODEL_DIR": str(killed / "model")}
+    command = [sys.executable, str(ROOT / "ml" / "train_fault.py"), "--training", str(channel)]
+    with subprocess.Popen(command, env=environment, cwd=killed, stdout=subprocess.DEVNULL) as process:
+        kept = killed / "checkpoints" / "fold-1.checkpoint"
+        eventually(kept.exists, "a checkpoint of the second fold", seconds=120)
+        process.kill()
+    assert not (killed / "model").exists()
+    again = subprocess.run(
+        [*command, "--rows_in_memory", "100"], env=environment, cwd=killed, capture_output=True, text=True, check=False
+    )
+    assert again.returncode == 0, again.stderr
+    for name in ("model.onnx", "manifest.json", "metrics.json"):
+        assert sha256(whole / "model" / name) == sha256(killed / "model" / name)
+    assert not list((killed / "checkpoints").iterdir())
 
 
 @pytest.mark.parametrize(
