@@ -190,7 +190,7 @@ class PipelineFunctions:
         return {path: archives.stored(f"{package}-{site_groups.FILE_NAME}", content)}
 
     def _thing_group_arns(self, name_of: NameOf) -> list[pulumi.Output[str]]:
-        """The ARNs of a thing group of every site; of many sites one pattern, since a role's policy has no room for all.
+        """The ARNs of a thing group of every site; of many sites one pattern, for want of room in a policy.
 
         The pattern covers the groups of a stack whose name begins with this one's and a hyphen, too.
         """

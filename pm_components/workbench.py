@@ -104,15 +104,12 @@ def _code(name: str, bucket: pulumi.Input[str], options: pulumi.ResourceOptions)
     )
 
 
-def _encoded(script: str) -> str:
-    """A life-cycle script as SageMaker takes it: Base64, 16,384 characters at most."""
-    return base64.b64encode(script.encode()).decode()
-
-
 def _start_script(bucket: str, key: str) -> str:
     """What runs at each start of the instance, within the five minutes that SageMaker gives it.
 
-    Work of one's own lies beside `project/`, which is replaced.
+    Jupyter opens on its home, where `notebooks` leads to those of `project/`, which is replaced: work of one's own
+    belongs beside it. The packages of `project/requirements.txt` are for the one who works there to install, since they
+    take longer than a start may (ml/notebooks/README.md).
     """
     return f"""#!/bin/bash
 set -eu
@@ -123,4 +120,5 @@ aws s3 cp --only-show-errors "s3://{bucket}/{key}" - | tar -xz -C "$target.new"
 chown -R ec2-user:ec2-user "$target.new"
 rm -rf "$target"
 mv "$target.new" "$target"
+ln -sfn project/ml/notebooks {_HOME}/notebooks
 """
