@@ -34,7 +34,7 @@ demo: setup ## run the whole factory on this machine (DATA=file.csv for a series
 test: setup ## run the tests, two files at a time
 	$(BIN)/pytest -n 2 --dist loadfile
 
-test-slow: setup ## run the tests of the benchmarks that train models first, and the kill drills
+test-slow: setup ## run the tests of the benchmarks that train models first
 	$(BIN)/pytest -m slow
 
 bench: setup ## measure the figures into out/bench.json

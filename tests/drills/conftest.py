@@ -47,7 +47,7 @@ CHANNEL_TABLES = {
 TELLTALE, BROKEN = MACHINE_MEASUREMENTS[0], 1e12
 _EDGE = Path(__file__).parents[2] / "edge"
 _DAY = dt.datetime(2010, 1, 2, tzinfo=dt.UTC)
-#: The first hour that the drills' sensors report; a drill that simulates takes an earlier month, or those would be late.
+#: The first hour that the drills' sensors report; a drill that simulates takes an earlier month, or they would be late.
 _FIRST = dt.datetime(2011, 1, 1, tzinfo=dt.UTC)
 
 Files = dict[str, bytes]

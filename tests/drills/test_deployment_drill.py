@@ -40,7 +40,7 @@ def test_bad_models_are_refused_or_given_up_and_the_one_before_answers_also_afte
     assert plant.ship("pm.ForecastModel", "1.0.3", make_forecast_model(900.0))["status"] == "SUCCEEDED"
     plant.until(lambda: plant.counter("pm.Forecaster", "models_loaded") == loaded + 1, "it to be taken up")
     assert observe(plant, 10) == [PERSISTENCE] * 3 + [good] * 7
-    assert plant.counter("pm.Forecaster", "models_given_up") == 1
+    plant.until(lambda: plant.counter("pm.Forecaster", "models_given_up") == 1, "it to be given up")
     plant.kill("pm.Forecaster")
     assert set(observe(plant, 10)) == {good}, "what was given up stays so"
     assert "given up before" in plant.device.logs("pm.Forecaster")
