@@ -60,11 +60,10 @@ def identity(*parts: Any) -> bytes:
     """Tells runs apart: arrays count by their contents, all else by its representation."""
     digest = hashlib.sha256()
     for part in parts:
-        content = memoryview(
-            np.ascontiguousarray(part).reshape(-1).view(np.uint8)
-            if isinstance(part, np.ndarray)
-            else repr(part).encode()
-        )
+        if isinstance(part, np.ndarray):
+            content = np.ascontiguousarray(part).reshape(-1).view(np.uint8).data
+        else:
+            content = memoryview(repr(part).encode())
         digest.update(f"{len(content)}:".encode())
         digest.update(content)
     return digest.digest()
