@@ -138,6 +138,20 @@ def test_access_is_granted_by_operation_and_by_topics_of_the_contract(folder):
     assert operations == ["aws.greengrass#SubscribeToTopic", "aws.greengrass#PublishToTopic"]
 
 
+@pytest.mark.parametrize("folder", ALL)
+def test_its_readme_names_each_setting_and_topic_of_a_recipe_and_how_to_remove_it(folder):
+    text = (EDGE / folder / "README.md").read_text()
+    settings = recipe_of(folder)["ComponentConfiguration"]["DefaultConfiguration"]
+    control = settings.pop("accessControl", {}).get("aws.greengrass.ipc.pubsub", {})
+    resources = {resource for policy in control.values() for resource in policy["resources"]}
+    topic_words = {re.sub(r"\b[A-Z_]*DEVICE\b", "{device}", one).replace("SITE", "{site}") for one in resources}
+    for word in {ALL[folder], *settings, *topic_words}:
+        assert re.search(rf"[`/ ]{re.escape(word)}[`:]", text), f"{folder}/README.md does not name {word}"
+    for row in ("Inputs", "Outputs", "Configuration", "Limits"):
+        assert f"| {row} |" in text
+    assert re.search(r"^(## )?To remove it", text, re.MULTILINE)
+
+
 def _install(folder: str, root: Path, version: str, content: str, thing: str = "lindau-core") -> str:
     """Run a model's install step as a nucleus would, of an artifact with one file; what it printed."""
     unpacked = root / "artifacts-unarchived" / ALL[folder] / version
