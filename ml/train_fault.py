@@ -102,9 +102,9 @@ def _train(readings: data.MachineReadings, job: script_mode.Job, steps: script_m
             [f"{_utc(time):%Y-%m-%d %H:%M}" for time in readings.event_time[validation]],
         ),
     )
-    shown = rows[_evenly(len(rows), MOST_COMPARED)]
-    profile = Profile(pd.DataFrame(shown, columns=list(MACHINE_MEASUREMENTS)), meanings={})
-    faults.write(job.report, manifest, evidence, profile, faulty)
+    some = _evenly(len(rows), MOST_COMPARED)
+    profile = Profile(pd.DataFrame(rows[some], columns=list(MACHINE_MEASUREMENTS)), meanings={})
+    faults.write(job.report, manifest, evidence, profile, faulty[some])
     checkpoints.clear()
     return {f"{part}_{name}": value for part, values in figures.items() for name, value in values.items()} | {
         "threshold": threshold

@@ -38,7 +38,7 @@ def write(path: Path, manifest: FaultManifest, evidence: FaultEvidence, data: Pr
         path: of the HTML file.
         manifest: of the model that was trained.
         evidence: of its decisions on readings that it was not trained on.
-        data: all readings that were read.
+        data: readings that were read, all or evenly over them.
         faulty: the workshop's verdicts on these.
     """
     measured = f"{len(evidence.faulty):,} later readings, {int(evidence.faulty.sum()):,} of them faulty"
@@ -132,8 +132,8 @@ def profile(data: Profile, faulty: _Truth, important: list[str]) -> Section:
     ]
     return Section(
         "Data profile",
-        f"{len(data.columns):,} readings, {int(faulty.sum()):,} of them faulty ({percent(float(faulty.mean()), 2)}); "
-        f"{data.columns.shape[1]} measurements. Counters without a unit that is known; the "
+        f"{len(data.columns):,} readings, evenly over all, {int(faulty.sum()):,} of them faulty "
+        f"({percent(float(faulty.mean()), 2)}); {data.columns.shape[1]} measurements. Counters without a unit that is known; the "
         f"{len(rows)} of most weight are listed.",
         [
             Table(["Measurement", *map(str, table.columns)], rows),
