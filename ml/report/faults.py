@@ -133,8 +133,8 @@ def profile(data: Profile, faulty: _Truth, important: list[str]) -> Section:
     return Section(
         "Data profile",
         f"{len(data.columns):,} readings, evenly over all, {int(faulty.sum()):,} of them faulty "
-        f"({percent(float(faulty.mean()), 2)}); {data.columns.shape[1]} measurements. Counters without a unit that is known; the "
-        f"{len(rows)} of most weight are listed.",
+        f"({percent(float(faulty.mean()), 2)}); {data.columns.shape[1]} measurements. Counters without a unit that is "
+        f"known; the {len(rows)} of most weight are listed.",
         [
             Table(["Measurement", *map(str, table.columns)], rows),
             Plot("Missing values", "How many of the measurements lack how much.", plots.missing(data.columns)),
