@@ -185,14 +185,14 @@ def booster_of_device_model(directory: Path) -> tuple[Any, fault_model.Preparati
     import xgboost
 
     rows, faulty = _fault_training_rows()
-    preparation = fault_model.Preparation(rows[~faulty])
     file = directory / "fault-booster.json"
     if edge_models.is_up_to_date(file, "fault"):
+        preparation = fault_model.Preparation(rows[~faulty])
         return xgboost.Booster(params={"nthread": 1}, model_file=str(file)), preparation
-    parameters = fault_model.PARAMETERS | {"seed": 1, "nthread": 1}
-    booster = xgboost.train(parameters, xgboost.DMatrix(preparation(rows), faulty), fault_model.ROUNDS)
-    file.write_text(_with_leaves_of(edge_models.model_directory("fault") / MODEL_FILE, booster.save_raw("json")))
-    return xgboost.Booster(params={"nthread": 1}, model_file=str(file)), preparation
+    trained = fault_model.train(rows, faulty, seed=1)
+    exported = edge_models.model_directory("fault") / MODEL_FILE
+    file.write_text(_with_leaves_of(exported, trained._booster.save_raw("json")))
+    return xgboost.Booster(params={"nthread": 1}, model_file=str(file)), trained.preparation
 
 
 def _with_leaves_of(file: Path, booster: bytearray) -> str:
