@@ -147,6 +147,7 @@ class TrainingSettings(_Settings, frozen=True, kw_only=True):
     image_uri: str | None = None
     instance_type: Annotated[str, Meta(pattern=r"^ml\.[a-z0-9.-]+$", description="ml.FAMILY.SIZE")] | None = None
     maximum_seconds: Annotated[int, Meta(ge=60, le=432_000, description="60 to 432000 seconds")] | None = None
+    spot: bool | None = None
     hyperparameters: dict[str, str] = {}
     minimum_skill: Annotated[float, Meta(ge=0, lt=1, description="0 to below 1")] | None = None
     champion_margin: _Share | None = None

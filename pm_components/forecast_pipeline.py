@@ -7,7 +7,7 @@ from typing import NotRequired, Optional, TypedDict
 import pulumi
 import pulumi_aws as aws
 
-from pm_components import archives, naming, packaging
+from pm_components import archives, model_kinds, naming, packaging
 from pm_components import pipeline_permissions as permit
 from pm_components import training_workflow as workflow
 from pm_components.buckets import Expiry, private_bucket
@@ -73,6 +73,9 @@ class ForecastPipelineArgs(TypedDict):
     """Instance type of the training jobs; default `ml.m5.xlarge`."""
     maximum_seconds: NotRequired[pulumi.Input[int]]
     """Seconds after which a training job is stopped; default 3600."""
+    spot: NotRequired[pulumi.Input[bool]]
+    """Whether training jobs run on spot capacity, which is cheaper, may be waited for and needs a quota of its own; an
+    interrupted job goes on from its checkpoints. Default false."""
     hyperparameters: NotRequired[pulumi.Input[Mapping[str, pulumi.Input[str]]]]
     """Arguments of the training scripts by name, as `seed` or `train_end`; default none."""
     minimum_skill: NotRequired[pulumi.Input[float]]
@@ -189,7 +192,7 @@ class ForecastPipeline(pulumi.ComponentResource):
         gate = {
             "minimum_skill": args.get("minimum_skill", 0.0),
             "champion_margin": args.get("champion_margin", DEFAULT_CHAMPION_MARGIN),
-            "on_trial": [workflow.FORECAST] if on_trial else [],
+            "on_trial": [model_kinds.FORECAST] if on_trial else [],
         }
         self._layer = make.layer
         made = {
@@ -213,7 +216,7 @@ class ForecastPipeline(pulumi.ComponentResource):
             parent=self,
         )
         prefix = naming.physical_name(
-            maximum=TRAINING_JOB_NAME_LENGTH - _UUID_CHARACTERS - max(len(m.kind) for m in workflow.MODELS) - 1
+            maximum=TRAINING_JOB_NAME_LENGTH - _UUID_CHARACTERS - max(len(m.kind) for m in model_kinds.MODELS) - 1
         )
         arns = {purpose: function.function.arn for purpose, function in functions.items()}
         known = pulumi.Output.all(
@@ -226,6 +229,7 @@ class ForecastPipeline(pulumi.ComponentResource):
             training_role=training_role.arn,
             code_key=code.key,
             hyperparameters=self._args.get("hyperparameters", {}),
+            spot=self._args.get("spot", False),
             watch_interval_seconds=self._args.get("watch_interval_seconds", DEFAULT_WATCH_INTERVAL_SECONDS),
             watch_seconds=self._args.get("watch_seconds", DEFAULT_WATCH_SECONDS),
             trial_interval_seconds=self._canary["interval_seconds"],
@@ -248,6 +252,7 @@ class ForecastPipeline(pulumi.ComponentResource):
                             code_uri=f"s3://{value['bucket']}/{value['code_key']}",
                             job_prefix=prefix,
                             hyperparameters=dict(sorted(value["hyperparameters"].items())),
+                            spot=bool(value["spot"]),
                         ),
                         gate_arn=value["gate"],
                         register_arn=value["register"],

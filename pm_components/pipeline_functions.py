@@ -9,9 +9,8 @@ import msgspec
 import pulumi
 import pulumi_aws as aws
 
-from pm_components import archives, naming, packaging, recipes
+from pm_components import archives, model_kinds, naming, packaging, recipes
 from pm_components import pipeline_permissions as permit
-from pm_components import training_workflow as workflow
 from pm_components.functions import site_groups
 from pm_components.functions.gate.core import Policy as GatePolicy
 from pm_components.functions.trial.core import Policy as TrialPolicy
@@ -19,7 +18,7 @@ from pm_components.greengrass_site import canary_group_name, model_group_name
 from pm_components.lambda_function import LambdaFunction, contracts_layer, lambda_function
 from pm_components.limits import MODEL_PACKAGE_GROUP_NAME_LENGTH
 
-_MODEL_RECIPES = {workflow.FORECAST: "forecast_model", workflow.FAULT: "fault_model"}
+_MODEL_RECIPES = {model_kinds.FORECAST: "forecast_model", model_kinds.FAULT: "fault_model"}
 _CHALLENGER = "forecast_challenger"
 #: An ARN of a thing group has up to 120 characters, and a role's policies have 10,240 in all ("IAM and STS quotas").
 _SITES_BY_NAME = 10
@@ -54,7 +53,7 @@ class PipelineFunctions:
         self._sites = sites
         self._image_uri = image_uri
         self.layer = contracts_layer(name, parent=parent)
-        self._packages = {model.kind: self._model_package_group(model.kind) for model in workflow.MODELS}
+        self._packages = {model.kind: self._model_package_group(model.kind) for model in model_kinds.MODELS}
         self._group_names = pulumi.Output.json_dumps(dict(self._packages))
 
     def gate(self, policy: pulumi.Input[str]) -> LambdaFunction:
@@ -135,7 +134,7 @@ class PipelineFunctions:
                 self._objects,
                 component_name=source.name,
                 canary_group_arns=self._thing_group_arns(canary_group_name),
-                package_groups=[self._packages[workflow.FORECAST]],
+                package_groups=[self._packages[model_kinds.FORECAST]],
                 workgroup=workgroup,
                 lake_bucket=lake_bucket,
             ),

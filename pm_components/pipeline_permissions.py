@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 
 import pulumi
 
-from pm_components import naming
-from pm_components import training_workflow as workflow
+from pm_components import model_kinds, naming
 from pm_components.permissions import Statement, allow
+from pm_components.training_jobs import CHECKPOINTS
 from pm_contracts.messages import Outcome, TrialOutcome
 
 
@@ -128,9 +128,9 @@ def watch_statements(parent: pulumi.Resource, thing_group_arns: Iterable[pulumi.
 
 
 def training_statements(parent: pulumi.Resource, bucket: Bucket, image_uri: pulumi.Output[str]) -> list[Statement]:
-    """A training job reads exports and code, writes output, log and metrics, and fetches its image."""
+    """A training job reads exports, code and checkpoints, writes output, log and metrics, and fetches its image."""
     return [
-        allow(["s3:GetObject"], bucket.below("exports", "training-code")),
+        allow(["s3:GetObject"], bucket.below("exports", "training-code", CHECKPOINTS)),
         allow(["s3:PutObject"], bucket.below("training")),
         allow(["s3:ListBucket"], [bucket.arn]),
         allow(
@@ -164,7 +164,7 @@ def export_statements(
     With `trial_tables` they read what a trial is measured by, too.
     """
     lake = pulumi.Output.concat("arn:", naming.partition(parent), ":s3:::", lake_bucket)
-    tables = [*(model.table for model in workflow.MODELS), *trial_tables]
+    tables = [*(model.table for model in model_kinds.MODELS), *trial_tables]
     glue = [f"table/{{0}}/{table}" for table in tables]
     return [
         allow(
@@ -223,7 +223,7 @@ def workflow_statements(
 
     Source: "IAM policies for integrated services" and "Logging", AWS Step Functions developer guide.
     """
-    jobs = [naming.arn("sagemaker", f"training-job/{job_prefix}-{one.kind}-*", parent) for one in workflow.MODELS]
+    jobs = [naming.arn("sagemaker", f"training-job/{job_prefix}-{one.kind}-*", parent) for one in model_kinds.MODELS]
     return [
         allow(["lambda:InvokeFunction"], list(function_arns.values())),
         allow(["sagemaker:CreateTrainingJob", "sagemaker:DescribeTrainingJob", "sagemaker:StopTrainingJob"], jobs),

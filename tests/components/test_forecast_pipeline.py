@@ -19,7 +19,7 @@ import pytest
 from statelint.config import Config
 from statelint.linter import Linter
 
-from pm_components import training_workflow
+from pm_components import training_exports
 from pm_components.forecast_pipeline import ForecastPipeline, ForecastPipelineArgs
 from pm_components.pipeline_permissions import repository_arn
 
@@ -118,13 +118,29 @@ def test_both_kinds_of_model_are_trained_on_exports_of_their_own(record: Record)
         assert job["TrainingJobName.$"] == f"States.Format('pm-test-{kind}-{{}}', States.UUID())"
 
 
+def test_jobs_keep_checkpoints_and_run_on_spot_capacity_where_told(record: Record) -> None:
+    pipeline = _pipeline(record, maximum_seconds=1000, spot=True)
+    job = dict(_states(_definition(pipeline)))["Train fault"]["Parameters"]
+    kept = job["CheckpointConfig"]["S3Uri.$"]
+    assert kept.startswith("States.Format('s3://")
+    assert kept.endswith("/training/checkpoints/{}/fault', $$.Execution.Name)")
+    assert job["EnableManagedSpotTraining"] is True
+    assert job["StoppingCondition"] == {"MaxRuntimeInSeconds": 1000, "MaxWaitTimeInSeconds": 3000}
+    [read] = [
+        each["Resource"]
+        for each in pipeline.statements("pipeline-training-permissions")
+        if each["Action"] == ["s3:GetObject"]
+    ]
+    assert any(resource.endswith("/training/checkpoints/*") for resource in read)
+
+
 def test_an_export_has_each_reading_once_and_of_the_sites_alone() -> None:
-    statement = training_workflow.export_statement("machine_reading", "db", ["lindau", "bremen"], "s3://b/p/")
+    statement = training_exports.export_statement("machine_reading", "db", ["lindau", "bremen"], "s3://b/p/")
     assert "PARTITION BY message_id" in statement
     assert "WHERE copy = 1" in statement
     assert "site IN ('bremen', 'lindau')" in statement
     assert "faulty" in statement
-    assert "faulty" not in training_workflow.export_statement("air_quality_reading", "db", ["lindau"], "s3://b/p/")
+    assert "faulty" not in training_exports.export_statement("air_quality_reading", "db", ["lindau"], "s3://b/p/")
 
 
 def test_permissions_name_actions_and_resources(record: Record) -> None:

@@ -212,6 +212,7 @@ def every_option() -> list[tuple[str, str, dict[str, Any]]]:
                 "canary": {"intervalSeconds": 60, "margin": 0.05, "maximumSeconds": 3600, "minimumOutcomes": 24},
                 "schedule": "rate(1 day)",
                 "scheduleEnabled": True,
+                "spot": True,
                 "watchIntervalSeconds": 10,
                 "watchSeconds": 60,
                 "dataDirectory": "/srv/pm",

@@ -1,0 +1,148 @@
+"""What becomes of the models that were made: tried, released, watched; the states for it, pure."""
+
+from typing import Any, NamedTuple
+
+from pm_components.model_kinds import MODELS
+from pm_components.task_states import BUSY, INVOKE, QUERY, TRANSIENT, function_call
+
+
+class Trial(NamedTuple):
+    """How a challenger is tried on a core device beside the champion."""
+
+    function_arn: str
+    interval_seconds: int
+    """Between two looks at how it does."""
+    maximum_seconds: int
+    """After which a trial without a decision is lost."""
+
+
+class Rollout(NamedTuple):
+    """How models reach the core devices."""
+
+    release_arn: str
+    """The function that ships them."""
+    watch_arn: str
+    """The function that looks how they arrive."""
+    watch_interval_seconds: int
+
+
+def any_model(flag: str, state: str) -> list[dict[str, Any]]:
+    """The choices that go to `state` where the flag of any model is set."""
+    return [
+        {"Variable": f"$.models[{index}].{flag}", "BooleanEquals": True, "Next": state} for index in range(len(MODELS))
+    ]
+
+
+def release_states(rollout: Rollout) -> dict[str, Any]:
+    """What passed goes to every site, and how it arrives is watched."""
+    return {
+        "Any good?": {
+            "Type": "Choice",
+            "Choices": any_model("passed", "Release"),
+            "Default": "All made?",
+        },
+        "Release": function_call(
+            rollout.release_arn,
+            ResultSelector={
+                "versions.$": "$.Payload.versions",
+                "deployments.$": "$.Payload.deployments",
+                "released_at.$": "$.Payload.released_at",
+            },
+            ResultPath="$.release",
+            Next="Watch",
+        ),
+        "Watch": {
+            "Type": "Task",
+            "Resource": INVOKE,
+            "Parameters": {"FunctionName": rollout.watch_arn, "Payload.$": "$.release"},
+            "ResultSelector": {"status.$": "$.Payload.status", "devices.$": "$.Payload.devices"},
+            "ResultPath": "$.rollout",
+            "Retry": [TRANSIENT],
+            "Next": "Arrived?",
+        },
+        "Arrived?": {
+            "Type": "Choice",
+            "Choices": [
+                {"Variable": "$.rollout.status", "StringEquals": "SUCCEEDED", "Next": "All made?"},
+                {"Variable": "$.rollout.status", "StringEquals": "PENDING", "Next": "All made?"},
+                {"Variable": "$.rollout.status", "StringEquals": "IN_PROGRESS", "Next": "Wait for the devices"},
+            ],
+            "Default": "Rolled back",
+        },
+        "Wait for the devices": {
+            "Type": "Wait",
+            "Seconds": rollout.watch_interval_seconds,
+            "Next": "Watch",
+        },
+        "Rolled back": {
+            "Type": "Fail",
+            "Error": "RolloutFailed",
+            "CausePath": "States.JsonToString($.rollout)",
+        },
+    }
+
+
+def trial_states(trial: Trial, *, database: str, workgroup: str) -> dict[str, Any]:
+    """The challenger runs beside the champion until their errors decide; whatever happens, it is withdrawn."""
+    broke = [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": "End the broken trial"}]
+    return {
+        "Any on trial?": {
+            "Type": "Choice",
+            "Choices": any_model("on_trial", "Start the trial"),
+            "Default": "Any good?",
+        },
+        "Start the trial": function_call(
+            trial.function_arn,
+            {"step": "start", "models.$": "$.models"},
+            ResultSelector={"trial.$": "$.Payload"},
+            ResultPath="$.started",
+            Catch=broke,
+            Next="Wait for outcomes",
+        ),
+        "Wait for outcomes": {
+            "Type": "Wait",
+            "Seconds": trial.interval_seconds,
+            "Next": "Measure the trial",
+        },
+        "Measure the trial": {
+            "Type": "Task",
+            "Resource": QUERY,
+            "Parameters": {
+                "QueryString.$": "$.started.trial.query",
+                "WorkGroup": workgroup,
+                "QueryExecutionContext": {"Database": database},
+            },
+            "ResultSelector": {"id.$": "$.QueryExecution.QueryExecutionId"},
+            "ResultPath": "$.measured",
+            "Retry": [BUSY],
+            "Catch": broke,
+            "Next": "Compare",
+        },
+        "Compare": function_call(
+            trial.function_arn,
+            {"step": "compare", "trial.$": "$.started.trial", "query_execution_id.$": "$.measured.id"},
+            ResultSelector={"result.$": "$.Payload"},
+            ResultPath="$.compared",
+            Catch=broke,
+            Next="Decided?",
+        ),
+        "Decided?": {
+            "Type": "Choice",
+            "Choices": [
+                {"Variable": "$.compared.result.decision", "StringEquals": "CONTINUE", "Next": "Wait for outcomes"}
+            ],
+            "Default": "End the trial",
+        },
+        "End the trial": function_call(
+            trial.function_arn,
+            {"step": "end", "models.$": "$.models", "result.$": "$.compared.result"},
+            OutputPath="$.Payload",
+            Next="Any good?",
+        ),
+        "End the broken trial": function_call(
+            trial.function_arn,
+            {"step": "end", "models.$": "$.models", "error.$": "$.error"},
+            OutputPath="$.Payload",
+            Next="Any good?",
+        ),
+    }
