@@ -17,13 +17,14 @@ from sandbox.cloud import Cloud
 from sandbox.core_device import control
 from sandbox.core_device.client_devices.program import gateway_status
 from sandbox.core_device.cloud_access import CloudAccess
-from sandbox.core_device.device import SETTINGS_FILE, STATE_FILE, write_private
+from sandbox.core_device.device import SETTINGS_FILE, STATE_FILE
 from sandbox.core_device.forwarder import LOOPBACK, Forwarder
 from sandbox.core_device.identity import enroll
 from sandbox.core_device.jobs import JobClient
 from sandbox.core_device.lifeline import until_stopped
 from sandbox.core_device.local_bus import LocalBus
 from sandbox.core_device.nucleus import Nucleus
+from sandbox.core_device.private_files import write_private
 from sandbox.core_device.supervisor import Supervisor
 
 log = logging.getLogger("core_device")
@@ -94,7 +95,7 @@ class Device:
             self._job_client.start()
             undo.callback(self._job_client.stop)
             state_file = self._directory / STATE_FILE
-            write_private(state_file, json.dumps({"pid": os.getpid(), "control": address}))
+            write_private(state_file, json.dumps({"pid": os.getpid(), "control": address}).encode())
             undo.callback(state_file.unlink)
             print("ready", flush=True)
             await self._until_stopped(working)

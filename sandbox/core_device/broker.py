@@ -46,9 +46,8 @@ class Broker:
         self._sessions: dict[str, Session] = {}
         self._connections: set[Connection] = set()
         self._subscribers: dict[str, list[tuple[Session, int]]] = {}
-        if sessions_file is not None and sessions_file.exists():
-            for client_id, filters in json.loads(sessions_file.read_text()).items():
-                self._sessions[client_id] = Session(client_id, True, filters)
+        for client_id, filters in _kept_sessions(sessions_file).items():
+            self._sessions[client_id] = Session(client_id, True, filters)
 
     async def serve(self, listening: socket.socket) -> asyncio.Server:
         """Serve the connections to `listening`, which is bound."""
@@ -148,8 +147,11 @@ class Broker:
             return
         kept = {each.client_id: each.filters for each in self._sessions.values() if each.is_kept and each.filters}
         partial = self._sessions_file.with_suffix(".partial")
-        partial.write_text(json.dumps(kept))
-        partial.replace(self._sessions_file)
+        try:
+            partial.write_text(json.dumps(kept))
+            partial.replace(self._sessions_file)
+        except OSError as error:
+            log.error("after a restart the broker will not know of all kept sessions: %s", error)
 
     def _check(self) -> None:
         now = asyncio.get_running_loop().time()
@@ -162,6 +164,18 @@ class Broker:
             if session.is_over(now):
                 self._forget(session)
         self.watch()
+
+
+def _kept_sessions(file: Path | None) -> dict[str, dict[str, int]]:
+    """The filters of each kept session in `file`; none, and a line in the log, where it cannot be read."""
+    if file is None or not file.exists():
+        return {}
+    try:
+        kept: dict[str, dict[str, int]] = json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        log.error("the kept sessions are lost: %s: %s", file, error)
+        return {}
+    return kept
 
 
 async def _main(port: int, sessions_file: Path | None) -> None:

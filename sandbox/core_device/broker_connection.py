@@ -107,6 +107,8 @@ class Connection(asyncio.Protocol):
         early, self._early = self._early, []
         for packet in early:
             self._handle(*packet)
+        if self._admission is not None and self._open:
+            self._transport.resume_reading()
 
     def refuse(self, reason: str) -> None:
         """Turn the client away: it hears that it is not authorized, and the log says why."""
@@ -167,4 +169,6 @@ class Connection(asyncio.Protocol):
         self.client_id, self.keep_alive = connect.client_id, connect.keep_alive
         admission = self._broker.admit(self, connect)
         if admission is not None:
+            # What it has sent already waits in memory, and the rest with it.
+            self._transport.pause_reading()
             self._admission = self._loop.create_task(admission)

@@ -152,5 +152,5 @@ class Session:
 
     def _drop(self, what: str) -> None:
         if not self.dropped:
-            log.warning("%s lags: %s", self.client_id, what)
+            log.warning("%s is %s: %s", self.client_id, "slow" if self.connection is not None else "away", what)
         self.dropped += 1

@@ -1,7 +1,6 @@
 """The emulated core device as a child process: start it, attach to it, ask it, cut its uplink, stop it."""
 
 import json
-import os
 import select
 import subprocess
 import sys
@@ -211,12 +210,3 @@ class CoreDevice:
             if time.monotonic() > deadline:
                 raise CoreDeviceError(f"{self.thing_name} does not stop; see {self.directory / 'device.log'}")
             time.sleep(0.05)
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file for its owner alone, whole or not at all."""
-    partial = path.with_suffix(".partial")
-    partial.unlink(missing_ok=True)
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-    partial.replace(path)

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from sandbox.core_device.identity import Identity, identity_in, make_request, write_private
+from sandbox.core_device.identity import Identity, identity_in, make_request
+from sandbox.core_device.private_files import write_private
 
 _CREATE = "$aws/certificates/create-from-csr/json"
 #: Seconds for one answer; AWS's own devices wait about that long.

@@ -176,9 +176,9 @@ class Nucleus:
             try:
                 recipes = await asyncio.to_thread(self._recipes, state.versions(), documents)
                 plan = self._planned(state, recipes)
-                missing = [recipe for recipe in recipes.values() if recipe.artifacts]
-                if missing:
-                    await asyncio.to_thread(self._fetch, missing)
+                with_artifacts = [recipe for recipe in recipes.values() if recipe.artifacts]
+                if with_artifacts:
+                    await asyncio.to_thread(self._fetch, with_artifacts)
                 return plan
             except Offline as error:
                 log.info("the deployment waits for the uplink: %s", error)

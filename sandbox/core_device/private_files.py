@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 
-def write_private_bytes(path: Path, content: bytes) -> None:
+def write_private(path: Path, content: bytes) -> None:
     """Write a file that only its owner may read; a reader finds the old content or all of the new."""
     partial = path.with_suffix(".partial")
     partial.unlink(missing_ok=True)

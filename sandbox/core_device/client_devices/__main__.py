@@ -53,26 +53,24 @@ async def run(settings: dict[str, Any]) -> None:
         gateway.keep_checking(),
         bus.run(),
         _announce(cloud, listening.getsockname()[1], authority.pem),
-        *([gateway.shadows.run(gateway.is_connected)] if gateway.shadows is not None else []),
     ]
-    tasks = [asyncio.create_task(work) for work in works]
-    stop: asyncio.Task[Any] = asyncio.create_task(stopped.wait())
-    done, _ = await asyncio.wait([stop, *tasks], return_when=asyncio.FIRST_COMPLETED)
-    for task in tasks:
-        task.cancel()
-    for task in done - {stop}:
-        task.result()
+    if gateway.shadows is not None:
+        works.append(gateway.shadows.run(gateway.is_connected))
+    # One that fails ends them all, and the process with them.
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(work) for work in works]
+        await stopped.wait()
+        for task in tasks:
+            task.cancel()
 
 
 async def _announce(cloud: DeviceCloud, port: int, authority: str) -> None:
-    """Tell the cloud where client devices come to; as soon as it can be reached."""
-    is_told = False
+    """Tell the cloud where client devices come to, as soon as it can be reached and takes it."""
     while True:
         try:
-            if not is_told:
-                await asyncio.to_thread(cloud.announce, LOOPBACK, port, authority)
-                log.info("the cloud knows where client devices come to: port %d", port)
-                is_told = True
+            await asyncio.to_thread(cloud.announce, LOOPBACK, port, authority)
+            log.info("the cloud knows where client devices come to: port %d", port)
+            return
         except Unreachable:
             pass
         except Refused as refused:

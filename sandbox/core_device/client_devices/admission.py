@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 from sandbox.core_device.client_devices.cloud import DeviceCloud, Refused, Unreachable
-from sandbox.core_device.private_files import write_private_bytes
+from sandbox.core_device.private_files import write_private
 
 log = logging.getLogger("client_devices")
 
@@ -46,9 +46,7 @@ class Admission:
                 self._save()
             return self.refuse(refused.code, str(refused))
         except Unreachable as unreachable:
-            age = time.time() - self._verified.get(key, -1.0)
-            # A clock that was set back must not trust for ever.
-            if key in self._verified and abs(age) < self._trust_seconds:
+            if key in self._verified and self._is_trusted(self._verified[key]):
                 self.counters["trusted"] += 1
                 return ""
             return self.refuse("Unverified", f"the cloud cannot be asked about its certificate: {unreachable}")
@@ -62,8 +60,13 @@ class Admission:
         self.counters[f"refused_{code}"] += 1
         return reason
 
+    def _is_trusted(self, verified_at: float) -> bool:
+        # A clock that was set back must not trust for ever.
+        return abs(time.time() - verified_at) < self._trust_seconds
+
     def _save(self) -> None:
+        self._verified = {key: at for key, at in self._verified.items() if self._is_trusted(at)}
         try:
-            write_private_bytes(self._file, json.dumps(self._verified).encode())
+            write_private(self._file, json.dumps(self._verified).encode())
         except OSError as error:
             log.error("what the cloud has verified is not remembered: %s", error)

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from sandbox.core_device.private_files import write_private_bytes
+from sandbox.core_device.private_files import write_private
 
 #: A real core device's authority lives five years, and the broker's certificate seven days and is renewed; here it is
 #: made anew with each start.
@@ -34,8 +34,8 @@ class Authority:
                 .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
                 .sign(key, hashes.SHA256())
             )
-            write_private_bytes(key_file, _private_pem(key))
-            write_private_bytes(certificate_file, certificate.public_bytes(serialization.Encoding.PEM))
+            write_private(key_file, _private_pem(key))
+            write_private(certificate_file, certificate.public_bytes(serialization.Encoding.PEM))
         self.pem = certificate_file.read_text()
         loaded = serialization.load_pem_private_key(key_file.read_bytes(), None)
         assert isinstance(loaded, ec.EllipticCurvePrivateKey)  # noqa: S101 - it was made above
@@ -52,7 +52,7 @@ class Authority:
             .sign(self._key, hashes.SHA256())
         )
         chain = self._directory / "broker.pem"
-        write_private_bytes(chain, certificate.public_bytes(serialization.Encoding.PEM) + _private_pem(key))
+        write_private(chain, certificate.public_bytes(serialization.Encoding.PEM) + _private_pem(key))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.verify_mode = ssl.CERT_REQUIRED

@@ -16,7 +16,7 @@ from sandbox.core_device.broker_connection import Connection
 from sandbox.core_device.broker_session import Delivery, Receipt
 from sandbox.core_device.client_devices.admission import Admission
 from sandbox.core_device.client_devices.bus_link import BusLink
-from sandbox.core_device.client_devices.configuration import Configuration
+from sandbox.core_device.client_devices.configuration import SHADOW_FILTER, Configuration
 from sandbox.core_device.client_devices.shadows import Shadows
 
 #: Seconds between looks at whether the connected devices may stay; a real core device looks once a day.
@@ -80,8 +80,8 @@ class Gateway(Broker):
             self.write_status()
             return
         receipt = Receipt(publisher, message.packet_id) if message.qos else None
-        owner, _, request = topic.removeprefix("$aws/things/").partition("/shadow/")
-        if topic.startswith("$aws/things/") and self.shadows is not None:
+        if self.shadows is not None and mqtt.matches(SHADOW_FILTER, topic):
+            owner, _, request = topic.removeprefix("$aws/things/").partition("/shadow/")
             self.shadows.handle(owner, request, message.payload)
             self.write_status()
         else:

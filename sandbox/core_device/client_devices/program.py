@@ -10,7 +10,7 @@ from typing import Any
 
 from sandbox.core_device.client_devices.configuration import AUTH, BROKER, PLAYED, ConfigurationError, parse
 from sandbox.core_device.deployments import DeploymentError
-from sandbox.core_device.private_files import write_private_bytes
+from sandbox.core_device.private_files import write_private
 from sandbox.core_device.recipes import Step
 from sandbox.core_device.supervisor import Program
 
@@ -58,7 +58,7 @@ def gateway_program(
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     # By its content, so that other settings are another program, which the supervisor starts anew.
     file = directory / f"settings-{hashlib.sha256(settings.encode()).hexdigest()[:12]}.json"
-    write_private_bytes(file, settings.encode())
+    write_private(file, settings.encode())
     script = f"exec {shlex.quote(sys.executable)} -m sandbox.core_device.client_devices {shlex.quote(str(file))}"
     return Program(NAME, versions[BROKER], {"run": Step(script, {}, None)}, directory)
 

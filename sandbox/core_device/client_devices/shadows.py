@@ -7,6 +7,7 @@ Topics and documents are those of "Device Shadow MQTT topics", AWS IoT Core deve
 
 import asyncio
 import contextlib
+import copy
 import json
 import logging
 import time
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.core_device.client_devices.cloud import DeviceCloud, Refused, Unreachable
-from sandbox.core_device.private_files import write_private_bytes
+from sandbox.core_device.private_files import write_private
 
 #: Seconds between looks at what the cloud desires, and after which an unreachable cloud is tried again.
 LOOK_AGAIN = 5.0
@@ -51,7 +52,7 @@ class Shadows:
             if not isinstance(document, dict):
                 raise ValueError("a shadow document must be a JSON object")
             answer = self._update(thing, document) if request == "update" else self._get(thing, request)
-        except (ValueError, KeyError) as error:
+        except ValueError as error:
             self.counters["rejected"] += 1
             self._publish(f"{base}/rejected", json.dumps({"code": 400, "message": str(error)}).encode())
             return
@@ -100,8 +101,10 @@ class Shadows:
         if shadow is None or not shadow["to_send"]:
             return
         version = shadow["version"]
+        # A copy: the device may report more while it is on its way.
+        reported = copy.deepcopy(shadow["reported"])
         try:
-            await asyncio.to_thread(self._cloud.update_shadow, thing, {"reported": shadow["reported"]})
+            await asyncio.to_thread(self._cloud.update_shadow, thing, {"reported": reported})
         except Refused as refused:
             log.error("the cloud refuses the shadow of %s: %s", thing, refused)
             self.counters["refused"] += 1
@@ -135,7 +138,7 @@ class Shadows:
 
     def _save(self) -> None:
         try:
-            write_private_bytes(self._file, json.dumps(self._shadows).encode())
+            write_private(self._file, json.dumps(self._shadows).encode())
         except OSError as error:
             log.error("the shadows are not saved: %s", error)
 
