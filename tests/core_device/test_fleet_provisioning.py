@@ -156,7 +156,7 @@ def test_the_host_has_no_way_in_and_an_encrypted_disk(fleet: Fleet) -> None:
     assert instance["InstanceType"] == "t3.small"
     (group,) = ec2.describe_security_groups(GroupIds=[instance["SecurityGroups"][0]["GroupId"]])["SecurityGroups"]
     assert group["IpPermissions"] == []
-    assert sorted(rule["FromPort"] for rule in group["IpPermissionsEgress"]) == [443, 8883]
+    assert sorted(rule["FromPort"] for rule in group["IpPermissionsEgress"]) == [443, 8443, 8883]
     profile = fleet.cloud.client("iam").get_instance_profile(InstanceProfileName="pm-test-ulm-host")
     (role,) = profile["InstanceProfile"]["Roles"]
     policy = fleet.cloud.client("iam").get_role_policy(RoleName=role["RoleName"], PolicyName="permissions")
