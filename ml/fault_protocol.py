@@ -110,6 +110,7 @@ class Judged:
 
     figures: dict[str, Any]  #: the `fault` entry of models.json
     evidence: FaultEvidence  #: of the test part
+    readings: LabelledReadings  #: all that were judged and trained on
 
 
 def split(readings: LabelledReadings, seed: int) -> dict[str, _Truth]:
@@ -224,7 +225,7 @@ def judge(
         other_costs={"the original's model": figures["original_cost"]},
         early_warning=figures.get("early_warning", {}),
     )
-    return Judged(figures, evidence)
+    return Judged(figures, evidence, readings)
 
 
 def early_warning(

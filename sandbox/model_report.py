@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+import pandas as pd
+
 from ml.evidence import ForecastEvidence, Profile
 from ml.forecast_protocol import Answers, Series, times
 from ml.protocol import Findings
 from ml.report import faults, forecast, page
 from ml.validation import limits_of
-from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS, AirQualityMeasurements
+from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS, MACHINE_MEASUREMENTS, AirQualityMeasurements
 
 
 def write_report(path: Path, found: Findings) -> None:
@@ -20,9 +22,13 @@ def write_report(path: Path, found: Findings) -> None:
     data, first = figures["data"], evidence[0]
     sections = [section for each in evidence for section in forecast.sections(each)]
     tiles = forecast.tiles(first, "test")
+    profiles = [forecast.profile(_profile(found))]
     if found.faults is not None:
         tiles += faults.tiles(found.faults.evidence)
         sections += faults.sections(found.faults.evidence)
+        columns = pd.DataFrame(found.faults.readings.measurements, columns=list(MACHINE_MEASUREMENTS))
+        important = [name for name, _ in found.faults.evidence.importance]
+        profiles.append(faults.profile(Profile(columns, meanings={}), found.faults.readings.faulty, important))
     versions = ", ".join(f"{name} {version}" for name, version in figures["libraries"].items())
     page.write(
         path,
@@ -30,7 +36,7 @@ def write_report(path: Path, found: Findings) -> None:
         f"{data['file']}: {data['rows']:,} hours from {data['from']} to {data['until']}, {data['refused']} rows "
         "refused. Trained on the first two fifths, chosen by the next two (validation), tested on the last (test).",
         tiles,
-        [*sections, _choice(found), forecast.profile(_profile(found))],
+        [*sections, _choice(found), *profiles],
         {
             "Model card: forecasts": {
                 "Intended use": forecast.USE,

@@ -131,7 +131,7 @@ def profile(data: Profile, faulty: _Truth, important: list[str]) -> Section:
         for name, row in zip(table.index, table.to_numpy(), strict=True)
     ]
     return Section(
-        "Data profile",
+        "Data profile: the machines' readings",
         f"{len(data.columns):,} readings, evenly over all, {int(faulty.sum()):,} of them faulty "
         f"({percent(float(faulty.mean()), 2)}); {data.columns.shape[1]} measurements. Counters without a unit that is "
         f"known; the {len(rows)} of most weight are listed.",

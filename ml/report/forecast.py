@@ -137,7 +137,7 @@ def profile(data: Profile) -> Section:
         blocks.append(
             Plot("What is forecast, over the years", "Dotted: where a part begins.", plots.course(data, first))
         )
-    return Section("Data profile", f"{len(data.columns):,} hours. A 0 of PM2.5 marks a gap.", blocks)
+    return Section("Data profile: the hours", f"{len(data.columns):,} hours. A 0 of PM2.5 marks a gap.", blocks)
 
 
 def signed(share: float) -> str:
