@@ -11,6 +11,7 @@ from awsiot.greengrasscoreipc import model
 from awsiot.greengrasscoreipc.clientv2 import GreengrassCoreIPCClientV2
 
 from edge.runtime.bus import WINDOW, BusError, Callback, guarded
+from edge.runtime.callback_threads import keep_thread_state
 from edge.runtime.window import Window
 
 _log = logging.getLogger(__name__)
@@ -104,6 +105,9 @@ class _Lifecycle(LifecycleHandler):
     def __init__(self, window: Window) -> None:
         super().__init__()
         self._window = window
+
+    def on_connect(self) -> None:
+        keep_thread_state()
 
     def on_disconnect(self, reason: Exception | None, **_: Any) -> None:
         self._window.close(BusError(f"the connection to the nucleus is gone: {reason or 'it was closed'}"))

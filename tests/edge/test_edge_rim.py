@@ -10,8 +10,10 @@ import threading
 from pathlib import Path
 
 import pytest
+from awscrt import io, mqtt
 
 from edge.runtime.bus import connect
+from edge.runtime.callback_threads import keep_thread_state
 from edge.runtime.component import Counters
 from edge.runtime.dead_letters import dead_letter
 from edge.runtime.files import write_atomically
@@ -162,6 +164,34 @@ def test_counters_and_window_count():
     with pytest.raises(RuntimeError, match="closed: first"):
         window.enter()
     assert not window.wait_for_earlier(0)
+
+
+def test_a_callback_thread_keeps_its_python_state_from_one_callback_to_the_next():
+    threads = io.EventLoopGroup(1)
+    resolver = io.DefaultHostResolver(threads)
+    client = mqtt.Client(io.ClientBootstrap(threads, resolver))
+    seen: list[object] = []
+    local = threading.local()
+
+    def call_back() -> None:
+        """One callback on the library's thread: that of a connection which cannot be."""
+        done = threading.Event()
+
+        def note(**_: object) -> None:
+            seen.append(getattr(local, "mark", None))
+            local.mark = len(seen)
+            if len(seen) == 2:
+                keep_thread_state()
+                keep_thread_state()
+            done.set()
+
+        connection = mqtt.Connection(client, "127.0.0.1", 1, "nobody", on_connection_failure=note)
+        assert connection.connect().exception(10) is not None
+        assert done.wait(10)
+
+    for _ in range(4):
+        call_back()
+    assert seen == [None, None, 2, 3]
 
 
 def test_the_bus_of_a_nucleus_that_does_not_answer_is_an_error_that_says_so(monkeypatch, tmp_path):
