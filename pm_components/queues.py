@@ -1,7 +1,7 @@
 """Queues, each with a place for its dead letters and an alarm that says when something lies there."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, Optional
+from typing import Any, NamedTuple, Optional
 
 import pulumi
 import pulumi_aws as aws
@@ -39,14 +39,7 @@ def dead_letter_queue(
         key_arn: the customer's key that encrypts the letters; by default SQS does it with one of its own.
     """
     options = pulumi.ResourceOptions(parent=parent)
-    queue = aws.sqs.Queue(
-        f"{name}-dead-letters",
-        name=naming.physical_name(name, "dead-letters", maximum=QUEUE_NAME_LENGTH),
-        message_retention_seconds=QUEUE_RETENTION_SECONDS,
-        sqs_managed_sse_enabled=True if key_arn is None else None,
-        kms_master_key_id=key_arn,
-        opts=options,
-    )
+    queue = _queue(f"{name}-dead-letters", (name, "dead-letters"), options, key_arn)
     _depth_alarm(
         f"{name}-dead-letter-alarm",
         naming.physical_name(name, "dead-letters"),
@@ -78,16 +71,12 @@ def notice_queue(
         key_arn: the customer's key that encrypts the notices; by default SQS does it with one of its own.
     """
     options = pulumi.ResourceOptions(parent=parent)
-    queue = aws.sqs.Queue(
+    queue = _queue(
         f"{name}-notices",
-        name=naming.physical_name(name, "notices", maximum=QUEUE_NAME_LENGTH),
-        message_retention_seconds=QUEUE_RETENTION_SECONDS,
-        sqs_managed_sse_enabled=True if key_arn is None else None,
-        kms_master_key_id=key_arn,
-        redrive_policy=pulumi.Output.json_dumps(
-            {"deadLetterTargetArn": dead_letters.arn, "maxReceiveCount": RECEIVE_COUNT_MAXIMUM}
-        ),
-        opts=options,
+        (name, "notices"),
+        options,
+        key_arn,
+        redrive_policy=_redrive(dead_letters, RECEIVE_COUNT_MAXIMUM),
     )
     _depth_alarm(
         f"{name}-notice-alarm",
@@ -136,15 +125,35 @@ def work_queue(
 ) -> WorkQueue:
     """The queue `{name}-queue` for a Lambda function with the given timeout, with its dead letters and their alarm."""
     dead_letters = dead_letter_queue(name, parent=parent, alarm_topic_arns=alarm_topic_arns)
-    queue = aws.sqs.Queue(
+    queue = _queue(
         f"{name}-queue",
-        name=naming.physical_name(name, maximum=QUEUE_NAME_LENGTH),
-        message_retention_seconds=QUEUE_RETENTION_SECONDS,
+        (name,),
+        pulumi.ResourceOptions(parent=parent),
         visibility_timeout_seconds=consumer_timeout_seconds * VISIBILITY_TIMEOUTS_PER_FUNCTION_TIMEOUT,
-        sqs_managed_sse_enabled=True,
-        redrive_policy=pulumi.Output.json_dumps(
-            {"deadLetterTargetArn": dead_letters.arn, "maxReceiveCount": RECEIVE_COUNT_BEFORE_DEAD_LETTER}
-        ),
-        opts=pulumi.ResourceOptions(parent=parent),
+        redrive_policy=_redrive(dead_letters, RECEIVE_COUNT_BEFORE_DEAD_LETTER),
     )
     return WorkQueue(queue, dead_letters)
+
+
+def _queue(
+    name: str,
+    physical: Sequence[str],
+    options: pulumi.ResourceOptions,
+    key_arn: Optional[pulumi.Input[str]] = None,
+    **settings: Any,
+) -> aws.sqs.Queue:
+    """A queue that keeps what lies in it for 14 days, encrypted with a key of SQS or with the customer's."""
+    return aws.sqs.Queue(
+        name,
+        name=naming.physical_name(*physical, maximum=QUEUE_NAME_LENGTH),
+        message_retention_seconds=QUEUE_RETENTION_SECONDS,
+        sqs_managed_sse_enabled=True if key_arn is None else None,
+        kms_master_key_id=key_arn,
+        opts=options,
+        **settings,
+    )
+
+
+def _redrive(dead_letters: aws.sqs.Queue, receive_count: int) -> pulumi.Output[str]:
+    """The policy that takes a message to the dead letters once it was received so often."""
+    return pulumi.Output.json_dumps({"deadLetterTargetArn": dead_letters.arn, "maxReceiveCount": receive_count})

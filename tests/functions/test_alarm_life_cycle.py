@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 
 from pm_components.alarm_life_cycle import policy_text
 from pm_components.functions.alert_forwarder import alarms
-from pm_components.functions.alert_forwarder.alarm_store import AlarmStore, Conflict
+from pm_components.functions.alert_forwarder.alarm_store import AlarmStore
 from pm_components.functions.alert_forwarder.alarms import Escalation, Policy, on_alert
 from pm_components.functions.alert_forwarder.core import Notification
 from pm_components.functions.alert_forwarder.escalations import Escalations
 from pm_components.functions.alert_forwarder.handler import AlarmKeeper
 from pm_components.functions.alert_forwarder.once import Once
+from pm_components.functions.versioned_items import Conflict
 from pm_contracts.messages import Alert, Refused, encode
 from sandbox.cloud import Cloud
 

@@ -15,7 +15,8 @@ import pytest
 
 from pm_components.functions.detector.core import Rule, State
 from pm_components.functions.detector.handler import Detector
-from pm_components.functions.detector.store import Conflict, StateStore
+from pm_components.functions.detector.store import StateStore
+from pm_components.functions.versioned_items import Conflict
 from pm_contracts.messages import Alert, Outcome, decode, encode
 from sandbox.cloud import Cloud
 

@@ -6,13 +6,8 @@ from typing import Any
 
 import msgspec
 
+from pm_components.functions import versioned_items
 from pm_components.functions.alert_forwarder.alarms import CLEARED, Alarm
-
-_CONDITION_FAILED = "ConditionalCheckFailedException"
-
-
-class Conflict(Exception):
-    """Someone else wrote the alarm in between; load it again."""
 
 
 class AlarmStore:
@@ -36,7 +31,7 @@ class AlarmStore:
         found = self._client.get_item(TableName=self._table, Key={"alarm": {"S": name}}, ConsistentRead=True)
         if "Item" not in found:
             return None, 0
-        return msgspec.json.decode(found["Item"]["record"]["S"], type=Alarm), int(found["Item"]["version"]["N"])
+        return msgspec.json.decode(found["Item"]["record"]["S"], type=Alarm), versioned_items.version_of(found["Item"])
 
     def save(self, alarm: Alarm, version: int) -> None:
         """Write the alarm in place of the one that was loaded with `version`.
@@ -46,7 +41,6 @@ class AlarmStore:
         """
         item = {
             "alarm": {"S": alarm.name},
-            "version": {"N": str(version + 1)},
             "record": {"S": msgspec.json.encode(alarm).decode()},
             # For people who look into the table; the function itself reads `record` alone.
             "state": {"S": alarm.state},
@@ -58,16 +52,4 @@ class AlarmStore:
         }
         if alarm.state == CLEARED:
             item["expires_at"] = {"N": str(int(self._clock()) + self._keep_seconds)}
-        guard: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(alarm)"}
-        if version:
-            guard = {
-                "ConditionExpression": "#version = :loaded",
-                "ExpressionAttributeNames": {"#version": "version"},
-                "ExpressionAttributeValues": {":loaded": {"N": str(version)}},
-            }
-        try:
-            self._client.put_item(TableName=self._table, Item=item, **guard)
-        except self._client.exceptions.ClientError as error:
-            if error.response["Error"]["Code"] == _CONDITION_FAILED:
-                raise Conflict(alarm.name) from error
-            raise
+        versioned_items.put(self._client, self._table, "alarm", item, version)

@@ -16,7 +16,7 @@ import boto3
 import msgspec
 
 from pm_components.functions.alert_forwarder import core
-from pm_components.functions.alert_forwarder.alarm_store import AlarmStore, Conflict
+from pm_components.functions.alert_forwarder.alarm_store import AlarmStore
 from pm_components.functions.alert_forwarder.alarms import (
     Acknowledgement,
     Alarm,
@@ -32,6 +32,7 @@ from pm_components.functions.alert_forwarder.core import Notification
 from pm_components.functions.alert_forwarder.escalations import Escalations
 from pm_components.functions.alert_forwarder.once import Once
 from pm_components.functions.batches import work_off_each
+from pm_components.functions.versioned_items import Conflict
 from pm_contracts.messages import Alert, Refused, decode
 
 #: Longer than the function may run, so that a lease that has ended was left by one that died.

@@ -17,7 +17,8 @@ import msgspec
 
 from pm_components.functions.batches import count, failures, log_failure
 from pm_components.functions.detector.core import Counts, Rule, State, observe
-from pm_components.functions.detector.store import Conflict, StateStore
+from pm_components.functions.detector.store import StateStore
+from pm_components.functions.versioned_items import Conflict
 from pm_contracts import topics
 from pm_contracts.messages import Outcome, Refused, decode, encode
 

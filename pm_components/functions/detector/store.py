@@ -3,13 +3,8 @@
 import datetime as dt
 from typing import Any
 
+from pm_components.functions import versioned_items
 from pm_components.functions.detector.core import State, from_json, to_json
-
-_CONDITION_FAILED = "ConditionalCheckFailedException"
-
-
-class Conflict(Exception):
-    """Someone else wrote the state in between; load it again."""
 
 
 class StateStore:
@@ -29,7 +24,7 @@ class StateStore:
         found = self._client.get_item(TableName=self._table, Key={"detector": {"S": detector}}, ConsistentRead=True)
         if "Item" not in found:
             return State(), 0
-        return from_json(found["Item"]["state"]["S"]), int(found["Item"]["version"]["N"])
+        return from_json(found["Item"]["state"]["S"]), versioned_items.version_of(found["Item"])
 
     def save(self, detector: str, state: State, version: int) -> int:
         """Write `state` in place of the one that was loaded with `version`.
@@ -42,7 +37,6 @@ class StateStore:
         """
         item = {
             "detector": {"S": detector},
-            "version": {"N": str(version + 1)},
             "state": {"S": to_json(state)},
             # For people who look into the table; the detector itself reads `state` alone.
             "alert": {"S": "active" if state.active else "cleared"},
@@ -50,17 +44,4 @@ class StateStore:
             "misses": {"N": str(state.misses)},
             "updated_at": {"S": dt.datetime.now(dt.UTC).isoformat(timespec="seconds")},
         }
-        guard: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(detector)"}
-        if version:
-            guard = {
-                "ConditionExpression": "#version = :loaded",
-                "ExpressionAttributeNames": {"#version": "version"},
-                "ExpressionAttributeValues": {":loaded": {"N": str(version)}},
-            }
-        try:
-            self._client.put_item(TableName=self._table, Item=item, **guard)
-        except self._client.exceptions.ClientError as error:
-            if error.response["Error"]["Code"] == _CONDITION_FAILED:
-                raise Conflict(detector) from error
-            raise
-        return version + 1
+        return versioned_items.put(self._client, self._table, "detector", item, version)
