@@ -11,7 +11,6 @@ import signal
 import ssl
 import subprocess
 import threading
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -27,6 +26,7 @@ from sandbox.cloud import Cloud
 from sandbox.core_device import CoreDevice, CoreDeviceError
 from sandbox.core_device.identity import enroll
 from sandbox.sensor import Sensor, run
+from tests.waiting import eventually
 
 SITE = "jena"
 CORE = "jena-core"
@@ -143,14 +143,6 @@ def start(cloud: Cloud, core: CoreDevice, tmp_path: Path) -> Iterator[Callable[.
     yield make
     for sensor in sensors:
         sensor.stop()
-
-
-def eventually(check: Callable[[], Any], what: str | Callable[[], str]) -> Any:
-    deadline = time.monotonic() + LIMIT
-    while not (found := check()):
-        assert time.monotonic() < deadline, f"not within {LIMIT} s: {what if isinstance(what, str) else what()}"
-        time.sleep(0.05)
-    return found
 
 
 def gateway(core: CoreDevice) -> dict[str, Any]:
@@ -299,22 +291,9 @@ def test_who_is_not_associated_or_not_who_it_says_is_refused(cloud: Cloud, core:
 def test_a_certificate_of_another_authority_gets_no_connection(core: CoreDevice, tmp_path: Path) -> None:
     identity = tmp_path / "forged"
     identity.mkdir()
+    make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=jena_air-1"
     subprocess.run(
-        [
-            *(
-                "openssl",
-                "req",
-                "-x509",
-                "-newkey",
-                "ec",
-                "-pkeyopt",
-                "ec_paramgen_curve:P-256",
-                "-nodes",
-                "-days",
-                "2",
-            ),
-            *("-subj", "/CN=jena_air-1", "-keyout", "private-key.pem", "-out", "certificate.pem"),
-        ],
+        [*make.split(), "-keyout", "private-key.pem", "-out", "certificate.pem"],
         cwd=identity,
         check=True,
         capture_output=True,
