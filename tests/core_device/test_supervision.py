@@ -1,6 +1,6 @@
 """Supervision of components: real processes under the supervisor itself, without cloud and deployments.
 
-That a nucleus asks the supervisor for the right things is in `test_core_device.py`.
+That a nucleus asks the supervisor for the right things is in `test_deployments.py`.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The uplink that can be cut, with real sockets. What MQTT and S3 make of a cut is in `test_core_device.py`."""
+"""The uplink that can be cut, with real sockets. What MQTT and S3 make of a cut is in `test_deployments.py`."""
 
 import asyncio
 import contextlib
