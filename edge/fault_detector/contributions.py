@@ -4,14 +4,15 @@ What a tree says when it knows some of the features alone is the mean over the b
 weighted by how many training readings took each: path-dependent TreeSHAP (Lundberg et al., "From local explanations to
 global understanding with explainable AI for trees", Nature Machine Intelligence 2020), as XGBoost's `pred_contribs`. A
 leaf then counts with a product of one factor a feature on its path, whose Shapley values have a closed form; the trees
-are shallow, so that all leaves are gone through.
+are shallow, so that all leaves are gone through, many at once.
 
 All is taken from the ONNX graph: the nodes before the trees give what the trees see, whatever these nodes do, and the
 attribute `nodes_hitrates` the training readings (https://github.com/onnx/onnx/blob/main/docs/Operators-ml.md).
 """
 
 import math
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnxruntime
@@ -22,8 +23,37 @@ from numpy.typing import NDArray
 from pm_contracts.messages import Refused
 
 _TREES = "TreeEnsembleRegressor"
-#: Of a feature on a path: whether the reading goes along it, 1 or 0, and the share of training readings that do.
-_Factor = tuple[float, float]
+_Array = NDArray[np.float64]
+
+
+class _Step(NamedTuple):
+    """What a leaf's path asks of one feature, all questions about it taken together."""
+
+    lowest: float = -math.inf  #: the path is taken from it on ...
+    below: float = math.inf  #: ... and below this
+    missing: bool = True  #: whether the path is taken where the feature is missing
+    share: float = 1.0  #: of the training readings that took it
+
+    def narrowed(self, threshold: float, is_below: bool, missing: bool, share: float) -> "_Step":
+        """With one more question: whether the feature is below the threshold, or not."""
+        lowest, below = (
+            (self.lowest, min(self.below, threshold)) if is_below else (max(self.lowest, threshold), self.below)
+        )
+        return _Step(lowest, below, self.missing and missing, self.share * share)
+
+
+_Path = dict[int, _Step]
+
+
+class _Leaves(NamedTuple):
+    """Leaves whose paths ask about the same number of features: arrays `[leaves, features]`, weights `[leaves]`."""
+
+    feature: NDArray[np.int64]
+    lowest: NDArray[np.float32]
+    below: NDArray[np.float32]
+    missing: NDArray[np.bool_]
+    share: _Array
+    weight: _Array
 
 
 class TreeContributions:
@@ -43,23 +73,14 @@ class TreeContributions:
         if place is None:
             raise Refused(f"the model has no node {_TREES}")
         trees = parsed.graph.node[place]
-        found: dict[str, Any] = {each.name: each.floats or each.ints for each in trees.attribute}
-        if len(found.get("nodes_hitrates", ())) != len(found["nodes_treeids"]):
-            raise Refused(f"{_TREES} has no nodes_hitrates: how many training readings each node has seen")
-        weights = zip(found["target_treeids"], found["target_nodeids"], found["target_weights"], strict=True)
-        #: By tree and node.
-        self._leaves = {(tree, node): weight for tree, node, weight in weights}
-        names = ("nodes_treeids", "nodes_nodeids", "nodes_featureids", "nodes_values", "nodes_truenodeids",
-                 "nodes_falsenodeids", "nodes_missing_value_tracks_true", "nodes_hitrates")  # fmt: skip
-        self._nodes = {each[:2]: each[2:] for each in zip(*(found[name] for name in names), strict=True)}
-        self._roots = sorted({(tree, 0) for tree, _ in self._nodes})
+        self._groups = _leaves({each.name: each.floats or each.ints for each in trees.attribute})
         seen = trees.input[0]
         del parsed.graph.node[place:]
         del parsed.graph.output[:]
         parsed.graph.output.add(name=seen)
         self._before = onnxruntime.InferenceSession(parsed.SerializeToString(), providers=["CPUExecutionProvider"])
 
-    def __call__(self, row: NDArray[np.float32]) -> NDArray[np.float64]:
+    def __call__(self, row: NDArray[np.float32]) -> _Array:
         """By how much each feature moves the sum of the leaves, from what it is on average to what it is here.
 
         Args:
@@ -67,43 +88,71 @@ class TreeContributions:
         """
         (seen,) = self._before.run(None, {self._before.get_inputs()[0].name: row[None]})
         values = np.zeros(seen.shape[1])
-        for root in self._roots:
-            self._descend(root, seen[0].tolist(), {}, values)
+        for leaves in self._groups:
+            x = seen[0][leaves.feature]
+            taken = np.where(np.isnan(x), leaves.missing, (leaves.lowest <= x) & (x < leaves.below)).astype(np.float64)
+            shares = leaves.weight[:, None] * _shapley_values(taken, leaves.share)
+            np.add.at(values, leaves.feature, shares)
         return values
 
-    def _descend(
-        self, at: tuple[int, int], seen: list[float], path: dict[int, _Factor], values: NDArray[np.float64]
-    ) -> None:
-        if at in self._leaves:
-            for feature, share in _shapley_values(path).items():
-                values[feature] += self._leaves[at] * share
+
+def _leaves(attributes: Mapping[str, Sequence[Any]]) -> list[_Leaves]:
+    if len(attributes.get("nodes_hitrates", ())) != len(attributes["nodes_treeids"]):
+        raise Refused(f"{_TREES} has no nodes_hitrates: how many training readings each node has seen")
+    weights = zip(*(attributes[f"target_{name}"] for name in ("treeids", "nodeids", "weights")), strict=True)
+    weight_of = {(tree, node): weight for tree, node, weight in weights}
+    names = ("treeids", "nodeids", "featureids", "values", "truenodeids", "falsenodeids", "missing_value_tracks_true",
+             "hitrates")  # fmt: skip
+    nodes = {(tree, node): rest for tree, node, *rest in zip(*(attributes[f"nodes_{n}"] for n in names), strict=True)}
+    found: dict[int, list[tuple[_Path, float]]] = {}
+
+    def descend(tree: int, node: int, path: _Path) -> None:
+        if (tree, node) in weight_of:
+            found.setdefault(len(path), []).append((path, weight_of[tree, node]))
             return
-        feature, threshold, true, false, missing_is_true, readings = self._nodes[at]
-        x = seen[feature]
-        taken = true if (bool(missing_is_true) if math.isnan(x) else x < threshold) else false
-        goes, share = path.get(feature, (1.0, 1.0))
+        feature, threshold, true, false, missing_is_true, readings = nodes[tree, node]
         for child in (true, false):
-            below = (at[0], child)
-            factor = (goes * (child == taken), share * self._nodes[below][-1] / readings)
-            self._descend(below, seen, path | {feature: factor}, values)
+            step = path.get(feature, _Step()).narrowed(
+                threshold, child == true, bool(missing_is_true) == (child == true), nodes[tree, child][-1] / readings
+            )
+            descend(tree, child, path | {feature: step})
+
+    for tree in sorted({tree for tree, _ in nodes}):
+        descend(tree, 0, {})
+    return [
+        _Leaves(
+            np.array([list(path) for path, _ in leaves]),
+            np.array([[step.lowest for step in path.values()] for path, _ in leaves], dtype=np.float32),
+            np.array([[step.below for step in path.values()] for path, _ in leaves], dtype=np.float32),
+            np.array([[step.missing for step in path.values()] for path, _ in leaves]),
+            np.array([[step.share for step in path.values()] for path, _ in leaves]),
+            np.array([weight for _, weight in leaves]),
+        )
+        for features, leaves in found.items()
+        if features
+    ]
 
 
-def _shapley_values(path: dict[int, _Factor]) -> dict[int, float]:
-    """The Shapley values of a product: known features count with the first of their factors, others with the second."""
-    count = len(path)
-    found = {}
-    for feature, (goes, share) in path.items():
+def _shapley_values(taken: _Array, share: _Array) -> _Array:
+    """The Shapley values of products, `[leaves, features]`.
+
+    Args:
+        taken: the factor of a feature that is known: 1 where the reading takes the leaf's path, 0 where it does not.
+        share: its factor while it is not known.
+    """
+    count = taken.shape[1]
+    values = np.empty_like(taken)
+    for feature in range(count):
         # The coefficient at k sums the products in which k of the other features are known.
-        sums = [1.0]
-        for other, (other_goes, other_share) in path.items():
-            if other != feature:
-                sums = [
-                    other_share * unknown + other_goes * known
-                    for unknown, known in zip([*sums, 0.0], [0.0, *sums], strict=True)
-                ]
-        orders = (math.factorial(k) * math.factorial(count - 1 - k) / math.factorial(count) for k in range(count))
-        found[feature] = (goes - share) * sum(order * total for order, total in zip(orders, sums, strict=True))
-    return found
+        sums = [np.ones(len(taken))]
+        for other in set(range(count)) - {feature}:
+            unknown, known = share[:, other], taken[:, other]
+            zero = np.zeros(len(taken))
+            sums = [unknown * a + known * b for a, b in zip([*sums, zero], [zero, *sums], strict=True)]
+        orders = [math.factorial(k) * math.factorial(count - 1 - k) / math.factorial(count) for k in range(count)]
+        total = sum(order * each for order, each in zip(orders, sums, strict=True))
+        values[:, feature] = (taken[:, feature] - share[:, feature]) * total
+    return values
 
 
 def _model_message() -> Any:
