@@ -133,6 +133,22 @@ def record() -> Callable[[Callable[[], dict[str, Any]]], Recording]:
     return run
 
 
+@pytest.fixture
+def record_component(
+    record: Callable[[Callable[[], dict[str, Any]]], Recording],
+) -> Callable[[Any, str, Any], Recording]:
+    """Record a component by its class, its name and its arguments; the outputs are those that it promises."""
+
+    def run(component: Any, name: str, args: Any) -> Recording:
+        def program() -> dict[str, Any]:
+            made = component(name, args)
+            return {key: getattr(made, key) for key in component.__annotations__}
+
+        return record(program)
+
+    return run
+
+
 #: A training script under SageMaker's contract that makes a model of no use, with figures that a test chooses.
 _STAND_IN = """
 import datetime as dt, hashlib, json, os, sys

@@ -13,22 +13,18 @@ import pytest
 from pm_components.analytics_store import AnalyticsStore, AnalyticsStoreArgs
 from pm_contracts.tables import TABLES
 
-Record = Callable[[Callable[[], dict[str, Any]]], Any]
+Record = Callable[[Any, str, Any], Any]
 
 TABLE_NAMES = ["air_quality_reading", "machine_reading", "forecast", "outcome", "trial_outcome", "fault_score", "alert"]
 
 
-def _store(record: Record, **args: Any) -> Any:
-    def program() -> dict[str, Any]:
-        store = AnalyticsStore("lake", AnalyticsStoreArgs(sites=["lindau", "bremen"], **args))
-        return {key: getattr(store, key) for key in AnalyticsStore.__annotations__}
-
-    return record(program)
+def _store(record_component: Record, **args: Any) -> Any:
+    return record_component(AnalyticsStore, "lake", AnalyticsStoreArgs(sites=["lindau", "bremen"], **args))
 
 
 @pytest.fixture
-def store(record: Record) -> Any:
-    return _store(record)
+def store(record_component: Record) -> Any:
+    return _store(record_component)
 
 
 def test_registers_exactly_these_resources(store: Any) -> None:
@@ -171,8 +167,8 @@ def test_streams_write_parquet_by_site_and_day(store: Any) -> None:
     }
 
 
-def test_tables_have_the_columns_of_the_messages_and_project_their_partitions(record: Record) -> None:
-    tables = _store(record, retention_days=30).of_type("aws:glue/catalogTable:CatalogTable")
+def test_tables_have_the_columns_of_the_messages_and_project_their_partitions(record_component: Record) -> None:
+    tables = _store(record_component, retention_days=30).of_type("aws:glue/catalogTable:CatalogTable")
     assert {inputs["name"] for inputs in tables.values()} == set(TABLE_NAMES)
     inputs = tables["lake-alert-table"]
     assert inputs["partitionKeys"] == [{"name": "site", "type": "string"}, {"name": "ingest_day", "type": "string"}]
@@ -243,8 +239,8 @@ def test_roles_may_do_this_and_nothing_else(store: Any) -> None:
     ]
 
 
-def test_the_lake_is_private_encrypted_versioned_and_forgets(record: Record) -> None:
-    store = _store(record, retention_days=30)
+def test_the_lake_is_private_encrypted_versioned_and_forgets(record_component: Record) -> None:
+    store = _store(record_component, retention_days=30)
     (bucket,) = store.of_type("aws:s3/bucket:Bucket").values()
     assert bucket["forceDestroy"] is False
     (block,) = store.of_type("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock").values()
@@ -284,8 +280,8 @@ def test_the_workgroup_is_enforced_and_ends_expensive_queries(store: Any) -> Non
     }
 
 
-def test_alarms_tell_the_topics_that_they_are_given(record: Record) -> None:
-    alarms = _store(record, alarm_topic_arns=["arn:topic"]).of_type("aws:cloudwatch/metricAlarm:MetricAlarm")
+def test_alarms_tell_the_topics_that_they_are_given(record_component: Record) -> None:
+    alarms = _store(record_component, alarm_topic_arns=["arn:topic"]).of_type("aws:cloudwatch/metricAlarm:MetricAlarm")
     assert {tuple(inputs["alarmActions"]) for inputs in alarms.values()} == {("arn:topic",)}
     assert {inputs["metricName"] for inputs in alarms.values()} == {
         "ApproximateNumberOfMessagesVisible",
@@ -293,9 +289,9 @@ def test_alarms_tell_the_topics_that_they_are_given(record: Record) -> None:
     }
 
 
-def test_a_scan_limit_below_what_athena_takes_is_refused(record: Record) -> None:
+def test_a_scan_limit_below_what_athena_takes_is_refused(record_component: Record) -> None:
     with pytest.raises(ValueError, match="scan_limit_bytes: found 5, allowed are 10000000 and more"):
-        _store(record, scan_limit_bytes=5)
+        _store(record_component, scan_limit_bytes=5)
 
 
 def test_what_streams_refuse_is_told_to_a_queue_by_the_object(store: Any) -> None:
@@ -314,8 +310,8 @@ def test_what_streams_refuse_is_told_to_a_queue_by_the_object(store: Any) -> Non
     assert [one["Resource"] for one in below] == [["arn:of:lake-lake-bucket/errors/*"]]
 
 
-def test_a_customers_key_encrypts_whatever_keeps_data(record: Record) -> None:
-    store = _store(record, customer_key=True)
+def test_a_customers_key_encrypts_whatever_keeps_data(record_component: Record) -> None:
+    store = _store(record_component, customer_key=True)
     (key,) = store.of_type("aws:kms/key:Key").values()
     assert key["enableKeyRotation"] is True
     arn = "arn:of:lake-key"
@@ -340,10 +336,10 @@ def test_a_customers_key_encrypts_whatever_keeps_data(record: Record) -> None:
     }
 
 
-def test_two_runs_register_the_same(record: Record) -> None:
+def test_two_runs_register_the_same(record_component: Record) -> None:
     def told(store: Any) -> list[Any]:
         # An archive tells nothing of its content; that of the whole program is compared by test_program_registrations.
         return sorted((one.name, one.type, {**one.inputs, "code": None}) for one in store.resources)
 
-    first, second = _store(record), _store(record)
+    first, second = _store(record_component), _store(record_component)
     assert repr(told(first)) == repr(told(second))

@@ -13,21 +13,17 @@ import pytest
 
 from pm_components.fault_alerting import FaultAlerting, FaultAlertingArgs, rule_text
 
-Record = Callable[[Callable[[], dict[str, Any]]], Any]
+Record = Callable[[Any, str, Any], Any]
 
 
-def _alerting(record: Record, **args: Any) -> Any:
-    def program() -> dict[str, Any]:
-        given: FaultAlertingArgs = {"emails": ["shift@example.com", "office@example.com"], **args}  # type: ignore[typeddict-item]
-        alerting = FaultAlerting("alerting", given)
-        return {key: getattr(alerting, key) for key in FaultAlerting.__annotations__}
-
-    return record(program)
+def _alerting(record_component: Record, **args: Any) -> Any:
+    given: FaultAlertingArgs = {"emails": ["shift@example.com", "office@example.com"], **args}  # type: ignore[typeddict-item]
+    return record_component(FaultAlerting, "alerting", given)
 
 
 @pytest.fixture
-def alerting(record: Record) -> Any:
-    return _alerting(record)
+def alerting(record_component: Record) -> Any:
+    return _alerting(record_component)
 
 
 def test_registers_exactly_these_resources(alerting: Any) -> None:
@@ -106,8 +102,8 @@ def test_people_and_the_announcer_hear_the_topic(alerting: Any) -> None:
     ]
 
 
-def test_a_subscription_keeps_its_name_when_another_address_goes(record: Record, alerting: Any) -> None:
-    fewer = _alerting(record, emails=["office@example.com"])
+def test_a_subscription_keeps_its_name_when_another_address_goes(record_component: Record, alerting: Any) -> None:
+    fewer = _alerting(record_component, emails=["office@example.com"])
 
     def by_address(recording: Any) -> dict[str, str]:
         subscriptions = recording.of_type("aws:sns/topicSubscription:TopicSubscription")
@@ -246,8 +242,8 @@ def test_a_functions_archive_holds_its_package_and_what_it_imports(alerting: Any
     assert not any("__pycache__" in path for path in layer.assets)
 
 
-def test_the_rule_of_the_detector_is_the_default_but_for_what_is_given(record: Record) -> None:
-    alerting = _alerting(record, detector={"tolerance": 0.1, "window": pulumi.Output.from_input(100)})
+def test_the_rule_of_the_detector_is_the_default_but_for_what_is_given(record_component: Record) -> None:
+    alerting = _alerting(record_component, detector={"tolerance": 0.1, "window": pulumi.Output.from_input(100)})
     environment = alerting.of_type("aws:lambda/function:Function")["alerting-detector-function"]["environment"]
     assert json.loads(environment["variables"]["DETECTOR_RULE"]) == {
         "window": 100,
@@ -273,9 +269,9 @@ def test_a_rule_that_is_none_is_refused_by_key(detector: dict[str, Any], told: s
         rule_text(detector)
 
 
-def test_a_single_address_in_place_of_a_list_is_refused(record: Record) -> None:
+def test_a_single_address_in_place_of_a_list_is_refused(record_component: Record) -> None:
     with pytest.raises(TypeError, match=r"FaultAlerting.emails: found 'shift@example.com' \(str\)"):
-        _alerting(record, emails="shift@example.com")
+        _alerting(record_component, emails="shift@example.com")
 
 
 def test_the_dashboard_shows_each_queue_and_what_each_function_counted(alerting: Any) -> None:
@@ -290,8 +286,8 @@ def test_the_dashboard_shows_each_queue_and_what_each_function_counted(alerting:
     assert ["AWS/SNS", "NumberOfNotificationsFailed", "TopicName", "pm-test-alerts"] in metrics
 
 
-def test_those_who_are_escalated_to_hear_nothing_else(record: Record) -> None:
-    alerting = _alerting(record, escalation_emails=["boss@example.com"])
+def test_those_who_are_escalated_to_hear_nothing_else(record_component: Record) -> None:
+    alerting = _alerting(record_component, escalation_emails=["boss@example.com"])
     subscriptions = alerting.of_type("aws:sns/topicSubscription:TopicSubscription").values()
     (boss,) = (inputs for inputs in subscriptions if inputs["endpoint"] == "boss@example.com")
     assert (boss["protocol"], json.loads(boss["filterPolicy"])) == ("email", {"kind": ["escalation"]})
@@ -312,11 +308,11 @@ def test_an_escalation_is_sent_by_a_role_that_may_do_nothing_else(alerting: Any)
     }
 
 
-def test_executions_are_kept_for_alerts_where_asked(record: Record, alerting: Any) -> None:
+def test_executions_are_kept_for_alerts_where_asked(record_component: Record, alerting: Any) -> None:
     def reserved(recording: Any) -> dict[str, Any]:
         functions = recording.of_type("aws:lambda/function:Function")
         return {name: inputs.get("reservedConcurrentExecutions") for name, inputs in functions.items()}
 
     assert set(reserved(alerting).values()) == {None}
-    kept = reserved(_alerting(record, reserved_concurrency=5))
+    kept = reserved(_alerting(record_component, reserved_concurrency=5))
     assert {name for name, number in kept.items() if number} == {"alerting-forwarder-function"}
