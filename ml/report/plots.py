@@ -83,7 +83,8 @@ def coverage_by_month(evidence: ForecastEvidence) -> go.Figure:
             mode="lines+markers",
             line={"color": colour, "dash": dash},
         )
-    _line(figure, y=INTERVAL_LEVEL, name=f"asked for: {percent(INTERVAL_LEVEL, 0)}")
+    asked = [INTERVAL_LEVEL] * len(full)
+    figure.add_scatter(x=full.index.tolist(), y=asked, name="asked for", mode="lines", line={"color": RED, "width": 1})
     figure.update_xaxes(type="date", tickformat="%b %Y")
     figure.update_yaxes(tickformat=".0%")
     return figure
@@ -247,10 +248,6 @@ def _figure(x: str, y: str) -> go.Figure:
     figure.update_xaxes(title=x)
     figure.update_yaxes(title=y)
     return figure
-
-
-def _line(figure: go.Figure, y: float, name: str) -> None:
-    figure.add_hline(y=y, line={"color": RED, "width": 1}, annotation_text=name, annotation_position="bottom right")
 
 
 def _milliseconds(time: str) -> float:

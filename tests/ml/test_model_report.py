@@ -147,7 +147,8 @@ def test_errors_are_those_of_their_hours(evidence: ForecastEvidence) -> None:
 
 
 def test_an_interval_that_adapts_keeps_its_share_where_errors_grow(evidence: ForecastEvidence) -> None:
-    fixed, adapting = plots.coverage_by_month(evidence).data
+    fixed, adapting, asked = plots.coverage_by_month(evidence).data
+    assert set(asked.y) == {0.9}
     assert fixed.y[0] > 0.85
     assert fixed.y[-1] < 0.8
     assert all(abs(share - 0.9) < 0.04 for share in adapting.y)
