@@ -21,7 +21,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from sandbox.core_device import broker_session
 from sandbox.core_device.broker import Broker
-from sandbox.core_device.broker_session import WINDOW, Receipt
+from sandbox.core_device.broker_session import WINDOW, Receipt, Session
 from sandbox.core_device.mqtt import PacketReader, ProtocolViolation, is_filter, matches, publish_head
 
 LIMIT = 20.0
@@ -278,6 +278,25 @@ def test_a_broker_that_is_killed_loses_nothing_for_a_subscriber_that_was_away(tm
     keeper.leave()
     broker.kill()
     broker.wait()
+
+
+def test_a_file_of_sessions_that_is_damaged_and_cannot_be_written_does_not_end_the_broker(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker_session, "KEPT_SECONDS", -1.0)
+    file = tmp_path / "sessions.json"
+    file.write_text("{")
+    (tmp_path / "sessions.partial").mkdir()  # where the new file would be written
+
+    async def run() -> None:
+        broker = Broker(file)
+        broker._sessions["away"] = Session("away", True, {"pm/#": 1})
+        broker._check()
+        assert broker._sessions == {}
+
+    asyncio.run(run())
+    assert "the kept sessions are lost" in caplog.text
+    assert "will not know of all kept sessions" in caplog.text
 
 
 def test_who_stays_away_for_too_long_is_forgotten_and_its_publishers_are_released(
