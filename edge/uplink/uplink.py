@@ -276,7 +276,7 @@ class Uplink:
 
     def _send(self) -> None:
         assert self._cloud is not None  # noqa: S101 - set before the thread starts
-        if not self._must_put_back:
+        if self._outbox.has_waiting and not self._must_put_back:
             for taken in self._outbox.take(self._window - self._unanswered):
                 self._unanswered += 1
                 future = self._cloud.publish(taken.topic, taken.payload)
