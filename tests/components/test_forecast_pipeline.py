@@ -300,6 +300,7 @@ def test_the_workbench_is_there_where_it_is_asked_for(record: Record) -> None:
     assert notebook not in plain.counts()
     (instance,) = asked.of_type(notebook).values()
     assert instance["rootAccess"] == "Disabled"
+    assert instance["kmsKeyId"] == "arn:of:pipeline-workbench-key"
     assert instance["instanceMetadataServiceConfiguration"] == {"minimumInstanceMetadataServiceVersion": "2"}
     (start,) = asked.of_type(
         "aws:sagemaker/notebookInstanceLifecycleConfiguration:NotebookInstanceLifecycleConfiguration"

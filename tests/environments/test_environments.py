@@ -137,3 +137,27 @@ def test_no_environment_breaks_a_mandatory_policy_or_its_cost_limit(environment:
     stack = as_stack(recorded(environment), providers["aws:region"])
     assert [finding for finding in findings(stack, settings) if finding.level == "mandatory"] == []
     assert 10 < estimate(stack).monthly_usd < settings.cost_limit_usd
+
+
+def test_what_may_be_switched_on_breaks_no_policy_either() -> None:
+    devices = [{"name": "air-1", "type": "air_quality"}, {"name": "machine-01", "type": "machine"}]
+    host = {"devices": devices, "host_instance_type": "t3.small"}
+    given = {
+        "pm:sites": [
+            {**host, "name": "ulm", "core_devices": ["ulm-a", "ulm-b"], "serial_numbers": {"ulm-a": "1"}},
+            {**host, "name": "linz", "core_devices": ["linz-a"], "serial_numbers": {"linz-a": "2"},
+             "host_nucleus": "lite", "client_devices": False},
+        ],
+        "pm:lake": {"customer_key": True},
+        "pm:training": {"workbench": {}, "spot": True},
+        "pm:escalation_emails": ["shift@example.com"],
+    }  # fmt: skip
+    settings, providers = read(ROOT, "prod")
+    stack = as_stack(record(ROOT, "prod", given), providers["aws:region"])
+    assert {one.type for one in stack.resources} >= {
+        "aws:ec2/instance:Instance",
+        "aws:iot/provisioningTemplate:ProvisioningTemplate",
+        "aws:sagemaker/notebookInstance:NotebookInstance",
+    }
+    assert [finding for finding in findings(stack, settings) if finding.level != "advisory"] == []
+    assert estimate(stack).monthly_usd < settings.cost_limit_usd
