@@ -163,7 +163,9 @@ def test_what_is_sent_again_after_a_broker_s_restart_comes_before_what_is_newer(
     def load() -> None:
         for number in numbers:
             bus.publish("pm/lindau/air-1/reading", b"%d" % number)
+            pause.wait(0.001)  # so that there is room for newer ones when the broker goes
 
+    pause = threading.Event()
     thread = threading.Thread(target=load)
     thread.start()
     for count in (WINDOW, 3 * WINDOW):
