@@ -173,7 +173,7 @@ def train(
 
     On AWS: pm train forecast --where sagemaker --data DIR --state-machine "$(pulumi stack output state_machine_arn)"
 
-    An interrupted training goes on where it was when the same command is given again.
+    What was interrupted here goes on where it was when the same command is given again.
     """
     from sandbox import training_runs
 

@@ -70,9 +70,8 @@ def _train(order: dict[str, Any]) -> dict[str, Any]:
             for each in request["AlgorithmSpecification"]["MetricDefinitions"]
         ]
     )
-    if "CheckpointConfig" in request:
-        folder = f"{request['CheckpointConfig']['S3Uri'].rstrip('/')}/{order['name']}"
-        trainer = trainer.with_checkpoint_config(configs.CheckpointConfig(s3_uri=folder))
+    checkpoints = configs.CheckpointConfig(s3_uri=request["CheckpointConfig"]["S3Uri"])
+    trainer = trainer.with_checkpoint_config(checkpoints)
     trainer.train(wait=True, logs=order["logs"])
     job = trainer._latest_training_job
     job.refresh()

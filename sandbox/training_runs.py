@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pm_components import archives, packaging
+from pm_components.training_jobs import CHECKPOINTS
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Where the SageMaker Python SDK lives, apart from the rest (`requirements/sagemaker.in` says why).
@@ -31,6 +32,8 @@ class TrainingRefused(RuntimeError):
 def train_here(model: str, data: Path, out: Path, hyperparameters: Mapping[str, str]) -> None:
     """Run the training script as a person would; it shows its own progress.
 
+    What an interrupted run leaves is kept beside `out`, and the next one of the same data goes on from it.
+
     Args:
         model: `forecast` or `fault`.
         data: a folder of Parquet files as the lake exports them or of CSV files, or one such file.
@@ -41,6 +44,7 @@ def train_here(model: str, data: Path, out: Path, hyperparameters: Mapping[str, 
         TrainingRefused: where the script fails; it has said why.
     """
     command = [sys.executable, str(ROOT / "ml" / SCRIPTS[model]), "--training", str(data), "--model-dir", str(out)]
+    command += ["--checkpoint-dir", str(out.with_name(f"{out.name}.checkpoints"))]
     command += [word for name, value in hyperparameters.items() for word in (f"--{name}", value)]
     if subprocess.run(command, check=False).returncode:
         raise TrainingRefused("the script failed: see above")
@@ -81,9 +85,10 @@ def train_on_sagemaker(
     request = training_job(clients("stepfunctions"), state_machine, model)
     bucket, _ = _bucket_and_key(request["OutputDataConfig"]["S3OutputPath"])
     code = f"s3://{bucket}/{_upload_code(clients('s3'), bucket)}"
+    name = f"by-hand-{model}-{time.strftime('%Y%m%d%H%M%S', time.gmtime())}"
+    request["CheckpointConfig"] = {"S3Uri": f"s3://{bucket}/{CHECKPOINTS}/{name}"}
     request["HyperParameters"] |= {"sagemaker_submit_directory": json.dumps(code)}
     request["HyperParameters"] |= {name: json.dumps(value) for name, value in hyperparameters.items()}
-    name = f"by-hand-{model}-{time.strftime('%Y%m%d%H%M%S', time.gmtime())}"
     if not data.startswith("s3://"):
         data = str(Path(data).resolve())
     order = {"request": request, "name": name, "data": data, "logs": logs}

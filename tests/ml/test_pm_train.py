@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from edge.simulator import air_quality
-from pm_components import training_workflow
+from pm_components import training_jobs, training_workflow
 from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS
 from sandbox import training_runs
 from sandbox.cli import app
@@ -65,7 +65,7 @@ def test_a_job_by_hand_is_one_of_the_pipelines_on_other_data(cloud: Cloud, stati
     bucket = f"artifacts-{uuid.uuid4().hex[:8]}"
     s3 = cloud.client("s3")
     s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": cloud.region})
-    training = training_workflow.Training(
+    training = training_jobs.Training(
         image_uri="123456789012.dkr.ecr.eu-central-1.amazonaws.com/pytorch:1",
         instance_type="ml.m5.xlarge",
         maximum_seconds=600,
