@@ -187,7 +187,7 @@ class FaultDetector:
     def _contributions(self, model: FaultModel, measurements: _Measurements) -> list[Contribution]:
         """The measurements that speak loudest for a fault; none of a model whose trees cannot be read."""
         if self._explained is None or self._explained[0] is not model:
-            # Only here: it takes 5 MB and a third of the time to start, and most fault detectors wait for long.
+            # Only here: it takes 3 MB and time to start, and most fault detectors wait long for a fault.
             from edge.fault_detector.contributions import TreeContributions
 
             try:
