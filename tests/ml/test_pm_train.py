@@ -32,12 +32,32 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def test_a_model_trained_here_lies_where_it_was_told_to(station: Path, tmp_path: Path) -> None:
-    done = CliRunner().invoke(app, ["train", "forecast", "--data", str(station), "--out", str(tmp_path / "model")])
+def test_the_script_is_run_with_what_the_command_was_given(
+    station: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import json, pathlib, sys\n"
+        "model = pathlib.Path(sys.argv[sys.argv.index('--model-dir') + 1])\n"
+        "model.mkdir()\n"
+        "(model / 'arguments.json').write_text(json.dumps(sys.argv[1:]))\n"
+    )
+    monkeypatch.setitem(training_runs.SCRIPTS, "forecast", str(script))
+    out = tmp_path / "model"
+    command = ["train", "forecast", "--data", str(station), "--out", str(out), "--train-end", "2010-02-01"]
+    done = CliRunner().invoke(app, command)
     assert done.exit_code == 0, done.output
-    assert "model.onnx" in done.output
-    manifest = json.loads((tmp_path / "model" / "manifest.json").read_text())
-    assert manifest["seed"] == 1
+    assert "arguments.json" in done.output
+    arguments = json.loads((out / "arguments.json").read_text())
+    expected = [
+        "--training",
+        str(station),
+        "--model-dir",
+        str(out),
+        "--checkpoint-dir",
+        str(tmp_path / "model.checkpoints"),
+    ]
+    assert arguments == [*expected, "--seed", "1", "--train_end", "2010-02-01"]
 
 
 def test_a_script_that_fails_makes_the_command_fail(station: Path, tmp_path: Path) -> None:
