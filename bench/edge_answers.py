@@ -1,29 +1,27 @@
 """One answer of each model: ours on the device against the original's path, with the same model where there is one.
 
 `forecast_model`: a row of features to a forecast. The reference makes a pandas row of it, scales it as a
-`MinMaxScaler` does and calls `predict` of the same net in Keras on JAX, with the weights read from our ONNX file.
+`MinMaxScaler` does, calls `predict` of the same nets in Keras on JAX and asks the same trees by a DMatrix: weights and
+trees are read from our ONNX file.
 
 `forecast_features`: a reading to a forecast, the features of the latest 144 hours included. The reference computes the
-same features with pandas and asks an XGBoost model of 200 trees by a DMatrix. We ship no such model: ours is the net.
+same features with pandas and asks an XGBoost model of 200 trees by a DMatrix; ours are the nets and trees that ship.
 
 `fault_score`: 170 values in a list to a probability. The reference asks the same 200 trees by a DMatrix. Ours does the
 preparation of the values inside the model; the reference is given prepared values, so its time is without it.
 """
 
-import json
-import math
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+import xgboost
 
 from bench import edge_models
 from bench.edge_pandas_features import pandas_features
+from bench.edge_references import nets_factor, nets_in_keras, trees_in_xgboost, what_trees_see
 from bench.edge_timing import Advance, in_turns, one_processor, silent
 from bench.figure import Figure, less_is_better
 from edge.forecaster.features import FeatureWindow
@@ -44,7 +42,6 @@ _MICROSECONDS = 1e6
 _SECONDS_PER_HOUR = 3600
 _ROWS = 500
 
-_Array = NDArray[np.float64]
 Hours = list[tuple[int, tuple[float | None, ...]]]
 
 
@@ -58,14 +55,16 @@ def forecast_model_figure(rounds: int = ROUNDS, advance: Advance = silent) -> It
     model = load_model(directory, "forecast")
     assert isinstance(model, ForecastModel)  # noqa: S101 - `load_model` was asked for it
     rows = [window.features() for window in _windows(_hours(MEMORY_HOURS + 100), MEMORY_HOURS)]
-    net, offset, factor = same_net_in_keras(directory / MODEL_FILE)
-    shift = -offset * factor
+    net, offset, factor = nets_in_keras(directory / MODEL_FILE)
+    shift, net_factor = -offset * factor, nets_factor(directory / MODEL_FILE)
+    trees = trees_in_xgboost(directory / MODEL_FILE, "reg:squarederror")
 
     def reference(call: int) -> float:
         frame = pd.DataFrame([rows[call % len(rows)]], columns=list(FEATURES))
         # MinMaxScaler.transform: X * scale_ + min_, without scikit-learn's checks of its input.
         scaled = np.clip(frame.to_numpy() * factor + shift, -SCALED_LIMIT, SCALED_LIMIT)
-        return float(net.predict(scaled, verbose=0)[0, :, 0].mean()) * TARGET_SCALE
+        said = float(net.predict(scaled, verbose=0)[0, :, 0].mean()) * net_factor
+        return said + float(trees.predict(xgboost.DMatrix(frame.to_numpy(), nthread=1))[0])
 
     def ours(call: int) -> float:
         answer = model.answer(rows[call % len(rows)])
@@ -85,8 +84,6 @@ def forecast_features_figure(rounds: int = ROUNDS, advance: Advance = silent) ->
     frame = pd.DataFrame(
         [values for _, values in hours], columns=list(AIR_QUALITY_MEASUREMENTS), index=[hour for hour, _ in hours]
     ).astype(float)
-    import xgboost
-
     features = pandas_features(frame).iloc[MEMORY_HOURS:-1]
     change = frame["pollution"].diff().iloc[MEMORY_HOURS + 1 :]
     booster = xgboost.train(
@@ -122,10 +119,9 @@ def fault_score_figure(rounds: int = ROUNDS, advance: Advance = silent) -> Itera
     directory = edge_models.model_directory("fault")
     model = load_model(directory, "fault")
     assert isinstance(model, FaultModel)  # noqa: S101 - `load_model` was asked for it
-    booster, preparation = booster_of_device_model(directory.parent)
+    booster = trees_in_xgboost(directory / MODEL_FILE, "binary:logistic")
     lists = [list(msgspec.structs.astuple(each.measurements)) for each in edge_models.machine_readings(200)]
-    prepared = [preparation(np.array([values], dtype=np.float32))[0].tolist() for values in lists]
-    import xgboost
+    prepared = what_trees_see(directory / MODEL_FILE, np.array(lists, dtype=np.float32)).tolist()
 
     def reference(call: int) -> float:
         values = prepared[call % len(prepared)]
@@ -139,88 +135,6 @@ def fault_score_figure(rounds: int = ROUNDS, advance: Advance = silent) -> Itera
     with one_processor():
         seconds = in_turns(ours, reference, rounds=rounds, ours_calls=500, reference_calls=20, advance=advance)
     yield _microseconds("fault_score", *seconds, _FAULT_SCORE)
-
-
-def same_net_in_keras(file: Path) -> tuple[Any, _Array, _Array]:
-    """The forecast model of an ONNX file as the Keras model that it was exported from, with the file's weights.
-
-    Returns:
-        The net, which gives each member's change and raw spread, and what its inputs are scaled with: offset, factor.
-    """
-    os.environ.setdefault("KERAS_BACKEND", "jax")  # read when Keras is imported; TensorFlow is not installed
-    import keras
-    import onnx
-    from onnx import helper, numpy_helper
-
-    graph = onnx.load(file).graph
-    weights = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
-    scaler = next(node for node in graph.node if node.op_type == "Scaler")
-    scales = {each.name: np.array(helper.get_attribute_value(each)) for each in scaler.attribute}
-    features, first_units = weights["first_weights"].shape
-    third_units, columns = weights["third_weights"].shape
-    members = columns - 2  # two of them carry the mean change; see `ml.export.ensemble_graph`
-    units, second_units = first_units // members, third_units // members
-    third_weights = weights["third_weights"].reshape(members, second_units, columns)
-    own = np.arange(members)
-    rows = keras.Input((features,))
-    first = keras.layers.Dense(members * units, activation="relu")
-    second = keras.layers.EinsumDense("bmi,mio->bmo", (members, second_units), bias_axes="mo", activation="relu")
-    third = keras.layers.EinsumDense("bmi,mio->bmo", (members, 2), bias_axes="mo")
-    net = keras.Model(rows, third(second(keras.layers.Reshape((members, units))(first(rows)))))
-    first.set_weights([weights["first_weights"], weights["first_biases"]])
-    second_weights = weights["second_weights"].reshape(members, second_units, units).transpose(0, 2, 1)
-    second.set_weights([second_weights, weights["second_biases"].reshape(members, second_units)])
-    change_biases = np.full(members, weights["third_biases"][0])
-    third.set_weights(
-        [
-            np.stack([third_weights[..., 0] * members, third_weights[own, :, 2 + own]], axis=2),
-            np.stack([change_biases, weights["third_biases"][2:]], axis=1),
-        ]
-    )
-    return net, scales["offset"], scales["scale"]
-
-
-def booster_of_device_model(directory: Path) -> tuple[Any, fault_model.Preparation]:
-    """The XGBoost model that our fault model is the export of, and what prepares its values; kept in `directory`."""
-    import xgboost
-
-    rows, faulty = _fault_training_rows()
-    file = directory / "fault-booster.json"
-    if edge_models.is_up_to_date(file, "fault"):
-        preparation = fault_model.Preparation(rows[~faulty])
-        return xgboost.Booster(params={"nthread": 1}, model_file=str(file)), preparation
-    trained = fault_model.train(rows, faulty, seed=1)
-    exported = edge_models.model_directory("fault") / MODEL_FILE
-    file.write_text(_with_leaves_of(exported, trained._booster.save_raw("json")))
-    return xgboost.Booster(params={"nthread": 1}, model_file=str(file)), trained.preparation
-
-
-def _with_leaves_of(file: Path, booster: bytearray) -> str:
-    """XGBoost's JSON of a model whose leaves and beginning are those of an ONNX file, which are calibrated."""
-    import onnx
-    from onnx import helper
-
-    graph = onnx.load(file).graph
-    node = next(each for each in graph.node if each.op_type == "TreeEnsembleRegressor")
-    of = {each.name: helper.get_attribute_value(each) for each in node.attribute}
-    leaves = {
-        (tree, leaf): weight
-        for tree, leaf, weight in zip(of["target_treeids"], of["target_nodeids"], of["target_weights"], strict=True)
-    }
-    document = json.loads(booster)
-    learner = document["learner"]
-    for number, tree in enumerate(learner["gradient_booster"]["model"]["trees"]):
-        for leaf in (at for at, left in enumerate(tree["left_children"]) if left == -1):
-            tree["split_conditions"][leaf] = leaves[number, leaf]
-    learner["learner_model_param"]["base_score"] = f"[{1 / (1 + math.exp(-of['base_values'][0]))!r}]"
-    return json.dumps(document)
-
-
-def _fault_training_rows() -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    before = [each for each in edge_models.past_readings("fault") if each.event_time < edge_models.TRAIN_END]
-    before.sort(key=lambda each: (each.event_time, each.device))
-    rows = np.array([msgspec.structs.astuple(each.measurements) for each in before], dtype=np.float32)
-    return rows, np.array([bool(getattr(each, "faulty", False)) for each in before])
 
 
 def _hours(count: int) -> Hours:

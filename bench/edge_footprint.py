@@ -150,19 +150,19 @@ def _size(file: Path) -> int:
 
 def _commands(directory: Path) -> dict[str, tuple[list[str], list[str]]]:
     """By the figure's suffix, the arguments of our process and of the reference's."""
-    from bench.edge_answers import booster_of_device_model, same_net_in_keras
+    from bench.edge_references import nets_in_keras, trees_in_xgboost
 
     forecast, fault = edge_models.model_directory("forecast"), edge_models.model_directory("fault")
     *past, latest = edge_models.air_readings(MEMORY_HOURS + 1)
     forecaster = Forecaster(latest.site, latest.device)
     for reading in past:
         forecaster.observe(reading)
-    files = {name: directory / name for name in ("state.json", "air.json", "machine.json", "net.keras")}
+    files = {name: directory / name for name in ("state.json", "air.json", "machine.json", "net.keras", "trees.json")}
     files["state.json"].write_text(json.dumps(msgspec.to_builtins(forecaster.state())))
     files["air.json"].write_bytes(encode(latest))
     files["machine.json"].write_bytes(encode(edge_models.machine_readings(1)[0]))
-    same_net_in_keras(forecast / MODEL_FILE)[0].save(files["net.keras"])
-    booster_of_device_model(fault.parent)
+    nets_in_keras(forecast / MODEL_FILE)[0].save(files["net.keras"])
+    trees_in_xgboost(fault / MODEL_FILE, "binary:logistic").save_model(files["trees.json"])
     return {
         "": (
             ["forecaster", str(forecast), str(files["state.json"]), str(files["air.json"])],
@@ -170,6 +170,6 @@ def _commands(directory: Path) -> dict[str, tuple[list[str], list[str]]]:
         ),
         "_fault": (
             ["fault_detector", str(fault), str(files["machine.json"])],
-            ["xgboost", str(fault.parent / "fault-booster.json")],
+            ["xgboost", str(files["trees.json"])],
         ),
     }

@@ -60,8 +60,9 @@ def model_directory(kind: str) -> Path:
 
 def is_up_to_date(made: Path, kind: str) -> bool:
     """Whether a file exists and is newer than the code that models of `kind` are made by."""
-    sources = ("ml/export.py", f"ml/{kind}_model.py", f"ml/train_{kind}.py", "pm_contracts/manifest.py")
-    return made.exists() and made.stat().st_mtime > max((ROOT / each).stat().st_mtime for each in sources)
+    of_kind = (each for each in (ROOT / "ml").glob(f"*{kind}*.py") if not each.name.endswith("_protocol.py"))
+    sources = [ROOT / "ml" / "export.py", ROOT / "pm_contracts" / "manifest.py", *of_kind]
+    return made.exists() and made.stat().st_mtime > max(each.stat().st_mtime for each in sources)
 
 
 def past_readings(kind: str) -> Iterable[Reading]:

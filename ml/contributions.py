@@ -9,6 +9,7 @@ stands under the measurement's name and means that rest of it, not the counter a
 """
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 import xgboost
@@ -25,6 +26,7 @@ ASKED_HOURS = 2000
 TOLD, TOP_SENSORS = 8, 5
 
 _Array = NDArray[np.float64]
+_Inputs = TypeVar("_Inputs", NDArray[np.float32], NDArray[np.float64])
 #: The SHAP values of rows of measurements, `[rows, measurements]`, in log-odds.
 ShapValues = Callable[[NDArray[np.float32]], _Array]
 
@@ -78,7 +80,7 @@ def flagged(
 
 
 def permutation_importance(
-    answer: Callable[[NDArray[np.float32]], _Array], rows: NDArray[np.float32], actual: _Array, names: Sequence[str]
+    answer: Callable[[_Inputs], _Array], rows: _Inputs, actual: _Array, names: Sequence[str]
 ) -> list[tuple[str, float]]:
     """By how much the root mean squared error grows where a feature's values are dealt to other rows, largest first.
 
@@ -94,7 +96,7 @@ def permutation_importance(
     dealt = np.random.default_rng(0).permutation(some)
     asked, wanted = rows[some], actual[some]
 
-    def error(given: NDArray[np.float32]) -> float:
+    def error(given: _Inputs) -> float:
         return float(np.sqrt(np.mean((answer(given) - wanted) ** 2)))
 
     without, growth = error(asked), []

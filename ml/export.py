@@ -33,6 +33,8 @@ from pm_contracts.manifest import (
 )
 
 INPUT, OUTPUT = "rows", "answers"
+#: In the graph of a forecast model: what the nets alone add to the answers.
+NETS_ANSWERS = "nets_answers"
 #: Old enough for every onnxruntime of the last two years.
 OPSET, ML_OPSET, IR_VERSION = 18, 3, 10
 ML_DOMAIN = "ai.onnx.ml"
@@ -54,7 +56,7 @@ class Scales(Protocol):
     scale: NDArray[np.float64]
 
 
-def ensemble_graph(
+def forecast_graph(
     scaling: Scales,
     scaled_limit: float,
     first: tuple[_Array, _Array],
@@ -62,8 +64,10 @@ def ensemble_graph(
     third: tuple[_Array, _Array],
     smallest_spread: float,
     target_scale: float,
+    nets_share: float,
+    trees: Sequence[Mapping[str, Any]],
 ) -> bytes:
-    """The forecast model: features are scaled, cut and given to an ensemble of small nets, evaluated at once.
+    """The forecast model: an ensemble of small nets, evaluated at once on scaled and cut features, and trees.
 
     Args:
         scaling: mean and scale, `[features]`; an unknown feature takes its mean.
@@ -73,9 +77,12 @@ def ensemble_graph(
         third: weights `[members, units2, 2]` and biases `[members, 2]`: change and, before softplus, spread.
         smallest_spread: added to the spread.
         target_scale: what an answer of 1 of the nets is, ug/m3.
+        nets_share: of the change; that of the trees is in their leaves already.
+        trees: as `fault_graph` takes them, of unscaled features, in ug/m3.
 
     Returns:
-        The ONNX model: `[rows, features]`, NaN where unknown, to `[rows, 2]`, ug/m3: the means over the members.
+        The ONNX model: `[rows, features]`, NaN where unknown, to `[rows, 2]`, ug/m3: the nets' mean change times
+        `nets_share` and the sum of the trees, and the nets' mean spread.
     """
     members, units, units2 = second[0].shape
     # softplus(x) - softplus(-x) = x: so the mean change, too, passes the softplus that each member's spread needs.
@@ -84,7 +91,7 @@ def ensemble_graph(
     third_weights = np.concatenate([change[..., None], -change[..., None], raw_spread[..., None] * own], axis=2)
     mean_bias = third[1][:, 0].mean()
     third_biases = np.concatenate([[mean_bias, -mean_bias], third[1][:, 1]])
-    together = np.array([[1, 0], [-1, 0]] + [[0, 1 / members]] * members) * target_scale
+    together = np.array([[nets_share, 0], [-nets_share, 0]] + [[0, 1 / members]] * members) * target_scale
     constants: dict[str, NDArray[Any]] = {
         "lowest": np.array(-scaled_limit, dtype=np.float32),
         "highest": np.array(scaled_limit, dtype=np.float32),
@@ -98,6 +105,7 @@ def ensemble_graph(
         "third_biases": third_biases.astype(np.float32),
         "together": together.astype(np.float32),
         "smallest": np.array([0, smallest_spread * target_scale], dtype=np.float32),
+        "to_change": np.array([[1, 0]], dtype=np.float32),
     }
     nodes = [
         helper.make_node(
@@ -118,7 +126,9 @@ def ensemble_graph(
         helper.make_node("Reshape", ["second_channels", "as_row"], ["second"]),
         helper.make_node("Gemm", ["second", "third_weights", "third_biases"], ["third"]),
         helper.make_node("Softplus", ["third"], ["softened"]),
-        helper.make_node("Gemm", ["softened", "together", "smallest"], [OUTPUT]),
+        helper.make_node("Gemm", ["softened", "together", "smallest"], [NETS_ANSWERS]),
+        _tree_node(INPUT, "trees_change", trees, 0.0),
+        helper.make_node("Gemm", ["trees_change", "to_change", NETS_ANSWERS], [OUTPUT]),
     ]  # fmt: skip
     return _model("forecast", nodes, constants, len(scaling.mean), 2)
 
@@ -135,7 +145,7 @@ def fault_graph(preparation: WithoutUse, trees: Sequence[Mapping[str, Any]], bas
     """The fault model: what measurements are beyond what use explains, and trees, a sigmoid.
 
     Args:
-        preparation: of the logarithms, all `[features]`.
+        preparation: of the logarithms: mean `[features]`, to use `[features, directions]` and back.
         trees: as XGBoost's JSON writes them: `left_children` (-1 at a leaf), `right_children`, `split_indices`,
             `split_conditions` (the threshold, or the leaf's value), `default_left` and `sum_hessian` (how much training
             data came by), lists of one item a node.
@@ -147,8 +157,8 @@ def fault_graph(preparation: WithoutUse, trees: Sequence[Mapping[str, Any]], bas
     constants: dict[str, NDArray[Any]] = {
         "one": np.array(1.0),
         "mean": preparation.mean[None],
-        "to_use": preparation.to_use[:, None],
-        "from_use": preparation.from_use[None],
+        "to_use": preparation.to_use,
+        "from_use": preparation.from_use,
     }
     # Double precision up to the trees: a rounding error there would send a value to the wrong side of a threshold.
     nodes = [
@@ -158,7 +168,7 @@ def fault_graph(preparation: WithoutUse, trees: Sequence[Mapping[str, Any]], bas
         helper.make_node("IsNaN", ["logarithms"], ["missing"]),
         helper.make_node("Where", ["missing", "mean", "logarithms"], ["known"]),
         helper.make_node("MatMul", ["known", "to_use"], ["use"]),
-        helper.make_node("Mul", ["use", "from_use"], ["explained"]),
+        helper.make_node("MatMul", ["use", "from_use"], ["explained"]),
         helper.make_node("Sub", ["logarithms", "explained"], ["rest"]),
         helper.make_node("Cast", ["rest"], ["residuals"], to=TensorProto.FLOAT),
         _tree_node("residuals", "margin", trees, base_margin),

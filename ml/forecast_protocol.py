@@ -1,8 +1,8 @@
 """The protocol by which forecasts are judged: years 1 and 2 to train on, 3 and 4 to choose by, the rest to test.
 
-Candidates are the nets that ship to the device, trees for two losses, and their blends. What is chosen is chosen on the
-validation years; the test year is looked at once, at the end. Each is scored twice: trained once, and trained anew each
-month from what was known at the month's first hour.
+Candidates are nets, trees for two losses, and their blends, one of which ships to the device. What is chosen is chosen
+on the validation years; the test year is looked at once, at the end. Each is scored twice: trained once, and trained
+anew each month from what was known at the month's first hour.
 """
 
 import datetime as dt
@@ -17,7 +17,7 @@ import pandas as pd
 from ibis.expr.types import Table
 from numpy.typing import NDArray
 
-from ml import forecast_trees
+from ml import forecast_blend, forecast_trees
 from ml.contributions import permutation_importance
 from ml.data import DataRefused
 from ml.features import HOURS_PER_DAY, SECONDS_PER_HOUR, forecast_features, hourly
@@ -39,7 +39,7 @@ BLENDS: dict[str, tuple[str, ...]] = {
     "trees": ("trees",),
     "robust trees": ("robust trees",),
     "nets + trees": ("nets", "trees"),
-    "nets + trees + robust trees": ("nets", "trees", "robust trees"),
+    forecast_blend.NAME: ("nets", "trees", "robust trees"),
 }
 
 _Array = NDArray[np.float64]
@@ -200,7 +200,7 @@ def judge(data: Series, given: Answers) -> tuple[dict[str, Any], dict[str, Any]]
         "validation": {
             name: {skill: each[skill] for skill in ("rmse_skill", "mae_skill")} for name, each in candidates.items()
         },
-        "shipped": {part: part_entry(data, given.fixed["nets"], part) for part in ("validation", "test")},
+        "shipped": {part: part_entry(data, given.fixed[forecast_blend.NAME], part) for part in ("validation", "test")},
     }
     return entries, choice
 

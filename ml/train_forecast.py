@@ -3,13 +3,14 @@
 Runs as `python ml/train_forecast.py --training DIR --model-dir DIR` and, unchanged, as a SageMaker training job.
 
 The first part of the data is trained on, and of it the last `KEPT_SHARE` is kept to decide when to stop and how wide
-the intervals begin. The second part only measures the model. Means and scales are of the first part alone.
+the intervals begin; then the trees are grown once more, with the kept hours. The second part only measures the model.
+Means and scales are of the first part alone.
 """
 
 import datetime as dt
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,16 +21,17 @@ import ibis
 import numpy as np
 import pandas as pd
 from ibis.expr.types import Table
-from numpy.typing import NDArray
 
-from ml import data, evaluate, export, script_mode, skill
+from ml import data, evaluate, export, forecast_blend, script_mode, skill
 from ml.checkpoints import Checkpoints, identity
 from ml.contributions import permutation_importance
 from ml.evidence import ForecastEvidence, Profile
 from ml.features import HOURS_PER_DAY, SECONDS_PER_HOUR, forecast_features, hourly
-from ml.forecast_model import EPOCHS, SMALLEST_SPREAD, TrainedForecaster, train
+from ml.forecast_blend import Blend
+from ml.forecast_model import EPOCHS, TrainedForecaster, train
+from ml.forecast_trees import LOSSES, stopped_early
 from ml.report import forecast
-from ml.scaling import SCALED_LIMIT, Scaling
+from ml.scaling import Scaling
 from ml.validation import limits_of
 from pm_contracts.forecast_features import FEATURES
 from pm_contracts.manifest import ForecastManifest, Interval
@@ -49,7 +51,7 @@ NONSENSE_FACTOR = 2.0
 #: ug/m3; single precision adds up to about a tenth of it.
 TOLERANCE = 2.5e-3
 
-_Array = NDArray[np.float64]
+Advance = Callable[[], None]
 
 
 class Hours:
@@ -103,20 +105,20 @@ def run(job: script_mode.Job, steps: script_mode.Steps) -> Trained:
     scaling = Scaling(hours.features[training])
     inputs = scaling(hours.features)
     targets = ((hours.target - hours.value) / TARGET_SCALE).astype(np.float32)
-    libraries = export.versions("jax", "keras", "numpy", "onnx")
+    libraries = export.versions("jax", "keras", "numpy", "onnx", "xgboost-cpu")
     hours_used = (inputs[fitted], targets[fitted], inputs[kept], targets[kept])
     checkpoints = Checkpoints(job.checkpoints, identity(*hours_used, job.seed, EPOCHS, libraries))
     steps.begin("train the forecast model", EPOCHS)
-    trained = train(*hours_used, job.seed, steps.advance, checkpoints)
+    nets = train(*hours_used, job.seed, steps.advance, checkpoints)
+
+    steps.begin("grow the trees", 2 * len(LOSSES))
+    calibrating, blend = _blends(nets, scaling, hours, fitted, kept, job.seed, steps.advance)
 
     steps.begin("measure and export")
-    figures, scores = _measure(trained, inputs, hours, kept, {"training": training, "validation": validation})
-    weights = trained.weights
-    model = export.ensemble_graph(
-        scaling, SCALED_LIMIT, weights.first, weights.second, weights.third, SMALLEST_SPREAD, TARGET_SCALE
-    )
+    figures, scores = _measure(calibrating, blend, hours, kept, {"training": training, "validation": validation})
+    model = blend.graph()
     rows = hours.features[validation].astype(np.float32)
-    checked = export.compare(model, rows, trained.answers(inputs[validation]) * TARGET_SCALE, TOLERANCE)
+    checked = export.compare(model, rows, blend.answers(hours.features[validation]), TOLERANCE)
     largest = float(np.max(np.abs(hours.target[training] - hours.value[training])))
     manifest = export.describe(
         ForecastManifest,
@@ -134,7 +136,7 @@ def run(job: script_mode.Job, steps: script_mode.Steps) -> Trained:
     )
     export.write_model(job.model_directory, model, manifest, evaluate.rounded(figures))
     checkpoints.clear()
-    evidence = _evidence(trained, inputs, hours, training, validation, scores)
+    evidence = _evidence(blend, hours, training, validation, scores)
     return Trained(figures, manifest, evidence, _profile(connection, readings, manifest))
 
 
@@ -154,35 +156,45 @@ def _split(hours: Hours, job: script_mode.Job) -> tuple[slice, slice]:
     return parts
 
 
+def _blends(
+    nets: TrainedForecaster, scaling: Scaling, hours: Hours, fitted: slice, kept: slice, seed: int, advance: Advance
+) -> tuple[Blend, Blend]:
+    """The nets with trees that have not seen the kept hours, and with as many that have: the ones that ship."""
+    training = slice(fitted.start, kept.stop)
+    change = hours.target - hours.value
+    stopped, grown = [], []
+    for loss in LOSSES:
+        stopped.append(
+            stopped_early(
+                loss(change[training], seed), hours.features[fitted], change[fitted], hours.features[kept], change[kept]
+            )
+        )
+        advance()
+        grown.append(stopped[-1].again(hours.features[training], change[training]))
+        advance()
+    return Blend(nets, scaling, TARGET_SCALE, tuple(stopped)), Blend(nets, scaling, TARGET_SCALE, tuple(grown))
+
+
 def _measure(
-    trained: TrainedForecaster, inputs: NDArray[np.float32], hours: Hours, kept: slice, parts: Mapping[str, slice]
+    calibrating: Blend, blend: Blend, hours: Hours, kept: slice, parts: Mapping[str, slice]
 ) -> tuple[dict[str, dict[str, float]], list[float]]:
-    """The figures of each part, and the scores that intervals begin with."""
-    answers = trained.answers(inputs).astype(np.float64) * TARGET_SCALE
+    """The figures of each part, and the scores that intervals begin with: of hours that `calibrating` has not seen."""
+    change, spread = calibrating.answers(hours.features[kept]).T
+    score = np.abs(hours.target[kept] - np.maximum(hours.value[kept] + change, 0.0)) / spread
+    rank = math.ceil((len(score) + 1) * INTERVAL_LEVEL)
+    answers = blend.answers(hours.features)
     forecast = np.maximum(hours.value + answers[:, 0], 0.0)
-    score = np.abs(hours.target - forecast) / answers[:, 1]
-    rank = math.ceil((kept.stop - kept.start + 1) * INTERVAL_LEVEL)
-    half_width = np.sort(score[kept])[rank - 1] * answers[:, 1]
+    half_width = np.sort(score)[rank - 1] * answers[:, 1]
     figures = {
         name: evaluate.forecast_figures(hours.target[part], forecast[part], hours.value[part], half_width[part])
         for name, part in parts.items()
     }
-    chosen = np.linspace(kept.start, kept.stop - 1, min(SCORES, kept.stop - kept.start)).astype(int)
+    chosen = np.linspace(0, len(score) - 1, min(SCORES, len(score))).astype(int)
     return figures, [float(f"{value:.6g}") for value in score[chosen]]
 
 
-def _evidence(
-    trained: TrainedForecaster,
-    inputs: NDArray[np.float32],
-    hours: Hours,
-    training: slice,
-    validation: slice,
-    scores: list[float],
-) -> ForecastEvidence:
-    def answers(rows: NDArray[np.float32]) -> _Array:
-        return trained.answers(rows).astype(np.float64) * TARGET_SCALE
-
-    change, spread = answers(inputs[validation]).T
+def _evidence(blend: Blend, hours: Hours, training: slice, validation: slice, scores: list[float]) -> ForecastEvidence:
+    change, spread = blend.answers(hours.features[validation]).T
     actual, last, due = hours.target[validation], hours.value[validation], hours.hour + 1
     said = np.maximum(last + change, 0.0)
     others = {
@@ -190,7 +202,7 @@ def _evidence(
         "climatology": skill.climatology(due, hours.target, training)[validation],
     }
     return ForecastEvidence(
-        name="nets",
+        name=forecast_blend.NAME,
         horizon_hours=1,
         issued=hours.hour[validation],
         actual=actual,
@@ -200,7 +212,7 @@ def _evidence(
         earlier_scores=scores,
         entries={"validation": skill.forecast_entry(actual, said, last, others, due[validation])},
         importance=permutation_importance(
-            lambda rows: answers(rows)[:, 0], inputs[validation], actual - last, FEATURES
+            lambda rows: blend.answers(rows)[:, 0], hours.features[validation], actual - last, FEATURES
         ),
     )
 

@@ -175,9 +175,9 @@ def constant_forecast_model() -> Callable[..., tuple[ForecastManifest, bytes]]:
         width = len(FEATURES)
         zeros = {shape: np.zeros(shape, dtype=np.float32) for shape in ((width, 2), (2,), (1, 2, 2), (1, 2))}
         biases = np.array([[change, np.log(np.expm1(spread))]], dtype=np.float32)  # softplus makes it the spread
-        content = export.ensemble_graph(
+        content = export.forecast_graph(
             _AsTheyAre(width), 8.0, (zeros[width, 2], zeros[2,]), (zeros[1, 2, 2], zeros[1, 2]),
-            (zeros[1, 2, 2], biases), 0.0, 1.0,
+            (zeros[1, 2, 2], biases), 0.0, 1.0, 1.0, [_NO_CHANGE],
         )  # fmt: skip
         said = change if checked_change is None else checked_change
         manifest = export.describe(
@@ -195,12 +195,23 @@ def constant_forecast_model() -> Callable[..., tuple[ForecastManifest, bytes]]:
     return make
 
 
+#: A tree that is a single leaf.
+_NO_CHANGE = {
+    "left_children": [-1],
+    "right_children": [-1],
+    "split_indices": [0],
+    "split_conditions": [0.0],
+    "default_left": [0],
+    "sum_hessian": [1.0],
+}
+
+
 class _AsTheyAre:
     """Features, or measurements' logarithms, as they are."""
 
     def __init__(self, width: int) -> None:
         self.mean, self.scale = np.zeros(width), np.ones(width)
-        self.to_use, self.from_use = np.zeros(width), np.zeros(width)
+        self.to_use, self.from_use = np.zeros((width, 1)), np.zeros((1, width))
 
 
 @pytest.fixture(scope="session")

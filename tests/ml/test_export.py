@@ -23,7 +23,7 @@ def ask(model: bytes, rows: np.ndarray) -> np.ndarray:
     return onnxruntime.InferenceSession(model).run(None, {export.INPUT: rows})[0]
 
 
-def test_the_ensemble_graph_scales_and_is_the_mean_of_its_members() -> None:
+def test_the_forecast_graph_is_the_mean_of_its_members_on_scaled_features_and_of_trees_on_plain_ones() -> None:
     random = np.random.default_rng(1)
     members, features, units, second = 3, 5, 4, 2
     shapes = {
@@ -38,8 +38,17 @@ def test_the_ensemble_graph_scales_and_is_the_mean_of_its_members() -> None:
     scaling = Scaling(rows)
     rows[2, 3] = np.nan
     rows[4, 0] = 1e6
-    model = export.ensemble_graph(
-        scaling, SCALED_LIMIT, layers["first"], layers["second"], layers["third"], 0.1, target_scale=25.0
+    # Goes left below 1000, and where the fourth feature is unknown.
+    tree = {
+        "left_children": [1, -1, -1],
+        "right_children": [2, -1, -1],
+        "split_indices": [3, 0, 0],
+        "split_conditions": [1000.0, -7.0, 5.0],
+        "default_left": [1, 0, 0],
+        "sum_hessian": [2.0, 1.0, 1.0],
+    }
+    model = export.forecast_graph(
+        scaling, SCALED_LIMIT, *layers.values(), 0.1, target_scale=25.0, nets_share=0.5, trees=[tree, tree]
     )
 
     inputs, answers = scaling(rows.astype(np.float64)), []
@@ -52,6 +61,7 @@ def test_the_ensemble_graph_scales_and_is_the_mean_of_its_members() -> None:
         change, raw = (hidden @ layers["third"][0][member] + layers["third"][1][member]).T
         answers.append(25.0 * np.stack([change, np.logaddexp(0, raw) + 0.1], axis=1))
     expected = np.mean(answers, axis=0)
+    expected[:, 0] = 0.5 * expected[:, 0] + 2 * np.where(rows[:, 3] >= 1000, 5.0, -7.0)
     np.testing.assert_allclose(ask(model, rows), expected, atol=2e-3)
     one_by_one = np.concatenate([ask(model, row[None]) for row in rows])
     np.testing.assert_allclose(one_by_one, expected, atol=2e-3)
