@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -251,21 +252,28 @@ def _machines(files: list[Path], out: Path) -> "tuple[LabelledReadings, list[Fau
 
 
 def _summary(figures: dict[str, Any]) -> Table:
-    table = Table("Horizon", "Part", "RMSE", "RMSE skill", "95 %", "MAE skill", "without zeros", title="Forecasts")
+    table = Table(
+        title="Forecasts, and their skill over persistence in %", box=box.SIMPLE_HEAD, padding=0, collapse_padding=True
+    )
+    for name in ("", "RMSE", "of RMSE (95 %)", "of MAE", "no zeros"):
+        table.add_column(name, no_wrap=True, justify="right" if name else "left")
     entries = [
-        (horizon, part, entry) for horizon, parts in figures["forecast"].items() for part, entry in parts.items()
+        (f"{horizon} {part.replace('_', ', ')}", entry)
+        for horizon, parts in figures["forecast"].items()
+        for part, entry in parts.items()
     ]
     entries += [
-        (horizon, f"{part}, library's {model}", judged[part])
+        (f"{horizon} {part}, {model} (library)", judged[part])
         for horizon, models in figures["library"].items()
         for model, judged in models.items()
         for part in ("validation", "test")
     ]
-    for horizon, part, entry in entries:
+    for part, entry in entries:
         low, high = entry["rmse_skill_interval"]
         table.add_row(
-            *(horizon, part, f"{entry['rmse']:.2f}", f"{entry['rmse_skill']:.1%}", f"{low:.1%} to {high:.1%}"),
-            *(f"{entry['mae_skill']:.1%}", f"{entry['without_zeros']['rmse_skill']:.1%}"),
+            *(part, f"{entry['rmse']:.2f}"),
+            f"{100 * entry['rmse_skill']:.1f} ({100 * low:.1f} to {100 * high:.1f})",
+            *(f"{100 * entry['mae_skill']:.1f}", f"{100 * entry['without_zeros']['rmse_skill']:.1f}"),
         )
     return table
 
