@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -180,19 +181,28 @@ def _positive(text: str) -> int:
 
 
 def _table(figures: list[Figure]) -> Table:
-    table = Table(title="Figures: ratio above 1 is better than the reference")
+    table = Table(
+        title="Figures: ratio above 1 is better than the reference",
+        box=box.SIMPLE_HEAD,
+        padding=0,
+        collapse_padding=True,
+    )
     for column in ("Name", "Unit", "Ours", "Reference", "Ratio", "At least", "Runs"):
-        table.add_column(column, overflow="fold", justify="left" if column in ("Name", "Unit") else "right")
+        table.add_column(column, no_wrap=True, justify="left" if column in ("Name", "Unit") else "right")
     for figure in figures:
         style = "green" if figure.reached else "red"
         values = (
-            f"{figure.ours:.4g}",
-            "-" if figure.reference is None else f"{figure.reference:.4g}",
+            _short(figure.ours),
+            "-" if figure.reference is None else _short(figure.reference),
             "-" if figure.ratio is None else f"[{style}]{figure.ratio:.3g}[/]",
             f"{figure.limit:g}",
         )
         table.add_row(figure.name, figure.unit, *values, str(figure.runs))
     return table
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ def run(plan: Plan, out: Path, progress: Progress) -> dict[str, Any]:
         injected = plan.injected_faults(site_outputs["devices"])
         seconds["total"] = round(time.monotonic() - began, 2)
         summary = {
-            "data": str(plan.data) if plan.data else f"simulator, seed {plan.seed}",
+            "data": plan.data.name if plan.data else f"simulator, seed {plan.seed}",
             "seconds": seconds,
             "readings": readings,
             "training": training,

@@ -62,7 +62,7 @@ def in_words(statement: Mapping[str, Any]) -> str:
     actions = [str(action) for action in _listed(statement.get("Action", statement.get("NotAction")))]
     services = sorted({action.partition(":")[0] for action in actions})
     if actions == ["sts:AssumeRole"] and "Principal" in statement:
-        what = "take the role on"
+        what = "take the role"
     else:
         what = "; ".join(_of_service(service, actions) for service in services)
     if "NotAction" in statement:

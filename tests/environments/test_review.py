@@ -163,7 +163,7 @@ def test_every_resource_is_counted_once(recorded: Recorded) -> None:
         ),
         (
             {"Effect": "Allow", "Principal": {"Service": "iot.amazonaws.com"}, "Action": "sts:AssumeRole"},
-            "iot.amazonaws.com may take the role on",
+            "iot.amazonaws.com may take the role",
         ),
         (
             {"Effect": "Allow", "Action": "iam:PassRole", "Resource": "arn:aws:iam::123456789012:role/r"},
