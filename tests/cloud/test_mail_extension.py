@@ -67,6 +67,21 @@ def test_each_subscriber_gets_what_its_filter_lets_through(cloud: Cloud, topic: 
     assert mail["Subject"] == "AWS Notification Message"
 
 
+def test_nobody_finds_half_a_mail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[Path] = []
+    replace = Path.replace
+
+    def look_and_replace(self: Path, target: Path) -> Path:
+        assert self.exists()
+        found.extend(tmp_path.glob("*.eml"))
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", look_and_replace)
+    MailFolder(tmp_path).deliver("ada@example.com", "arn:aws:sns:eu-central-1:000000000000:t", "id", "subject", "text")
+    assert found == []
+    assert [path.suffix for path in tmp_path.iterdir()] == [".eml"]
+
+
 def test_a_mail_that_cannot_be_written_is_counted_and_hurts_nobody(tmp_path: Path) -> None:
     (tmp_path / "mail").write_text("a file where the folder should be")
     folder = MailFolder(tmp_path / "mail")

@@ -45,7 +45,8 @@ class MailFolder:
         try:
             content = compose(recipient, topic_arn, message_id, subject, body, at)
             self.directory.mkdir(parents=True, exist_ok=True)
-            partial = self.directory / f".{name}"
+            # Whoever looks for `*.eml` is to find whole mails only, and that matches hidden files too.
+            partial = self.directory / f"{name}.partial"
             partial.write_bytes(content)
             partial.replace(self.directory / name)
         except (OSError, ValueError) as error:
