@@ -151,12 +151,9 @@ def answers(data: Series, seed: int, begin: Begin, advance: Advance) -> Answers:
     advance()
     now, on_kept = {"nets": said}, {"nets": said[kept]}
     grown = {}
-    for name, parameters in (("trees", forecast_trees.squared), ("robust trees", forecast_trees.robust)):
-        stopped = forecast_trees.stopped_early(
-            parameters(change[training], seed), data.features[fitted], change[fitted], data.features[kept], change[kept]
-        )
+    for name, loss in (("trees", forecast_trees.squared), ("robust trees", forecast_trees.robust)):
+        stopped, grown[name] = forecast_trees.grown(loss, data.features, change, fitted, kept, seed)
         on_kept[name] = stopped(data.features[kept])
-        grown[name] = stopped.again(data.features[training], change[training])
         now[name] = grown[name](data.features)
         advance()
 

@@ -4,6 +4,7 @@ Both fit the change from the last value. The second uses the pseudo-Huber loss: 
 large ones, so that the few hours where the series jumps weigh less.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,3 +88,28 @@ def stopped_early(
     )
     best = booster.best_iteration + 1
     return Trees(booster[:best], parameters, round(best * MORE_ROUNDS))
+
+
+def grown(
+    loss: Callable[[_Array, int], dict[str, Any]],
+    features: _Array,
+    change: _Array,
+    fitted: slice,
+    kept: slice,
+    seed: int,
+) -> tuple[Trees, Trees]:
+    """Trees that have not seen the kept hours, which say how many serve best, and about as many that have.
+
+    Args:
+        loss: of `LOSSES`.
+        features: of all hours, `[hours, features]`.
+        change: to learn, of all hours.
+        fitted: the first hours to learn from.
+        kept: those that follow on them.
+        seed: of the subsampling.
+    """
+    training = slice(fitted.start, kept.stop)
+    stopped = stopped_early(
+        loss(change[training], seed), features[fitted], change[fitted], features[kept], change[kept]
+    )
+    return stopped, stopped.again(features[training], change[training])

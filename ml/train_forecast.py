@@ -29,7 +29,7 @@ from ml.evidence import ForecastEvidence, Profile
 from ml.features import HOURS_PER_DAY, SECONDS_PER_HOUR, forecast_features, hourly
 from ml.forecast_blend import Blend
 from ml.forecast_model import EPOCHS, TrainedForecaster, train
-from ml.forecast_trees import LOSSES, stopped_early
+from ml.forecast_trees import LOSSES, grown
 from ml.report import forecast
 from ml.scaling import Scaling
 from ml.validation import limits_of
@@ -111,7 +111,7 @@ def run(job: script_mode.Job, steps: script_mode.Steps) -> Trained:
     steps.begin("train the forecast model", EPOCHS)
     nets = train(*hours_used, job.seed, steps.advance, checkpoints)
 
-    steps.begin("grow the trees", 2 * len(LOSSES))
+    steps.begin("grow the trees", len(LOSSES))
     calibrating, blend = _blends(nets, scaling, hours, fitted, kept, job.seed, steps.advance)
 
     steps.begin("measure and export")
@@ -160,19 +160,12 @@ def _blends(
     nets: TrainedForecaster, scaling: Scaling, hours: Hours, fitted: slice, kept: slice, seed: int, advance: Advance
 ) -> tuple[Blend, Blend]:
     """The nets with trees that have not seen the kept hours, and with as many that have: the ones that ship."""
-    training = slice(fitted.start, kept.stop)
-    change = hours.target - hours.value
-    stopped, grown = [], []
+    pairs = []
     for loss in LOSSES:
-        stopped.append(
-            stopped_early(
-                loss(change[training], seed), hours.features[fitted], change[fitted], hours.features[kept], change[kept]
-            )
-        )
+        pairs.append(grown(loss, hours.features, hours.target - hours.value, fitted, kept, seed))
         advance()
-        grown.append(stopped[-1].again(hours.features[training], change[training]))
-        advance()
-    return Blend(nets, scaling, TARGET_SCALE, tuple(stopped)), Blend(nets, scaling, TARGET_SCALE, tuple(grown))
+    calibrating, shipped = zip(*pairs, strict=True)
+    return Blend(nets, scaling, TARGET_SCALE, calibrating), Blend(nets, scaling, TARGET_SCALE, shipped)
 
 
 def _measure(
