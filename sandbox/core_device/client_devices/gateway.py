@@ -76,8 +76,7 @@ class Gateway(Broker):
         """See `broker_connection.Broker`: a message that is not allowed ends the connection, as AWS IoT Core does."""
         thing, topic = publisher.client_id, message.topic
         if not self._configuration.allows(thing, "mqtt:publish", f"mqtt:topic:{topic}"):
-            publisher.close(self._admission.refuse("Publish", f"it may not publish on {topic}"), logging.WARNING)
-            self.write_status()
+            publisher.close(self._refuse("Publish", f"it may not publish on {topic}"), logging.WARNING)
             return
         receipt = Receipt(publisher, message.packet_id) if message.qos else None
         if self.shadows is not None and mqtt.matches(SHADOW_FILTER, topic):
@@ -97,10 +96,7 @@ class Gateway(Broker):
     def subscribe(self, connection: Connection, topic_filter: str, qos: int) -> int:
         """See `broker_connection.Broker`."""
         if not self._configuration.allows(connection.client_id, "mqtt:subscribe", f"mqtt:topicfilter:{topic_filter}"):
-            log.warning(
-                "%s: %s", connection.client_id, self._admission.refuse("Subscribe", f"it may not hear {topic_filter}")
-            )
-            self.write_status()
+            log.warning("%s: %s", connection.client_id, self._refuse("Subscribe", f"it may not hear {topic_filter}"))
             return mqtt.REFUSED_FILTER
         return super().subscribe(connection, topic_filter, qos)
 
@@ -125,6 +121,7 @@ class Gateway(Broker):
             for connection in list(self._connections):
                 reason = await self._admission.check(connection.client_id, connection.certificate)
                 if reason:
+                    self.write_status()
                     connection.close(reason, logging.WARNING)
             self.write_status()
 
@@ -149,8 +146,7 @@ class Gateway(Broker):
                 lambda: Connection(self), accepted, ssl=context, ssl_handshake_timeout=_HANDSHAKE_SECONDS
             )
         except (OSError, ssl.SSLError) as error:
-            log.warning("a client is refused: %s", self._admission.refuse("Certificate", f"no TLS with it: {error}"))
-            self.write_status()
+            log.warning("a client is refused: %s", self._refuse("Certificate", f"no TLS with it: {error}"))
 
     async def _admit(self, connection: Connection, connect: mqtt.Connect) -> None:
         thing = connect.client_id
@@ -158,7 +154,17 @@ class Gateway(Broker):
         if not reason and not self._configuration.allows(thing, "mqtt:connect", f"mqtt:clientId:{thing}"):
             reason = self._admission.refuse("Connect", f"no device group lets {thing} connect")
         if reason:
+            self.write_status()
             connection.refuse(reason)
         else:
             self.take_in(connection, connect)
+            self.write_status()
+
+    def _refuse(self, code: str, reason: str) -> str:
+        """Count a refusal, and give back the reason.
+
+        It stands in the status before the device hears of it: who is told "no" can be found among the refused.
+        """
+        self._admission.refuse(code, reason)
         self.write_status()
+        return reason
