@@ -241,7 +241,8 @@ def decode(payload: bytes, as_type: type[_Type]) -> _Type:
         raise Refused(f"{len(payload)} bytes, and at most {MAXIMUM_MESSAGE_BYTES} are allowed")
     try:
         return decoder.decode(payload)
-    except msgspec.MsgspecError as error:
-        raise Refused(str(error)) from error
     except UnicodeDecodeError as error:
         raise Refused(f"not UTF-8: {error}") from error
+    # Beside its own errors: a time that UTC has not, and nesting that the decoder does not follow.
+    except (msgspec.MsgspecError, OverflowError, RecursionError) as error:
+        raise Refused(str(error)) from error

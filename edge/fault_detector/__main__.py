@@ -32,7 +32,7 @@ class Machines(Inference[MachineReading, FaultModel]):
             self._checkpoint.put_aside(str(error))
             self._detector = FaultDetector(self._site, model)
 
-    def answer(self, reading: MachineReading) -> bool:
+    def answer(self, reading: MachineReading) -> None:
         """Publish the reading's score, and before it what it means for the site's alert."""
         score = self._detector.score(reading)
         if score is not None:
@@ -40,7 +40,6 @@ class Machines(Inference[MachineReading, FaultModel]):
                 _log.warning("alert %s: %s", alert.state, alert.text)
                 self._component.publish(topics.site_topic(alert.site, topics.ALERT), alert)
             self._component.publish(topics.device_topic(score.site, score.device, topics.FAULT), score)
-        return True
 
     def use(self, model: FaultModel) -> None:
         """Score with `model` from the next reading on."""

@@ -33,15 +33,14 @@ class Stations(Inference[AirQualityReading, ForecastModel]):
                 forecaster = Forecaster(self._site, device, model)
             self._forecasters[device] = forecaster
 
-    def answer(self, reading: AirQualityReading) -> bool:
+    def answer(self, reading: AirQualityReading) -> None:
         """Publish the outcome of the forecast of the reading's hour, and the forecast of the next."""
         forecaster = self._forecasters.get(reading.device)
         if forecaster is None:  # in the journal, of a device that the site no longer has
-            return False
+            return
         for answer in forecaster.observe(reading):
             channel = topics.OUTCOME if isinstance(answer, Outcome) else topics.FORECAST
             self._component.publish(topics.device_topic(answer.site, answer.device, channel), answer)
-        return True
 
     def use(self, model: ForecastModel) -> None:
         """Forecast every station with `model` from its next reading on."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
+from edge.runtime.bus import guarded
 from edge.runtime.checkpoint import Checkpoint
 from edge.runtime.component import Component, Counters
 from edge.runtime.model_store import ModelStore
@@ -103,8 +104,8 @@ class Inference(ABC, Generic[_Reading, _Model]):
         """Go on from the saved state; one that is unusable is put aside."""
 
     @abstractmethod
-    def answer(self, reading: _Reading) -> bool:
-        """Answer a reading; whether it was one of a device that the site has."""
+    def answer(self, reading: _Reading) -> None:
+        """Answer a reading."""
 
     @abstractmethod
     def use(self, model: _Model) -> None:
@@ -128,9 +129,10 @@ class Inference(ABC, Generic[_Reading, _Model]):
 
     def run(self) -> None:
         """Answer what the journal holds, then each reading, until the component is stopped."""
+        answer = guarded(self._answer)
         with self._lock:
             for entry in self._checkpoint.recovered():
-                self._answer(entry.topic, entry.payload)
+                answer(entry.topic, entry.payload)
         for device in self._component.settings.devices_of(self.device_type):
             topic = topics.device_topic(self._site, device, topics.READING)
             self._component.bus.subscribe(topic, self._arrived)
@@ -142,14 +144,15 @@ class Inference(ABC, Generic[_Reading, _Model]):
             self._answer(topic, payload)
 
     def _answer(self, topic: str, payload: bytes) -> None:
+        # Whatever comes of it: with the next state that is saved, the journal lets go of it.
+        self._unsaved = True
         try:
             reading = read(topic, payload, self._reading_type)
         except Refused as error:
             self._component.counters.add("refused")
             _log.warning("refused, on %s: %s", topic, error)
             return
-        if self.answer(reading):
-            self._unsaved = True
+        self.answer(reading)
 
     def _look_around(self) -> None:
         """Let go of a bad model, take a new one up, save the state and bring the counters up to date."""

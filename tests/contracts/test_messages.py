@@ -86,6 +86,19 @@ def test_what_is_no_message_at_all_is_refused(payload):
         m.decode(payload, m.Reading)
 
 
+@pytest.mark.parametrize(
+    ("payload", "said"),
+    [
+        (json.dumps(reading(event_time="0001-01-01T00:00:00+10:00")).encode(), "out of range"),
+        (b'{"x":' + b"[" * 60_000 + b"]" * 60_000 + b"}", "recursion"),
+    ],
+    ids=["a time before the first that there is in UTC", "nested deeper than a decoder goes"],
+)
+def test_what_breaks_the_decoder_is_refused_like_any_other(payload, said):
+    with pytest.raises(m.Refused, match=said):
+        m.decode(payload, m.Reading)
+
+
 def test_a_message_larger_than_iot_core_carries_is_refused():
     with pytest.raises(m.Refused, match="131072"):
         m.decode(b" " * (m.MAXIMUM_MESSAGE_BYTES + 1), m.Reading)

@@ -10,10 +10,12 @@ import json
 import signal
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from edge.runtime.journal import Journal
 from edge.simulator import sources
 from pm_contracts import topics
 from pm_contracts.forecast_features import FEATURES
@@ -211,6 +213,26 @@ def test_what_is_no_reading_is_counted_and_the_good_ones_are_answered(ear, floor
     ear.wait_for_counter(FORECASTER, "refused", 2)
     ear.wait_for_counter(FORECASTER, "repeated", 1)
     ear.wait(lambda: len(forecasts(ear)) == 2, "forecasts of the good readings")
+
+
+def test_a_reading_that_cannot_be_answered_stands_in_nobody_s_way_after_a_kill(ear, floor, tmp_path, site, air):
+    last_hour = dt.datetime(9999, 12, 31, 23, tzinfo=dt.UTC)  # there is none after it to forecast
+    bad = msgspec.structs.replace(air[0], event_time=last_hour, message_id="")
+    left = Journal(tmp_path / "journal", "forecaster")
+    left.add(0.0, topics.device_topic(site, "air-1", topics.READING), encode(bad))
+    left.close()
+    floor.start("edge.forecaster")
+    ear.wait_for_counter(FORECASTER, "recovered", 1)
+    assert "was not processed" in floor.log("edge.forecaster")
+
+
+def test_where_nothing_but_garbage_comes_the_journal_does_not_grow(ear, floor, site, tmp_path):
+    floor.start("edge.forecaster")
+    ear.wait_for_state(FORECASTER, "running")
+    for number in range(1, 4):
+        ear.bus.publish(topics.device_topic(site, "air-1", topics.READING), b"{}")
+        ear.wait_for_counter(FORECASTER, "refused", number)
+    ear.wait(lambda: not list((tmp_path / "journal").glob("forecaster-*")), "an empty journal")
 
 
 def test_the_fault_detector_scores_from_its_first_model_on_and_raises_the_alert_once_also_over_a_restart(

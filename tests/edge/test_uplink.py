@@ -247,6 +247,7 @@ def test_what_is_refused_becomes_a_dead_letter_here_and_in_the_cloud_and_the_goo
         (f"pm/{site}/machine-01/reading", _broken(good, message_id="", device="machine-01"), "$.device_type"),
         (f"pm/{site}/air-1/gossip", b"{}", "allowed are"),
         (topic, b'{"x":"' + b"y" * 200_000 + b'"}', "at most 131072"),
+        (topic, _broken(good, message_id="", event_time="0001-01-01T00:00:00+10:00"), "out of range"),
     ]
     ear.bus.publish(topic, encode(good))
     for bad_topic, payload, _ in bad:
