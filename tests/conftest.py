@@ -5,11 +5,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from sandbox.cloud import Cloud
 
 # What a command prints is cut to the terminal's width, which no test run has: one width for all of them.
 os.environ["COLUMNS"] = "240"
+
+# A slow machine fails no test, and a test fails by its commit and not by its luck: each run tries the same examples.
+# To try others: `pytest --hypothesis-profile=default`.
+settings.register_profile("same", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("same")
 
 
 @pytest.fixture(scope="session")

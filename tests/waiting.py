@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+import psutil
+
 _LOOK_EVERY_SECONDS = 0.05
 
 Found = TypeVar("Found")
@@ -22,3 +24,11 @@ def eventually(look: Callable[[], Found], what: str | Callable[[], str], seconds
         assert time.monotonic() < end, f"waited {seconds:.0f} s for {what if isinstance(what, str) else what()}"
         time.sleep(_LOOK_EVERY_SECONDS)
     return found
+
+
+def has_ended(process: psutil.Process) -> bool:
+    """Whether nothing of it runs; it may still wait for whoever collects its exit code."""
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True

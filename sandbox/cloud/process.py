@@ -79,10 +79,10 @@ class Cloud:
         if (directory / STATE_FILE).exists() and _answers(_read_state(directory)["endpoint"]):
             raise CloudError(f"a cloud runs in {directory} already: stop it, or use another folder")
         temporary = directory / "temporary"
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir()
         secret = secrets.token_hex(20)
-        with _listening_socket(port) as http_socket, _listening_socket(None) as mqtt_socket:
+        with listening_socket(port) as http_socket, listening_socket(None) as mqtt_socket:
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir()
             state = {
                 "endpoint": f"http://{LOOPBACK}:{http_socket.getsockname()[1]}",
                 "mqtt_host": LOOPBACK,
@@ -251,8 +251,12 @@ def _launcher_environment(directory: Path, temporary: Path, state: dict[str, Any
     }
 
 
-def _listening_socket(port: int | None) -> socket.socket:
-    """A socket bound to `port` of loopback, or to a free one."""
+def listening_socket(port: int | None) -> socket.socket:
+    """A socket bound to `port` of loopback, or to a free one.
+
+    Raises:
+        CloudError: where the port cannot be had.
+    """
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     # Ports that a cloud has just left may still linger in TIME_WAIT.
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -59,8 +59,10 @@ class Account:
 
     def receive(self, queue: str) -> Any:
         """The next message of a queue, waited for."""
-        messages = self.cloud.client("sqs").receive_message(QueueUrl=queue, WaitTimeSeconds=10).get("Messages", [])
-        assert messages, f"nothing came to {queue}"
+        sqs = self.cloud.client("sqs")
+        messages = eventually(
+            lambda: sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=10).get("Messages"), f"a message in {queue}"
+        )
         return json.loads(messages[0]["Body"])
 
     def device(self, thing: str, *topics: str, exclusive: bool = False, client: str = "") -> "Device":

@@ -35,7 +35,7 @@ def test_a_notification_becomes_a_readable_mail(cloud: Cloud, topic: str) -> Non
         TopicArn=topic, Protocol="email", Endpoint=recipient, ReturnSubscriptionArn=True
     )
     assert arn["SubscriptionArn"].startswith(topic)
-    before = cloud.get("/_pm/mail")["written"]
+    before = cloud.get("/_pm/mail")
     body = "Machine 4 in Lindau: 95 % fault.\nLüftung prüfen."
     sent = cloud.client("sns").publish(TopicArn=topic, Subject="Fault at machine-04", Message=body)
     [mail] = mails_to(cloud, recipient)
@@ -45,7 +45,10 @@ def test_a_notification_becomes_a_readable_mail(cloud: Cloud, topic: str) -> Non
     assert sent["MessageId"] in mail["Message-ID"]
     assert mail.get_content().splitlines()[:2] == body.splitlines()
     assert topic in mail.get_content()
-    assert cloud.get("/_pm/mail") == {"written": before + 1, "failed": 0}
+    # Other tests' mails may come at the same time.
+    after = cloud.get("/_pm/mail")
+    assert after["written"] > before["written"]
+    assert after["failed"] == before["failed"]
 
 
 def test_each_subscriber_gets_what_its_filter_lets_through(cloud: Cloud, topic: str) -> None:

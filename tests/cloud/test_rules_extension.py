@@ -34,7 +34,7 @@ def test_a_device_message_reaches_the_lake_as_parquet(account: Any) -> None:
     make_rule(account, f"SELECT * FROM '{topic}' WHERE value > 1", action)
     client = account.device("sensor", topic).connect()
     for value in (0.5, 1.5, 2.5):
-        client.publish(topic, reading("lindau", value=value), qos=1).wait_for_publish(10)
+        client.publish(topic, reading("lindau", value=value), qos=1).wait_for_publish(60)
     client.disconnect()
     client.loop_stop()
 

@@ -5,7 +5,6 @@ Does not prove that the scripts run in AWS's training images: the image is not r
 
 import io
 import json
-import os
 import tarfile
 import uuid
 from collections.abc import Callable, Mapping
@@ -18,7 +17,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sandbox.cloud import Cloud
-from tests.waiting import eventually
+from tests.waiting import eventually, has_ended
 
 SCRIPT = """\
 import argparse, json, os, pathlib, sys
@@ -243,12 +242,9 @@ def test_the_scripts_process_ends_with_the_cloud(tmp_path: Path) -> None:
         )
         file = own.directory / "training" / "long" / "code" / "pid"
         wait(own, "long", lambda _: file.exists() and file.read_text() != "")
-        pid = int(file.read_text())
-        os.kill(pid, 0)
-    eventually(
-        lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE,
-        f"process {pid} to end with its cloud",
-    )
+        process = psutil.Process(int(file.read_text()))
+        assert not has_ended(process)
+    eventually(lambda: has_ended(process), f"{process} to end with its cloud")
 
 
 def test_the_roles_permissions_hold_in_the_job(cloud: Cloud, bucket: str, start: Start) -> None:

@@ -13,19 +13,11 @@ import pytest
 
 from sandbox.core_device import CoreDevice, CoreDeviceError
 from tests.core_device.site_by_hand import THING, Site
-from tests.waiting import eventually
+from tests.waiting import eventually, has_ended
 
 
 def assert_ended(processes: list[psutil.Process]) -> None:
-    """Nothing of it runs; a process that has ended may still wait for whoever collects its exit code."""
-
-    def running(process: psutil.Process) -> bool:
-        try:
-            return bool(process.status() != psutil.STATUS_ZOMBIE)
-        except psutil.NoSuchProcess:
-            return False
-
-    eventually(lambda: not any(running(process) for process in processes), f"all of {processes} have ended")
+    eventually(lambda: all(map(has_ended, processes)), f"all of {processes} to have ended")
 
 
 def test_the_private_key_is_made_on_the_device_and_the_cloud_has_its_certificate(
@@ -53,8 +45,9 @@ def test_a_component_that_dies_is_started_again(device: CoreDevice, site: Site) 
         component = device.status()["components"]["test.Phoenix"]
         return component["state"] == "RUNNING" and component["pid"] != before and component["restarts"] == 1
 
-    eventually(restarted, "the component runs again")
-    assert device.logs("test.Phoenix").count("up\n") == 2
+    eventually(restarted, "the component to run again")
+    # Its process is there before it says so.
+    eventually(lambda: device.logs("test.Phoenix").count("up\n") == 2, lambda: device.logs("test.Phoenix"))
 
 
 def test_a_broker_that_dies_is_started_again_on_its_port(device: CoreDevice) -> None:
@@ -102,6 +95,7 @@ def test_stopping_ends_components_in_order_and_starting_again_resumes_them(
     script = f"trap 'echo bye >{tmp_path}/bye; exit 0' TERM; echo up; sleep 1000 & wait"
     site.component("test.Resumed", "1.0.0", {"run": script})
     device.wait_for_deployment(site.deploy({"test.Resumed": {"componentVersion": "1.0.0"}}))
+    eventually(lambda: "up\n" in device.logs("test.Resumed"), "it to have set its trap")
     started = psutil.Process(device.status()["pid"]).children(recursive=True)
     assert device.status()["components"]["test.Resumed"]["pid"] in [process.pid for process in started]
     device.stop()

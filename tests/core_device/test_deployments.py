@@ -41,6 +41,8 @@ def test_a_deployment_installs_configures_and_runs(device: CoreDevice, site: Sit
     )
     result = device.wait_for_deployment(deployment_id)
     assert (result["status"], result["code"]) == ("SUCCEEDED", "SUCCESSFUL")
+    # `run` is up when its process is there, which writes a moment later.
+    eventually(lambda: "PM_IOT_ENDPOINT=" in device.logs("test.Clock"), "what it writes")
     written = device.logs("test.Clock")
     assert "what was in the archive" in written
     assert f"good morning from {THING} every 5" in written
@@ -91,7 +93,8 @@ def test_a_component_that_cannot_run_is_rolled_back_to_what_ran_before(device: C
         "the cloud hears of it",
     )
     assert "two is on fire" in effective["reason"]
-    assert device.logs("test.Steady").splitlines()[-1] == "one 1", "with the configuration from before"
+    # With the configuration from before.
+    eventually(lambda: device.logs("test.Steady").splitlines()[-1] == "one 1", lambda: device.logs("test.Steady"))
 
 
 def test_a_configuration_that_breaks_a_component_is_rolled_back(device: CoreDevice, site: Site) -> None:
@@ -103,7 +106,7 @@ def test_a_configuration_that_breaks_a_component_is_rolled_back(device: CoreDevi
     with pytest.raises(CoreDeviceError, match=r"FAILED_ROLLBACK_COMPLETE.*test.Rate 1.0.0 is broken"):
         device.wait_for_deployment(deployment_id)
     assert device.status()["components"]["test.Rate"]["state"] == "RUNNING"
-    assert device.logs("test.Rate").splitlines()[-1] == "rate 5"
+    eventually(lambda: device.logs("test.Rate").splitlines()[-1] == "rate 5", lambda: device.logs("test.Rate"))
 
 
 def test_without_roll_back_the_broken_component_stays_for_a_look(device: CoreDevice, site: Site) -> None:

@@ -24,7 +24,7 @@ from sandbox.core_device.broker import Broker
 from sandbox.core_device.broker_session import WINDOW, Receipt, Session
 from sandbox.core_device.mqtt import PacketReader, ProtocolViolation, is_filter, matches, publish_head
 
-LIMIT = 20.0
+LIMIT = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +133,7 @@ def test_a_subscriber_that_leaves_does_not_hold_the_publisher_for_ever(connect: 
 
     def hear(_: mqtt.MQTTMessage) -> None:
         began.set()
-        leave.wait(LIMIT)
+        leave.wait(2 * LIMIT)
 
     slow = connect("leaver", ("pm/leave/#",), hear)
     publisher = connect("stayer")
@@ -143,6 +143,7 @@ def test_a_subscriber_that_leaves_does_not_hold_the_publisher_for_ever(connect: 
     slow.socket().shutdown(2)
     messages[-1].wait_for_publish(LIMIT)
     leave.set()
+    assert all(message.is_published() for message in messages)
 
 
 class Keeper:
@@ -212,6 +213,7 @@ def test_what_is_published_while_a_subscriber_is_away_waits_for_it(connect: Conn
     assert keeper.connect(subscribe=False), "its session is there"
     assert keeper.wait(len(messages)) == [str(number).encode() for number in range(len(messages))]
     messages[-1].wait_for_publish(LIMIT)
+    assert messages[-1].is_published()
     keeper.leave()
 
 
@@ -228,6 +230,7 @@ def test_what_a_killed_subscriber_had_not_acknowledged_comes_again_and_says_so(c
     keeper.wait(5)
     assert keeper.heard == [(str(number).encode(), True) for number in range(5)]
     messages[-1].wait_for_publish(LIMIT)
+    assert messages[-1].is_published()
     keeper.leave()
 
 
@@ -270,9 +273,11 @@ def test_a_broker_that_is_killed_loses_nothing_for_a_subscriber_that_was_away(tm
     assert back.acquire(timeout=LIMIT)
     after = publisher.publish("pm/kept/a/reading", b"after", qos=1)
     assert keeper.connect(subscribe=False), "the broker remembers whom it keeps a session for"
-    assert keeper.wait(2) == [b"before", b"after"]
+    # In no order: whoever publishes anew on a connection that is back may come before what is sent again.
+    assert sorted(keeper.wait(2)) == [b"after", b"before"]
     for message in (before, after):
         message.wait_for_publish(LIMIT)
+        assert message.is_published()
     publisher.disconnect()
     publisher.loop_stop()
     keeper.leave()

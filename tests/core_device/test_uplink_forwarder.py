@@ -7,7 +7,7 @@ import pytest
 
 from sandbox.core_device.forwarder import Forwarder
 
-LIMIT = 20.0
+LIMIT = 60.0
 
 
 async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
