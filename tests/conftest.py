@@ -1,6 +1,7 @@
 """Fixtures that all tests share."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,10 @@ from sandbox.cloud import Cloud
 
 # What a command prints is cut to the terminal's width, which no test run has: one width for all of them.
 os.environ["COLUMNS"] = "240"
+
+# Of a run in the background of a script (`make test &`) whatever it starts would ignore Ctrl-C.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A slow machine fails no test, and a test fails by its commit and not by its luck: each run tries the same examples.
 # To try others: `pytest --hypothesis-profile=default`.

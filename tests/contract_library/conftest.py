@@ -108,7 +108,7 @@ class Provider:
         """End the process and the engine."""
         self._channel.close()
         self._process.terminate()
-        self._process.wait(10)
+        self._process.wait(60)
         assert self._process.stdout is not None
         self._process.stdout.close()
         self._server.stop(None)

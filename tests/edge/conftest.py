@@ -22,7 +22,7 @@ from pm_contracts.manifest import CheckedAnswers, FaultManifest, ForecastManifes
 from pm_contracts.measurements import MACHINE_MEASUREMENTS
 from pm_contracts.messages import Status, decode
 
-DEADLINE = 30.0
+DEADLINE = 60.0
 
 
 class Ear:

@@ -69,7 +69,7 @@ def start(local_broker: int, site: str, tmp_path: Path) -> Iterator[Start]:
 def feed(ear, readings: list[AirQualityReading]) -> None:
     for reading in readings:
         ear.bus.publish(topics.device_topic(reading.site, reading.device, topics.READING), encode(reading))
-    assert ear.bus.flush(30)
+    assert ear.bus.flush(60)
 
 
 def trials(ear) -> list[TrialOutcome]:
@@ -97,7 +97,8 @@ def test_it_says_how_the_model_on_trial_did_and_nothing_else(ear, floor, start, 
         champion = champions[trial.target_time]
         assert (champion.actual, champion.last_value) == (trial.actual, trial.last_value)
         assert champion.model_version != trial.model_version
-    # One forecast for each reading: the forecaster's. Nobody hears those on trial.
+    # One forecast for each reading, which comes after its outcome: the forecaster's. Nobody hears those on trial.
+    ear.wait(lambda: len(ear.on(topics.FORECAST)) >= 110, "the forecaster's forecasts")
     assert len(ear.on(topics.FORECAST)) == 110
 
 
@@ -116,5 +117,5 @@ def test_without_the_forecasters_window_it_waits_until_its_own_is_full(ear, star
 def test_a_model_that_cannot_be_used_ends_it_with_the_reason(ear, start, tmp_path, constant_forecast_model):
     manifest, model = constant_forecast_model(5.0)
     process = start(encode_manifest(manifest), model[:-10])
-    assert process.wait(30) == 1
+    assert process.wait(60) == 1
     assert "the model on trial is refused" in (tmp_path / "challenger.log").read_text()

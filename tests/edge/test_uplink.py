@@ -30,6 +30,7 @@ from pm_contracts.messages import (
     encode,
 )
 from sandbox.core_device.forwarder import Forwarder
+from tests.waiting import eventually
 
 UPLINK = "pm.Uplink"
 
@@ -54,7 +55,7 @@ class CloudSide:
         self._client.connect(cloud.mqtt_host, cloud.mqtt_port)
         self._client.loop_start()
         self._client.subscribe(f"pm/{site}/#", qos=1)
-        assert subscribed.wait(10)
+        assert subscribed.wait(60)
 
     def _register(self, cloud, identity: Path) -> tuple[Path, Path]:
         iot = cloud.client("iot")
@@ -73,10 +74,10 @@ class CloudSide:
         return identity / "certificate.pem", identity / "private-key.pem"
 
     def cut(self) -> None:
-        asyncio.run_coroutine_threadsafe(self._forwarder.cut(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._forwarder.cut(), self._loop).result(60)
 
     def restore(self) -> None:
-        asyncio.run_coroutine_threadsafe(self._forwarder.restore(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._forwarder.restore(), self._loop).result(60)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -85,8 +86,13 @@ class CloudSide:
     def on(self, channel: str) -> list[bytes]:
         return [payload for topic, payload in list(self.heard) if topic.endswith(f"/{channel}")]
 
+    def arrived(self, channel: str, count: int) -> list[bytes]:
+        """What was heard on a channel, once it is so much: the uplink may have its acknowledgement before we hear."""
+        eventually(lambda: len(self.on(channel)) >= count, lambda: f"{count} {channel}, not {len(self.on(channel))}")
+        return self.on(channel)
+
     def command(self, name: str, payload: bytes) -> None:
-        self._client.publish(topics.command_topic(self.site, name), payload, qos=1).wait_for_publish(10)
+        self._client.publish(topics.command_topic(self.site, name), payload, qos=1).wait_for_publish(60)
 
     def close(self) -> None:
         self.cut()
@@ -111,10 +117,15 @@ def readings(site: str, floor, count: int) -> list[Reading]:
     return [next(stream) for _ in range(count)]
 
 
+def wait_until_empty(ear) -> None:
+    """Wait until the outbox is: what was published leaves it a moment later."""
+    ear.wait(lambda: ear.status(UPLINK).counters["buffered"] == 0, "an empty outbox")
+
+
 def publish(ear, messages: list[Message], channel: str) -> None:
     for message in messages:
         ear.bus.publish(topics.device_topic(message.site, message.device, channel), encode(message))
-    assert ear.bus.flush(30)
+    assert ear.bus.flush(60)
 
 
 def test_what_the_floor_says_arrives_once_and_in_order_and_its_bytes_are_of_the_contract(ear, floor, cloud_side, site):
@@ -123,13 +134,13 @@ def test_what_the_floor_says_arrives_once_and_in_order_and_its_bytes_are_of_the_
     sent = readings(site, floor, 500)
     publish(ear, sent, topics.HISTORY)
     ear.wait_for_counter(UPLINK, "published", 500)
-    arrived = [decode(payload, Reading) for payload in cloud_side.on(topics.HISTORY)]
-    assert arrived == sent
+    assert [decode(payload, Reading) for payload in cloud_side.arrived(topics.HISTORY, 500)] == sent
+    wait_until_empty(ear)
     status = ear.status(UPLINK)
     assert (status.counters["accepted"], status.counters["buffered"], status.counters["refused"]) == (500, 0, 0)
     ear.wait(lambda: any(decode(p, Status).component == UPLINK for p in cloud_side.on(topics.STATUS)), "its status")
     process.send_signal(signal.SIGTERM)
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
     ear.wait_for_state(UPLINK, "stopping")
 
 
@@ -146,8 +157,13 @@ def test_an_outage_in_the_middle_loses_nothing_and_is_logged_once(ear, floor, cl
     assert ear.status(UPLINK).counters["buffered"] >= 2000
     cloud_side.restore()
     ear.wait_for_state(UPLINK, "running")
-    ear.wait(lambda: ear.status(UPLINK).counters["buffered"] == 0, "an empty outbox")
-    arrived = [decode(payload, Reading).message_id for payload in cloud_side.on(topics.READING)]
+    wait_until_empty(ear)
+
+    def heard() -> list[str]:
+        return [decode(payload, Reading).message_id for payload in cloud_side.on(topics.READING)]
+
+    eventually(lambda: len(set(heard())) == len(sent), "all to be heard")
+    arrived = heard()
     assert set(arrived) == {reading.message_id for reading in sent}
     # What was under way when the plug was pulled may come twice; no more than the window can be.
     assert len(arrived) - len(set(arrived)) <= 400
@@ -168,7 +184,7 @@ def test_a_killed_uplink_delivers_what_it_had_accepted_at_its_next_start(ear, fl
     cloud_side.restore()
     start(floor, cloud_side)
     ear.wait_for_counter(UPLINK, "published", 300)
-    assert [decode(payload, Reading) for payload in cloud_side.on(topics.READING)] == sent
+    assert [decode(payload, Reading) for payload in cloud_side.arrived(topics.READING, 300)] == sent
 
 
 def test_a_revoked_certificate_stops_the_uplink_and_a_new_one_is_taken_up_without_a_restart(
@@ -179,6 +195,7 @@ def test_a_revoked_certificate_stops_the_uplink_and_a_new_one_is_taken_up_withou
     sent = readings(site, floor, 300)
     publish(ear, sent[:100], topics.READING)
     ear.wait_for_counter(UPLINK, "published", 100)
+    wait_until_empty(ear)
     iot = cloud.client("iot")
     iot.update_certificate(certificateId=cloud_side.certificate_id, newStatus="REVOKED")
     cloud_side.cut()
@@ -203,7 +220,7 @@ def test_a_revoked_certificate_stops_the_uplink_and_a_new_one_is_taken_up_withou
     ear.wait_for_counter(UPLINK, "published", 300)
     ear.wait_for_state(UPLINK, "running")
     assert process.poll() is None
-    assert ear.status(UPLINK).counters["buffered"] == 0
+    wait_until_empty(ear)
 
 
 def test_alerts_overtake_readings_after_an_outage(ear, floor, cloud_side, site):
@@ -219,6 +236,7 @@ def test_alerts_overtake_readings_after_an_outage(ear, floor, cloud_side, site):
     ear.wait_for_counter(UPLINK, "accepted", 301)
     cloud_side.restore()
     ear.wait_for_counter(UPLINK, "published", 301)
+    cloud_side.arrived(topics.ALERT, 1)
     stored = [topic for topic, _ in cloud_side.heard if not topic.endswith("/status")]
     assert stored[0] == topics.site_topic(site, topics.ALERT)
 
@@ -256,8 +274,8 @@ def test_what_is_refused_becomes_a_dead_letter_here_and_in_the_cloud_and_the_goo
     ear.bus.publish(topic, encode(good))  # twice: no dead letter, but a counter
     ear.wait_for_counter(UPLINK, "published", len(bad) + 2)
     ear.wait_for_counter(UPLINK, "repeated", 1)
-    assert [decode(p, Reading) for p in cloud_side.on(topics.READING)] == [good, other]
-    letters = [decode(payload, DeadLetter) for payload in cloud_side.on(topics.DEAD_LETTER)]
+    assert [decode(p, Reading) for p in cloud_side.arrived(topics.READING, 2)] == [good, other]
+    letters = [decode(payload, DeadLetter) for payload in cloud_side.arrived(topics.DEAD_LETTER, len(bad))]
     assert [letter.topic for letter in letters] == [bad_topic for bad_topic, _, _ in bad]
     for letter, (_, _, said) in zip(letters, bad, strict=True):
         assert said in letter.reason
@@ -277,7 +295,7 @@ def test_a_reading_without_an_id_or_in_another_time_zone_reaches_the_lake_in_one
     fields["event_time"] = good.event_time.astimezone(dt.timezone(dt.timedelta(hours=8))).isoformat()
     ear.bus.publish(topics.device_topic(site, "air-1", topics.READING), json.dumps(fields).encode())
     ear.wait_for_counter(UPLINK, "published", 1)
-    assert cloud_side.on(topics.READING) == [encode(good)]
+    assert cloud_side.arrived(topics.READING, 1) == [encode(good)]
 
 
 def test_commands_come_down_and_those_that_no_one_obeys_do_not(ear, floor, cloud_side, site):
@@ -312,7 +330,7 @@ def test_what_the_cloud_s_policy_refuses_is_kept_on_the_device_and_the_rest_goes
     assert refused
     ear.wait_for_counter(UPLINK, "rejected", len(refused))
     ear.wait_for_counter(UPLINK, "published", len(sent) - len(refused))
-    assert ear.status(UPLINK).counters["buffered"] == 0
+    wait_until_empty(ear)
     with sqlite3.connect(tmp_path / "dead-letters.sqlite") as database:
         rows = database.execute("SELECT message FROM dead_letter ORDER BY id").fetchall()
     kept = [decode(message.encode(), DeadLetter) for (message,) in rows]
@@ -326,7 +344,7 @@ def test_with_the_limits_of_aws_it_delivers_too(ear, floor, cloud_side, site):
     sent = readings(site, floor, 150)
     publish(ear, sent, topics.READING)
     ear.wait_for_counter(UPLINK, "published", 150)
-    assert [decode(payload, Reading) for payload in cloud_side.on(topics.READING)] == sent
+    assert [decode(payload, Reading) for payload in cloud_side.arrived(topics.READING, 150)] == sent
 
 
 @pytest.mark.parametrize(
@@ -340,11 +358,11 @@ def test_with_the_limits_of_aws_it_delivers_too(ear, floor, cloud_side, site):
 )
 def test_an_environment_that_cannot_work_ends_it_with_the_reason(floor, change, said):
     environment = {"AWS_IOT_THING_NAME": "x-core", "PM_IOT_ENDPOINT": "127.0.0.1:1", **change}
-    assert floor.start("edge.uplink", **environment).wait(30) == 1
+    assert floor.start("edge.uplink", **environment).wait(60) == 1
     assert said in floor.log("edge.uplink")
 
 
 def test_a_missing_identity_ends_it_with_the_file_named(floor):
     environment = {"AWS_IOT_THING_NAME": "x-core", "PM_IOT_ENDPOINT": "127.0.0.1:1"}
-    assert floor.start("edge.uplink", **environment).wait(30) == 1
+    assert floor.start("edge.uplink", **environment).wait(60) == 1
     assert "identity/certificate.pem" in floor.log("edge.uplink")

@@ -30,7 +30,7 @@ from examples.many_factories.workspaces import prepare
 from sandbox.recorder import RecordingError
 
 FILE = Path(targets.__file__).with_name("factories.yaml")
-DEADLINE_SECONDS = 10
+DEADLINE_SECONDS = 60
 
 
 class Journal:
