@@ -3,45 +3,66 @@
 import datetime as dt
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import IO, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
+from typer.core import TyperGroup
 
 from edge.simulator.sources import SourceError
 from sandbox import cli_alarms, cli_lake, cli_models, cli_review
-from sandbox.console import ConsoleProgress
+from sandbox.cli_options import BACKGROUND, DATA_FILE, FACTORY, Directory, attached
+from sandbox.console import FAILED, ConsoleProgress, console, fail, waiting
+
+
+class _Commands(TyperGroup):
+    """Says what the file system refuses in one line, whichever command meets it."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except OSError as error:
+            fail(f"{error.filename}: {error.strerror}" if error.filename else f"{type(error).__name__}: {error}")
+
 
 app = typer.Typer(
+    cls=_Commands,
     no_args_is_help=True,
     add_completion=False,
     help="A predictive-maintenance factory on this machine: cloud, core device, sensors, models and alerts.",
     epilog="Start with `pm demo`. For a factory to play with: `pm up`, `pm replay`, `pm status`, `pm logs`, `pm down`.",
 )
-console = Console()
-Directory = Annotated[Path, typer.Option(help="Folder of the factory that runs in the background.")]
 Data = Annotated[
     Path | None,
-    typer.Option(help="CSV of hourly air quality: date,pollution,dew,temp,press,wnd_dir,wnd_spd,snow,rain."),
+    typer.Option(
+        help="CSV of hourly air quality, 2010-01-02 to 2014-12-31: date,pollution,dew,temp,press,wnd_dir,wnd_spd,"
+        "snow,rain.",
+        show_default="simulated",
+        **DATA_FILE,
+    ),
 ]
-_BACKGROUND = Path("out/factory")
+#: A demo leaves 84 MB; logs and the lake's files are larger while it runs.
+_DEMO_BYTES = 300_000_000
 
 
-@app.command()
+@app.command(rich_help_panel=FACTORY)
 def demo(
-    data: Data = None, out: Annotated[Path, typer.Option(help="Folder for what the demo leaves.")] = Path("out")
+    data: Data = None,
+    out: Annotated[Path, typer.Option(help="Folder for what the demo leaves.", file_okay=False)] = Path("out"),
 ) -> None:
-    """Run the whole job once: ingest, train, ship, forecast, cut the uplink, alert. Takes about three minutes.
+    """Run the whole job once: ingest, train, ship, forecast, cut the uplink, alert. Takes two to three minutes.
 
     The data is simulated, with a fixed seed, unless --data names a file of your own. Everything that it starts is
     stopped at the end, on Ctrl-C and on an error; what it leaves is in out/: report.html, demo.json, mail/,
     announcements/, and the logs in demo/.
+
+    Example: pm demo --data out/data/pollution/pollution.csv, after pm data fetch pollution
     """
     # Imported here, as in each command: `pm --help` must not wait for what it does not need.
     from sandbox.demo import story
@@ -49,25 +70,32 @@ def demo(
     from sandbox.demo.summary import summary_table, where_to_look
 
     _stop_in_order_on_sigterm()
-    console.print("\n[bold]A factory on one machine, from sensor to alert[/]\n")
     try:
         plan = Plan.of(data)
+    except SourceError as error:
+        fail(str(error))
+    out.mkdir(parents=True, exist_ok=True)
+    if (free := shutil.disk_usage(out).free) < _DEMO_BYTES:
+        fail(f"{out}: {free / 1e6:,.0f} MB of disk are free there, and the demo needs {_DEMO_BYTES / 1e6:,.0f} MB")
+    console.print("\n[bold]A factory on one machine, from sensor to alert[/]\n")
+    try:
         with ConsoleProgress(console) as progress:
             summary = story.run(plan, out.absolute(), progress)
     except KeyboardInterrupt:
-        _fail(f"stopped; what has been started is stopped too. Logs: {out}/demo", 130)
-    except (RuntimeError, SourceError) as error:
-        _fail(f"{error}\nLogs: {out}/demo")
+        fail(f"stopped; what has been started is stopped too. Logs: {out}/demo", 130)
+    except RuntimeError as error:
+        fail(f"{error}; logs: {out}/demo", FAILED)
     console.print()
     console.print(summary_table(summary))
     console.print(f"\n{where_to_look(out)}")
 
 
-@app.command()
+@app.command(rich_help_panel=FACTORY)
 def up(
-    directory: Directory = _BACKGROUND,
+    directory: Directory = BACKGROUND,
     port: Annotated[
-        int | None, typer.Option(help="Port of the AWS APIs on 127.0.0.1, by default any free one.")
+        int | None,
+        typer.Option(help="Port of the AWS APIs on 127.0.0.1.", show_default="any free one", min=1, max=65535),
     ] = None,
     cloud_only: Annotated[
         bool, typer.Option("--cloud-only", help="An empty cloud, to deploy to with Pulumi's own command line.")
@@ -75,8 +103,12 @@ def up(
 ) -> None:
     """Start a factory in the background; it runs until `pm down`.
 
+    Example: pm up, then pm replay and pm status
+
     For Pulumi's own command line: `pm up --cloud-only --port 4566`, then `pulumi up --stack local`.
     """
+    from sandbox.cloud import CloudError
+    from sandbox.cloud.process import listening_socket
     from sandbox.factory import STARTING_FILE, FactoryError, read_state
 
     try:
@@ -84,7 +116,11 @@ def up(
     except FactoryError:
         pass
     else:
-        _fail(f"a factory runs in {directory} already: `pm status` shows it, `pm down` stops it")
+        fail(f"a factory runs in {directory} already: `pm status` shows it, `pm down` stops it")
+    try:
+        listening_socket(port).close()
+    except CloudError as error:
+        fail(str(error))
     directory.mkdir(parents=True, exist_ok=True)
     told = directory / STARTING_FILE
     told.write_text("")
@@ -100,26 +136,11 @@ def up(
             stderr=log,
             start_new_session=True,
         )
-    with ConsoleProgress(console) as progress, told.open() as lines:
-        while True:
-            line = lines.readline()
-            if not line.endswith("\n"):
-                if process.poll() is not None:
-                    _fail(f"the factory did not come up; see {directory / 'factory.log'}")
-                time.sleep(0.1)
-                continue
-            event: dict[str, Any] = json.loads(line)
-            match event:
-                case {"step": title, "total": total}:
-                    progress.step(title, total)
-                case {"done": done, "note": note}:
-                    progress.advance(done, note)
-                case {"say": text}:
-                    progress.say(text)
-                case {"error": error}:
-                    _fail(f"{error}; see {directory / 'factory.log'}")
-                case {"ready": True}:
-                    break
+    try:
+        with ConsoleProgress(console) as progress, told.open() as lines:
+            _watch(process, lines, progress)
+    except FactoryError as error:
+        fail(f"{error}; see {directory / 'factory.log'}", FAILED)
     if cloud_only:
         console.print("\nIt runs, and nothing is deployed. Next: [bold]pulumi up --stack local[/], [bold]pm down[/]")
         return
@@ -128,10 +149,38 @@ def up(
     )
 
 
-@app.command()
-def status(directory: Directory = _BACKGROUND) -> None:
-    """Show the factory that runs in the background: components, deployments, the lake."""
-    factory = _attached(directory)
+def _watch(process: "subprocess.Popen[bytes]", told: IO[str], progress: ConsoleProgress) -> None:
+    """Show what a factory that comes up tells of itself, until it runs."""
+    from sandbox.factory import FactoryError
+
+    while True:
+        line = told.readline()
+        if not line.endswith("\n"):
+            if process.poll() is not None:
+                raise FactoryError("the factory did not come up")
+            time.sleep(0.1)
+            continue
+        event: dict[str, Any] = json.loads(line)
+        match event:
+            case {"step": title, "total": total}:
+                progress.step(title, total)
+            case {"done": done, "note": note}:
+                progress.advance(done, note)
+            case {"say": text}:
+                progress.say(text)
+            case {"error": error}:
+                raise FactoryError(error)
+            case {"ready": True}:
+                return
+
+
+@app.command(rich_help_panel=FACTORY)
+def status(directory: Directory = BACKGROUND) -> None:
+    """Show the factory that runs in the background: components, versions, the lake.
+
+    Example: pm status
+    """
+    factory = attached(directory)
     components = Table(
         "Core device", "Component", "Version", "State", "Restarts", "CPU %", "Memory MB", title="On the floor"
     )
@@ -148,69 +197,77 @@ def status(directory: Directory = _BACKGROUND) -> None:
     console.print(f"AWS APIs: {factory.cloud.endpoint}   logs: {directory}")
 
 
-@app.command()
+@app.command(rich_help_panel=FACTORY)
 def replay(
     data: Data = None,
-    start: Annotated[dt.datetime | None, typer.Option(help="First event time, UTC.")] = None,
-    end: Annotated[dt.datetime | None, typer.Option(help="Event time to stop before, UTC.")] = None,
+    start: Annotated[
+        dt.datetime | None, typer.Option(help="First event time, UTC.", show_default="of the data")
+    ] = None,
+    end: Annotated[
+        dt.datetime | None, typer.Option(help="Event time to stop before, UTC.", show_default="of the data")
+    ] = None,
     live: Annotated[bool, typer.Option("--live", help="As live readings, to forecast from and to score.")] = False,
-    directory: Directory = _BACKGROUND,
+    directory: Directory = BACKGROUND,
 ) -> None:
-    """Ask the factory to replay readings: the history into the lake, or with --live as if they came just now."""
+    """Ask the factory to replay readings: the history into the lake, or with --live as if they came just now.
+
+    Four fifths of the data are the history, the last fifth is live. Examples: pm replay --end 2010-07-01; pm replay
+    --live
+    """
     from sandbox.demo.plan import Plan
 
-    factory = _attached(directory)
+    factory = attached(directory)
     try:
         plan = Plan.of(data)
     except SourceError as error:
-        _fail(str(error))
+        fail(str(error))
     parameters = plan.command_parameters(live=live)
     for name, value in (("start", start), ("end", end)):
         if value is not None:
             parameters[name] = value.replace(tzinfo=dt.UTC).isoformat()
+    if not max(parameters["start"], plan.start.isoformat()) < min(parameters["end"], plan.end.isoformat()):
+        fail(
+            f"--start and --end: no reading from {parameters['start']} to before {parameters['end']}; "
+            f"the data are from {plan.start.isoformat()} to before {plan.end.isoformat()}"
+        )
     for site in factory.deployment.outputs["sites"]:
         command = factory.operator.command(site, "simulate" if live else "replay", parameters)
         console.print(f"{site}: asked to {command.name} {parameters['start']} to {parameters['end']}")
     console.print("Watch it with [bold]pm status[/] or [bold]pm logs pm.Uplink[/]")
 
 
-@app.command()
+@app.command(rich_help_panel=FACTORY)
 def logs(
     component: Annotated[str, typer.Argument(help="Name of a component, as `pm status` lists them.")],
-    directory: Directory = _BACKGROUND,
+    directory: Directory = BACKGROUND,
 ) -> None:
-    """Print a component's log."""
-    for name, device in _attached(directory).core_devices.items():
+    """Print a component's log.
+
+    Example: pm logs pm.Forecaster
+    """
+    for name, device in attached(directory).core_devices.items():
         known = sorted(device.status()["components"])
         if component not in known:
-            _fail(f"{name} has no component {component!r}: it has {', '.join(known)}")
+            fail(f"{name} has no component {component!r}: it has {', '.join(known)}")
         sys.stdout.write(device.logs(component))
 
 
-@app.command()
-def down(directory: Directory = _BACKGROUND) -> None:
-    """Stop the factory that runs in the background, and all that it has started."""
+@app.command(rich_help_panel=FACTORY)
+def down(directory: Directory = BACKGROUND) -> None:
+    """Stop the factory that runs in the background, and all that it has started.
+
+    Example: pm down
+    """
     from sandbox.factory import FactoryError, read_state
 
     try:
         process = read_state(directory)["pid"]
     except FactoryError as error:
-        _fail(str(error))
+        fail(str(error))
     os.kill(process, signal.SIGTERM)
-    with console.status("Stopping"):
+    with waiting("Stopping"):
         _wait_for_exit(process, seconds=30)
     console.print("Stopped.")
-
-
-def _attached(directory: Path) -> Any:
-    from sandbox.cloud import CloudError
-    from sandbox.deployer import DeploymentError
-    from sandbox.factory import Factory, FactoryError
-
-    try:
-        return Factory.attach(directory)
-    except (FactoryError, CloudError, DeploymentError) as error:
-        _fail(str(error))
 
 
 def _wait_for_exit(process: int, seconds: float) -> None:
@@ -221,7 +278,7 @@ def _wait_for_exit(process: int, seconds: float) -> None:
     except psutil.NoSuchProcess:
         return
     except psutil.TimeoutExpired:
-        _fail(f"process {process} has not ended within {seconds:.0f} s; see its log")
+        fail(f"process {process} has not ended within {seconds:.0f} s; see its log", FAILED)
 
 
 def _stop_in_order_on_sigterm() -> None:
@@ -229,11 +286,6 @@ def _stop_in_order_on_sigterm() -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, interrupt)
-
-
-def _fail(text: str, code: int = 1) -> NoReturn:
-    console.print(f"[red]error:[/] {text}", highlight=False)
-    raise typer.Exit(code)
 
 
 cli_alarms.register(app)

@@ -1,40 +1,43 @@
 """The commands of `pm` for the lake of the factory that runs in the background."""
 
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-console = Console()
-lake_app = typer.Typer(no_args_is_help=True, help="The lake: ask it, and replay what it refused.")
+from sandbox.cli_options import BACKGROUND, FACTORY, Directory, attached
+from sandbox.console import console, fail
 
-Directory = Annotated[Path, typer.Option(help="Folder of the factory.")]
-_BACKGROUND = Path("out/factory")
+lake_app = typer.Typer(no_args_is_help=True, help="The lake: ask it, and replay what it refused.")
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to `pm`."""
-    app.add_typer(lake_app, name="lake")
+    app.add_typer(lake_app, name="lake", rich_help_panel=FACTORY)
 
 
 @lake_app.command()
 def query(
     name: Annotated[str, typer.Argument(help="A named query; without one they are listed.")] = "",
     rows: Annotated[int, typer.Option(help="Rows to show at most.", min=1)] = 50,
-    directory: Directory = _BACKGROUND,
+    directory: Directory = BACKGROUND,
 ) -> None:
-    """Ask the lake one of the questions that come with it."""
+    """Ask the lake one of the questions that come with it.
+
+    Examples: pm lake query, which lists them, then pm lake query silent-devices --rows 10
+    """
     from pm_components.named_queries import NAMED_QUERIES
 
     queries = {each.name: each for each in NAMED_QUERIES}
     if not name:
+        listed = Table.grid(padding=(0, 2))
         for each in NAMED_QUERIES:
-            console.print(f"[bold]{each.name}[/]  {each.description}", highlight=False)
+            listed.add_row(f"[bold]{each.name}", each.description)
+        console.print(listed)
         return
     if name not in queries:
-        _fail(f"there is no query {name!r}: there are {', '.join(queries)}")
+        fail(f"there is no query {name!r}: there are {', '.join(queries)}")
     found = _operate(directory, lambda operator: operator.query(queries[name].statement))
     if not found:
         console.print("No rows.")
@@ -50,9 +53,11 @@ def query(
 @lake_app.command("replay-dead-letters")
 def replay_dead_letters(
     table: Annotated[str, typer.Option(help="Only the letters of this table.")] = "",
-    directory: Directory = _BACKGROUND,
+    directory: Directory = BACKGROUND,
 ) -> None:
     """Give the lake what it refused once more, after the cause was mended. What is still refused stays where it is.
+
+    Example: pm lake replay-dead-letters --table outcome
 
     On AWS: aws lambda invoke --function-name "$(pulumi stack output replay_function)" --cli-read-timeout 0 answer.json
     """
@@ -70,16 +75,10 @@ def replay_dead_letters(
 
 def _operate(directory: Path, ask: Any) -> Any:
     """What the operator of the factory in `directory` is answered."""
-    from sandbox.cloud import CloudError
-    from sandbox.factory import Factory, FactoryError
     from sandbox.operator import OperationFailed
 
+    operator = attached(directory).operator
     try:
-        return ask(Factory.attach(directory).operator)
-    except (FactoryError, CloudError, OperationFailed) as error:
-        _fail(str(error))
-
-
-def _fail(text: str) -> NoReturn:
-    console.print(f"[red]error:[/] {text}", highlight=False)
-    raise typer.Exit(1)
+        return ask(operator)
+    except OperationFailed as error:
+        fail(str(error))

@@ -1,24 +1,25 @@
 """The commands of `pm` for data and models: fetch the public data sets, judge the models on data."""
 
+import datetime as dt
 import enum
 import json
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
-from sandbox.console import ConsoleProgress
+from sandbox.cli_options import BACKGROUND, DATA_FILE, MODELS, attached
+from sandbox.console import FAILED, ConsoleProgress, console, fail
 
 if TYPE_CHECKING:
     from ml.fault_protocol import Fault, LabelledReadings
 
-console = Console()
-BACKGROUND = Path("out/factory")
 data_app = typer.Typer(no_args_is_help=True, help="Public data sets.")
 
+_STATE_MACHINE = re.compile(r"arn:aws[\w-]*:states:[\w-]+:\d{12}:stateMachine:[\w-]+$")
 #: Machines of the simulated fleet that fault decisions are judged on, five years each.
 MACHINES = 32
 
@@ -39,9 +40,9 @@ class Where(enum.StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add the commands to `pm`."""
-    app.add_typer(data_app, name="data")
-    app.command()(evaluate)
-    app.command()(train)
+    app.add_typer(data_app, name="data", rich_help_panel=MODELS)
+    app.command(rich_help_panel=MODELS)(train)
+    app.command(rich_help_panel=MODELS)(evaluate)
 
 
 @data_app.command()
@@ -53,13 +54,15 @@ def fetch(
 ) -> None:
     """Download a public data set from UCI and check it.
 
+    Example: pm data fetch pollution
+
     Then: pm evaluate --data out/data/pollution/pollution.csv --faults out/data/aps/aps_failure_training_set.csv
     """
     from ml.fetch import DATA_SETS, FetchFailed
     from ml.fetch import fetch as download
 
     if name not in DATA_SETS:
-        _fail(f"there is no data set {name!r}: there are {', '.join(DATA_SETS)}")
+        fail(f"there is no data set {name!r}: there are {', '.join(DATA_SETS)}")
     try:
         with ConsoleProgress(console) as progress:
             begun = False
@@ -73,15 +76,18 @@ def fetch(
 
             written = download(name, directory, url=url, sha256=sha256, on_progress=on_progress)
     except FetchFailed as error:
-        _fail(str(error))
+        fail(str(error), FAILED)
     for file in written:
         console.print(f"{file}  {file.stat().st_size:,} bytes", highlight=False)
 
 
 def evaluate(
-    data: Annotated[Path, typer.Option(help="CSV: date,pollution,dew,temp,press,wnd_dir,wnd_spd,snow,rain.")],
+    data: Annotated[
+        Path, typer.Option(help="CSV: date,pollution,dew,temp,press,wnd_dir,wnd_spd,snow,rain.", **DATA_FILE)
+    ],
     faults: Annotated[
-        list[Path] | None, typer.Option(help="APS file, UCI's or headerless; repeatable. Otherwise simulated machines.")
+        list[Path] | None,
+        typer.Option(help="APS file, UCI's or headerless; repeatable. Otherwise simulated machines.", **DATA_FILE),
     ] = None,
     json_file: Annotated[Path, typer.Option("--json", help="File for the figures.")] = Path("out/models.json"),
     report: Annotated[Path, typer.Option(help="File for the report.")] = Path("out/model_report.html"),
@@ -93,6 +99,8 @@ def evaluate(
     """Judge the models: forecasts trained on the first two fifths, chosen on the next two, tested on the last.
 
     Five years take many minutes: each horizon is trained anew 36 times. Refused rows are written beside the figures.
+
+    Example: pm evaluate --data out/data/pollution/pollution.csv
     """
     from edge.simulator.machines import READINGS_BEFORE_FAILURE
     from ml import protocol
@@ -127,7 +135,7 @@ def evaluate(
                 advance=advance,
             )
     except DataRefused as error:
-        _fail(str(error))
+        fail(str(error))
     json_file.parent.mkdir(parents=True, exist_ok=True)
     json_file.write_text(json.dumps(found.figures, indent=1) + "\n")
     if len(found.refused):
@@ -159,10 +167,14 @@ def train(
     ] = Where.LOCAL,
     out: Annotated[Path | None, typer.Option(help="Folder for the model.", show_default="out/models/MODEL")] = None,
     seed: Annotated[int, typer.Option(help="Of all that is random: the same data and seed give the same bytes.")] = 1,
-    train_end: Annotated[str, typer.Option(help="Train on what is before it; by default the first half.")] = "",
-    validation_end: Annotated[str, typer.Option(help="Measure with what is from --train-end to it.")] = "",
+    train_end: Annotated[
+        dt.datetime | None, typer.Option(help="Train on what is before it, UTC; by default the first half.")
+    ] = None,
+    validation_end: Annotated[
+        dt.datetime | None, typer.Option(help="Measure with what is from --train-end to it, UTC.")
+    ] = None,
     state_machine: Annotated[
-        str, typer.Option(help="SageMaker in an AWS account: `pulumi stack output state_machine_arn`.")
+        str, typer.Option(help="SageMaker in an AWS account: its ARN, `pulumi stack output state_machine_arn`.")
     ] = "",
     directory: Annotated[Path, typer.Option(help="SageMaker emulated: the factory that runs here.")] = BACKGROUND,
 ) -> None:
@@ -179,8 +191,13 @@ def train(
     from sandbox import training_runs
 
     folder = out or Path("out/models") / model.value
-    given = {"seed": str(seed), "train_end": train_end, "validation_end": validation_end}
-    hyperparameters = {name: value for name, value in given.items() if value}
+    hyperparameters = {"seed": str(seed)}
+    ends = {"train_end": train_end, "validation_end": validation_end}
+    hyperparameters |= {name: end.isoformat() for name, end in ends.items() if end is not None}
+    if not data.startswith("s3://") and not Path(data).exists():
+        fail(f"--data {data}: there is no such file or folder; allowed is one of Parquet or CSV files")
+    if data.startswith("s3://") and where is Where.LOCAL:
+        fail(f"--data {data}: training on this machine reads a folder of it; s3:// goes with --where sagemaker")
     try:
         if where is Where.LOCAL:
             training_runs.train_here(model.value, Path(data), folder, hyperparameters)
@@ -192,7 +209,7 @@ def train(
             for name, value in trained["metrics"].items():
                 console.print(f"{name}={value:.6g}", highlight=False)
     except training_runs.TrainingRefused as error:
-        _fail(str(error))
+        fail(str(error), FAILED)
     console.print(f"{folder}  {', '.join(sorted(file.name for file in folder.iterdir()))}", highlight=False)
 
 
@@ -201,6 +218,8 @@ def _pipeline(state_machine: str, directory: Path) -> dict[str, Any]:
     if state_machine:
         import boto3
 
+        if not _STATE_MACHINE.match(state_machine):
+            fail(f"--state-machine {state_machine}: allowed is an ARN, arn:aws:states:REGION:ACCOUNT:stateMachine:NAME")
         region = state_machine.split(":")[3]
         session = boto3.Session(region_name=region)
         return {
@@ -209,12 +228,7 @@ def _pipeline(state_machine: str, directory: Path) -> dict[str, Any]:
             "environment": {"AWS_DEFAULT_REGION": region},
             "logs": True,
         }
-    from sandbox.factory import Factory, FactoryError
-
-    try:
-        factory = Factory.attach(directory)
-    except FactoryError as error:
-        _fail(f"{error}; or name an AWS account's pipeline with --state-machine")
+    factory = attached(directory)
     return {
         "state_machine": factory.deployment.outputs["state_machine_arn"],
         "clients": factory.cloud.client,
@@ -276,8 +290,3 @@ def _summary(figures: dict[str, Any]) -> Table:
             *(f"{100 * entry['mae_skill']:.1f}", f"{100 * entry['without_zeros']['rmse_skill']:.1f}"),
         )
     return table
-
-
-def _fail(text: str) -> NoReturn:
-    console.print(f"[red]error:[/] {text}", highlight=False)
-    raise typer.Exit(1)

@@ -3,16 +3,19 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Column, Table
 
-console = Console()
+from sandbox.cli_options import STACKS
+from sandbox.console import console, fail, waiting
+
 config_app = typer.Typer(no_args_is_help=True, help="The configuration of stacks.")
 
-Program = Annotated[Path, typer.Option(help="Directory with Pulumi.yaml, by default this project.")]
+Program = Annotated[
+    Path, typer.Option(help="Directory with Pulumi.yaml.", show_default="this project", file_okay=False)
+]
 _PROJECT = Path(__file__).resolve().parent.parent
 #: Exit code of a review that a mandatory policy refuses, apart from that of an error.
 _REFUSED = 3
@@ -20,9 +23,9 @@ _REFUSED = 3
 
 def register(app: typer.Typer) -> None:
     """Add the commands to `pm`."""
-    app.add_typer(config_app, name="config")
-    app.command()(review)
-    app.command()(clear)
+    app.add_typer(config_app, name="config", rich_help_panel=STACKS)
+    app.command(rich_help_panel=STACKS)(review)
+    app.command(rich_help_panel=STACKS)(clear)
 
 
 @config_app.command("diff")
@@ -32,7 +35,10 @@ def config_diff(
     program: Program = _PROJECT,
     as_json: Annotated[bool, typer.Option("--json", help="For machines: {key: {stack: value}}.")] = False,
 ) -> None:
-    """Show where two stacks differ, after the defaults of project, tier and components."""
+    """Show where two stacks differ, after the defaults of project, tier and components.
+
+    Example: pm config diff dev prod
+    """
     from pm_components.config import ConfigError
     from sandbox.deployer.records import DeploymentError
     from sandbox.review.settings import difference
@@ -40,7 +46,7 @@ def config_diff(
     try:
         found = difference(program, first, second)
     except (ConfigError, DeploymentError) as error:
-        _fail(str(error))
+        fail(str(error))
     if as_json:
         sys.stdout.write(
             json.dumps({one.key: {first: one.first, second: one.second} for one in found}, indent=1) + "\n"
@@ -66,6 +72,8 @@ def review(
 
     Resources by component, IAM statements in words, policy findings, a cost estimate, and what has changed since the
     last reviewed snapshot (snapshots/STACK.json). The exit code is 3 where a mandatory policy refuses the program.
+
+    Examples: pm review dev; pm review prod --markdown for a pull request
     """
     from pm_components.config import ConfigError
     from sandbox.deployer.records import DeploymentError
@@ -75,11 +83,12 @@ def review(
     from sandbox.review.snapshot import SnapshotError, write
 
     if as_json and as_markdown:
-        _fail("--json and --markdown: allowed is one of them")
+        fail("--json and --markdown: allowed is one of them")
     try:
-        found = reviews.review(program, stack)
+        with waiting("Running the program without a cloud"):
+            found = reviews.review(program, stack)
     except (ConfigError, DeploymentError, RecordingError, SnapshotError) as error:
-        _fail(str(error))
+        fail(str(error))
     if as_json:
         _write_json(report.as_json(found))
     elif as_markdown:
@@ -103,6 +112,8 @@ def clear(
 
     These are the certificates of its devices, registered models, and models deployed to core devices. It asks the
     account that the stack's configuration names, with the credentials of the environment. Protected stacks are refused.
+
+    Example: pm clear dev, then pulumi destroy --stack dev
     """
     from pm_components.config import ConfigError
     from sandbox import leftovers
@@ -114,11 +125,12 @@ def clear(
     try:
         settings, _ = read(program, stack)
         if settings.protected:
-            _fail(f"stack {stack} is protected: set pm:protected to false and run `pulumi up` first")
-        recording = record(program, stack)
+            fail(f"stack {stack} is protected: set pm:protected to false and run `pulumi up` first")
+        with waiting("Running the program without a cloud"):
+            recording = record(program, stack)
         clients = leftovers.clients_of(read_project(program, stack, {}).config)
     except (ConfigError, DeploymentError, RecordingError) as error:
-        _fail(str(error))
+        fail(str(error))
     if not yes:
         typer.confirm(f"Delete certificates, models and their deployments of stack {stack}?", abort=True)
     deleted = 0
@@ -130,8 +142,3 @@ def clear(
 
 def _write_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=1) + "\n")
-
-
-def _fail(text: str) -> NoReturn:
-    console.print(f"[red]error:[/] {text}", highlight=False)
-    raise typer.Exit(1)

@@ -1,49 +1,98 @@
-"""Progress for people: a line a step, a bar where its length is known, in the terminal."""
+"""What `pm` says in the terminal: results, progress a line a step, and what is wrong in one line."""
 
 import time
+from collections.abc import Iterator
 from types import TracebackType
-from typing import Self
+from typing import NoReturn, Self
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+import typer
+from rich.console import Console, RenderableType
+from rich.markup import escape
+from rich.padding import Padding
+from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
+from rich.status import Status
+
+#: For results.
+console = Console()
+_errors = Console(stderr=True)
+#: Exit codes: what was asked cannot be done as it was asked, as for a wrong option; and the work itself failed.
+REFUSED, FAILED = 2, 1
+_BAR_WIDTH = 16
+#: Spinner, bar, time and the spaces between the columns.
+_COLUMNS_WIDTH = 2 + _BAR_WIDTH + 8 + 4
+
+
+def fail(text: str, code: int = REFUSED) -> NoReturn:
+    """Say on stderr what is wrong, in one line, and end the command.
+
+    Raises:
+        typer.Exit: always.
+    """
+    _errors.print(f"[red]error:[/] {escape(text)}", highlight=False, soft_wrap=True)
+    raise typer.Exit(code)
+
+
+def waiting(text: str) -> Status:
+    """A context in which the terminal shows that something of unknown length goes on; results stay clean of it."""
+    return _errors.status(text)
+
+
+class _Step(Bar):
+    """The bar of the current step, with what it has said below."""
+
+    def __init__(self, *columns: ProgressColumn, to: Console) -> None:
+        self.said: list[RenderableType] = []
+        super().__init__(*columns, console=to, transient=True)
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        yield self.make_tasks_table(self.tasks)
+        yield from self.said
 
 
 class ConsoleProgress:
-    """Shows steps in the terminal, and keeps a finished step as one line with its seconds."""
+    """Shows steps in the terminal, and keeps a finished step as one line with its seconds and what it said below."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, to: Console = console) -> None:
         """Write to a console."""
-        self._console = console
-        self._bar = Bar(
-            SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(),
-            TimeElapsedColumn(), TextColumn("[dim]{task.fields[note]}"), console=console, transient=True,
+        self._console = to
+        self._bar = _Step(
+            SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=_BAR_WIDTH),
+            TextColumn("[green]{task.fields[count]}"), TimeElapsedColumn(), TextColumn("[dim]{task.fields[note]}"),
+            to=to,
         )  # fmt: skip
         self._task: TaskID | None = None
-        self._title = ""
+        self._title, self._total, self._note = "", 0, ""
         self._began = 0.0
 
     def step(self, title: str, total: int | None = None) -> None:
         """A step begins; the one before it has ended."""
         self._end()
-        self._title, self._began = title, time.monotonic()
-        self._task = self._bar.add_task(title, total=total, note="")
+        self._title, self._total, self._note, self._began = title, total or 0, "", time.monotonic()
+        self._task = self._bar.add_task(title, total=total, count="", note="")
 
     def advance(self, done: int, note: str = "") -> None:
         """So much of the step is done."""
         if self._task is not None:
-            self._bar.update(self._task, completed=done, note=note[:60])
+            self._note = note or self._note
+            count = f"{done:,}/{self._total:,}" if self._total else ""
+            # A narrow terminal shows the title and the count, and does without the note.
+            room = max(0, self._console.width - _COLUMNS_WIDTH - len(self._title) - len(count))
+            self._bar.update(self._task, completed=done, count=count, note=escape(self._note[:room]))
 
     def say(self, text: str) -> None:
         """One line worth keeping."""
-        self._console.print(f"      {text}", style="dim", highlight=False)
+        self._bar.said.append(Padding(f"[dim]{escape(text)}", (0, 0, 0, 6)))
 
     def _end(self, mark: str = "[green]✓") -> None:
         if self._task is not None:
             self._bar.remove_task(self._task)
+            said, self._bar.said = self._bar.said, []
             self._console.print(
                 f"  {mark}[/] {self._title} [dim]{time.monotonic() - self._began:.1f} s", highlight=False
             )
+            for each in said:
+                self._console.print(each, highlight=False)
             self._task = None
 
     def __enter__(self) -> Self:

@@ -79,7 +79,7 @@ class Factory:
         with contextlib.ExitStack() as undo:
             cloud = undo.enter_context(_cloud(directory, port, progress))
 
-            progress.step("Running the Pulumi program against it")
+            progress.step("Running the Pulumi program")
             made = 0
 
             def on_resource(record: Any) -> None:
@@ -104,7 +104,8 @@ class Factory:
                     undo.callback(device.stop)
                     core_devices[name] = device
                     device.wait_for_deployment(site["deployment_id"])
-                    progress.say(f"{name} runs {', '.join(sorted(device.status()['components']))}")
+                    components = device.status()["components"]
+                    progress.say(f"{name} runs {len(components)} components: {', '.join(sorted(components))}")
             undo.pop_all()
         return cls(directory, cloud, deployment, core_devices)
 
@@ -211,7 +212,7 @@ def main() -> None:
                 telling.end()
                 told.wait()
         except BaseException as error:
-            telling.end(error=f"{type(error).__name__}: {error}")
+            telling.end(error=str(error) if isinstance(error, RuntimeError) else f"{type(error).__name__}: {error}")
             raise
         finally:
             (directory / STATE_FILE).unlink(missing_ok=True)

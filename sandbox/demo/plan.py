@@ -47,11 +47,20 @@ class Plan:
         """
         if data is None:
             return cls()
-        stream = sources.readings("plan", {"station": "air_quality"}, data=data, on_refused=lambda *_: None)
+        refused: list[str] = []
+
+        def on_refused(line: int, _row: str, reason: str) -> None:
+            if not refused:
+                refused.append(f"; line {line} is refused: {reason}")
+
+        stream = sources.readings("plan", {"station": "air_quality"}, data=data, on_refused=on_refused)
         first = next(stream, None)
         last = deque(stream, maxlen=1)
         if first is None or not last:
-            raise sources.SourceError(f"{data}: holds no two readings between {sources.START} and {sources.END}")
+            raise sources.SourceError(
+                f"{data}: holds no two good readings from {sources.START:%Y-%m-%d} to before {sources.END:%Y-%m-%d}"
+                + "".join(refused)
+            )
         start, end = first.event_time, last[0].event_time + dt.timedelta(hours=1)
         return cls(data=data.absolute(), start=start, live_start=end - (end - start) / LIVE_SHARE, end=end)
 

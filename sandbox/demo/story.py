@@ -126,7 +126,7 @@ class _Story:
         """Replay the history through the core device and count it back from the lake."""
         expected = self.plan.expected(self.site, self.devices, live=False)
         total = sum(expected.values())
-        self.progress.step(f"Replaying {total:,} readings of history into the lake", total)
+        self.progress.step(f"Replaying {total:,} readings of history", total)
         self.meter.mark("replay")
         before = self._delivered(expected)
         began = time.monotonic()
@@ -150,7 +150,7 @@ class _Story:
 
     def train(self, out: Path) -> dict[str, Any]:
         """Run the training state machine to its end, and see the models on the floor and their reports in `out`."""
-        self.progress.step("Training both models on the lake, by the state machine")
+        self.progress.step("Training both models on the lake")
         self.meter.mark("train")
         execution = self.operator.start_training()
         release_began: float | None = None
@@ -190,7 +190,7 @@ class _Story:
         """Stream the live year, cut the uplink in the middle, restore it, and count what arrived."""
         expected = self.plan.expected(self.site, self.devices, live=True)
         total = sum(expected.values())
-        self.progress.step(f"Streaming the live span, {total:,} readings, forecasting and scoring on the floor", total)
+        self.progress.step(f"Streaming {total:,} live readings", total)
         self.meter.mark("live")
         before = self._delivered(expected)
 
@@ -235,12 +235,13 @@ class _Story:
 
     def alerts(self, out: Path) -> dict[str, Any]:
         """Wait until the alerts have been mailed and spoken, and put both where a person can open them."""
-        self.progress.step("Waiting for the alerts' e-mails and announcements")
         waiting = self._waiting_in(self.detector_queue)
+        self.progress.step("Judging what came true", waiting)
         self._until(lambda: waiting - self._waiting_in(self.detector_queue), waiting, "outcomes judged by the detector")
         _, told = self.operator.count("alert", f"site = '{self.site}'")
         _, raised = self.operator.count("alert", f"site = '{self.site}' AND state = 'active'")
         bucket = self.outputs["announcements_bucket"]
+        self.progress.step("Waiting for e-mails and speech", told)
         self._until(lambda: min(len(self._announcements(bucket)), len(self._mails())), told, "alerts mailed and spoken")
         # The detector's own alert may be mailed before the lake has it, and then has an announcement to come as well.
         self._await(lambda: len(self._announcements(bucket)) == len(self._mails()), "the last announcement")

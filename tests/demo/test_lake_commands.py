@@ -33,11 +33,11 @@ def test_the_queries_are_listed_with_what_they_answer() -> None:
 
 def test_an_unknown_query_and_a_missing_factory_are_errors_that_say_so(tmp_path: Path) -> None:
     unknown = run("query", "late")
-    assert unknown.exit_code == 1
-    assert "late-data" in unknown.stdout
+    assert unknown.exit_code == 2
+    assert "late-data" in unknown.stderr
     missing = run("query", "late-data", "--directory", str(tmp_path))
-    assert missing.exit_code == 1
-    assert "pm up" in missing.stdout
+    assert missing.exit_code == 2
+    assert "pm up" in missing.stderr
 
 
 def test_rows_are_shown_up_to_the_number_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

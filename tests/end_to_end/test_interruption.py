@@ -56,15 +56,15 @@ def test_a_factory_in_the_background_lives_until_it_is_told_to_stop(tmp_path: Pa
         up = pm("up")
         assert up.returncode == 0, up.stdout
         again = pm("up")
-        assert again.returncode == 1
-        assert "pm down" in again.stdout
+        assert again.returncode == 2
+        assert "pm down" in again.stderr
         status = pm("status")
         assert "pm.Forecaster" in status.stdout
         assert "air_quality_reading" in status.stdout
         assert "pm.Uplink" in pm("logs", "pm.Uplink").stdout + pm("status").stdout
         unknown = pm("logs", "pm.Nobody")
-        assert unknown.returncode == 1
-        assert "pm.Forecaster" in unknown.stdout
+        assert unknown.returncode == 2
+        assert "pm.Forecaster" in unknown.stderr
     finally:
         down = pm("down")
     assert down.returncode == 0, down.stdout

@@ -107,8 +107,8 @@ def test_an_empty_cloud_answers_these_credentials_at_the_port_that_was_asked_for
         )
         assert client.get_caller_identity()["Arn"].endswith(":root")
         status = pm("status")
-        assert status.returncode == 1
-        assert "nothing is deployed" in status.stdout
+        assert status.returncode == 2
+        assert "nothing is deployed" in status.stderr
     finally:
         stopped = pm("down")
     assert stopped.returncode == 0, stopped.stdout

@@ -78,8 +78,8 @@ def test_a_review_is_accepted_and_then_nothing_has_changed(project: Path) -> Non
 
 def test_a_stack_without_a_file_is_an_error_and_no_review(project: Path) -> None:
     told = pm("review", "prod", "--program", str(project))
-    assert told.returncode == 1
-    assert "Pulumi.prod.yaml" in told.stdout
+    assert told.returncode == 2
+    assert "Pulumi.prod.yaml" in told.stderr
     assert "Traceback" not in told.stdout + told.stderr
 
 
@@ -229,5 +229,5 @@ def test_config_diff_for_machines_and_for_a_stack_that_is_not_there() -> None:
     told = pm("config", "diff", "dev", "staging", "--json")
     assert json.loads(told.stdout)["tier"] == {"dev": "dev", "staging": "staging"}
     wrong = pm("config", "diff", "dev", "pord")
-    assert wrong.returncode == 1
-    assert "stacks here: dev, local, prod, staging" in " ".join(wrong.stdout.split())
+    assert wrong.returncode == 2
+    assert "stacks here: dev, local, prod, staging" in wrong.stderr

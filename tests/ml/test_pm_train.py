@@ -57,7 +57,7 @@ def test_the_script_is_run_with_what_the_command_was_given(
         "--checkpoint-dir",
         str(tmp_path / "model.checkpoints"),
     ]
-    assert arguments == [*expected, "--seed", "1", "--train_end", "2010-02-01"]
+    assert arguments == [*expected, "--seed", "1", "--train_end", "2010-02-01T00:00:00"]
 
 
 def test_a_script_that_fails_makes_the_command_fail(station: Path, tmp_path: Path) -> None:

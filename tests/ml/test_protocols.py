@@ -195,6 +195,6 @@ def test_pm_evaluate_says_what_is_wrong_with_a_file(tmp_path: Path, monkeypatch:
     file = tmp_path / "odd.csv"
     file.write_text("date,pollution\n2010-01-02 00:00:00,1\n")
     done = CliRunner().invoke(app, ["evaluate", "--data", str(file), "--json", str(tmp_path / "m.json")])
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert "missing columns" in done.output
     assert not (tmp_path / "m.json").exists()

@@ -149,7 +149,7 @@ def test_the_command_fetches_with_a_bar(served, tmp_path: Path, monkeypatch: pyt
 
 def test_an_unknown_data_set_is_refused() -> None:
     done = CliRunner().invoke(app, ["data", "fetch", "weather"])
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert "pollution, aps" in done.output
 
 
