@@ -85,15 +85,15 @@ class ConsoleProgress:
         self._bar.said.append(Padding(f"[dim]{escape(text)}", (0, 0, 0, 6)))
 
     def _end(self, mark: str = "[green]✓") -> None:
-        if self._task is not None:
-            self._bar.remove_task(self._task)
-            said, self._bar.said = self._bar.said, []
-            self._console.print(
-                f"  {mark}[/] {self._title} [dim]{time.monotonic() - self._began:.1f} s", highlight=False
-            )
-            for each in said:
-                self._console.print(each, highlight=False)
-            self._task = None
+        # Taken first: a Ctrl-C that arrives while this prints ends the step only once.
+        task, self._task = self._task, None
+        if task is None:
+            return
+        self._bar.remove_task(task)
+        said, self._bar.said = self._bar.said, []
+        self._console.print(f"  {mark}[/] {self._title} [dim]{time.monotonic() - self._began:.1f} s", highlight=False)
+        for each in said:
+            self._console.print(each, highlight=False)
 
     def __enter__(self) -> Self:
         self._bar.start()
