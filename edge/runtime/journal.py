@@ -5,6 +5,7 @@ the two a message is in the journal: one `write` without waiting for the disk, w
 any point. A power cut may cost its latest messages, and the checks in it keep half a message from being taken for one.
 """
 
+import contextlib
 import logging
 import os
 import re
@@ -96,9 +97,13 @@ class Journal:
         return self.generation
 
     def forget(self, before: int) -> None:
-        """Let go of the generations below `before`: what was in them is safe elsewhere."""
+        """Let go of the generations below `before`: what was in them is safe elsewhere.
+
+        What a disk that takes no more keeps of them comes again after the next start, and is told as repeated then.
+        """
         while self._generations and self._generations[0] < before:
-            self._path(self._generations.pop(0)).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self._path(self._generations.pop(0)).unlink()
 
     def close(self) -> None:
         """Close the file; what is in it stays."""

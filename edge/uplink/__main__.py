@@ -11,6 +11,7 @@ from edge.runtime.component import Component, main
 from edge.runtime.journal import Journal
 from edge.runtime.settings import argument_parser, settings_of
 from edge.uplink.cloud import FLOW_CONTROLS, WINDOW, Cloud, Endpoint, EndpointError
+from edge.uplink.database import when_the_disk_has_room
 from edge.uplink.dead_letter_store import DeadLetterStore
 from edge.uplink.gate import Gate, Priority
 from edge.uplink.outbox import Outbox
@@ -52,16 +53,20 @@ def run(parsed: argparse.Namespace) -> int:
     def work(component: Component) -> None:
         if not thing_name:
             raise EndpointError(f"{THING_VARIABLE} is not set: a nucleus sets it to the core device's name")
-        outbox = Outbox(
-            settings.data_directory / "outbox.sqlite", parsed.outbox_mebibytes * _MEBIBYTE, [int(p) for p in Priority]
+        directory, maximum = settings.data_directory, parsed.outbox_mebibytes * _MEBIBYTE
+        outbox, dead_letters = when_the_disk_has_room(
+            lambda: (
+                Outbox(directory / "outbox.sqlite", maximum, [int(p) for p in Priority]),
+                DeadLetterStore(directory / "dead-letters.sqlite"),
+            ),
+            component.stopping,
         )
-        dead_letters = DeadLetterStore(settings.data_directory / "dead-letters.sqlite")
-        journal = Journal(settings.data_directory / "journal", "uplink")
+        journal = Journal(directory / "journal", "uplink")
         uplink = Uplink(component, Gate(settings.site, settings.devices), outbox, dead_letters, journal)
         cloud = Cloud(
             Endpoint.parse(os.environ.get(ENDPOINT_VARIABLE) or parsed.endpoint),
             f"{thing_name}-uplink",
-            settings.data_directory / "identity",
+            directory / "identity",
             parsed.flow_control,
             command_filter=topics.command_topic(settings.site, "+"),
             on_command=uplink.commanded,

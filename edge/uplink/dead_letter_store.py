@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 
+from edge.uplink.database import open_or_begin_anew, prepare
 from pm_contracts.messages import DeadLetter, encode
 
 _log = logging.getLogger(__name__)
@@ -30,18 +31,15 @@ class DeadLetterStore:
     """An SQLite file of the latest dead letters; for one thread at a time."""
 
     def __init__(self, path: Path) -> None:
-        """Open the store, made where missing.
+        """Open the store, made where missing; a damaged file is put aside and a new one begun.
 
         Raises:
-            OSError, sqlite3.DatabaseError: where that cannot be.
+            OSError, sqlite3.OperationalError: where the disk does not let us.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._database = sqlite3.connect(path, check_same_thread=False)
-        self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.executescript(_SCHEMA)
+        self._database = open_or_begin_anew(path, _opened)
 
     def add(self, letters: Iterable[DeadLetter]) -> None:
-        """Keep `letters`, each once; where the disk is full they are only logged, for they go to the cloud as well."""
+        """Keep `letters`, each once; where that cannot be they are only logged, for they go to the cloud as well."""
         letters = list(letters)
         try:
             with self._database:
@@ -60,7 +58,7 @@ class DeadLetterStore:
                         },
                     )
                 self._forget_oldest()
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:
             for letter in letters:
                 _log.error("a dead letter could not be kept (%s): %s on %s", error, letter.reason, letter.topic)
 
@@ -75,3 +73,9 @@ class DeadLetterStore:
     def close(self) -> None:
         """Close the file."""
         self._database.close()
+
+
+def _opened(path: str) -> sqlite3.Connection:
+    database = sqlite3.connect(path, check_same_thread=False)
+    prepare(database, lambda: database.executescript(_SCHEMA))
+    return database

@@ -14,6 +14,7 @@ import time
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
+from edge.uplink.database import open_or_begin_anew
 from edge.uplink.store import Outgoing, Store, Taken
 
 _log = logging.getLogger(__name__)
@@ -42,16 +43,8 @@ class Outbox:
             OSError, sqlite3.OperationalError: where the disk does not let us.
         """
         self.counters = dict.fromkeys(("accepted", "repeated", "dropped", "in_memory"), 0)
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._priorities = sorted(priorities)
-        try:
-            self._disk = Store(str(path), maximum_bytes, self._priorities)
-        except sqlite3.OperationalError:
-            raise
-        except sqlite3.DatabaseError as error:
-            aside = _put_aside(path)
-            _log.error("%s is damaged (%s): it is kept as %s, and a new one begun", path, error, aside)
-            self._disk = Store(str(path), maximum_bytes, self._priorities)
+        self._disk = open_or_begin_anew(path, lambda name: Store(name, maximum_bytes, self._priorities))
         self._memory: Store | None = None
         #: Keys of what was delivered, while the disk does not let us note it.
         self._delivered: list[int] = []
@@ -145,12 +138,3 @@ class Outbox:
         if dropped and not self.counters["dropped"]:
             _log.error("the outbox is full: the oldest messages of the lowest priority are dropped from now on")
         self.counters["dropped"] += dropped
-
-
-def _put_aside(path: Path) -> str:
-    aside = f"{path.name}.damaged-{int(time.time())}"
-    for suffix in ("", "-wal", "-shm"):
-        file = path.with_name(path.name + suffix)
-        if file.exists():
-            file.rename(path.with_name(aside + suffix))
-    return aside

@@ -10,6 +10,8 @@ import sqlite3
 from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
+from edge.uplink.database import prepare
+
 #: Delivered messages that are still recognised when they come again.
 REMEMBERED = 100_000
 #: Bytes that a message takes beside its topic and payload, in the tables and their pages.
@@ -86,14 +88,8 @@ class Store:
         self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._count = dict.fromkeys(self.priorities, 0)
         self._bytes = self._last_key = self._remembered = 0
-        try:
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._make_tables()
-            self._count_messages()
-        except sqlite3.Error:
-            # Closed later, it would take the log of the file that has come in its place along.
-            self._database.close()
-            raise
+        prepare(self._database, self._make_tables)
+        self._count_messages()
         # By priority, the latest that was handed out: keys grow, so whatever comes later has a greater one.
         self._handed_out = dict.fromkeys(self.priorities, 0)
         self._under_way: dict[int, _UnderWay] = {}

@@ -193,16 +193,16 @@ class Uplink:
             self._look_at_identity_at = now + _IDENTITY_SECONDS
             self._cloud.take_up_identity()
         self._take_answers()
+        if self._must_put_back and not self._unanswered:
+            self._write([])
+            self._outbox.put_back()
+            self._must_put_back = False
         self._plan_write(now)
         if now >= self._write_at:
             self._keep()
             self._plan_write(now)
         while self._commands:
             self._pass_on(*self._commands.popleft())
-        if self._must_put_back and not self._unanswered:
-            self._write([])
-            self._outbox.put_back()
-            self._must_put_back = False
         if self._up:
             self._send()
 

@@ -81,6 +81,18 @@ def test_a_disk_that_takes_no_more_is_said_once_and_leaves_no_half_message(tmp_p
     assert [record.message.split(":")[0] for record in caplog.records] == ["the journal is not written"]
 
 
+def test_what_a_read_only_disk_does_not_let_go_of_ends_nobody_and_comes_again(tmp_path, monkeypatch):
+    journal = written(tmp_path, MESSAGES)
+
+    def read_only(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", read_only)
+        journal.forget(journal.rotate())
+    assert [entry[1:] for entry in Journal(tmp_path, "uplink").recovered()] == MESSAGES
+
+
 def test_a_folder_that_cannot_be_made_costs_only_the_safety(tmp_path):
     (tmp_path / "file").write_text("")
     journal = Journal(tmp_path / "file" / "journal", "uplink")

@@ -174,6 +174,23 @@ def test_an_outbox_whose_file_was_cut_in_the_middle_is_put_aside_whole(tmp_path,
     assert "is damaged" in caplog.text
 
 
+def test_whatever_page_is_damaged_the_next_start_goes_on_with_a_new_file(tmp_path):
+    path = tmp_path / "outbox.sqlite"
+    outbox = Outbox(path, PLENTY, PRIORITIES)
+    # Larger than a page, so that some pages hold nothing but the rest of a payload.
+    outbox.write([outgoing(number, size=5_000) for number in range(10)])
+    outbox.close()
+    content = path.read_bytes()
+    pages = range(0, len(content), 4096)
+    assert len(pages) >= 20
+    for start in pages:
+        path.write_bytes(content[:start] + b"\xa5" * 4096 + content[start + 4096 :])
+        outbox = Outbox(path, PLENTY, PRIORITIES)
+        outbox.write([outgoing(number) for number in range(5, 15)])
+        assert numbers_in(outbox) >= set(range(5, 15)), start
+        outbox.close()
+
+
 def test_a_file_with_other_tables_is_put_aside_whole(tmp_path, caplog):
     path = tmp_path / "outbox.sqlite"
     with sqlite3.connect(path) as database:

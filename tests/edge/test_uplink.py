@@ -7,6 +7,7 @@ import asyncio
 import base64
 import datetime as dt
 import json
+import resource
 import signal
 import sqlite3
 import threading
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
+import psutil
 import pytest
 
 from edge.simulator import sources
@@ -239,6 +241,23 @@ def test_alerts_overtake_readings_after_an_outage(ear, floor, cloud_side, site):
     cloud_side.arrived(topics.ALERT, 1)
     stored = [topic for topic, _ in cloud_side.heard if not topic.endswith("/status")]
     assert stored[0] == topics.site_topic(site, topics.ALERT)
+
+
+def test_started_on_a_full_disk_it_waits_for_room(ear, floor, cloud_side, site):
+    infinite = resource.RLIM_INFINITY
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, infinite))  # inherited: no file of the uplink grows beyond it
+    process = start(floor, cloud_side)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (infinite, infinite))
+    ear.wait(
+        lambda: "the disk takes nothing" in floor.log("edge.uplink") or process.poll() is not None, "its complaint"
+    )
+    assert process.poll() is None, floor.log("edge.uplink")
+    psutil.Process(process.pid).rlimit(psutil.RLIMIT_FSIZE, (infinite, infinite))
+    ear.wait_for_state(UPLINK, "running")
+    sent = readings(site, floor, 20)
+    publish(ear, sent, topics.READING)
+    ear.wait_for_counter(UPLINK, "published", 20)
+    assert [decode(payload, Reading) for payload in cloud_side.on(topics.READING)] == sent
 
 
 def _broken(reading: AirQualityReading, **changes: object) -> bytes:
