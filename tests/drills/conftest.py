@@ -172,7 +172,7 @@ class Plant:
         status = self._statuses.get(component)
         return status.state if status else ""
 
-    def until(self, condition: Callable[[], Any], what: str, seconds: float = 60.0) -> None:
+    def until(self, condition: Callable[[], Any], what: str, seconds: float = 120.0) -> None:
         """Wait until `condition` holds."""
         eventually(condition, lambda: f"{what}; {self.told()}", seconds)
 
@@ -183,7 +183,7 @@ class Plant:
             for name, component in self.device.status()["components"].items()
         }
 
-    def settle(self, seconds: float = 60.0) -> None:
+    def settle(self, seconds: float = 120.0) -> None:
         """Wait until the floor is healthy and everything has left it: connected, all components up, outbox empty.
 
         All have reported since, so that their counters are what they have come to.
@@ -263,7 +263,7 @@ class Plant:
             done = self.device.status()["deployments"]
             return [each for each in done if each["deployment_id"] == made["deploymentId"]]
 
-        self.until(results, "the deployment to end", 90)
+        self.until(results, "the deployment to end")
         return results()[0]
 
     def ship(self, component: str, version: str, files: Files) -> dict[str, Any]:
@@ -288,7 +288,7 @@ class Plant:
         found = self.factory.operator.query(f"SELECT message_id, count(*) AS copies FROM {table} GROUP BY message_id")
         return Counter({row["message_id"]: row["copies"] for row in found})
 
-    def wait_for_lake(self, table: str, wanted: set[str], seconds: float = 60.0) -> Counter[str]:
+    def wait_for_lake(self, table: str, wanted: set[str], seconds: float = 120.0) -> Counter[str]:
         """Wait until the lake has all `wanted` messages; their copies."""
         found: Counter[str] = Counter()
 

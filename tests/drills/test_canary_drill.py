@@ -44,13 +44,13 @@ class Floor:
 
     def wait_for(self, channel: str, count: int) -> list[bytes]:
         with self._news:
-            assert self._news.wait_for(lambda: len(self.on(channel)) >= count, 30), f"{len(self.on(channel))} {channel}"
+            assert self._news.wait_for(lambda: len(self.on(channel)) >= count, 60), f"{len(self.on(channel))} {channel}"
         return self.on(channel)
 
     def observe(self) -> None:
         for reading in list(sources.readings("lindau", {STATION: "air_quality"}))[:READINGS]:
             self._bus.publish(topics.device_topic("lindau", STATION, topics.READING), encode(reading))
-        assert self._bus.flush(30)
+        assert self._bus.flush(60)
 
     def close(self) -> None:
         self._bus.close()

@@ -35,6 +35,7 @@ def test_bad_models_are_refused_or_given_up_and_the_one_before_answers_also_afte
     assert set(observe(plant, 10)) == {good}
     plant.kill("pm.Forecaster")
     assert set(observe(plant, 10)) == {good}, "a restart finds the one before on the disk"
+    plant.wait_for_report("pm.Forecaster")  # its counters are now those of the present process
 
     loaded = plant.counter("pm.Forecaster", "models_loaded")
     assert plant.ship("pm.ForecastModel", "1.0.3", make_forecast_model(900.0))["status"] == "SUCCEEDED"
@@ -44,6 +45,7 @@ def test_bad_models_are_refused_or_given_up_and_the_one_before_answers_also_afte
     plant.kill("pm.Forecaster")
     assert set(observe(plant, 10)) == {good}, "what was given up stays so"
     assert "given up before" in plant.device.logs("pm.Forecaster")
+    plant.wait_for_report("pm.Forecaster")
 
     assert plant.ship("pm.ForecastModel", "1.0.4", make_forecast_model(3.0))["status"] == "SUCCEEDED"
     plant.until(lambda: plant.counter("pm.Forecaster", "models_loaded") >= 2, "the next good one")

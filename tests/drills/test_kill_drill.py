@@ -113,7 +113,7 @@ def test_a_replay_that_was_killed_is_commanded_again_and_nothing_is_doubled(plan
         plant.kill(component)
         plant.wait_for_report(component)
         operator.command("lindau", command, parameters)
-        plant.until(lambda c=component: plant.counter(c, "finished") == 1, f"{component} to finish", 90)
+        plant.until(lambda c=component: plant.counter(c, "finished") == 1, f"{component} to finish")
         assert plant.counter(component, "published") == 30 * 34
         plant.settle()
         where = f"event_time >= TIMESTAMP '{start}' AND event_time < TIMESTAMP '{end}'"
