@@ -37,6 +37,7 @@ class _Machine(msgspec.Struct, forbid_unknown_fields=True):
     healthy_in_a_row: int = 0
     #: The latest score that decided about the alert; an older one decides nothing.
     decided: dt.datetime | None = None
+    decided_sequence: int = -1
 
 
 class FaultDetector:
@@ -59,7 +60,7 @@ class FaultDetector:
         self._model = model
         self._previous: FaultModel | None = None
         self._bad_in_a_row = 0
-        self._explained: tuple[FaultModel, TreeContributions | None] | None = None
+        self._explained: tuple[FaultModel, TreeContributions] | None = None
         #: Version of the model that was given up last, and why.
         self.given_up: tuple[str, str] | None = None
         self._machines: dict[str, _Machine] = {}
@@ -86,7 +87,7 @@ class FaultDetector:
     def score(self, reading: MachineReading) -> FaultScore | None:
         """Score one reading.
 
-        A reading older than the machine's latest is scored too, and counted as late.
+        A reading older than the machine's latest, by its time and by its sequence, is scored too, and counted as late.
 
         Returns:
             None before the first model, for a reading that repeats the latest, and where no model gives a sane answer.
@@ -98,7 +99,7 @@ class FaultDetector:
         elif (reading.event_time, reading.sequence) == (machine.latest, machine.latest_sequence):
             self.counters["repeated"] += 1
             return None
-        elif reading.event_time < machine.latest:
+        elif reading.event_time <= machine.latest and reading.sequence <= machine.latest_sequence:
             self.counters["late"] += 1
         else:
             machine.latest, machine.latest_sequence = reading.event_time, reading.sequence
@@ -130,12 +131,14 @@ class FaultDetector:
     def alerts(self, score: FaultScore) -> list[Alert]:
         """What the score means for its machine's alert: raised, cleared, or nothing new.
 
-        Scores older than the latest one that was decided on change nothing.
+        A score older than the latest one that was decided on changes nothing. It is older by its time and its sequence:
+        after a clock that was far ahead the sequence tells what is new, after a device that counts anew the time.
         """
         machine = self._machines.setdefault(score.device, _Machine(score.event_time, score.sequence))
-        if machine.decided is not None and score.event_time <= machine.decided:
+        decided = machine.decided
+        if decided is not None and score.event_time <= decided and score.sequence <= machine.decided_sequence:
             return []
-        machine.decided = score.event_time
+        machine.decided, machine.decided_sequence = score.event_time, score.sequence
         if score.faulty:
             machine.healthy_in_a_row = 0
             if machine.alerting:
@@ -185,20 +188,17 @@ class FaultDetector:
             self._model, self._previous, self._bad_in_a_row = self._previous, None, 0
 
     def _contributions(self, model: FaultModel, measurements: _Measurements) -> list[Contribution]:
-        """The measurements that speak loudest for a fault; none of a model whose trees cannot be read."""
-        if self._explained is None or self._explained[0] is not model:
-            # Only here: it takes 3 MB and time to start, and most fault detectors wait long for a fault.
-            from edge.fault_detector.contributions import TreeContributions
+        """The measurements that speak loudest for a fault; none where the model's trees cannot be read."""
+        try:
+            if self._explained is None or self._explained[0] is not model:
+                # Only here: it takes 3 MB and time to start, and most fault detectors wait long for a fault.
+                from edge.fault_detector.contributions import TreeContributions
 
-            try:
                 self._explained = model, TreeContributions(model.content)
-            except Refused:
-                self._explained = model, None
-        explain = self._explained[1]
-        if explain is None:
+            changes = self._explained[1](np.array(measurements, dtype=np.float32))  # None becomes NaN
+        except Exception:  # whatever it is: an alert without a reason is better than none
             self.counters["unexplained"] += 1
             return []
-        changes = explain(np.array(measurements, dtype=np.float32))  # None becomes NaN
         loudest = np.argsort(-changes, kind="stable")[:TOP_CONTRIBUTIONS]
         return [
             Contribution(measurement=MACHINE_MEASUREMENTS[i], log_odds_change=float(changes[i]))

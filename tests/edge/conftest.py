@@ -218,14 +218,16 @@ class _AsTheyAre:
 def simple_fault_model() -> Callable[..., tuple[FaultManifest, bytes]]:
     """Makes a fault model that calls a machine faulty where `aa_000`, its first measurement, is above 99."""
 
-    def make(faulty_margin: float = 2.0, threshold: float = 0.5) -> tuple[FaultManifest, bytes]:
+    def make(
+        faulty_margin: float = 2.0, threshold: float = 0.5, readings: tuple[float, ...] = (10.0, 9.0, 1.0)
+    ) -> tuple[FaultManifest, bytes]:
         tree = {
             "left_children": [1, -1, -1],
             "right_children": [2, -1, -1],
             "split_indices": [0, 0, 0],
             "split_conditions": [float(np.log(100.0)), -4.0, faulty_margin],
             "default_left": [1, 0, 0],
-            "sum_hessian": [10.0, 9.0, 1.0],
+            "sum_hessian": list(readings),
         }
         content = export.fault_graph(_AsTheyAre(len(MACHINE_MEASUREMENTS)), [tree], 0.0)
         healthy = 1 / (1 + float(np.exp(4.0)))

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from edge.fault_detector.core import HEALTHY_TO_CLEAR, PATIENCE, FaultDetector
@@ -110,6 +111,26 @@ def test_a_late_reading_is_scored_and_decides_nothing(model: FaultModel) -> None
     assert late.faulty
     assert detector.alerts(late) == []
     assert detector.counters["late"] == 1
+
+
+def test_a_clock_far_ahead_does_not_silence_the_machine(model: FaultModel) -> None:
+    detector = FaultDetector("lindau", model)
+    ahead = msgspec.structs.replace(
+        reading(1, HEALTHY), event_time=dt.datetime(2099, 1, 1, tzinfo=dt.UTC), message_id=""
+    )
+    assert alerts_of(detector, reading(0, HEALTHY), ahead) == []
+    restarted = FaultDetector("lindau", model, json.loads(json.dumps(detector.state())))
+    (alert,) = alerts_of(restarted, reading(2, FAULTY), reading(3, FAULTY))
+    assert (alert.state, alert.raised_at) == ("active", reading(2, FAULTY).event_time)
+    assert restarted.counters["late"] == 0
+
+
+def test_a_fault_that_cannot_be_explained_raises_its_alert_all_the_same(simple_fault_model: FaultFiles) -> None:
+    detector = FaultDetector("lindau", FaultModel(*simple_fault_model(readings=(0.0, 0.0, 0.0))))
+    (alert,) = alerts_of(detector, reading(0, FAULTY))
+    assert alert.state == "active"
+    assert "aa_000" not in alert.text
+    assert detector.counters["unexplained"] == 1
 
 
 def test_a_restart_from_the_state_neither_repeats_nor_forgets_an_alert(model: FaultModel) -> None:
