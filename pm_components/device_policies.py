@@ -72,10 +72,16 @@ def core_device_policy(site: str, iot_arn: str, role_alias_arn: str) -> str:
     return _document(statements)
 
 
-def serving_policy(site: str, iot_arn: str) -> str:
-    """The policy of a core device that devices of `site` connect to, beside `core_device_policy`.
+def serving_policy(site: str, core_devices: Sequence[str], iot_arn: str) -> str:
+    """The policy of the core devices that devices of `site` connect to, beside `core_device_policy`.
+
+    What they ask by HTTPS (all of `greengrass`, and shadows) is held to names: AWS IoT knows the variables of things
+    only on MQTT connections ("Thing policy variables", AWS IoT developer guide).
 
     Source of the actions: "Minimal AWS IoT policy to support client devices", AWS IoT Greengrass V2 developer guide.
+
+    Raises:
+        ValueError: where there are more core devices than the policy has room for.
     """
     devices = f"{iot_arn}thing/{client_devices.thing_name(site, '*')}"
     # The shadows of the devices, which it keeps in step, and the one that says where it can be reached itself.
@@ -89,7 +95,8 @@ def serving_policy(site: str, iot_arn: str) -> str:
             allow(["iot:Subscribe"], [f"{iot_arn}topicfilter/{shadow}" for shadow in shadows]),
             allow(["iot:GetThingShadow", "iot:UpdateThingShadow", "iot:DeleteThingShadow"], [devices]),
             allow(
-                ["greengrass:GetConnectivityInfo", "greengrass:UpdateConnectivityInfo"], [f"{iot_arn}thing/{_THING}"]
+                ["greengrass:GetConnectivityInfo", "greengrass:UpdateConnectivityInfo"],
+                [f"{iot_arn}thing/{core}" for core in core_devices],
             ),
             allow(["greengrass:VerifyClientDeviceIoTCertificateAssociation"], [devices]),
             allow(["greengrass:PutCertificateAuthorities", "greengrass:VerifyClientDeviceIdentity"], ["*"]),

@@ -85,7 +85,8 @@ def fleet_provisioning(
         [
             # The certificate is made by the device's request, so that no policy can name it.
             allow(["iot:DescribeCertificate", "iot:UpdateCertificate", "iot:AttachPolicy"], [certificates]),
-            allow(["iot:DescribeThing", "iot:ListThingPrincipals"], thing_arns),
+            # The things exist; AWS's own policy for templates (AWSIoTThingsRegistration) has them made all the same.
+            allow(["iot:CreateThing", "iot:DescribeThing", "iot:ListThingPrincipals"], thing_arns),
             allow(["iot:AttachThingPrincipal"], [certificates, *thing_arns]),
             allow(["iot:GetPolicy"], [device_policy.arn]),
         ],

@@ -1,23 +1,22 @@
 """A site: its things and groups, what its core devices may do, and the deployment of the edge components to them."""
 
-import functools
 from collections.abc import Mapping, Sequence
-from typing import Any, NotRequired, Optional, TypedDict
+from typing import NotRequired, Optional, TypedDict
 
 import pulumi
 import pulumi_aws as aws
-from pulumi_aws_native import greengrassv2
 
-from pm_components import client_devices, naming, recipes
-from pm_components.checking import checked
+from pm_components import naming
 from pm_components.core_device_host import CoreDeviceHost
 from pm_components.core_device_scripts import Nucleus
 from pm_components.device_policies import client_device_policy, core_device_policy, serving_policy
-from pm_components.edge_components import EdgeComponents, sources
+from pm_components.edge_components import EdgeComponents
 from pm_components.fleet_provisioning import FleetProvisioning, fleet_provisioning
 from pm_components.limits import ROLE_ALIAS_LENGTH
 from pm_components.permissions import allow, service_role
 from pm_components.plain import plain_keys, plain_mapping, plain_text, plain_texts
+from pm_components.site_deployment import SiteSettings, site_deployment
+from pm_components.site_registry import site_groups, site_things
 from pm_components.tagging import tagged_options
 
 CREDENTIAL_SECONDS = 3600
@@ -75,16 +74,6 @@ class GreengrassSiteArgs(TypedDict):
     program runs."""
 
 
-def canary_group_name(site: str) -> str:
-    """The thing group of the core devices of `site` that try new models; the pipeline owns its deployments."""
-    return naming.physical_name(site, "canary")
-
-
-def model_group_name(site: str) -> str:
-    """The thing group that models of `site` are deployed to; the pipeline that makes them owns its deployments."""
-    return naming.physical_name(site, "model")
-
-
 class GreengrassSite(pulumi.ComponentResource):
     """One plant: core devices that run the edge components and take models, and the devices behind them.
 
@@ -117,82 +106,36 @@ class GreengrassSite(pulumi.ComponentResource):
         cores = plain_texts(args["core_devices"], "GreengrassSite.core_devices")
         devices = plain_mapping(args["devices"], "GreengrassSite.devices")
 
-        self._things(site, cores, devices)
-        groups = self._groups(site, cores, _canaries(args, cores))
+        things = site_things(name, site, cores, devices, parent=self)
+        groups = site_groups(name, site, things, _canaries(args, cores), parent=self)
         role, alias = self._token_exchange(site, args["artifact_bucket"])
         policy = self._core_device_policy(site, alias.arn)
         serves_devices = bool(args.get("client_devices", True))
         if serves_devices:
-            self._device_policies(site, groups["code"])
-        provisioning = self._provisioning(site, args, policy, alias)
-        deployment = self._deployment(site, devices if serves_devices else {}, devices, args, groups["code"])
+            self._device_policies(site, cores, groups.code)
+        provisioning = self._provisioning(site, args, things, policy, alias)
+        settings = SiteSettings(
+            site=site,
+            devices=devices,
+            serves_devices=serves_devices,
+            values={
+                "python": args.get("python", DEFAULT_PYTHON),
+                "dataDirectory": args.get("data_directory", DEFAULT_DATA_DIRECTORY),
+                "flowControl": args.get("flow_control", "aws"),
+            },
+            own=plain_keys(args.get("configuration", {}), "GreengrassSite.configuration"),
+        )
+        deployment = site_deployment(name, settings, self._versions(args), groups.code, parent=self)
 
-        self.thing_group = groups["code"].name
-        self.model_thing_group = groups["model"].name
-        self.canary_thing_group = groups["canary"].name
+        self.thing_group = groups.code.name
+        self.model_thing_group = groups.model.name
+        self.canary_thing_group = groups.canary.name
         self.device_policy = policy.name
         self.provisioning_template = provisioning.template if provisioning else pulumi.Output.from_input("")
         self.token_exchange_role_arn = role
         self.role_alias = alias.alias
         self.deployment_id = deployment.deployment_id
         self.register_outputs({output: getattr(self, output) for output in OUTPUTS})
-
-    def _things(self, site: str, cores: Sequence[str], devices: Mapping[str, str]) -> None:
-        """A thing for each core device and each device, of a thing type each."""
-        types = {
-            kind: aws.iot.ThingType(
-                f"{self._name}-{kind.replace('_', '-')}-type",
-                name=naming.physical_name(site, kind),
-                properties={
-                    "description": f"{kind.replace('_', ' ')} of site {site}",
-                    "searchable_attributes": ["site"],
-                },
-                opts=self._child,
-            )
-            for kind in ("core_device", *sorted(set(devices.values())))
-        }
-        self._core_things = {
-            core: aws.iot.Thing(
-                f"{self._name}-{core}-thing",
-                name=core,
-                thing_type_name=types["core_device"].name,
-                attributes={"site": site},
-                opts=self._child,
-            )
-            for core in cores
-        }
-        for device, kind in devices.items():
-            aws.iot.Thing(
-                f"{self._name}-{device}-thing",
-                name=client_devices.thing_name(site, device),
-                thing_type_name=types[kind].name,
-                attributes={"site": site, "device": device},
-                opts=self._child,
-            )
-
-    def _groups(self, site: str, cores: Sequence[str], canaries: Sequence[str]) -> dict[str, aws.iot.ThingGroup]:
-        """The groups for code, for models and for trying models out, each with its core devices."""
-        purposes = {
-            "code": (naming.physical_name(site), "components", cores),
-            "model": (model_group_name(site), "models", cores),
-            "canary": (canary_group_name(site), "models on trial", canaries),
-        }
-        groups = {}
-        for purpose, (physical, what, members) in purposes.items():
-            groups[purpose] = aws.iot.ThingGroup(
-                f"{self._name}-{purpose}-group",
-                name=physical,
-                properties={"description": f"Core devices of site {site}: {what}"},
-                opts=self._child,
-            )
-            for core in members:
-                aws.iot.ThingGroupMembership(
-                    f"{self._name}-{core}-{purpose}-membership",
-                    thing_name=self._core_things[core].name,
-                    thing_group_name=groups[purpose].name,
-                    opts=self._child,
-                )
-        return groups
 
     def _token_exchange(
         self, site: str, artifact_bucket: pulumi.Input[str]
@@ -201,6 +144,8 @@ class GreengrassSite(pulumi.ComponentResource):
         bucket_arn = pulumi.Output.concat("arn:", naming.partition(self), ":s3:::", artifact_bucket)
         log_groups = naming.arn("logs", "log-group:/aws/greengrass/*", self)
         statements = [
+            # The nucleus asks in which region a bucket is before it fetches from it.
+            allow(["s3:GetBucketLocation"], [bucket_arn]),
             allow(
                 ["s3:GetObject"], [pulumi.Output.concat(bucket_arn, f"/{kept}/*") for kept in ("components", "models")]
             ),
@@ -234,12 +179,12 @@ class GreengrassSite(pulumi.ComponentResource):
             f"{self._name}-policy", name=naming.physical_name(site, "core-device"), policy=document, opts=self._child
         )
 
-    def _device_policies(self, site: str, group: aws.iot.ThingGroup) -> None:
+    def _device_policies(self, site: str, cores: Sequence[str], group: aws.iot.ThingGroup) -> None:
         """What a core device may do for the devices behind it, and what these may do at AWS IoT themselves."""
         serving = aws.iot.Policy(
             f"{self._name}-serving-policy",
             name=naming.physical_name(site, "serving"),
-            policy=self._iot_arn().apply(lambda head: serving_policy(site, head)),
+            policy=self._iot_arn().apply(lambda head: serving_policy(site, cores, head)),
             opts=self._child,
         )
         aws.iot.PolicyAttachment(
@@ -256,13 +201,16 @@ class GreengrassSite(pulumi.ComponentResource):
         return naming.arn("iot", "", self)
 
     def _provisioning(
-        self, site: str, args: GreengrassSiteArgs, policy: aws.iot.Policy, alias: aws.iot.RoleAlias
+        self,
+        site: str,
+        args: GreengrassSiteArgs,
+        things: Mapping[str, aws.iot.Thing],
+        policy: aws.iot.Policy,
+        alias: aws.iot.RoleAlias,
     ) -> Optional[FleetProvisioning]:
         """How core devices enrol themselves, where any may, and the host that does so, where there is one."""
         serials = plain_mapping(args.get("serial_numbers", {}), "GreengrassSite.serial_numbers")
-        provisioning = (
-            fleet_provisioning(self._name, site, serials, self._core_things, policy, parent=self) if serials else None
-        )
+        provisioning = fleet_provisioning(self._name, site, serials, things, policy, parent=self) if serials else None
         instance_type = args.get("host_instance_type")
         nucleus = Nucleus(plain_text(args.get("host_nucleus", Nucleus.CLASSIC), "GreengrassSite.host_nucleus"))
         if nucleus is Nucleus.LITE and args.get("client_devices", True):
@@ -271,7 +219,7 @@ class GreengrassSite(pulumi.ComponentResource):
                 "client_devices is classic"
             )
         if instance_type is not None:
-            core = next(iter(self._core_things))
+            core = next(iter(things))
             if provisioning is None or core not in serials:
                 raise ValueError(
                     f"GreengrassSite.host_instance_type: {core} has no serial number to enrol with; serial_numbers has "
@@ -294,68 +242,14 @@ class GreengrassSite(pulumi.ComponentResource):
             )
         return provisioning
 
-    def _deployment(
-        self,
-        site: str,
-        served: Mapping[str, str],
-        devices: Mapping[str, str],
-        args: GreengrassSiteArgs,
-        group: aws.iot.ThingGroup,
-    ) -> greengrassv2.Deployment:
-        """The one deployment of the code group: every edge component in its version, set up for the site.
-
-        Args:
-            site: the site's name.
-            served: the devices that connect to the core devices; with any, the components for that are deployed too.
-            devices: all devices of the site.
-            args: the component's arguments.
-            group: the target.
-        """
+    def _versions(self, args: GreengrassSiteArgs) -> pulumi.Input[Mapping[str, pulumi.Input[str]]]:
+        """The version of each component: those that are published already, or of a publication of its own."""
         versions = args.get("component_versions")
-        if versions is None:
-            published = EdgeComponents(
-                f"{self._name}-edge", {"artifact_bucket": args["artifact_bucket"]}, opts=self._child
-            )
-            versions = published.versions
-        endpoint = aws.iot.get_endpoint_output(
-            endpoint_type="iot:Data-ATS", opts=pulumi.InvokeOutputOptions(parent=self)
-        ).endpoint_address
-        values: pulumi.Output[Mapping[str, str]] = pulumi.Output.all(
-            python=args.get("python", DEFAULT_PYTHON),
-            dataDirectory=args.get("data_directory", DEFAULT_DATA_DIRECTORY),
-            flowControl=args.get("flow_control", "aws"),
-            endpoint=endpoint,
-        )
-        own = {
-            name: checked(text, functools.partial(recipes.configuration_object, name))
-            for name, text in plain_keys(args.get("configuration", {}), "GreengrassSite.configuration").items()
-        }
-        components = {
-            source.name: _specification(source, site, devices, versions, values, own.pop(source.name, {}))
-            for source in sources()
-        }
-        for name, component in client_devices.components(site, served).items() if served else ():
-            components[name] = _public_specification(component, own.pop(name, {}))
-        if own:
-            raise ValueError(
-                f"GreengrassSite.configuration: found {', '.join(sorted(own))}, allowed are "
-                f"{', '.join(sorted(components))}"
-            )
-        return greengrassv2.Deployment(
-            f"{self._name}-deployment",
-            target_arn=group.arn,
-            deployment_name=naming.physical_name(site, "components"),
-            components=components,
-            deployment_policies={
-                "failure_handling_policy": greengrassv2.DeploymentPoliciesFailureHandlingPolicy.ROLLBACK,
-                "component_update_policy": {
-                    # None of the components asks for a delay, so that there is nobody to wait for.
-                    "action": greengrassv2.DeploymentComponentUpdatePolicyAction.SKIP_NOTIFY_COMPONENTS,
-                    "timeout_in_seconds": 60,
-                },
-            },
-            opts=self._child,
-        )
+        if versions is not None:
+            return versions
+        return EdgeComponents(
+            f"{self._name}-edge", {"artifact_bucket": args["artifact_bucket"]}, opts=self._child
+        ).versions
 
 
 def _canaries(args: GreengrassSiteArgs, cores: Sequence[str]) -> list[str]:
@@ -367,38 +261,3 @@ def _canaries(args: GreengrassSiteArgs, cores: Sequence[str]) -> list[str]:
             f"GreengrassSite.canary_devices: found {', '.join(strangers)}, allowed are {', '.join(sorted(cores))}"
         )
     return canaries
-
-
-def _specification(
-    source: recipes.ComponentSource,
-    site: str,
-    devices: Mapping[str, str],
-    versions: pulumi.Input[Mapping[str, pulumi.Input[str]]],
-    values: pulumi.Output[Mapping[str, str]],
-    own: pulumi.Input[Mapping[str, Any]],
-) -> greengrassv2.DeploymentComponentDeploymentSpecificationArgs:
-    """A component in the deployment: its version, and what the site sets of its configuration."""
-    known_versions: pulumi.Output[Any] = pulumi.Output.from_input(versions)
-    return greengrassv2.DeploymentComponentDeploymentSpecificationArgs(
-        component_version=known_versions.apply(lambda known: str(known[source.name])),
-        configuration_update=greengrassv2.DeploymentComponentConfigurationUpdateArgs(
-            merge=pulumi.Output.all(values, own).apply(
-                lambda known: recipes.merged_configuration(
-                    recipes.site_configuration(source.recipe, site, devices, known[0]), known[1]
-                )
-            )
-        ),
-    )
-
-
-def _public_specification(
-    component: client_devices.PublicComponent, own: pulumi.Input[Mapping[str, Any]]
-) -> greengrassv2.DeploymentComponentDeploymentSpecificationArgs:
-    """One of AWS's components in the deployment."""
-    merge = pulumi.Output.from_input(own).apply(
-        lambda known: recipes.merged_configuration(component.configuration, known)
-    )
-    return greengrassv2.DeploymentComponentDeploymentSpecificationArgs(
-        component_version=component.version,
-        configuration_update=greengrassv2.DeploymentComponentConfigurationUpdateArgs(merge=merge),
-    )

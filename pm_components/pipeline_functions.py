@@ -14,9 +14,9 @@ from pm_components import pipeline_permissions as permit
 from pm_components.functions import site_groups
 from pm_components.functions.gate.core import Policy as GatePolicy
 from pm_components.functions.trial.core import Policy as TrialPolicy
-from pm_components.greengrass_site import canary_group_name, model_group_name
 from pm_components.lambda_function import LambdaFunction, contracts_layer, lambda_function
 from pm_components.limits import MODEL_PACKAGE_GROUP_NAME_LENGTH
+from pm_components.site_registry import canary_group_name, model_group_name
 
 _MODEL_RECIPES = {model_kinds.FORECAST: "forecast_model", model_kinds.FAULT: "fault_model"}
 _CHALLENGER = "forecast_challenger"
@@ -92,6 +92,7 @@ class PipelineFunctions:
                 self._objects,
                 [source.name for source in sources.values()],
                 self._thing_group_arns(model_group_name),
+                self._site_group_arns(),
             ),
             {"RELEASE": pulumi.Output.json_dumps(settings)},
             timeout_seconds=300,
@@ -110,7 +111,7 @@ class PipelineFunctions:
         return self._function(
             "watch",
             "Looks how a release arrives on the core devices",
-            permit.watch_statements(self._parent, self._thing_group_arns(model_group_name)),
+            permit.watch_statements(self._parent, self._thing_group_arns(model_group_name), self._site_group_arns()),
             {"WATCH_SECONDS": pulumi.Output.from_input(watch_seconds).apply(lambda seconds: str(int(seconds)))},
         )
 
@@ -134,6 +135,7 @@ class PipelineFunctions:
                 self._objects,
                 component_name=source.name,
                 canary_group_arns=self._thing_group_arns(canary_group_name),
+                site_group_arns=self._site_group_arns(),
                 package_groups=[self._packages[model_kinds.FORECAST]],
                 workgroup=workgroup,
                 lake_bucket=lake_bucket,
@@ -199,6 +201,11 @@ class PipelineFunctions:
         if not all(fnmatch.fnmatchcase(name_of(site), pattern) for site in self._sites):
             pattern = f"{naming.physical_name()}-*"  # a long name ends in a hash
         return [self._thing_group_arn(pattern)]
+
+    def _site_group_arns(self) -> list[pulumi.Output[str]]:
+        """The ARNs of all thing groups of every site."""
+        names = (naming.physical_name, model_group_name, canary_group_name)
+        return [arn for name_of in names for arn in self._thing_group_arns(name_of)]
 
     def _thing_group_arn(self, name: str) -> pulumi.Output[str]:
         return naming.arn("iot", f"thinggroup/{name}", self._parent)

@@ -57,13 +57,12 @@ def release_statements(
     bucket: Bucket,
     component_names: Iterable[str],
     thing_group_arns: Iterable[pulumi.Output[str]],
+    site_group_arns: Iterable[pulumi.Output[str]],
 ) -> list[Statement]:
     """The release makes versions of the model components and deployments to the model groups."""
     return [
-        allow(["s3:GetObject"], bucket.below("training", "models")),
-        allow(["s3:PutObject"], bucket.below("models")),
-        *_component_statements(parent, component_names),
-        *_deployment_statements(parent, list(thing_group_arns)),
+        *_shipping_statements(parent, bucket, component_names, thing_group_arns),
+        *_lookup_statements(parent, site_group_arns),
     ]
 
 
@@ -73,6 +72,7 @@ def trial_statements(
     *,
     component_name: str,
     canary_group_arns: Iterable[pulumi.Output[str]],
+    site_group_arns: Iterable[pulumi.Output[str]],
     package_groups: Iterable[pulumi.Output[str]],
     workgroup: pulumi.Input[str],
     lake_bucket: pulumi.Input[str],
@@ -81,8 +81,8 @@ def trial_statements(
     groups = list(canary_group_arns)
     results = pulumi.Output.concat("arn:", naming.partition(parent), ":s3:::", lake_bucket, "/athena-results/*")
     return [
-        *release_statements(parent, bucket, [component_name], groups),
-        *watch_statements(parent, groups),
+        *_shipping_statements(parent, bucket, [component_name], groups),
+        *watch_statements(parent, groups, site_group_arns),
         allow(
             ["athena:GetQueryResults"],
             [naming.arn("athena", pulumi.Output.concat("workgroup/", workgroup), parent)],
@@ -92,25 +92,39 @@ def trial_statements(
     ]
 
 
-def _component_statements(parent: pulumi.Resource, names: Iterable[str]) -> list[Statement]:
+def _shipping_statements(
+    parent: pulumi.Resource, bucket: Bucket, names: Iterable[str], thing_group_arns: Iterable[pulumi.Output[str]]
+) -> list[Statement]:
+    """A model becomes a version of a component and a deployment to the groups."""
     components = [naming.arn("greengrass", f"components:{name}", parent) for name in names]
     versions = [pulumi.Output.concat(component, ":versions:*") for component in components]
     return [
+        allow(["s3:GetObject"], bucket.below("training", "models")),
+        allow(["s3:PutObject"], bucket.below("models")),
         allow(["greengrass:CreateComponentVersion"], [*components, *versions]),
         allow(["greengrass:DescribeComponent"], versions),
-    ]
-
-
-def _deployment_statements(parent: pulumi.Resource, groups: list[pulumi.Output[str]]) -> list[Statement]:
-    return [
         allow(["greengrass:GetDeployment"], [naming.arn("greengrass", "deployments:*", parent)]),
         allow(["greengrass:CreateDeployment", "greengrass:ListDeployments"], ["*"]),
         # A deployment is a job of AWS IoT, which Greengrass makes with the caller's rights.
         allow(
-            ["iot:CancelJob", "iot:CreateJob", "iot:DescribeJob", "iot:UpdateJob"],
-            [naming.arn("iot", "job/*", parent), *groups],
+            ["iot:CancelJob", "iot:CreateJob", "iot:UpdateJob"],
+            [naming.arn("iot", "job/*", parent), *thing_group_arns],
         ),
-        allow(["iot:DescribeThingGroup"], groups),
+    ]
+
+
+def _lookup_statements(parent: pulumi.Resource, site_group_arns: Iterable[pulumi.Output[str]]) -> list[Statement]:
+    """What Greengrass looks up with the rights of whoever asks it about deployments.
+
+    Source: "Dependent actions" of AWS IoT Greengrass V2, Service Authorization Reference. The deployments of a core
+    device are those of all its groups.
+    """
+    jobs, things = naming.arn("iot", "job/*", parent), naming.arn("iot", "thing/*", parent)
+    return [
+        allow(["iot:DescribeJob"], [jobs]),
+        allow(["iot:DescribeJobExecution"], [jobs, things]),
+        allow(["iot:DescribeThing", "iot:GetThingShadow"], [things]),
+        allow(["iot:DescribeThingGroup"], list(site_group_arns)),
     ]
 
 
@@ -119,11 +133,16 @@ def _model_packages(parent: pulumi.Resource, group_names: Iterable[pulumi.Output
     return [naming.arn("sagemaker", pulumi.Output.concat("model-package/", name, "/*"), parent) for name in group_names]
 
 
-def watch_statements(parent: pulumi.Resource, thing_group_arns: Iterable[pulumi.Output[str]]) -> list[Statement]:
+def watch_statements(
+    parent: pulumi.Resource,
+    thing_group_arns: Iterable[pulumi.Output[str]],
+    site_group_arns: Iterable[pulumi.Output[str]],
+) -> list[Statement]:
     """The watch asks who is in the groups, and how each core device fares."""
     return [
         allow(["iot:ListThingsInThingGroup"], list(thing_group_arns)),
         allow(["greengrass:ListEffectiveDeployments"], [naming.arn("greengrass", "coreDevices:*", parent)]),
+        *_lookup_statements(parent, site_group_arns),
     ]
 
 
@@ -175,10 +194,12 @@ def export_statements(
             ["glue:GetDatabase", "glue:GetPartitions", "glue:GetTable"],
             [
                 naming.arn("glue", "catalog", parent),
+                # "Access policy to the default database and catalog", Amazon Athena user guide.
+                naming.arn("glue", "database/default", parent),
                 *(naming.arn("glue", pulumi.Output.format(name, database), parent) for name in ("database/{0}", *glue)),
             ],
         ),
-        allow(["s3:GetBucketLocation", "s3:ListBucket"], [lake, bucket.arn]),
+        allow(["s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"], [lake, bucket.arn]),
         allow(["s3:GetObject"], [pulumi.Output.concat(lake, f"/{table}/*") for table in tables]),
         allow(
             ["s3:AbortMultipartUpload", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"],

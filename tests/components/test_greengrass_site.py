@@ -113,11 +113,24 @@ def test_a_core_device_may_do_what_it_needs_and_only_for_its_site_and_itself(rec
     assert all("*" not in action for action in by_action)
 
 
+def test_what_a_core_device_asks_by_https_is_held_to_names(record: Record) -> None:
+    """AWS IoT knows the variables of things on MQTT connections only, and refuses a request that needs one."""
+    statements = _site(record).statements("lindau-serving-policy")
+    by_action = {action: one["Resource"] for one in statements for action in one["Action"]}
+    https = {action for action in by_action if not action.startswith("iot:")}
+    https |= {"iot:GetThingShadow", "iot:UpdateThingShadow", "iot:DeleteThingShadow"}
+    assert not [resource for action in https for resource in by_action[action] if "${iot:Connection" in resource]
+    cores = [f"arn:aws:iot:eu-central-1:123456789012:thing/{core}" for core in ("core-a", "core-b")]
+    assert by_action["greengrass:GetConnectivityInfo"] == by_action["greengrass:UpdateConnectivityInfo"] == cores
+
+
 def test_the_token_exchange_role_reads_artifacts_and_writes_logs(record: Record) -> None:
     site = _site(record)
     (trust,) = site.statements("lindau-token-exchange-role", "assumeRolePolicy")
     assert trust["Principal"] == {"Service": "credentials.iot.amazonaws.com"}
-    read, write = site.statements("lindau-token-exchange-permissions")
+    locate, read, write = site.statements("lindau-token-exchange-permissions")
+    # Without it the nucleus gives a deployment up: S3Downloader of aws-greengrass-nucleus.
+    assert (locate["Action"], locate["Resource"]) == (["s3:GetBucketLocation"], ["arn:aws:s3:::artifacts"])
     assert read == {
         "Effect": "Allow",
         "Action": ["s3:GetObject"],
@@ -267,7 +280,7 @@ def test_policies_stay_within_what_aws_iot_takes(region: str) -> None:
     head, site = f"arn:aws:iot:{region}:123456789012:", "s" * 32
     texts = [
         device_policies.core_device_policy(site, head, f"{head}rolealias/pm-staging-{site}-token-exchange"),
-        device_policies.serving_policy(site, head),
+        device_policies.serving_policy(site, ["c" * 32] * 9, head),
         device_policies.claim_policy(head, "t" * 36),
         device_policies.client_device_policy(site, head),
     ]

@@ -59,7 +59,7 @@ def core(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cor
         iot.create_thing(thingName=client_devices.thing_name(SITE, device))
     for name, document in (
         ("core", device_policies.core_device_policy(SITE, head, f"{head}rolealias/{SITE}")),
-        ("serving", device_policies.serving_policy(SITE, head)),
+        ("serving", device_policies.serving_policy(SITE, [CORE], head)),
         ("device", device_policies.client_device_policy(SITE, head)),
     ):
         iot.create_policy(policyName=f"{SITE}-{name}", policyDocument=document)

@@ -100,7 +100,9 @@ class Clients:
         assert Bucket == "lake"
         del self.objects[Key]
 
-    def receive_message(self, **_: Any) -> dict[str, Any]:
+    def receive_message(self, WaitTimeSeconds: int = 0, **_: Any) -> dict[str, Any]:  # noqa: N803
+        # "Short and long polling", SQS developer guide: without a wait an empty answer says nothing of the queue.
+        assert WaitTimeSeconds > 0
         return {}
 
     def put_record_batch(self, DeliveryStreamName: str, Records: list[dict[str, bytes]]) -> dict[str, Any]:  # noqa: N803

