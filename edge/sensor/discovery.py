@@ -88,7 +88,10 @@ class Discovery:
             for group in answer.gg_groups or []
             for core in group.cores or []
         ]
-        write_atomically(self._memory, json.dumps(cores).encode())
+        try:
+            write_atomically(self._memory, json.dumps(cores).encode())
+        except OSError as error:
+            _log.warning("the answer is not remembered: %s", error)
         return cores
 
     def _remembered(self, reason: str) -> list[Core]:

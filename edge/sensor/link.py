@@ -12,7 +12,7 @@ from typing import Any
 
 from awscrt import io, mqtt
 
-from edge.sensor.discovery import Core, Discovery, DiscoveryError, DiscoveryRefused, tls_context
+from edge.sensor.discovery import Core, Discovery, DiscoveryRefused, tls_context
 
 _log = logging.getLogger(__name__)
 
@@ -103,21 +103,20 @@ class Link:
                 return
             self._drop()
             self._lost.clear()
-            if self._connect():
-                delay = shortest
-                continue
+            try:
+                if self._connect():
+                    delay = shortest
+                    continue
+            except Exception as error:  # whatever it is: without this thread the sensor would be silent for good
+                self.refusals += isinstance(error, DiscoveryRefused)
+                _log.error("no core device: %s", error)
             self._lost.set()
             # Not for secrets: it spreads the attempts of many sensors.
             self._ending.wait(random.uniform(0, delay))  # noqa: S311
             delay = min(longest, delay * 2)
 
     def _connect(self) -> bool:
-        try:
-            cores = self._discovery.cores()
-        except DiscoveryError as error:
-            self.refusals += isinstance(error, DiscoveryRefused)
-            _log.error("no core device: %s", error)
-            return False
+        cores = self._discovery.cores()
         for core in cores:
             for host, port in core.addresses:
                 if self._connect_to(core, host, port):
