@@ -5,11 +5,14 @@ BIN := $(VENV)/bin
 # The data of the demo: empty for the seeded simulator, or a CSV of the original schema.
 DATA ?=
 
-.PHONY: help setup demo test bench check format lock clean
+# Of `make picture`.
+CHROMIUM ?= chromium
+
+.PHONY: help setup demo test test-slow bench check format lock picture clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 setup: $(VENV)/.done build/lambda-layer/.done ## install the locked dependencies (other targets do it for you)
 
@@ -55,6 +58,10 @@ lock: ## resolve requirements/*.in anew (needs uv)
 	uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements/sagemaker.in -o requirements/sagemaker.txt
 	for set in edge ml lambda; do uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		-c requirements/dev.txt requirements/$$set.in -o requirements/$$set.txt; done
+
+picture: ## draw docs/report.png anew, from the out/report.html of `make demo` (needs chromium)
+	$(CHROMIUM) --headless --hide-scrollbars --window-size=1180,1500 --virtual-time-budget=10000 \
+		--screenshot=docs/report.png out/report.html
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) build out .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -12,6 +12,7 @@ from rich.padding import Padding
 from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 from rich.status import Status
+from rich.text import Text
 
 #: For results.
 console = Console()
@@ -82,7 +83,7 @@ class ConsoleProgress:
 
     def say(self, text: str) -> None:
         """One line worth keeping."""
-        self._bar.said.append(Padding(f"[dim]{escape(text)}", (0, 0, 0, 6)))
+        self._bar.said.append(Padding(Text(text, style="dim"), (0, 0, 0, 6)))
 
     def _end(self, mark: str = "[green]✓") -> None:
         # Taken first: a Ctrl-C that arrives while this prints ends the step only once.
@@ -93,7 +94,7 @@ class ConsoleProgress:
         said, self._bar.said = self._bar.said, []
         self._console.print(f"  {mark}[/] {self._title} [dim]{time.monotonic() - self._began:.1f} s", highlight=False)
         for each in said:
-            self._console.print(each, highlight=False)
+            self._console.print(each)
 
     def __enter__(self) -> Self:
         self._bar.start()

@@ -127,7 +127,7 @@ def profile(data: Profile, faulty: _Truth, important: list[str]) -> Section:
     table = plots.quantiles(shown)
     table["median if faulty"] = shown[pd.Series(faulty, index=shown.index)].median()
     rows = [
-        [str(name), *(f"{count:,.0f}" for count in row[:2]), *(f"{value:.4g}" for value in row[2:])]
+        [str(name), *(f"{count:,.0f}" for count in row[:2]), *map(page.number, row[2:])]
         for name, row in zip(table.index, table.to_numpy(), strict=True)
     ]
     return Section(

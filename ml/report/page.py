@@ -1,12 +1,18 @@
 """A page of sections with tables and plots: self-contained, in light and dark, each plot also as numbers."""
 
+import base64
+import gzip
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
 import plotly.graph_objects as go
+from markupsafe import Markup
 from plotly.offline import get_plotlyjs
+
+#: Of the frame, and of the page of models.
+FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -37,10 +43,9 @@ class Plot:
     kind = "plot"
 
     @property
-    def html(self) -> str:
-        """The plot, for a page that has plotly's script."""
-        config = {"displayModeBar": False, "responsive": True}
-        return str(self.figure.to_html(full_html=False, include_plotlyjs=False, config=config))
+    def drawn(self) -> Markup:
+        """The plot, for its place in the page."""
+        return drawn(self.figure)
 
     @property
     def numbers(self) -> Table:
@@ -87,17 +92,39 @@ def write(
         sections: what follows.
         cards: model cards by title, each a list of terms and what they stand for.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
-    )
-    page = environment.get_template("page.html.j2").render(
-        title=title, lead=lead, tiles=tiles, sections=sections, cards=cards, plotly=get_plotlyjs()
-    )
+    page = rendered("page.html.j2", title=title, lead=lead, tiles=tiles, sections=sections, cards=cards)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(page, encoding="utf-8")
+
+
+def rendered(template: str, folder: Path = FOLDER, **values: object) -> str:
+    """A page in the frame that all reports share: it opens anywhere, without a network.
+
+    Args:
+        template: name of the template, which extends `frame.html.j2`.
+        folder: of the template.
+        values: that the template shows.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader([folder, FOLDER]), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    # The same bytes each time: without the time of packing.
+    packed = gzip.compress(get_plotlyjs().encode(), compresslevel=9, mtime=0)
+    return environment.get_template(template).render(plotly=base64.b64encode(packed).decode(), **values)
+
+
+def drawn(figure: go.Figure) -> Markup:
+    """What stands in a `<div class="plot">` of the frame, for its script to draw."""
+    # Plotly writes `<`, `>` and `/` as escapes, so no text in a figure can end the element.
+    return Markup(f'<script type="application/json">{figure.to_json()}</script>')  # noqa: S704
 
 
 def _text(value: object) -> str:
     if value is None:
         return ""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return number(value) if isinstance(value, float) else str(value)
+
+
+def number(value: float) -> str:
+    """A number as people read it: four digits, or whole and with its thousands apart."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

@@ -16,8 +16,9 @@ from ml.intervals import adaptive_half_widths
 
 #: Colours that are told apart on white and on black, and with common colour blindness (Okabe and Ito, 2008).
 GREY, BLUE, ORANGE, GREEN, RED = "#8a94a3", "#3f8fd2", "#e08a1e", "#17a07a", "#d9534a"
-_BAND = "rgba(63,143,210,.22)"
-_LAYOUT: dict[str, Any] = {
+BAND = "rgba(63,143,210,.22)"
+#: Of every plot: no colour of its own but of lines, so that the page is light or dark around it.
+LAYOUT: dict[str, Any] = {
     "template": "none",
     "font": {"family": "system-ui, sans-serif", "size": 13},
     "margin": {"l": 64, "r": 16, "t": 34, "b": 48},
@@ -129,7 +130,7 @@ def worst_days(evidence: ForecastEvidence, days: int = 10) -> go.Figure:
     figure.data[0].showlegend = False
     upper = (forecast + half_width).round(1)
     name = f"{percent(INTERVAL_LEVEL, 0)} interval, upper end"
-    figure.add_scatter(x=time, y=upper, name=name, fill="tonexty", fillcolor=_BAND, **band)
+    figure.add_scatter(x=time, y=upper, name=name, fill="tonexty", fillcolor=BAND, **band)
     for values, called, colour in ((forecast, "forecast", BLUE), (evidence.actual[rows], "measured", GREY)):
         figure.add_scatter(x=time, y=values.round(1), name=called, mode="lines", line={"color": colour, "width": 1.6})
     return figure
@@ -202,7 +203,7 @@ def course(profile: Profile, column: str) -> go.Figure:
     figure = _figure("month", profile.meanings[column].partition(";")[0])
     for share, name, style in (
         (0.05, "5 % of the hours are below", {"line": {"width": 0}}),
-        (0.95, "5 % of the hours are above", {"line": {"width": 0}, "fill": "tonexty", "fillcolor": _BAND}),
+        (0.95, "5 % of the hours are above", {"line": {"width": 0}, "fill": "tonexty", "fillcolor": BAND}),
         (0.5, "median", {"line": {"color": BLUE, "width": 2}}),
     ):
         values = by_month.quantile(share).round(2)
@@ -244,7 +245,7 @@ def percent(share: float, digits: int = 1) -> str:
 
 
 def _figure(x: str, y: str) -> go.Figure:
-    figure = go.Figure(layout=_LAYOUT)
+    figure = go.Figure(layout=LAYOUT)
     figure.update_xaxes(title=x)
     figure.update_yaxes(title=y)
     return figure

@@ -16,7 +16,7 @@ import pytest
 
 from sandbox.demo.meter import Sample
 from sandbox.demo.report import write_report
-from sandbox.demo.results import Live, fault_figures, forecast_figures
+from sandbox.demo.results import InjectedFaults, Live, fault_figures, forecast_figures
 
 DAY0 = dt.datetime(2014, 1, 1, tzinfo=dt.UTC)
 
@@ -25,6 +25,26 @@ SAMPLES = SimpleNamespace(
     samples=[Sample(float(t), 100 * t, 0) for t in range(20)],
     marks=[(2.0, "replay"), (8.0, "uplink cut"), (10.0, "uplink restored")],
 )
+
+
+def written(path: Path, live: Live, injected: InjectedFaults) -> str:
+    summary = {
+        "data": "simulator, seed <0>",
+        "seconds": dict.fromkeys(("deploy", "ingest", "train", "rollout", "live", "alert", "total"), 1.5),
+        "readings": {"published": 1000, "in_lake": 1000, "lost": 0, "duplicated": 0, "per_second": 1234.5},
+        "forecast": forecast_figures(live.outcomes),
+        "fault": fault_figures(injected, live),
+        "offline": {"cut_seconds": 2.0, "buffered": 10, "delivered": 10, "lost": 0, "live_readings": 57},
+        "alerts": {
+            "raised": 1,
+            "emails": 1,
+            "mail_directory": str(path.parent / "mail"),
+            "announcements": [str(path.parent / "announcements" / "lindau" / "a.mp3")],
+        },
+        "resources": {"registered": 12, "by_type": {}},
+    }
+    write_report(path, summary, live, injected, SAMPLES)
+    return path.read_text()
 
 
 @pytest.fixture
@@ -45,24 +65,8 @@ def report(tmp_path: Path) -> Path:
          "raised_at": DAY0 + dt.timedelta(days=day), "text": f"the valves <{state}>"}
         for message_id, state, day in (("a", "active", 6), ("b", "cleared", 9))
     ]  # fmt: skip
-    live = Live(outcomes, scores, alerts, {})
-    summary = {
-        "data": "simulator, seed <0>",
-        "seconds": dict.fromkeys(("deploy", "ingest", "train", "rollout", "live", "alert", "total"), 1.5),
-        "readings": {"published": 1000, "in_lake": 1000, "lost": 0, "duplicated": 0, "per_second": 1234.5},
-        "forecast": forecast_figures(outcomes),
-        "fault": fault_figures(injected, live),
-        "offline": {"cut_seconds": 2.0, "buffered": 10, "delivered": 10, "lost": 0, "live_readings": 57},
-        "alerts": {
-            "raised": 1,
-            "emails": 1,
-            "mail_directory": "out/mail",
-            "announcements": [str(tmp_path / "announcements" / "lindau" / "a.mp3")],
-        },
-        "resources": {"registered": 12, "by_type": {}},
-    }
     path = tmp_path / "report.html"
-    write_report(path, summary, live, injected, SAMPLES)
+    written(path, Live(outcomes, scores, alerts, {}), injected)
     return path
 
 
@@ -74,6 +78,18 @@ def test_the_report_says_the_figures_and_loads_nothing_from_elsewhere(report: Pa
     assert re.findall('src="([^"]*)"', body) == ["announcements/lindau/a.mp3"]
     assert "the valves &lt;cleared&gt;" in body
     assert "<link" not in page
+    links = re.findall('href="([^"]*)"', body)
+    assert "mail/" in links
+    assert not any(":" in link or link.startswith("/") for link in links), "the folder of the report can be moved"
+    assert str(report.parent) not in page
+    assert len(page) < 2_500_000
+
+
+def test_a_demo_without_any_outcome_or_alert_has_a_report_that_says_so(tmp_path: Path):
+    page = written(tmp_path / "report.html", Live([], [], [], {}), {})
+    assert "0 of 0 faults" in page
+    assert "There was nothing to tell" in page
+    assert "nan" not in page[page.index("<body>") : page.index('id="plotly"')].lower()
 
 
 def test_a_browser_draws_the_three_plots(report: Path, tmp_path: Path):
