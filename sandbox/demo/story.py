@@ -20,7 +20,7 @@ from sandbox.factory import Factory
 from sandbox.progress import Progress
 
 #: Without any progress for so long, a step has failed: something is broken, and waiting would hide it.
-STALLED_SECONDS = 45.0
+STALLED_SECONDS = 90.0
 #: Which component uses which kind of model.
 _USERS = {"forecast": "pm.Forecaster", "fault": "pm.FaultDetector"}
 #: How often a step looks whether it is done.
@@ -243,14 +243,21 @@ class _Story:
         bucket = self.outputs["announcements_bucket"]
         self.progress.step("Waiting for e-mails and speech", told)
         self._until(lambda: min(len(self._announcements(bucket)), len(self._mails())), told, "alerts mailed and spoken")
+        mails: list[Path] = []
+        spoken: list[str] = []
+
+        def all_mailed_are_spoken() -> bool:
+            nonlocal mails, spoken
+            mails, spoken = self._mails(), self._announcements(bucket)
+            return len(mails) == len(spoken)
+
         # The detector's own alert may be mailed before the lake has it, and then has an announcement to come as well.
-        self._await(lambda: len(self._announcements(bucket)) == len(self._mails()), "the last announcement")
-        mails = self._mails()
+        self._await(all_mailed_are_spoken, "the last announcement")
         (out / "mail").mkdir()
         for mail in mails:
             shutil.copy(mail, out / "mail")
         announcements = []
-        for key in self._announcements(bucket):
+        for key in spoken:
             target = out / "announcements" / key.removeprefix("announcements/")
             target.parent.mkdir(parents=True, exist_ok=True)
             self.cloud.client("s3").download_file(bucket, key, str(target))

@@ -21,7 +21,7 @@ PM = Path(sys.executable).with_name("pm")
 
 def pm(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [str(PM), *arguments], cwd=cwd, capture_output=True, text=True, timeout=60, env={"COLUMNS": "200", "PATH": ""}
+        [str(PM), *arguments], cwd=cwd, capture_output=True, text=True, timeout=120, env={"COLUMNS": "200", "PATH": ""}
     )
 
 

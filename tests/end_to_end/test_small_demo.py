@@ -18,6 +18,7 @@ from edge.simulator import sources
 from sandbox.demo import story
 from sandbox.demo.plan import Plan
 from sandbox.progress import SILENT
+from tests.waiting import eventually
 
 HISTORY_DAYS, LIVE_DAYS, MACHINES = 1000, 80, 10
 
@@ -101,8 +102,11 @@ def test_demo_json_has_what_it_promises_and_the_report_lies_beside_it(demo, out)
 
 
 def test_all_that_was_started_has_ended(demo, out):
-    left = [p.info for p in psutil.process_iter(["pid", "cmdline"]) if str(out) in " ".join(p.info["cmdline"] or [])]
-    assert left == []
+    def left() -> list[str]:
+        lines = [" ".join(p.info["cmdline"] or []) for p in psutil.process_iter(["cmdline"])]
+        return [line for line in lines if str(out) in line]
+
+    eventually(lambda: not left(), lambda: f"the end of {left()}")
 
 
 def test_the_devices_keys_never_left_the_device(demo, out):

@@ -91,7 +91,7 @@ def port() -> int:
 def test_an_empty_cloud_answers_these_credentials_at_the_port_that_was_asked_for(port: int, tmp_path: Path) -> None:
     def pm(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [str(Path(sys.executable).with_name("pm")), *arguments, "--directory", str(tmp_path)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
     started = pm("up", "--cloud-only", "--port", str(port))
     assert started.returncode == 0, started.stdout
