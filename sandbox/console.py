@@ -83,7 +83,7 @@ class ConsoleProgress:
 
     def say(self, text: str) -> None:
         """One line worth keeping."""
-        self._bar.said.append(Padding(Text(text, style="dim"), (0, 0, 0, 6)))
+        self._bar.said.append(Padding(Text(text, style="dim"), (0, 0, 0, 6), expand=False))
 
     def _end(self, mark: str = "[green]✓") -> None:
         # Taken first: a Ctrl-C that arrives while this prints ends the step only once.

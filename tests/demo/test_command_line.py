@@ -14,6 +14,7 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from sandbox import factory
 from sandbox.cli import app
 
 PM = Path(sys.executable).with_name("pm")
@@ -110,6 +111,19 @@ def test_a_disk_without_room_is_refused_before_anything_starts(tmp_path: Path, m
     assert told.exit_code == 2
     assert f"{tmp_path}: 12 MB of disk are free there, and the demo needs 300 MB" in told.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("span", [("2015-01-01", "2010-01-02"), ("1999-01-01", "1999-02-01"), ("2016-01-01", "")])
+def test_a_replay_of_no_reading_is_refused(span: tuple[str, str], monkeypatch: pytest.MonkeyPatch):
+    asked: list[object] = []
+    operator = SimpleNamespace(command=lambda *said: asked.append(said))
+    found = SimpleNamespace(operator=operator, deployment=SimpleNamespace(outputs={"sites": {"lindau": {}}}))
+    monkeypatch.setattr(factory.Factory, "attach", lambda _directory: found)
+    start, end = span
+    told = CliRunner().invoke(app, ["replay", "--start", start, *(["--end", end] if end else [])])
+    assert told.exit_code == 2
+    assert "the data are from 2010-01-02T00:00:00+00:00 to before 2015-01-01T00:00:00+00:00" in told.stderr
+    assert asked == []
 
 
 def test_each_command_teaches_with_an_example():

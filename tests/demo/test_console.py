@@ -21,9 +21,14 @@ class _Interrupted(io.StringIO):
         return written
 
 
-def test_ctrl_c_while_the_end_of_a_step_is_written_is_what_the_caller_sees() -> None:
-    terminal = _Interrupted()
-    with pytest.raises(KeyboardInterrupt), ConsoleProgress(Console(file=terminal)) as progress:
+def _two_steps(console: Console) -> None:
+    with ConsoleProgress(console) as progress:
         progress.step("Starting")
         progress.step("Replaying")
+
+
+def test_ctrl_c_while_the_end_of_a_step_is_written_is_what_the_caller_sees() -> None:
+    terminal = _Interrupted()
+    with pytest.raises(KeyboardInterrupt):
+        _two_steps(Console(file=terminal))
     assert "Replaying" not in terminal.getvalue()
