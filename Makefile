@@ -60,7 +60,7 @@ lock: ## resolve requirements/*.in anew (needs uv)
 		-c requirements/dev.txt requirements/$$set.in -o requirements/$$set.txt; done
 
 picture: ## draw docs/report.png anew, from the out/report.html of `make demo` (needs chromium)
-	$(CHROMIUM) --headless --hide-scrollbars --window-size=1180,1500 --virtual-time-budget=10000 \
+	$(CHROMIUM) --headless --hide-scrollbars --window-size=1180,1570 --virtual-time-budget=10000 \
 		--screenshot=docs/report.png out/report.html
 
 clean: ## remove what the targets made
