@@ -47,7 +47,6 @@ class Device:
         self._uplinks = (self._api_uplink, self._device_uplink, self._mqtt_uplink)
         self._bus = LocalBus(directory)
         self._jobs: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self._stop = asyncio.Event()
 
     async def run(self) -> None:
         """Be a core device until told to stop."""
@@ -86,7 +85,6 @@ class Device:
                     "cut_uplink": self._cut_uplink,
                     "restore_uplink": self._restore_uplink,
                     "wait_for_deployment": self._wait_for_deployment,
-                    "stop": self._request_stop,
                 }
             )
             undo.callback(server.close)
@@ -102,10 +100,7 @@ class Device:
             log.info("stopping")
 
     async def _until_stopped(self, working: "asyncio.Task[None]") -> None:
-        reasons = {
-            working,
-            *(asyncio.ensure_future(each) for each in (until_stopped(), self._stop.wait())),
-        }
+        reasons = {working, asyncio.ensure_future(until_stopped())}
         done, _ = await asyncio.wait(reasons, return_when=asyncio.FIRST_COMPLETED)
         if working in done:
             working.result()
@@ -182,9 +177,6 @@ class Device:
         result = found()
         assert result is not None  # noqa: S101 - it was just waited for
         return result
-
-    async def _request_stop(self, _: Mapping[str, Any]) -> None:
-        self._stop.set()
 
 
 async def _cancelled(task: "asyncio.Task[None]") -> None:

@@ -4,7 +4,6 @@ import json
 import select
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -124,10 +123,9 @@ class CoreDevice:
         self.stop()
 
     def stop(self) -> None:
-        """Stop its components and then the device; all that it started is gone when this returns."""
+        """Stop its components, then the device: all that it started is gone when this returns. No-op after `attach`."""
         process, self._process = self._process, None
         if process is None:
-            self._stop_attached()
             return
         assert process.stdin is not None  # noqa: S101 - we asked for the pipes
         assert process.stdout is not None  # noqa: S101
@@ -202,11 +200,3 @@ class CoreDevice:
             return call(self._state["control"], command, arguments, timeout)
         except ControlError as error:
             raise CoreDeviceError(f"{self.thing_name}: {error}; see {self.directory / 'device.log'}") from error
-
-    def _stop_attached(self) -> None:
-        self._call("stop")
-        deadline = time.monotonic() + _STOP_LIMIT
-        while (self.directory / STATE_FILE).exists():
-            if time.monotonic() > deadline:
-                raise CoreDeviceError(f"{self.thing_name} does not stop; see {self.directory / 'device.log'}")
-            time.sleep(0.05)

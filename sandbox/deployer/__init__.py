@@ -62,12 +62,17 @@ def deploy(
     ):
         assert child.stdin is not None  # noqa: S101 - we asked for the pipes
         assert child.stdout is not None  # noqa: S101
-        child.stdin.write(json.dumps(request))
-        child.stdin.close()
-        for line in child.stdout:
-            outcome = json.loads(line)
-            if on_resource is not None and "resource" in outcome:
-                on_resource(record(outcome["resource"]))
+        try:
+            child.stdin.write(json.dumps(request))
+            child.stdin.close()
+            for line in child.stdout:
+                outcome = json.loads(line)
+                if on_resource is not None and "resource" in outcome:
+                    on_resource(record(outcome["resource"]))
+        except BaseException:
+            # Ctrl-C above all: it must not go on deploying to a cloud that is about to be stopped.
+            child.kill()
+            raise
     if "error" in outcome:
         raise DeploymentError(f"{outcome['error']}\n(the whole story is in {log_file})")
     if "deployment" not in outcome:

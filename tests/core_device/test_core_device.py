@@ -82,7 +82,9 @@ def test_a_second_device_in_the_same_folder_is_refused(device: CoreDevice, site:
 
 
 def test_another_process_can_attach(device: CoreDevice) -> None:
-    assert CoreDevice.attach(device.directory).status()["pid"] == device.status()["pid"]
+    attached = CoreDevice.attach(device.directory)
+    attached.stop()
+    assert attached.status()["pid"] == device.status()["pid"], "whoever started it stops it"
     with pytest.raises(CoreDeviceError, match=r"no core device runs in"):
         CoreDevice.attach(device.directory.parent)
     with pytest.raises(CoreDeviceError, match=r"no log of 'pm.Nothing'"):

@@ -6,10 +6,12 @@ Not proved: what is left in the cloud of a program that failed half-way.
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from sandbox.cloud import Cloud
 from sandbox.deployer import Deployment, DeploymentError, deploy
+from tests.waiting import eventually, has_ended
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +58,17 @@ def test_a_bad_program_says_what_is_wrong_and_leaves_no_deployment(
         deploy(_program(tmp_path, code), "dev", empty_cloud)
     with pytest.raises(DeploymentError, match="nothing is deployed"):
         Deployment.load(empty_cloud)
+
+
+def test_ctrl_c_ends_the_program_too(empty_cloud: Cloud, tmp_path: Path) -> None:
+    running: list[psutil.Process] = []
+
+    def stop(_: object) -> None:
+        running.extend(one for one in psutil.Process().children() if "sandbox.deployer" in one.cmdline())
+        raise KeyboardInterrupt
+
+    slow = "import time\naws.sqs.Queue('q', name='slow-q').id.apply(lambda _: time.sleep(600))"
+    with pytest.raises(KeyboardInterrupt):
+        deploy(_program(tmp_path, slow), "dev", empty_cloud, on_resource=stop)
+    assert running
+    eventually(lambda: all(map(has_ended, running)), f"the end of {running}")
