@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Annotated, Any
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 from typer.core import TyperGroup
 
 from edge.simulator.sources import SourceError
@@ -181,15 +181,14 @@ def status(directory: Directory = BACKGROUND) -> None:
     Example: pm status
     """
     factory = attached(directory)
-    components = Table(
-        "Core device", "Component", "Version", "State", "Restarts", "CPU %", "Memory MB", title="On the floor"
-    )
+    numbers = (Column(name, justify="right") for name in ("Restarts", "CPU %", "Memory MB"))
+    components = Table("Core device", "Component", "Version", "State", *numbers, title="On the floor")
     for name, device in factory.core_devices.items():
         for component, state in sorted(device.status()["components"].items()):
             used = (f"{state['cpu_percent']:.0f}", f"{state['memory_bytes'] / 1e6:.0f}") if state["pid"] else ("", "")
             components.add_row(name, component, state["version"], state["state"], str(state["restarts"]), *used)
     console.print(components)
-    lake = Table("Table", "Rows", "Messages", title="In the lake")
+    lake = Table("Table", Column("Rows", justify="right"), Column("Messages", justify="right"), title="In the lake")
     for table in factory.deployment.outputs["streams"]:
         stored, messages = factory.operator.count(table)
         lake.add_row(table, f"{stored:,}", f"{messages:,}")

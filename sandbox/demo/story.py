@@ -28,7 +28,7 @@ _LOOK_EVERY = 0.2
 
 
 class DemoFailed(RuntimeError):
-    """A step of the demo did not come to its end; the text says which, how far it came, and where to look."""
+    """A step of the demo did not come to its end; the text says which, and how far it came."""
 
 
 def run(plan: Plan, out: Path, progress: Progress) -> dict[str, Any]:
@@ -295,7 +295,7 @@ class _Story:
                 best, moved = now, time.monotonic()
             self.progress.advance(now)
             if time.monotonic() - moved > STALLED_SECONDS:
-                raise DemoFailed(f"stands still at {now:,} of {total:,} {what}; see {self.cloud.directory.parent}")
+                raise DemoFailed(f"stands still at {now:,} of {total:,} {what}")
             self.floor.wait_for_news(_LOOK_EVERY)
         self.progress.advance(total)
 
@@ -303,7 +303,7 @@ class _Story:
         deadline = time.monotonic() + STALLED_SECONDS
         while not condition():
             if time.monotonic() > deadline:
-                raise DemoFailed(f"waited {STALLED_SECONDS:.0f} s for {what}; see {self.cloud.directory.parent}")
+                raise DemoFailed(f"waited {STALLED_SECONDS:.0f} s for {what}")
             self.floor.wait_for_news(_LOOK_EVERY)
 
     def _until_settled(self) -> None:
