@@ -14,8 +14,11 @@ def summary_table(summary: dict[str, Any]) -> Table:
     lines = {
         "Ingest": f"{readings['published']:,} readings into the lake at {readings['per_second']:,.0f} a second; "
         f"{readings['lost']} lost, {readings['duplicated']} doubled",
-        "Forecast": f"RMSE {forecast['rmse']:.2f} against persistence {forecast['persistence_rmse']:.2f}: "
-        f"skill {forecast['skill']:+.1%}; {forecast['interval_coverage']:.1%} inside the 90 % interval",
+        "Forecast": f"error (RMSE) {forecast['rmse']:.1f} µg/m³, where saying `as now` (persistence) errs by "
+        f"{forecast['persistence_rmse']:.1f}: skill {100 * forecast['skill']:+.1f} %; "
+        f"{100 * forecast['interval_coverage']:.1f} % of the outcomes inside their 90 % interval"
+        if forecast["outcomes"]
+        else "no outcome came back",
         "Faults": f"{fault['detected']} of {fault['injected']} found before the part failed; "
         f"{fault['false_alarms']} false alarms",
         "Offline": f"{offline['buffered']:,} messages waited {offline['cut_seconds']:.0f} s for the uplink; "

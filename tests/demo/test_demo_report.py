@@ -5,18 +5,22 @@ CI, which installs one and sets PM_REQUIRE_BROWSER.
 """
 
 import datetime as dt
+import io
 import os
 import re
 import shutil
 import subprocess
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from rich.console import Console
 
 from sandbox.demo.meter import Sample
 from sandbox.demo.report import write_report
 from sandbox.demo.results import InjectedFaults, Live, fault_figures, forecast_figures
+from sandbox.demo.summary import summary_table
 
 DAY0 = dt.datetime(2014, 1, 1, tzinfo=dt.UTC)
 
@@ -27,8 +31,8 @@ SAMPLES = SimpleNamespace(
 )
 
 
-def written(path: Path, live: Live, injected: InjectedFaults) -> str:
-    summary = {
+def summarised(path: Path, live: Live, injected: InjectedFaults) -> dict[str, Any]:
+    return {
         "data": "simulator, seed <0>",
         "seconds": dict.fromkeys(("deploy", "ingest", "train", "rollout", "live", "alert", "total"), 1.5),
         "readings": {"published": 1000, "in_lake": 1000, "lost": 0, "duplicated": 0, "per_second": 1234.5},
@@ -43,7 +47,10 @@ def written(path: Path, live: Live, injected: InjectedFaults) -> str:
         },
         "resources": {"registered": 12, "by_type": {}},
     }
-    write_report(path, summary, live, injected, SAMPLES)
+
+
+def written(path: Path, live: Live, injected: InjectedFaults) -> str:
+    write_report(path, summarised(path, live, injected), live, injected, SAMPLES)
     return path.read_text()
 
 
@@ -90,6 +97,17 @@ def test_a_demo_without_any_outcome_or_alert_has_a_report_that_says_so(tmp_path:
     assert "0 of 0 faults" in page
     assert "There was nothing to tell" in page
     assert "nan" not in page[page.index("<body>") : page.index('id="plotly"')].lower()
+
+
+def test_the_terminal_says_the_figures_and_also_that_there_are_none(tmp_path: Path):
+    def said(live: Live) -> str:
+        terminal = io.StringIO()
+        Console(file=terminal, width=200).print(summary_table(summarised(tmp_path / "report.html", live, {})))
+        return terminal.getvalue()
+
+    outcome = {"value": 50.0, "lower": 40.0, "upper": 60.0, "last_value": 47.0, "actual": 55.0, "model_version": "1"}
+    assert "errs by 8.0: skill +37.5 %; 100.0 % of the outcomes" in said(Live([outcome], [], [], {}))
+    assert "no outcome came back" in said(Live([], [], [], {}))
 
 
 def test_a_browser_draws_the_three_plots(report: Path, tmp_path: Path):
