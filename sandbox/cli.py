@@ -35,6 +35,7 @@ app = typer.Typer(
     cls=_Commands,
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode="markdown",  # which lets the lines of a docstring flow
     help="A predictive-maintenance factory on this machine: cloud, core device, sensors, models and alerts.",
     epilog="Start with `pm demo`. For a factory to play with: `pm up`, `pm replay`, `pm status`, `pm logs`, `pm down`.",
 )
@@ -56,7 +57,7 @@ def demo(
     data: Data = None,
     out: Annotated[Path, typer.Option(help="Folder for what the demo leaves.", file_okay=False)] = Path("out"),
 ) -> None:
-    """Run the whole job once: ingest, train, ship, forecast, cut the uplink, alert. Takes two to three minutes.
+    """Run the whole job once: ingest, train, ship, forecast, cut the uplink, alert. Takes a few minutes.
 
     The data is simulated, with a fixed seed, unless --data names a file of your own. Everything that it starts is
     stopped at the end, on Ctrl-C and on an error; what it leaves is in out/: report.html, demo.json, mail/,
@@ -210,8 +211,9 @@ def replay(
 ) -> None:
     """Ask the factory to replay readings: the history into the lake, or with --live as if they came just now.
 
-    Four fifths of the data are the history, the last fifth is live. Examples: pm replay --end 2010-07-01; pm replay
-    --live
+    Four fifths of the data are the history, the last fifth is live.
+
+    Examples: pm replay --end 2010-07-01; pm replay --live
     """
     from sandbox.demo.plan import Plan
 
