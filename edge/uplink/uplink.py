@@ -16,6 +16,7 @@ import datetime as dt
 import functools
 import logging
 import math
+import random
 import threading
 import time
 from collections import deque
@@ -49,12 +50,14 @@ _ROOM_SECONDS = 0.5
 _END_SECONDS = 10.0
 _REFUSED = mqtt5.PubackReasonCode.UNSPECIFIED_ERROR
 _COME_AGAIN = mqtt5.PubackReasonCode.QUOTA_EXCEEDED
+#: Seconds, doubled with each time that the cloud is asked too much; the pause is a random part of it (full jitter).
+_PAUSES = (0.25, 20.0)
 #: Seconds between two looks at the files of the device's identity.
 _IDENTITY_SECONDS = 1.0
 
 
 class _Answer(NamedTuple):
-    """What the cloud said to a message: why it does not take it, empty where it does; or to come again later."""
+    """What the cloud said to a message: why it does not take it, empty where it does; whether it goes out again."""
 
     taken: Taken
     problem: str
@@ -86,6 +89,9 @@ class Uplink:
         self._delivered: list[int] = []
         self._statuses: dict[str, tuple[str, bytes]] = {}
         self._must_put_back = False
+        self._asked_too_much = False
+        self._longest_pause = _PAUSES[0]
+        self._send_at = 0.0
         self._write_at = math.inf
         self._up = False
         self._look_at_identity_at = 0.0
@@ -197,13 +203,18 @@ class Uplink:
             self._write([])
             self._outbox.put_back()
             self._must_put_back = False
+            if self._asked_too_much:
+                # Not for secrets: it spreads the attempts of many core devices.
+                self._send_at = now + random.uniform(0, self._longest_pause)  # noqa: S311
+                self._longest_pause = min(self._longest_pause * 2, _PAUSES[1])
+                self._asked_too_much = False
         self._plan_write(now)
         if now >= self._write_at:
             self._keep()
             self._plan_write(now)
         while self._commands:
             self._pass_on(*self._commands.popleft())
-        if self._up:
+        if self._up and now >= self._send_at:
             self._send()
 
     def _plan_write(self, now: float) -> None:
@@ -258,12 +269,15 @@ class Uplink:
             self._unanswered -= 1
             if again:
                 self._must_put_back = True
+                self._asked_too_much |= bool(problem)
                 continue
             self._delivered.append(taken.key)
             if problem:
                 rejected.append(self._letter(taken.topic, taken.payload, f"the cloud does not take it: {problem}"))
             else:
                 published += 1
+        if published and not self._must_put_back:
+            self._longest_pause = _PAUSES[0]
         self._counters.add("published", published)
         if rejected:
             self._counters.add("rejected", len(rejected))

@@ -7,20 +7,25 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
-from awscrt import io, mqtt
+from awscrt import io, mqtt, mqtt5
 
 from edge.runtime.bus import connect
 from edge.runtime.callback_threads import keep_thread_state
-from edge.runtime.component import Counters
+from edge.runtime.component import Component, Counters
 from edge.runtime.dead_letters import dead_letter
 from edge.runtime.files import write_atomically
-from edge.runtime.settings import parse_settings
+from edge.runtime.journal import Journal
+from edge.runtime.settings import Settings, parse_settings
 from edge.runtime.state_file import StateFile
 from edge.runtime.window import Window
+from edge.uplink import uplink as uplink_module
 from edge.uplink.dead_letter_store import DeadLetterStore
+from edge.uplink.gate import Gate, Priority
+from edge.uplink.outbox import Outbox
 from pm_contracts.messages import DeadLetter, decode, encode
 
 ROOT = Path(__file__).parents[2]
@@ -219,3 +224,46 @@ def test_the_bus_of_a_nucleus_that_does_not_answer_is_an_error_that_says_so(monk
 
 def test_dead_letters_carry_the_time_in_utc():
     assert dead_letter("lindau", "c", "t", b"", "why").refused_at.utcoffset() == dt.timedelta(0)
+
+
+class _Throttled:
+    """A cloud that is asked too much, so many times, and takes everything then."""
+
+    def __init__(self, times: int) -> None:
+        self._left = times
+        self.took = threading.Event()
+
+    def start(self) -> None:
+        pass
+
+    stop = take_up_identity = start
+
+    def publish(self, topic: str, payload: bytes) -> "Future[mqtt5.PublishCompletionData]":
+        self._left -= 1
+        if self._left < 0:
+            self.took.set()
+        code = mqtt5.PubackReasonCode.SUCCESS if self._left < 0 else mqtt5.PubackReasonCode.QUOTA_EXCEEDED
+        future: Future[mqtt5.PublishCompletionData] = Future()
+        future.set_result(mqtt5.PublishCompletionData(puback=mqtt5.PubackPacket(reason_code=code)))
+        return future
+
+
+def test_a_cloud_that_is_asked_too_much_is_left_alone_for_longer_and_longer(tmp_path, monkeypatch):
+    longest: list[float] = []
+    monkeypatch.setattr(uplink_module.random, "uniform", lambda _, most: longest.append(most) or 0.0)
+    settings = Settings("lindau", {"air-1": "air_quality"}, tmp_path)
+    uplink = uplink_module.Uplink(
+        Component("pm.Uplink", settings, None),
+        Gate("lindau", settings.devices),
+        Outbox(tmp_path / "outbox.sqlite", 10**6, [int(priority) for priority in Priority]),
+        DeadLetterStore(tmp_path / "dead-letters.sqlite"),
+        Journal(tmp_path / "journal", "uplink"),
+    )
+    cloud = _Throttled(9)
+    uplink.start(cloud, 10)
+    uplink.up()
+    letter = dead_letter("lindau", "pm.Uplink", "topic", b"", "why")
+    uplink.arrived("pm/lindau/dead-letter", encode(letter))
+    assert cloud.took.wait(60)
+    uplink.finish()
+    assert longest == [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 20.0, 20.0]
