@@ -138,7 +138,7 @@ def _hours_run(folder: Path) -> dict[str, float]:
     forecast_model.EPOCHS = 1
     connection = ibis.duckdb.connect()
     with _Peak() as reading:
-        features = forecast_features(hourly(data.air_quality_readings(connection, folder)))
+        features = forecast_features(hourly(data.air_quality_readings(connection, folder).readings))
         hours = Hours(connection.to_pyarrow(features).to_pandas())
     with _Peak() as training:
         inputs = Scaling(hours.features)(hours.features)

@@ -2,15 +2,18 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import ibis
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 from ibis.expr.types import Table
 from numpy.typing import NDArray
 
-from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS, MACHINE_MEASUREMENTS
+from ml.validation import Checked, check_numbers, limits_of
+from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS, MACHINE_MEASUREMENTS, AirQualityMeasurements
 
 #: The columns of the CSV: those of the UCI "Beijing PM2.5 Data" set in the form that the original sample used.
 CSV_COLUMNS = ("date", *AIR_QUALITY_MEASUREMENTS)
@@ -19,6 +22,7 @@ ROWS_IN_MEMORY = 2_000_000
 #: Readings that are read and prepared at once.
 BATCH_ROWS = 16_384
 _READING_COLUMNS = ("device", "sequence", "event_time", "measurements")
+_REFUSED_COLUMNS = ("file", "line", "reason", "row")
 
 
 class DataRefused(ValueError):
@@ -35,26 +39,78 @@ class MachineReadings:
     event_time: NDArray[np.datetime64]  #: readings, UTC
 
 
-def air_quality_readings(connection: ibis.BaseBackend, directory: Path) -> Table:
-    """The readings of air-quality stations in `directory`.
+class AirQuality(NamedTuple):
+    """The readings of air-quality stations."""
 
-    Returns:
-        device (site and device, where a site is given), sequence, event_time and the measurements, one row a reading or
-        more: `ml.features.hourly` chooses.
+    #: device (site and device, where a site is given), sequence, event_time and the measurements, one row a reading or
+    #: more: `ml.features.hourly` chooses.
+    readings: Table
+    #: Rows of CSV files: `file`, `line` (1 is the file's first), `reason`, `row` (as it was). The lake has none: what
+    #: is in it was held to the same limits as a message.
+    refused: pd.DataFrame
+
+
+def air_quality_readings(connection: ibis.BaseBackend, directory: Path) -> AirQuality:
+    """The readings of air-quality stations in `directory`.
 
     Raises:
         DataRefused: where there is no data, or it is not of the schema.
     """
     files = _files(directory)
     if all(file.suffix == ".csv" for file in files):
-        return ibis.memtable(pd.concat([_read_csv(file) for file in files], ignore_index=True))
+        checked = {file: read_air_quality(file) for file in files}
+        good = pd.concat([each.good for each in checked.values()], ignore_index=True)
+        refused = [each.refused.assign(file=str(file)) for file, each in checked.items()]
+        return AirQuality(ibis.memtable(good), pd.concat(refused, ignore_index=True)[list(_REFUSED_COLUMNS)])
     readings = _parquet(connection, files, AIR_QUALITY_MEASUREMENTS)
-    return readings.select(
-        "device",
-        "sequence",
-        "event_time",
-        **{name: readings.measurements[name].cast("float64") for name in AIR_QUALITY_MEASUREMENTS},
+    columns = {name: readings.measurements[name].cast("float64") for name in AIR_QUALITY_MEASUREMENTS}
+    return AirQuality(
+        readings.select("device", "sequence", "event_time", **columns), pd.DataFrame(columns=_REFUSED_COLUMNS)
     )
+
+
+def read_air_quality(file: Path) -> Checked:
+    """The rows of a CSV of the original schema.
+
+    Returns:
+        The good rows have the columns `device`, `sequence`, `event_time` and the measurements, as
+        `ml.features.hourly` takes them.
+
+    Raises:
+        DataRefused: where the file is not there, not of the schema, or has no good row.
+    """
+    try:
+        text = pd.read_csv(file, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise DataRefused(f"{file}: {error}") from error
+    missing, extra = sorted(set(CSV_COLUMNS) - set(text.columns)), sorted(set(text.columns) - set(CSV_COLUMNS))
+    if missing or extra:
+        raise DataRefused(f"{file}: missing columns {missing}, unknown columns {extra}; needed are {CSV_COLUMNS}")
+    text = text[list(CSV_COLUMNS)]
+    checked = check_numbers(text, limits_of(AirQualityMeasurements), first_line=2)
+    time = pd.to_datetime(text["date"], errors="coerce", format="%Y-%m-%d %H:%M:%S")
+    undated = time.isna() & time.index.isin(checked.good.index)
+    refused = checked.refused
+    if undated.any():
+        lines = pd.DataFrame(
+            {
+                "line": np.flatnonzero(undated) + 2,
+                "reason": [f"date: {each!r} is not of the form 2010-01-02 00:00:00" for each in text["date"][undated]],
+                "row": [",".join(row) for row in text[undated].itertuples(index=False)],
+            }
+        )
+        refused = pd.concat([refused, lines], ignore_index=True).sort_values("line", ignore_index=True)
+    good = checked.good[~undated[checked.good.index]]
+    if good.empty:
+        raise DataRefused(
+            f"{file} has no good row; the first reason: {refused['reason'].iloc[0]}"
+            if len(refused)
+            else f"{file} has no row"
+        )
+    good = good[list(AIR_QUALITY_MEASUREMENTS)].assign(
+        device=file.stem, sequence=good.index.to_numpy(), event_time=time[good.index]
+    )
+    return Checked(good.reset_index(drop=True), refused)
 
 
 def machine_readings(
@@ -124,10 +180,10 @@ def _files(directory: Path) -> list[Path]:
 
 def _parquet(connection: ibis.BaseBackend, files: list[Path], measurements: tuple[str, ...]) -> Table:
     for file in files:
-        with file.open("rb") as opened:
-            magic = opened.read(4)
-        if magic != b"PAR1":
-            raise DataRefused(f"{file} is no Parquet file: it begins with {magic!r}")
+        try:
+            pq.read_metadata(file)
+        except (pa.ArrowException, OSError) as error:
+            raise DataRefused(f"{file} is no whole Parquet file: {error}") from error
     readings: Table = connection.read_parquet([str(file) for file in files])
     missing = [name for name in _READING_COLUMNS if name not in readings.columns]
     if missing:
@@ -139,16 +195,3 @@ def _parquet(connection: ibis.BaseBackend, files: list[Path], measurements: tupl
     if "site" in readings.columns:  # devices are named within their site
         readings = readings.mutate(device=readings.site.concat("/", readings.device))
     return readings.mutate(event_time=readings.event_time.cast("timestamp"))
-
-
-def _read_csv(file: Path) -> pd.DataFrame:
-    found = tuple(pd.read_csv(file, nrows=0).columns)
-    missing, extra = sorted(set(CSV_COLUMNS) - set(found)), sorted(set(found) - set(CSV_COLUMNS))
-    if missing or extra:
-        raise DataRefused(f"{file}: missing columns {missing}, unknown columns {extra}; needed are {CSV_COLUMNS}")
-    try:
-        frame = pd.read_csv(file, parse_dates=["date"], dtype=dict.fromkeys(AIR_QUALITY_MEASUREMENTS, "float64"))
-    except ValueError as error:
-        raise DataRefused(f"{file}: {error}") from error
-    frame = frame.rename(columns={"date": "event_time"})
-    return frame.assign(device=file.stem, sequence=range(len(frame)))

@@ -17,8 +17,16 @@ from ml.xgboost_trees import scaled_trees
 
 #: Its name among the candidates of the protocol.
 NAME = "nets + trees + robust trees"
+#: Of the training hours, by time, the last: they decide when to stop, and their errors begin the intervals.
+KEPT_SHARE = 0.15
 
 _Array = NDArray[np.float64]
+
+
+def fitted_and_kept(training: slice) -> tuple[slice, slice]:
+    """The training hours to learn from, and those kept."""
+    kept_from = training.stop - round((training.stop - training.start) * KEPT_SHARE)
+    return slice(training.start, kept_from), slice(kept_from, training.stop)
 
 
 class Blend(NamedTuple):

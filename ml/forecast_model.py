@@ -3,9 +3,6 @@
 Each member says by how much PM2.5 will change until the next hour, and how large its error will be (the spread). The
 change is fitted by squared error, member by member; the spread by the likelihood of a Laplace distribution, whose scale
 is the mean absolute error. The members differ by their random beginnings and their dropout; their mean is the answer.
-
-A recurrent net on the last 24 hours was measured too: on the real series it took twice as long to train and forecast no
-better, since the features already carry the changes over 1 to 72 hours.
 """
 
 import io
@@ -36,8 +33,8 @@ PATIENCE_TO_SLOW, PATIENCE_TO_STOP = 2, 4
 SLOWER = 0.4
 #: The spread's share of the loss: enough to fit it, too little to bend the change.
 SPREAD_WEIGHT = 0.2
-#: What training goes on with when newer hours have come: low enough to learn from them without forgetting the rest.
-LATER_LEARNING_RATE = 2e-4
+#: Passes over all hours when newer ones have come, at the rate that training began with. A tenth of it cost the nets a
+#: percentage point of skill on the validation years, half of it 0.2.
 LATER_EPOCHS = 2
 #: In units of the target's scale; keeps intervals from closing entirely.
 SMALLEST_SPREAD = 0.02
@@ -70,7 +67,7 @@ class TrainedForecaster:
     def train_on(self, inputs: _Array, targets: _Array) -> None:
         """Go on learning from all hours known by now; the oldest rows beyond full batches are left out."""
         full = len(inputs) // BATCH * BATCH  # one shape of batch, so that nothing is compiled anew
-        self._model.optimizer.learning_rate.assign(LATER_LEARNING_RATE)
+        self._model.optimizer.learning_rate.assign(LEARNING_RATE)
         self._model.fit(inputs[-full:], targets[-full:], epochs=LATER_EPOCHS, batch_size=BATCH, verbose=0)
 
     @property

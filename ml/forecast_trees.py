@@ -47,9 +47,9 @@ class Trees:
         """The change forecast, ug/m3."""
         return np.asarray(self.booster.predict(xgboost.DMatrix(features)), dtype=np.float64)
 
-    def again(self, features: _Array, change: _Array) -> "Trees":
-        """The same kind of trees, as many, trained on other hours."""
-        trained = xgboost.train(self.parameters, xgboost.DMatrix(features, change), self.rounds)
+    def again(self, features: _Array, change: _Array, weight: _Array | None = None) -> "Trees":
+        """The same kind of trees, as many, trained on other hours; `weight` of each, by default 1."""
+        trained = xgboost.train(self.parameters, xgboost.DMatrix(features, change, weight=weight), self.rounds)
         return Trees(trained, self.parameters, self.rounds)
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import ibis
 import pandas as pd
 
-from ml import export, fault_protocol, forecast_library, forecast_protocol, validation
+from ml import export, fault_protocol, forecast_library, forecast_protocol
+from ml.data import read_air_quality
 from ml.evaluate import rounded
 from ml.forecast_protocol import Advance, Answers, Begin, Series
 
@@ -58,7 +59,7 @@ def evaluate(
     """
     started = time.monotonic()
     begin("read and check the data", 0)
-    checked = validation.read_air_quality(file)
+    checked = read_air_quality(file)
     connection = ibis.duckdb.connect()
     readings = ibis.memtable(checked.good)
     figures: dict[str, Any] = {"forecast": {}, "library": {}, "choice": {}, "intervals": {}}

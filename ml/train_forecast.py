@@ -2,7 +2,7 @@
 
 Runs as `python ml/train_forecast.py --training DIR --model-dir DIR` and, unchanged, as a SageMaker training job.
 
-The first part of the data is trained on, and of it the last `KEPT_SHARE` is kept to decide when to stop and how wide
+The first part of the data is trained on, and of it the last hours are kept to decide when to stop and how wide
 the intervals begin; then the trees are grown once more, with the kept hours. The second part only measures the model.
 Means and scales are of the first part alone.
 """
@@ -27,9 +27,10 @@ from ml.checkpoints import Checkpoints, identity
 from ml.contributions import permutation_importance
 from ml.evidence import ForecastEvidence, Profile
 from ml.features import HOURS_PER_DAY, SECONDS_PER_HOUR, forecast_features, hourly
-from ml.forecast_blend import Blend
+from ml.forecast_blend import Blend, fitted_and_kept
 from ml.forecast_model import EPOCHS, TrainedForecaster, train
 from ml.forecast_trees import LOSSES, grown
+from ml.intervals import INTERVAL_LEVEL
 from ml.report import forecast
 from ml.scaling import Scaling
 from ml.validation import limits_of
@@ -37,11 +38,10 @@ from pm_contracts.forecast_features import FEATURES
 from pm_contracts.manifest import ForecastManifest, Interval
 from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS, AirQualityMeasurements
 
-#: Of the training part, by time: decides when to stop and calibrates the interval.
-KEPT_SHARE = 0.15
+#: Beside the report: rows of CSV files that are not of the schema, with their reasons.
+REFUSED_FILE = "refused_rows.csv"
 #: Fewer hours than this make no model.
 FEWEST_HOURS = 24 * 30
-INTERVAL_LEVEL = 0.9
 #: Scores that travel with the model, evenly over the kept hours.
 SCORES = 500
 #: Changes are divided by it, ug/m3: about the standard deviation of the real series' hourly changes.
@@ -96,11 +96,16 @@ def run(job: script_mode.Job, steps: script_mode.Steps) -> Trained:
     """Read, train, measure, export."""
     steps.begin("read the data and its features")
     connection = ibis.duckdb.connect()
-    readings = data.air_quality_readings(connection, job.training)
+    readings, refused = data.air_quality_readings(connection, job.training)
+    if len(refused):
+        file = job.report.with_name(REFUSED_FILE)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        refused.to_csv(file, index=False)
+        first = refused.iloc[0]
+        print(f"{len(refused)} rows refused: {file}; the first: {first.file}:{first.line}, {first.reason}", flush=True)
     hours = Hours(connection.to_pyarrow(forecast_features(hourly(readings))).to_pandas())
     training, validation = _split(hours, job)
-    kept_from = training.stop - round((training.stop - training.start) * KEPT_SHARE)
-    fitted, kept = slice(training.start, kept_from), slice(kept_from, training.stop)
+    fitted, kept = fitted_and_kept(training)
 
     scaling = Scaling(hours.features[training])
     inputs = scaling(hours.features)

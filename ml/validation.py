@@ -4,15 +4,11 @@ The ranges and units are those of `pm_contracts.measurements`, read from the typ
 so that a file and a message are held to the same.
 """
 
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 import pandas as pd
-
-from ml.data import CSV_COLUMNS, DataRefused
-from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS, AirQualityMeasurements
 
 #: What stands for a missing value in the files that we read.
 MISSING = ("", "na", "NA", "nan", "NaN", "null")
@@ -77,47 +73,3 @@ def check_numbers(text: pd.DataFrame, limits: dict[str, Limits], first_line: int
         }
     )
     return Checked(pd.DataFrame(numbers)[good], refused)
-
-
-def read_air_quality(file: Path) -> Checked:
-    """The rows of a CSV of the original schema.
-
-    Returns:
-        The good rows have the columns `device`, `sequence`, `event_time` and the measurements, as
-        `ml.features.hourly` takes them.
-
-    Raises:
-        DataRefused: where the file is not there, not of the schema, or has no good row.
-    """
-    try:
-        text = pd.read_csv(file, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise DataRefused(f"{file}: {error}") from error
-    missing, extra = sorted(set(CSV_COLUMNS) - set(text.columns)), sorted(set(text.columns) - set(CSV_COLUMNS))
-    if missing or extra:
-        raise DataRefused(f"{file}: missing columns {missing}, unknown columns {extra}; needed are {CSV_COLUMNS}")
-    text = text[list(CSV_COLUMNS)]
-    checked = check_numbers(text, limits_of(AirQualityMeasurements), first_line=2)
-    time = pd.to_datetime(text["date"], errors="coerce", format="%Y-%m-%d %H:%M:%S")
-    undated = time.isna() & time.index.isin(checked.good.index)
-    refused = checked.refused
-    if undated.any():
-        lines = pd.DataFrame(
-            {
-                "line": np.flatnonzero(undated) + 2,
-                "reason": [f"date: {each!r} is not of the form 2010-01-02 00:00:00" for each in text["date"][undated]],
-                "row": [",".join(row) for row in text[undated].itertuples(index=False)],
-            }
-        )
-        refused = pd.concat([refused, lines], ignore_index=True).sort_values("line", ignore_index=True)
-    good = checked.good[~undated[checked.good.index]]
-    if good.empty:
-        raise DataRefused(
-            f"{file} has no good row; the first reason: {refused['reason'].iloc[0]}"
-            if len(refused)
-            else f"{file} has no row"
-        )
-    good = good[list(AIR_QUALITY_MEASUREMENTS)].assign(
-        device=file.stem, sequence=good.index.to_numpy(), event_time=time[good.index]
-    )
-    return Checked(good.reset_index(drop=True), refused)

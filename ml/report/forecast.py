@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ml.evidence import ForecastEvidence, Profile
+from ml.intervals import INTERVAL_LEVEL
 from ml.report import page, plots
 from ml.report.cards import card
 from ml.report.page import Plot, Section, Table, Tile
@@ -61,7 +62,7 @@ def tiles(evidence: ForecastEvidence, part: str) -> list[Tile]:
             f"(95 %: {100 * low:+.1f} to {100 * high:+.1f})",
         ),
         Tile(signed(entry["mae_skill"]), "MAE skill over persistence, on the same hours"),
-        Tile(percent(float(np.mean(inside))), f"of outcomes inside their {percent(plots.INTERVAL_LEVEL, 0)} interval"),
+        Tile(percent(float(np.mean(inside))), f"of outcomes inside their {percent(INTERVAL_LEVEL, 0)} interval"),
     ]
 
 
@@ -88,7 +89,7 @@ def sections(evidence: ForecastEvidence) -> list[Section]:
         ),
         Section(
             f"Intervals {ahead}",
-            f"The interval is made to hold {percent(plots.INTERVAL_LEVEL, 0)} of the outcomes; it follows its own "
+            f"The interval is made to hold {percent(INTERVAL_LEVEL, 0)} of the outcomes; it follows its own "
             "misses (adaptive conformal, Gibbs and Candes, 2021).",
             [
                 Plot("Coverage by month", "At the red line the interval holds what it was asked to.",
@@ -101,8 +102,9 @@ def sections(evidence: ForecastEvidence) -> list[Section]:
             f"What forecasts {ahead} rest on",
             "",
             [
-                Plot("Feature importance", "By how much the RMSE grows where a feature's values are dealt to other "
-                     "hours (permutation importance, Breiman, 2001); features that say the same share theirs.",
+                Plot("Feature importance", "Of the nets and both kinds of trees together: by how much the RMSE grows "
+                     "where a feature's values are dealt to other hours (permutation importance, Breiman, 2001); "
+                     "features that say the same share theirs.",
                      plots.importance(evidence.importance, "growth of the RMSE, µg/m³")),
             ],
         ),

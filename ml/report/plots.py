@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ml import calibration, evaluate
 from ml.evidence import FaultEvidence, ForecastEvidence, Profile
-from ml.intervals import adaptive_half_widths
+from ml.intervals import INTERVAL_LEVEL, adaptive_half_widths
 
 #: Colours that are told apart on white and on black, and with common colour blindness (Okabe and Ito, 2008).
 GREY, BLUE, ORANGE, GREEN, RED = "#8a94a3", "#3f8fd2", "#e08a1e", "#17a07a", "#d9534a"
@@ -34,7 +34,6 @@ LAYOUT: dict[str, Any] = {
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 #: Levels at which intervals are held to their word.
 LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
-INTERVAL_LEVEL = 0.9
 #: A month with fewer hours says too little of its coverage.
 FULL_MONTH_HOURS = 500
 MOST_BARS = 15

@@ -42,7 +42,9 @@ def export(directory: Path, rows: list[dict[str, Any]]) -> Path:
 
 def air_quality(directory: Path) -> Any:
     connection = ibis.duckdb.connect()
-    return connection.to_pyarrow(hourly(air_quality_readings(connection, directory)).order_by("device", "hour"))
+    return connection.to_pyarrow(
+        hourly(air_quality_readings(connection, directory).readings).order_by("device", "hour")
+    )
 
 
 def test_air_quality_of_the_lake(tmp_path: Path) -> None:
@@ -64,6 +66,18 @@ def test_air_quality_of_a_csv(tmp_path: Path) -> None:
     assert found["pollution"] == [129.0, None]
 
 
+def test_a_row_of_a_csv_that_is_out_of_range_or_undated_is_refused_alone(tmp_path: Path) -> None:
+    good = "2010-01-02 {:02d}:00:00,129.0,-16,-4.0,{},2,1.79,0,0"
+    rows = [good.format(0, 1020), good.format(1, 9999), good.format(2, 1020).replace("2010-01", "2010-13")]
+    (tmp_path / "station.csv").write_text("\n".join([",".join(CSV_COLUMNS), *rows, good.format(3, 1020)]) + "\n")
+    found = air_quality_readings(ibis.duckdb.connect(), tmp_path)
+    assert found.readings.count().to_pyarrow().as_py() == 2
+    assert found.refused["file"].tolist() == [str(tmp_path / "station.csv")] * 2
+    assert found.refused["line"].tolist() == [3, 4]
+    assert "press: '9999' is outside 800 to 1100" in found.refused["reason"][0]
+    assert "date: '2010-13-02 02:00:00' is not of the form" in found.refused["reason"][1]
+
+
 def csv(content: str) -> dict[str, str]:
     return {"station.csv": content}
 
@@ -75,8 +89,10 @@ def csv(content: str) -> dict[str, str]:
         ({".hidden": "x"}, "has no file"),
         (csv("date,pollution\n"), r"missing columns \['dew', .*'wnd_spd'\], unknown columns \[\]"),
         (csv(",".join((*CSV_COLUMNS, "moon")) + "\n"), r"missing columns \[\], unknown columns \['moon'\]"),
-        (csv(",".join(CSV_COLUMNS) + "\n2010-01-02,wet,1,1,1,1,1,1,1\n"), "station.csv: .*wet"),
-        ({"part-0": "PAR?"}, r"part-0 is no Parquet file: it begins with b'PAR\?'"),
+        (csv(",".join(CSV_COLUMNS) + "\n2010-01-02,wet,1,1,1,1,1,1,1\n"), "station.csv has no good row; .*'wet' is no"),
+        (csv(""), "station.csv: No columns"),
+        ({"part-0": "PAR?"}, "part-0 is no whole Parquet file"),
+        ({"part-0": "PAR1 and then no more PAR1"}, "part-0 is no whole Parquet file"),
     ],
 )
 def test_what_is_no_data_is_refused_by_name(tmp_path: Path, files: dict[str, str], message: str) -> None:

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from edge.simulator import air_quality
 from edge.simulator.machines import READINGS_BEFORE_FAILURE
-from ml import fault_protocol, forecast_library, forecast_protocol, forecast_trees
-from ml.data import DataRefused
+from ml import fault_protocol, forecast_library, forecast_protocol, forecast_recurrent, forecast_trees
+from ml.data import DataRefused, read_air_quality
 from ml.fault_protocol import PARTS, Fault, LabelledReadings, early_warning, split
 from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS
 from sandbox import cli_models
@@ -38,8 +38,6 @@ def year(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def readings(year: Path) -> pd.DataFrame:
-    from ml.validation import read_air_quality
-
     return read_air_quality(year).good
 
 
@@ -60,7 +58,17 @@ def test_monthly_training_never_sees_an_outcome_before_its_hour(
 ) -> None:
     data = forecast_protocol.series(ibis.memtable(readings), ibis.duckdb.connect(), 12)
     monkeypatch.setattr(forecast_trees, "MOST_ROUNDS", 5)
-    seen = []
+    monkeypatch.setattr(forecast_recurrent, "forecast", lambda hours, *_: np.zeros(len(hours), dtype=np.float32))
+    monkeypatch.setattr(forecast_protocol, "HALF_LIFE_HOURS", 24)
+    seen, weights = [], []
+    again = forecast_trees.Trees.again
+
+    def noted(trees, features, change, weight=None):
+        if weight is not None:
+            weights.append(weight)
+        return again(trees, features, change, weight)
+
+    monkeypatch.setattr(forecast_trees.Trees, "again", noted)
 
     class Nets:
         def answers(self, inputs):
@@ -75,10 +83,15 @@ def test_monthly_training_never_sees_an_outcome_before_its_hour(
     assert len(seen) >= 5
     for count, rows in zip(seen, months[-len(seen) :], strict=True):
         assert data.due[count - 1] <= data.issued[rows.start] < data.due[count]
+    for count, weight in zip(np.repeat(seen, 2), weights, strict=True):
+        assert len(weight) == count
+        assert weight.mean() == pytest.approx(1)
+        assert weight[-1] == pytest.approx(2 * weight[-25])  # of 24 hours before, all of which are there
     part = data.rows("training")
     for name in forecast_protocol.BLENDS:
         assert np.array_equal(given.fixed[name][part], given.retrained[name][part])
     assert not np.array_equal(given.fixed["trees"], given.retrained["trees"])
+    assert set(given.seconds) == set(forecast_protocol.BLENDS)
 
 
 def test_too_short_a_series_is_refused(readings: pd.DataFrame) -> None:
@@ -165,6 +178,7 @@ def test_pm_evaluate_writes_figures_report_and_refused_rows(
     monkeypatch.setattr(fault_protocol, "CANDIDATES", short)
     monkeypatch.setattr(forecast_trees, "MOST_ROUNDS", 30)
     monkeypatch.setattr("ml.forecast_model.EPOCHS", 2)
+    monkeypatch.setattr(forecast_recurrent, "EPOCHS", 1)
     monkeypatch.setattr(forecast_library, "FITTED_HOURS", 500)
     monkeypatch.setattr(forecast_library, "MOST_LAGS", 1)
     monkeypatch.setattr(cli_models, "simulated_machines", lambda: (fleet(), [Fault("m1", 3, 9)]))
@@ -179,6 +193,9 @@ def test_pm_evaluate_writes_figures_report_and_refused_rows(
     for entry in entries.values():
         assert {"rmse", "rmse_skill", "mae_skill", "rmse_skill_interval", "without_zeros"} <= set(entry)
         assert set(entry["references"]) == {"persistence", "seasonal_naive", "climatology"}
+    choice = figures["choice"]["h1"]
+    for part in ("validation", "test", "seconds"):
+        assert set(choice[part]) == set(forecast_protocol.BLENDS) > {forecast_recurrent.NAME}
     assert {"validation", "test"} < set(figures["library"]["h1"]["ARIMA"])
     assert 0.8 < figures["intervals"]["coverage"] < 1
     assert 0 < figures["intervals"]["worst_month"] <= figures["intervals"]["coverage"]

@@ -17,9 +17,8 @@ import pytest
 from typer.testing import CliRunner
 
 from ml import aps, fetch
-from ml.data import DataRefused
+from ml.data import DataRefused, read_air_quality
 from ml.fetch import FetchFailed
-from ml.validation import read_air_quality
 from sandbox.cli import app
 
 HOURS = pd.date_range("2010-01-01", periods=24 * 4, freq="h")

@@ -24,6 +24,8 @@ from edge.fault_detector.core import FaultDetector
 from edge.forecaster.core import Forecaster
 from edge.runtime.models import FaultModel, ForecastModel, load_model
 from edge.simulator.sources import readings
+from ml import script_mode, train_forecast
+from ml.data import CSV_COLUMNS, DataRefused
 from pm_contracts.measurements import AIR_QUALITY, MACHINE
 from pm_contracts.messages import AirQualityReading, MachineReading, Outcome
 from tests.waiting import eventually
@@ -156,6 +158,19 @@ def test_too_little_data_makes_no_model_and_says_so(tmp_path: Path, script: str,
     assert done.stderr.strip().endswith(failure)
     assert re.match(reason, failure), failure
     assert not (tmp_path / "model").exists()
+
+
+def test_rows_of_a_csv_that_are_refused_are_kept_with_their_reasons(tmp_path: Path) -> None:
+    hours = [f"2010-01-02 {hour:02d}:00:00,20,1,1,1000,1,2,0,0" for hour in range(24)]
+    hours[5] = hours[5].replace(",1000,", ",9999,")
+    (tmp_path / "station.csv").write_text("\n".join([",".join(CSV_COLUMNS), *hours]) + "\n")
+    arguments = ["--training", str(tmp_path / "station.csv"), "--model-dir", str(tmp_path / "model")]
+    with script_mode.Steps() as steps, pytest.raises(DataRefused, match="no hour with enough before it"):
+        train_forecast.run(script_mode.parse(arguments, {}), steps)
+    kept = (tmp_path / "model" / "refused_rows.csv").read_text().splitlines()
+    assert kept[0] == "file,line,reason,row"
+    assert kept[1].startswith(f"{tmp_path}/station.csv,7,")
+    assert "press: '9999' is outside 800 to 1100" in kept[1]
 
 
 @pytest.mark.skipif(not REAL_SERIES.exists(), reason=f"the real series is not there: {REAL_SERIES}")
