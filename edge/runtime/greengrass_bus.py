@@ -69,7 +69,12 @@ class GreengrassBus:
             if message is not None and message.context is not None:
                 call(message.context.topic, bytes(message.message or b""))
 
-        future, _ = self._client.subscribe_to_topic_async(topic=topic_filter, on_stream_event=arrived)
+        future, _ = self._client.subscribe_to_topic_async(
+            topic=topic_filter,
+            on_stream_event=arrived,
+            # As on a broker; with a wildcard a nucleus leaves a component's own messages out, as the uplink's status.
+            receive_mode=model.ReceiveMode.RECEIVE_ALL_MESSAGES,
+        )
         try:
             future.result(_ANSWER_SECONDS)
         except Exception as error:

@@ -22,6 +22,7 @@ TOKEN = "token-of-the-component"
 #: `:message-type` and `:message-flags` of the event-stream RPC protocol.
 MESSAGE, ERROR, CONNECT, CONNECT_ACK = 0, 1, 4, 5
 ACCEPTED, TERMINATE = 1, 2
+FROM_OTHERS = "RECEIVE_MESSAGES_FROM_OTHERS"
 
 
 def pack(headers: dict[str, int | str], payload: bytes) -> bytes:
@@ -63,7 +64,7 @@ class Nucleus:
     def __init__(self, path: Path) -> None:
         self.path = str(path)
         self.forbidden = "pm/lindau/secret"
-        self._subscribers: list[tuple[socket.socket, int, str]] = []
+        self._subscribers: list[tuple[socket.socket, int, str, str]] = []
         self._connections: list[socket.socket] = []
         self._lock = threading.Lock()
         self._listening = socket.socket(socket.AF_UNIX)
@@ -118,14 +119,16 @@ class Nucleus:
             self._send(connection, stream, ERROR, TERMINATE, "UnauthorizedError", error)
         elif headers["operation"] == "aws.greengrass#SubscribeToTopic":
             self._send(connection, stream, MESSAGE, 0, "SubscribeToTopicResponse", {"topicName": topic})
-            self._subscribers.append((connection, stream, topic.rstrip("#")))
+            # A nucleus's own default: with a wildcard a component does not hear itself.
+            mode = request.get("receiveMode") or (FROM_OTHERS if "#" in topic else "RECEIVE_ALL_MESSAGES")
+            self._subscribers.append((connection, stream, topic.rstrip("#"), mode))
         else:
             assert headers["operation"] == "aws.greengrass#PublishToTopic"
             message = request["publishMessage"]["binaryMessage"]["message"]
             self._send(connection, stream, MESSAGE, TERMINATE, "PublishToTopicResponse", {})
             event = {"binaryMessage": {"message": message, "context": {"topic": topic}}}
-            for subscriber, its_stream, prefix in self._subscribers:
-                if topic.startswith(prefix):
+            for subscriber, its_stream, prefix, mode in self._subscribers:
+                if topic.startswith(prefix) and not (subscriber is connection and mode == FROM_OTHERS):
                     self._send(subscriber, its_stream, MESSAGE, 0, "SubscriptionResponseMessage", event)
 
 
@@ -154,7 +157,7 @@ class Heard:
             return list(self.messages)
 
 
-def test_messages_go_over_the_nucleus_in_order_with_their_bytes(nucleus):
+def test_messages_go_over_the_nucleus_in_order_with_their_bytes_its_own_too(nucleus):
     bus = connect("ignored")
     heard = Heard()
     bus.subscribe("pm/lindau/#", heard)
