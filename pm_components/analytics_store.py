@@ -1,8 +1,9 @@
 """`AnalyticsStore`: what the sites publish becomes tables that anyone can query; what is refused is kept aside."""
 
+import functools
 import re
 from collections.abc import Sequence
-from typing import NotRequired, Optional, TypedDict
+from typing import Any, NotRequired, Optional, TypedDict
 
 import pulumi
 import pulumi_aws as aws
@@ -21,6 +22,7 @@ from pm_components.limits import (
 from pm_components.named_queries import NAMED_QUERIES
 from pm_components.permissions import Statement, allow, service_role
 from pm_components.queues import dead_letter_queue
+from pm_components.rule_statements import of_sites
 from pm_components.tagging import tagged_options
 from pm_contracts.tables import PARTITION_KEYS, TABLES, Table
 
@@ -43,7 +45,7 @@ class AnalyticsStoreArgs(TypedDict):
     """What an `AnalyticsStore` needs to know."""
 
     sites: pulumi.Input[Sequence[pulumi.Input[str]]]
-    """The names of the sites whose messages it keeps; a query over all of them looks for data of these."""
+    """The names of the sites whose messages it keeps, and no others."""
     retention_days: NotRequired[pulumi.Input[int]]
     """Days after which data is deleted, counted from its arrival. By default 1,825 (5 years)."""
     scan_limit_bytes: NotRequired[pulumi.Input[int]]
@@ -104,13 +106,14 @@ class AnalyticsStore(pulumi.ComponentResource):
             description="Readings, forecasts, outcomes, fault scores and alerts of the sites",
             opts=self._options,
         )
-        sites = pulumi.Output.from_input(args["sites"]).apply(lambda names: ",".join(sorted(map(str, names))))
-        tables = {table.name: self._table(table, sites, retention_days) for table in TABLES}
+        sites: pulumi.Output[Any] = pulumi.Output.from_input(args["sites"])
+        joined = sites.apply(lambda names: ",".join(sorted(map(str, names))))
+        tables = {table.name: self._table(table, joined, retention_days) for table in TABLES}
         streams = self._streams(tables)
         dead_letters = dead_letter_queue(
             f"{name}-rules", parent=self, alarm_topic_arns=self._alarm_topic_arns, key_arn=key_arn
         )
-        self._rules(streams, dead_letters)
+        self._rules(streams, dead_letters, sites)
         names = pulumi.Output.all(**{table: stream.name for table, stream in streams.items()})
         replay = lake_replay(
             LakeDeadLetters(name, self._lake, _ERRORS, dead_letters, streams, self._key),
@@ -299,7 +302,12 @@ class AnalyticsStore(pulumi.ComponentResource):
             opts=self._options,
         )
 
-    def _rules(self, streams: dict[str, aws.kinesis.FirehoseDeliveryStream], dead_letters: aws.sqs.Queue) -> None:
+    def _rules(
+        self,
+        streams: dict[str, aws.kinesis.FirehoseDeliveryStream],
+        dead_letters: aws.sqs.Queue,
+        sites: pulumi.Output[Any],
+    ) -> None:
         role = service_role(
             f"{self._name}-rules",
             "iot.amazonaws.com",
@@ -317,7 +325,7 @@ class AnalyticsStore(pulumi.ComponentResource):
                     name=naming.physical_name(table.name, channel, maximum=TOPIC_RULE_NAME_LENGTH).replace("-", "_"),
                     description=f"Messages on {channel} into the table {table.name}",
                     enabled=True,
-                    sql=statement,
+                    sql=sites.apply(functools.partial(of_sites, statement)),
                     sql_version="2016-03-23",
                     firehoses=[
                         {

@@ -29,6 +29,11 @@ _SerialNumber = Annotated[
     str, Meta(pattern=r"^[A-Za-z0-9._:-]{1,64}$", description="1 to 64 of letters, digits, '.', '_', ':' and '-'")
 ]
 _Voice = Annotated[str, Meta(pattern="^[A-Z][a-zA-Z]+$", description="a voice of Amazon Polly")]
+_ENGINES = "standard, neural, long-form or generative"
+_Engine = Annotated[str, Meta(pattern="^(standard|neural|long-form|generative)$", description=_ENGINES)]
+_Language = Annotated[
+    str, Meta(pattern="^([a-z]{2,3}(-[A-Z]{2})?)?$", description="a language of Amazon Polly as en-IN, or nothing")
+]
 
 
 class ConfigError(ValueError):
@@ -191,6 +196,10 @@ class Config(_Settings, frozen=True, kw_only=True):
     """Directory on the core devices that keeps outbox, models and identity."""
     voice: _Voice = "Joanna"
     """Amazon Polly's voice of the announcements."""
+    voice_engine: _Engine = "neural"
+    """Amazon Polly's engine that the voice is of."""
+    voice_language: _Language = ""
+    """Which of its languages a voice of several speaks; nothing: its own."""
     retention_days: _Days
     """Days that the lake, the exports and the announcements are kept."""
     log_retention_days: Annotated[int, Meta(description="what Amazon CloudWatch Logs keeps logs for")]
@@ -214,10 +223,13 @@ class Config(_Settings, frozen=True, kw_only=True):
     def alerting(self) -> dict[str, Any]:
         """What `FaultAlerting` takes of the stack."""
         return {
+            "sites": [site.name for site in self.sites],
             "emails": self.alert_emails,
             "escalation_emails": self.escalation_emails,
             "alarms": self.alarms.arguments,
             "voice": self.voice,
+            "voice_engine": self.voice_engine,
+            "voice_language": self.voice_language,
             "detector": self.detector.arguments,
             "announcement_days": self.retention_days,
             "disposable": self.disposable,

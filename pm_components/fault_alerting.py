@@ -21,6 +21,7 @@ from pm_components.limits import SQS_EVENT_SOURCE_CONCURRENCY_MINIMUM, TOPIC_RUL
 from pm_components.permissions import Statement, allow, policy_document, service_role
 from pm_components.plain import plain_texts
 from pm_components.queues import WorkQueue, dead_letter_queue, work_queue
+from pm_components.rule_statements import of_sites
 from pm_components.tagging import tagged_options
 from pm_contracts import topics
 
@@ -54,10 +55,15 @@ class FaultAlertingArgs(TypedDict):
 
     emails: Sequence[str]
     """Addresses that get each alert; plain, since each makes a subscription that is named after it."""
+    sites: NotRequired[Sequence[str]]
+    """Names of the sites whose alerts and outcomes it hears, known while the program runs. By default all that the
+    account and region has, which are those of other stacks, too."""
     voice: NotRequired[pulumi.Input[str]]
     """Voice of Amazon Polly that speaks the announcements. By default Joanna."""
     voice_engine: NotRequired[pulumi.Input[str]]
     """Engine of Amazon Polly that the voice is of: standard, neural, long-form or generative. By default neural."""
+    voice_language: NotRequired[pulumi.Input[str]]
+    """Which of its languages a voice of several speaks, as en-IN. By default empty: the voice's own."""
     announcement_days: NotRequired[pulumi.Input[int]]
     """Days after which an announcement is deleted. By default 90."""
     detector: NotRequired[pulumi.Input[DetectorArgs]]
@@ -105,7 +111,8 @@ class FaultAlerting(pulumi.ComponentResource):
         self._layer = contracts_layer(name, parent=self)
         self._functions: dict[str, pulumi.Output[str]] = {}
         queues = {word: self._queue(word) for word in ("detector", "forwarder", "announcer")}
-        rule_dead_letters = self._rules(queues)
+        sites = plain_texts(args["sites"], "FaultAlerting.sites") if "sites" in args else None
+        rule_dead_letters = self._rules(queues, sites)
         detector_table = self._detector(queues["detector"], args.get("detector", DetectorArgs()))
         alarm_table = self._forwarder(queues["forwarder"], args)
         announcements = self._announcer(queues["announcer"], args, disposable)
@@ -125,7 +132,7 @@ class FaultAlerting(pulumi.ComponentResource):
     def _queue(self, word: str) -> WorkQueue:
         return work_queue(f"{self._name}-{word}", _TIMEOUT_SECONDS, parent=self, alarm_topic_arns=[self._topic.arn])
 
-    def _rules(self, queues: Mapping[str, WorkQueue]) -> aws.sqs.Queue:
+    def _rules(self, queues: Mapping[str, WorkQueue], sites: Optional[Sequence[str]]) -> aws.sqs.Queue:
         """Outcomes to the detector, the sites' alerts to the forwarder."""
         fed = {
             "detector": topics.device_topic("+", "+", topics.OUTCOME),
@@ -139,12 +146,13 @@ class FaultAlerting(pulumi.ComponentResource):
             parent=self,
         )
         for word, topic_filter in fed.items():
+            statement = f"SELECT * FROM '{topic_filter}'"
             aws.iot.TopicRule(
                 f"{self._name}-{word}-rule",
                 name=naming.physical_name(self._name, word, maximum=TOPIC_RULE_NAME_LENGTH).replace("-", "_"),
                 description=f"Messages on {topic_filter} to the {word}",
                 enabled=True,
-                sql=f"SELECT * FROM '{topic_filter}'",
+                sql=statement if sites is None else of_sites(statement, sites),
                 sql_version="2016-03-23",
                 sqs=[{"queue_url": queues[word].queue.url, "role_arn": role.arn, "use_base64": False}],
                 error_action={"sqs": {"queue_url": dead_letters.url, "role_arn": role.arn, "use_base64": False}},
@@ -292,6 +300,7 @@ class FaultAlerting(pulumi.ComponentResource):
             environment={
                 "VOICE": args.get("voice", DEFAULT_VOICE),
                 "VOICE_ENGINE": args.get("voice_engine", DEFAULT_VOICE_ENGINE),
+                "VOICE_LANGUAGE": args.get("voice_language", ""),
                 "ANNOUNCEMENTS_BUCKET": bucket.bucket,
             },
             batch_size=5,

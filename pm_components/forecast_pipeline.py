@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import NotRequired, Optional, TypedDict
+from typing import Any, NotRequired, Optional, TypedDict
 
 import pulumi
 import pulumi_aws as aws
@@ -131,7 +131,7 @@ class ForecastPipeline(pulumi.ComponentResource):
         self._sites = plain_texts(args["sites"], "ForecastPipeline.sites")
         self._image = args.get("image_uri") or pulumi.Output.format(DEFAULT_IMAGE, naming.region(self))
 
-        self._canary = {**DEFAULT_CANARY, **args.get("canary", {})}
+        self._canary: dict[str, Any] = {**DEFAULT_CANARY, **args.get("canary", {})}
 
         bucket = self._artifacts = self._artifact_bucket()
         self._bucket = bucket.bucket
@@ -142,6 +142,7 @@ class ForecastPipeline(pulumi.ComponentResource):
         starts = training_start(
             name,
             Causes(
+                sites=self._sites,
                 schedule=args.get("schedule", DEFAULT_SCHEDULE),
                 schedule_enabled=args.get("schedule_enabled", True),
                 drift_enabled=args.get("drift_enabled", True),
@@ -219,6 +220,13 @@ class ForecastPipeline(pulumi.ComponentResource):
             maximum=TRAINING_JOB_NAME_LENGTH - _UUID_CHARACTERS - max(len(m.kind) for m in model_kinds.MODELS) - 1
         )
         arns = {purpose: function.function.arn for purpose, function in functions.items()}
+        looks: dict[str, pulumi.Input[int]] = {
+            "watch_interval_seconds": self._args.get("watch_interval_seconds", DEFAULT_WATCH_INTERVAL_SECONDS),
+            "watch_seconds": self._args.get("watch_seconds", DEFAULT_WATCH_SECONDS),
+        }
+        if "trial" in arns:
+            looks["trial_interval_seconds"] = self._canary["interval_seconds"]
+            looks["trial_maximum_seconds"] = self._canary["maximum_seconds"]
         known = pulumi.Output.all(
             database=self._args["database"],
             workgroup=self._args["workgroup"],
@@ -230,10 +238,7 @@ class ForecastPipeline(pulumi.ComponentResource):
             code_key=code.key,
             hyperparameters=self._args.get("hyperparameters", {}),
             spot=self._args.get("spot", False),
-            watch_interval_seconds=self._args.get("watch_interval_seconds", DEFAULT_WATCH_INTERVAL_SECONDS),
-            watch_seconds=self._args.get("watch_seconds", DEFAULT_WATCH_SECONDS),
-            trial_interval_seconds=self._canary["interval_seconds"],
-            trial_maximum_seconds=self._canary["maximum_seconds"],
+            looks=checked(looks, workflow.checked_looks),
             **arns,
         )
         definition = known.apply(
@@ -258,12 +263,12 @@ class ForecastPipeline(pulumi.ComponentResource):
                         register_arn=value["register"],
                         release_arn=value["release"],
                         watch_arn=value["watch"],
-                        watch_interval_seconds=int(value["watch_interval_seconds"]),
-                        watch_seconds=int(value["watch_seconds"]),
+                        watch_interval_seconds=value["looks"]["watch_interval_seconds"],
+                        watch_seconds=value["looks"]["watch_seconds"],
                         trial=workflow.Trial(
                             function_arn=value["trial"],
-                            interval_seconds=int(value["trial_interval_seconds"]),
-                            maximum_seconds=int(value["trial_maximum_seconds"]),
+                            interval_seconds=value["looks"]["trial_interval_seconds"],
+                            maximum_seconds=value["looks"]["trial_maximum_seconds"],
                         )
                         if "trial" in value
                         else None,

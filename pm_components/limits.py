@@ -30,6 +30,8 @@ COMPONENT_RECIPE_BYTES = 16_000
 ROLE_ALIAS_LENGTH = 128
 #: StateMachine name of CreateStateMachine, AWS Step Functions API reference.
 STATE_MACHINE_NAME_LENGTH = 80
+#: "Maximum execution history size", AWS Step Functions quotas, in events.
+EXECUTION_HISTORY_EVENTS = 25_000
 #: TrainingJobName of CreateTrainingJob, Amazon SageMaker API reference; a UUID of 36 characters ends ours.
 TRAINING_JOB_NAME_LENGTH = 63
 #: ModelPackageGroupName of CreateModelPackageGroup, Amazon SageMaker API reference.

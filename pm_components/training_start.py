@@ -16,6 +16,7 @@ from pm_components.lambda_function import lambda_function
 from pm_components.limits import ROLE_NAME_LENGTH, SQS_EVENT_SOURCE_CONCURRENCY_MINIMUM, TOPIC_RULE_NAME_LENGTH
 from pm_components.permissions import allow, service_role
 from pm_components.queues import WorkQueue, work_queue
+from pm_components.rule_statements import of_sites
 from pm_contracts import topics
 
 _TIMEOUT_SECONDS = 30
@@ -24,6 +25,8 @@ _TIMEOUT_SECONDS = 30
 class Causes(NamedTuple):
     """What has models made anew."""
 
+    sites: Sequence[str]
+    """Whose forecasts may drift."""
     schedule: pulumi.Input[str]
     """When, as EventBridge Scheduler writes it."""
     schedule_enabled: pulumi.Input[bool]
@@ -98,7 +101,7 @@ def _drift_rule(name: str, causes: Causes, queue: WorkQueue, parent: pulumi.Reso
         name=naming.physical_name(word, maximum=TOPIC_RULE_NAME_LENGTH).replace("-", "_"),
         description="Alerts that forecasts have left the acceptable range, to the function that has models made anew",
         enabled=causes.drift_enabled,
-        sql=f"SELECT * FROM '{topic_filter}' WHERE cause = '{CAUSE}' AND state = 'active'",
+        sql=of_sites(f"SELECT * FROM '{topic_filter}' WHERE cause = '{CAUSE}' AND state = 'active'", causes.sites),
         sql_version="2016-03-23",
         sqs=[{"queue_url": queue.queue.url, "role_arn": role.arn, "use_base64": False}],
         error_action={"sqs": {"queue_url": queue.dead_letters.url, "role_arn": role.arn, "use_base64": False}},

@@ -6,14 +6,19 @@ One kind of model that cannot be made does not stop the other: its branch ends w
 shipped, and then the execution fails, so that the alarm on failed executions tells.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from pm_components.limits import EXECUTION_HISTORY_EVENTS
 from pm_components.model_kinds import MODELS, Model
 from pm_components.model_rollout import Rollout, Trial, any_model, release_states, trial_states
 from pm_components.task_states import function_call
 from pm_components.training_exports import export_states
 from pm_components.training_jobs import CHECKPOINTS, Training, training_state
+
+#: Events in the history of an execution: of a look at a rollout (a wait, a function, a choice), of one at a trial (a
+#: query more), and of all the rest, tries included.
+_EVENTS_OF_A_WATCH, _EVENTS_OF_A_TRIAL, _OTHER_EVENTS = 9, 15, 500
 
 __all__ = ["CHECKPOINTS", "Training", "Trial", "Workflow", "definition"]
 
@@ -71,6 +76,27 @@ def definition(workflow: Workflow) -> dict[str, Any]:
             "Done": {"Type": "Succeed"},
         },
     }
+
+
+def checked_looks(given: Mapping[str, Any]) -> dict[str, int]:
+    """How often and for how long an execution looks at a rollout, and at a trial where there is one, in seconds.
+
+    Args:
+        given: `watch_interval_seconds` and `watch_seconds`; `trial_interval_seconds` and `trial_maximum_seconds`.
+
+    Raises:
+        ValueError: where AWS would end an execution for its many events, and leave a challenger on the core devices.
+    """
+    looks = {name: int(seconds) for name, seconds in given.items()}
+    events = _OTHER_EVENTS + _EVENTS_OF_A_WATCH * (looks["watch_seconds"] // looks["watch_interval_seconds"])
+    if "trial_maximum_seconds" in looks:
+        events += _EVENTS_OF_A_TRIAL * (looks["trial_maximum_seconds"] // looks["trial_interval_seconds"])
+    if events > EXECUTION_HISTORY_EVENTS:
+        raise ValueError(
+            f"an execution may have {events} events, allowed are {EXECUTION_HISTORY_EVENTS}: look less often or not as "
+            f"long; found {', '.join(f'{name} {seconds}' for name, seconds in looks.items())}"
+        )
+    return looks
 
 
 def _branch(workflow: Workflow, model: Model) -> dict[str, Any]:

@@ -7,7 +7,7 @@ const plants = {
 };
 const sites = Object.keys(plants);
 
-const alerting = new pm.FaultAlerting("alerting", { emails: ["operator@example.com"], voice: "Matthew" });
+const alerting = new pm.FaultAlerting("alerting", { sites, emails: ["operator@example.com"], voice: "Matthew" });
 
 const store = new pm.AnalyticsStore("store", {
   sites,

@@ -92,18 +92,22 @@ def test_every_child_is_the_components_own_and_tagged(store: Any) -> None:
     }
 
 
-def test_a_rule_for_each_table_and_channel(store: Any) -> None:
+def test_a_rule_for_each_table_and_channel_takes_what_is_of_the_stacks_own_sites(store: Any) -> None:
     rules = store.of_type("aws:iot/topicRule:TopicRule")
+    own = "regexp_matches(topic(2), '^(bremen|lindau)$')"
     assert {inputs["name"]: inputs["sql"] for inputs in rules.values()} == {
-        "pm_test_air_quality_reading_reading": "SELECT * FROM 'pm/+/+/reading' WHERE device_type = 'air_quality'",
-        "pm_test_air_quality_reading_history": "SELECT * FROM 'pm/+/+/history' WHERE device_type = 'air_quality'",
-        "pm_test_machine_reading_reading": "SELECT * FROM 'pm/+/+/reading' WHERE device_type = 'machine'",
-        "pm_test_machine_reading_history": "SELECT * FROM 'pm/+/+/history' WHERE device_type = 'machine'",
-        "pm_test_forecast_forecast": "SELECT * FROM 'pm/+/+/forecast'",
-        "pm_test_outcome_outcome": "SELECT * FROM 'pm/+/+/outcome'",
-        "pm_test_trial_outcome_trial": "SELECT * FROM 'pm/+/+/trial'",
-        "pm_test_fault_score_fault": "SELECT * FROM 'pm/+/+/fault'",
-        "pm_test_alert_alert": "SELECT * FROM 'pm/+/alert'",
+        **{
+            f"pm_test_{device_type}_reading_{channel}": (
+                f"SELECT * FROM 'pm/+/+/{channel}' WHERE device_type = '{device_type}' AND {own}"
+            )
+            for device_type in ("air_quality", "machine")
+            for channel in ("reading", "history")
+        },
+        "pm_test_forecast_forecast": f"SELECT * FROM 'pm/+/+/forecast' WHERE {own}",
+        "pm_test_outcome_outcome": f"SELECT * FROM 'pm/+/+/outcome' WHERE {own}",
+        "pm_test_trial_outcome_trial": f"SELECT * FROM 'pm/+/+/trial' WHERE {own}",
+        "pm_test_fault_score_fault": f"SELECT * FROM 'pm/+/+/fault' WHERE {own}",
+        "pm_test_alert_alert": f"SELECT * FROM 'pm/+/alert' WHERE {own}",
     }
     reading = rules["lake-machine_reading-history-rule"]
     assert reading["firehoses"] == [

@@ -100,9 +100,11 @@ def test_other_languages_see_the_arguments_as_they_are() -> None:
     }
     assert set(alerting.inputs) == {
         "emails",
+        "sites",
         "escalationEmails",
         "voice",
         "voiceEngine",
+        "voiceLanguage",
         "announcementDays",
         "detector",
         "alarms",

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 
 from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS, AirQualityMeasurements
@@ -28,12 +29,13 @@ from pm_components.analytics_store import AnalyticsStore
 from pm_components.fault_alerting import FaultAlerting
 
 alerting = FaultAlerting("alerting", {
+    "sites": ["lindau"],
     "emails": ["shift@example.com"],
     "escalation_emails": ["boss@example.com"],
     "alarms": {"escalation_seconds": 8},
     "detector": {"window": 20, "minimum_count": 10, "maximum_share": 0.3, "clear_share": 0.1},
 })
-store = AnalyticsStore("store", {"sites": ["lindau"], "alarm_topic_arns": [alerting.topic_arn]})
+store = AnalyticsStore("store", {"sites": ["lindau", "bremen"], "alarm_topic_arns": [alerting.topic_arn]})
 for name in ("database", "workgroup", "lake_bucket"):
     pulumi.export(name, getattr(store, name))
 for name in ("announcements_bucket", "detector_table", "alarm_table", "alarm_queue_url", "dead_letter_queue_urls"):
@@ -123,6 +125,8 @@ def outcome(hour: int, inside: bool) -> Outcome:
 
 def test_readings_become_typed_rows_each_once_and_what_does_not_fit_is_kept_aside(deployed: Deployed) -> None:
     count = 200
+    foreign = msgspec.structs.replace(reading(0), site="lindau-two", message_id="")
+    deployed.publish("pm/lindau-two/air-1/reading", encode(foreign))  # of another stack of the account
     for sequence in range(count):
         channel = "history" if sequence % 2 else "reading"
         deployed.publish(f"pm/lindau/air-1/{channel}", encode(reading(sequence)))

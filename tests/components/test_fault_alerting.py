@@ -155,6 +155,18 @@ def test_rules_feed_the_detector_and_the_forwarder(alerting: Any) -> None:
         assert inputs["errorAction"]["sqs"]["queueUrl"] == "https://queue/alerting-rules-dead-letters"
 
 
+def test_what_other_stacks_of_the_account_have_to_say_is_not_heard(record_component: Record) -> None:
+    def heard(*sites: str) -> set[str]:
+        rules = _alerting(record_component, sites=list(sites)).of_type("aws:iot/topicRule:TopicRule")
+        return {inputs["sql"] for inputs in rules.values()}
+
+    assert heard("lindau") == {"SELECT * FROM 'pm/lindau/+/outcome'", "SELECT * FROM 'pm/lindau/alert'"}
+    assert heard("lindau", "bremen") == {
+        f"SELECT * FROM '{topic}' WHERE regexp_matches(topic(2), '^(bremen|lindau)$')"
+        for topic in ("pm/+/+/outcome", "pm/+/alert")
+    }
+
+
 def test_each_work_queue_has_its_dead_letters_and_outlasts_its_function(alerting: Any) -> None:
     queues = alerting.of_type("aws:sqs/queue:Queue")
     functions = alerting.of_type("aws:lambda/function:Function")
@@ -225,6 +237,16 @@ def test_functions_are_named_timed_and_have_a_log_that_forgets(alerting: Any) ->
     for inputs in functions.values():
         assert (inputs["runtime"], inputs["architectures"], inputs["timeout"]) == ("python3.11", ["x86_64"], 30)
         assert inputs["layers"] == ["arn:of:alerting-contracts"]
+
+
+def test_voice_language_and_engine_are_those_that_were_asked_for(record_component: Record, alerting: Any) -> None:
+    def spoken_with(recording: Any) -> list[str]:
+        variables = recording.of_type("aws:lambda/function:Function")["alerting-announcer-function"]["environment"]
+        return [variables["variables"][name] for name in ("VOICE", "VOICE_LANGUAGE", "VOICE_ENGINE")]
+
+    assert spoken_with(alerting) == ["Joanna", "", "neural"]
+    asked = _alerting(record_component, voice="Aditi", voice_language="hi-IN", voice_engine="standard")
+    assert spoken_with(asked) == ["Aditi", "hi-IN", "standard"]
 
 
 def test_a_functions_archive_holds_its_package_and_what_it_imports(alerting: Any) -> None:

@@ -23,7 +23,7 @@ from pm_components import training_exports
 from pm_components.forecast_pipeline import ForecastPipeline, ForecastPipelineArgs
 from pm_components.pipeline_permissions import repository_arn
 
-CANARY = {"minimum_outcomes": 24, "interval_seconds": 60}
+CANARY = {"minimum_outcomes": 24, "interval_seconds": 600}
 Record = Callable[[Callable[[], dict[str, Any]]], Any]
 
 
@@ -104,6 +104,18 @@ def test_every_task_may_be_tried_again_and_every_wait_has_an_end(record: Record)
     assert len(tasks) == 10
     assert all(state["Retry"] for state in tasks.values())
     assert definition["TimeoutSeconds"] > 0
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        ({"watch_interval_seconds": 1, "watch_seconds": 3600}, "an execution may have 32900 events.*found watch_int"),
+        ({"canary": {"interval_seconds": 60}}, "may have 152240 events, allowed are 25000: look less"),
+    ],
+)
+def test_an_execution_that_aws_would_end_on_the_way_is_refused(record: Record, args: Any, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        _pipeline(record, **args)
 
 
 def test_both_kinds_of_model_are_trained_on_exports_of_their_own(record: Record) -> None:
@@ -239,9 +251,9 @@ def test_a_trial_is_in_the_state_machine_where_it_is_asked_for(record: Record) -
     definition = _definition(tried)
     assert definition["States"]["Make models"]["Next"] == "Any on trial?"
     assert Linter.validate(json.dumps(definition), Config(None, False, False)) == []
-    assert definition["States"]["Wait for outcomes"]["Seconds"] == 60
+    assert definition["States"]["Wait for outcomes"]["Seconds"] == 600
     # The longest trial and all else fit into the time of an execution.
-    assert definition["TimeoutSeconds"] - _definition(plain)["TimeoutSeconds"] == 7 * 24 * 3600 + 60
+    assert definition["TimeoutSeconds"] - _definition(plain)["TimeoutSeconds"] == 7 * 24 * 3600 + 600
     tasks = {name: state for name, state in _states(definition) if state["Type"] == "Task"}
     assert all(state["Retry"] for state in tasks.values())
     # Whatever goes wrong in a trial, the challenger is withdrawn.
@@ -281,7 +293,10 @@ def test_a_policy_of_a_trial_that_is_none_is_refused_by_key(record: Record, cana
 def test_drift_starts_the_state_machine_unless_switched_off(record: Record) -> None:
     pipeline = _pipeline(record, drift_cooldown_seconds=600)
     (rule,) = pipeline.of_type("aws:iot/topicRule:TopicRule").values()
-    assert rule["sql"] == "SELECT * FROM 'pm/+/alert' WHERE cause = 'forecast_quality' AND state = 'active'"
+    assert rule["sql"] == (
+        "SELECT * FROM 'pm/+/alert' WHERE cause = 'forecast_quality' AND state = 'active' "
+        "AND regexp_matches(topic(2), '^(bremen|lindau)$')"
+    )
     assert rule["errorAction"]["sqs"]["queueUrl"] == "https://queue/pipeline-start-dead-letters"
     function = pipeline.of_type("aws:lambda/function:Function")["pipeline-start-function"]
     assert function["environment"]["variables"] == {

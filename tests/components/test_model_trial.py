@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 START = dt.datetime(2010, 1, 2, tzinfo=dt.UTC)
 DEADLINE_SECONDS = 120
 OUTCOMES = 10
-CANARY = {"minimum_outcomes": OUTCOMES, "maximum_seconds": 3600, "interval_seconds": 1}
+CANARY = {"minimum_outcomes": OUTCOMES, "maximum_seconds": 500, "interval_seconds": 1}
 
 GOOD_FAULT = {"cost": 100.0, "never_alarm_cost": 500.0, "always_alarm_cost": 900.0}
 BAD_FAULT = {**GOOD_FAULT, "cost": 800.0}

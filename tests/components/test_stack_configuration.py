@@ -44,7 +44,7 @@ def test_every_key_is_declared_in_the_project_file_with_the_default_that_holds()
     assert {key: getattr(plain, key) for key in set(defaults) - of_tier} == {
         key: default for key, default in defaults.items() if key not in of_tier
     }
-    assert len(defaults) == 13
+    assert len(defaults) == 15
     # Where every key is left to the project's file, what holds is the same as where nothing is said.
     assert parse(**defaults) == plain
 
@@ -86,6 +86,8 @@ def test_what_is_not_set_is_left_to_the_components() -> None:
         ({"alert_emails": ["nobody"]}, "pm:alert_emails[0]: found 'nobody'"),
         ({"python": "python3"}, "pm:python: found 'python3'"),
         ({"data_directory": "/a b"}, "pm:data_directory: found '/a b'"),
+        ({"voice_engine": "loud"}, "allowed is standard, neural, long-form or generative"),
+        ({"voice_language": "English"}, "pm:voice_language: found 'English'"),
         ({"flow_control": "some"}, "pm:flow_control: found 'some'"),
         ({"retention_days": 0}, "pm:retention_days: found 0; expected `int` >= 1, allowed is 1 to 3650 days"),
         ({"disposable": "perhaps"}, "pm:disposable: found 'perhaps', allowed is JSON"),

@@ -169,8 +169,10 @@ def every_option() -> list[tuple[str, str, dict[str, Any]]]:
             "alerting",
             {
                 "emails": ["operator@example.com"],
+                "sites": [one["name"] for one in SITES],
                 "voice": "Matthew",
                 "voiceEngine": "standard",
+                "voiceLanguage": "en-US",
                 "announcementDays": 7,
                 "detector": {"window": 9, "minimumCount": 5, "maximumShare": 0.1, "clearShare": 0.05, "tolerance": 0.1},
                 "disposable": True,

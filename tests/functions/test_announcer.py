@@ -41,7 +41,12 @@ def test_a_recording_lies_by_site_and_day_and_each_alert_has_its_own() -> None:
 def test_the_handler_leaves_a_recording_and_reports_the_poison(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     bucket = f"announcements-{uuid.uuid4().hex[:8]}"
     cloud.client("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": cloud.region})
-    environment = {"VOICE": "Joanna", "VOICE_ENGINE": "neural", "ANNOUNCEMENTS_BUCKET": bucket}
+    environment = {
+        "VOICE": "Joanna",
+        "VOICE_ENGINE": "neural",
+        "VOICE_LANGUAGE": "en-US",
+        "ANNOUNCEMENTS_BUCKET": bucket,
+    }
     for key, value in {**cloud.environment(), **environment}.items():
         monkeypatch.setenv(key, value)
     handler._means.cache_clear()

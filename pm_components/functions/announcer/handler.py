@@ -26,10 +26,13 @@ def announce(body: bytes, speak: Callable[[str], bytes], store: Callable[[str, b
 @functools.cache
 def _means() -> tuple[Callable[[str], bytes], Callable[[str, bytes], None]]:
     polly, s3 = boto3.client("polly"), boto3.client("s3")
-    voice, engine, bucket = os.environ["VOICE"], os.environ["VOICE_ENGINE"], os.environ["ANNOUNCEMENTS_BUCKET"]
+    bucket = os.environ["ANNOUNCEMENTS_BUCKET"]
+    voice = {"VoiceId": os.environ["VOICE"], "Engine": os.environ["VOICE_ENGINE"]}
+    if language := os.environ["VOICE_LANGUAGE"]:
+        voice["LanguageCode"] = language
 
     def speak(text: str) -> bytes:
-        answer = polly.synthesize_speech(Text=text, VoiceId=voice, Engine=engine, OutputFormat="mp3")
+        answer = polly.synthesize_speech(Text=text, OutputFormat="mp3", **voice)
         with answer["AudioStream"] as stream:
             return bytes(stream.read())
 
