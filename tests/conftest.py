@@ -18,8 +18,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A slow machine fails no test, and a test fails by its commit and not by its luck: each run tries the same examples.
-# To try others: `pytest --hypothesis-profile=default`.
-settings.register_profile("same", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+# To try others: `pytest --hypothesis-profile=others`.
+settings.register_profile("others", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("same", settings.get_profile("others"), derandomize=True)
 settings.load_profile("same")
 
 

@@ -102,7 +102,7 @@ class _Monitor(mocks.MockMonitor):
         return super().RegisterResourceOutputs(request)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def record() -> Callable[[Callable[[], dict[str, Any]]], Recording]:
     """Run a program (a function that returns outputs by name) to its end and give all that it registered.
 
@@ -133,7 +133,7 @@ def record() -> Callable[[Callable[[], dict[str, Any]]], Recording]:
     return run
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def record_component(
     record: Callable[[Callable[[], dict[str, Any]]], Recording],
 ) -> Callable[[Any, str, Any], Recording]:
