@@ -27,6 +27,8 @@ class _Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
+        except BrokenPipeError:  # whoever read the output has read enough; Typer ends the command quietly
+            raise
         except OSError as error:
             fail(f"{error.filename}: {error.strerror}" if error.filename else f"{type(error).__name__}: {error}")
 
