@@ -133,7 +133,8 @@ def series(readings: Table, connection: ibis.BaseBackend, horizon: int) -> Serie
         rows = found.rows(part)
         if rows.stop - rows.start < FEWEST_HOURS:
             raise DataRefused(
-                f"{rows.stop - rows.start} hours of {part}; at least {FEWEST_HOURS} are needed in each part"
+                f"{frame['device'][0]} has {rows.stop - rows.start} hours of {part} that are known from a day before "
+                f"to their outcome; at least {FEWEST_HOURS} are needed in each of training, validation and test"
             )
     return found
 

@@ -123,7 +123,7 @@ def skill_table(evidence: ForecastEvidence) -> Table:
                 rows.append(_row("", name, parts[part]))
         rows += [_row("", _REFERENCES.get(name, name), scores) for name, scores in entry["references"].items()]
     columns = ["Part", "Who forecasts", "RMSE, µg/m³", "RMSE skill (95 %)", "MAE, µg/m³", "MAE skill (95 %)"]
-    return Table([*columns, "without zeros"], rows, text_columns=2)
+    return Table([*columns, "RMSE skill without zeros"], rows, text_columns=2)
 
 
 def profile(data: Profile) -> Section:
