@@ -8,9 +8,8 @@ import pulumi
 import pulumi_aws as aws
 
 from pm_components import naming
+from pm_components.encryption_keys import rotated_key
 from pm_components.permissions import Statement, deny_plain_transport, policy_document
-
-_KEY_DELETION_DAYS = 30
 
 
 class AlertTopic(NamedTuple):
@@ -77,32 +76,14 @@ def _digest(email: str) -> str:
 
 def _encryption_key(name: str, parent: pulumi.Resource) -> aws.kms.Key:
     """The topic's key: that of AWS (`alias/aws/sns`) does not let CloudWatch alarms publish."""
-    options = pulumi.ResourceOptions(parent=parent)
-    account = naming.account_id(parent)
-    root = pulumi.Output.concat("arn:", naming.partition(parent), ":iam::", account, ":root")
-    statements: list[Statement] = [
-        {"Sid": "Account", "Effect": "Allow", "Principal": {"AWS": root}, "Action": "kms:*", "Resource": "*"},
-        {
-            "Sid": "Alarms",
-            "Effect": "Allow",
-            "Principal": {"Service": "cloudwatch.amazonaws.com"},
-            "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
-            "Resource": "*",
-            "Condition": {"StringEquals": {"aws:SourceAccount": account}},
-        },
-    ]
-    key = aws.kms.Key(
-        f"{name}-key",
-        description="Encrypts the alert topic",
-        enable_key_rotation=True,
-        deletion_window_in_days=_KEY_DELETION_DAYS,
-        policy=policy_document(statements),
-        opts=options,
+    alarms: Statement = {
+        "Sid": "Alarms",
+        "Effect": "Allow",
+        "Principal": {"Service": "cloudwatch.amazonaws.com"},
+        "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+        "Resource": "*",
+        "Condition": {"StringEquals": {"aws:SourceAccount": naming.account_id(parent)}},
+    }
+    return rotated_key(
+        f"{name}-key", "Encrypts the alert topic", [alarms], parent=parent, alias=naming.physical_name("alerts")
     )
-    aws.kms.Alias(
-        f"{name}-key-alias",
-        name=f"alias/{naming.physical_name('alerts')}",
-        target_key_id=key.key_id,
-        opts=options,
-    )
-    return key

@@ -9,6 +9,7 @@ import pulumi
 import pulumi_aws as aws
 
 from pm_components import naming
+from pm_components.alarms import Metric, alarm
 from pm_components.buckets import Expiry, private_bucket
 from pm_components.checking import checked
 from pm_components.encryption_keys import data_key
@@ -266,41 +267,16 @@ class AnalyticsStore(pulumi.ComponentResource):
             },
             opts=self._options,
         )
-        self._stream_alarm(
-            table,
-            stream,
-            "stale",
-            "DeliveryToS3.DataFreshness",
-            _STALE_SECONDS,
+        alarm(
+            f"{self._name}-{table}-stale-alarm",
+            naming.physical_name(table, "stale"),
             f"Data of {table} has been waiting for more than {_STALE_SECONDS // 60} minutes: read the delivery log.",
+            Metric("AWS/Firehose", "DeliveryToS3.DataFreshness", {"DeliveryStreamName": stream.name}, "Maximum"),
+            _STALE_SECONDS,
+            self._alarm_topic_arns,
+            parent=self,
         )
         return stream
-
-    def _stream_alarm(
-        self,
-        table: str,
-        stream: aws.kinesis.FirehoseDeliveryStream,
-        word: str,
-        metric: str,
-        threshold: int,
-        description: str,
-    ) -> None:
-        aws.cloudwatch.MetricAlarm(
-            f"{self._name}-{table}-{word}-alarm",
-            name=naming.physical_name(table, word),
-            alarm_description=description,
-            namespace="AWS/Firehose",
-            metric_name=metric,
-            dimensions={"DeliveryStreamName": stream.name},
-            statistic="Maximum",
-            period=300,
-            evaluation_periods=1,
-            threshold=threshold,
-            comparison_operator="GreaterThanThreshold",
-            treat_missing_data="notBreaching",
-            alarm_actions=self._alarm_topic_arns,
-            opts=self._options,
-        )
 
     def _rules(
         self,

@@ -1,4 +1,6 @@
-"""A customer's own key for data at rest, which the services and the readers of this account may use."""
+"""Keys of the account's own for data at rest, rotated each year."""
+
+from collections.abc import Sequence
 
 import pulumi
 import pulumi_aws as aws
@@ -8,6 +10,36 @@ from pm_components.permissions import Statement, policy_document
 
 _DELETION_DAYS = 30
 _USE = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo"]
+
+
+def rotated_key(
+    name: str, description: str, statements: Sequence[Statement], *, parent: pulumi.Resource, alias: str = ""
+) -> aws.kms.Key:
+    """The key `name`, which the account's own policies govern, and its alias.
+
+    Args:
+        name: logical name.
+        description: what it encrypts.
+        statements: who may use it besides.
+        parent: the component that it belongs to.
+        alias: physical name of the alias `{name}-alias`; none by default.
+    """
+    options = pulumi.ResourceOptions(parent=parent)
+    root = pulumi.Output.concat("arn:", naming.partition(parent), ":iam::", naming.account_id(parent), ":root")
+    account: Statement = {
+        "Sid": "Account", "Effect": "Allow", "Principal": {"AWS": root}, "Action": "kms:*", "Resource": "*",
+    }  # fmt: skip
+    key = aws.kms.Key(
+        name,
+        description=description,
+        enable_key_rotation=True,
+        deletion_window_in_days=_DELETION_DAYS,
+        policy=policy_document([account, *statements]),
+        opts=options,
+    )
+    if alias:
+        aws.kms.Alias(f"{name}-alias", name=f"alias/{alias}", target_key_id=key.key_id, opts=options)
+    return key
 
 
 def data_key(name: str, *, parent: pulumi.Resource, purpose: str) -> aws.kms.Key:
@@ -23,10 +55,8 @@ def data_key(name: str, *, parent: pulumi.Resource, purpose: str) -> aws.kms.Key
         purpose: what it encrypts, for whoever reads the console.
     """
     account, region = naming.account_id(parent), naming.region(parent)
-    root = pulumi.Output.concat("arn:", naming.partition(parent), ":iam::", account, ":root")
     log_groups = naming.arn("logs", "*", parent)
     statements: list[Statement] = [
-        {"Sid": "Account", "Effect": "Allow", "Principal": {"AWS": root}, "Action": "kms:*", "Resource": "*"},
         {
             "Sid": "ThroughS3",
             "Effect": "Allow",
@@ -57,16 +87,6 @@ def data_key(name: str, *, parent: pulumi.Resource, purpose: str) -> aws.kms.Key
             "Condition": {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": log_groups}},
         },
     ]
-    options = pulumi.ResourceOptions(parent=parent)
-    key = aws.kms.Key(
-        f"{name}-key",
-        description=f"Encrypts {purpose}",
-        enable_key_rotation=True,
-        deletion_window_in_days=_DELETION_DAYS,
-        policy=policy_document(statements),
-        opts=options,
+    return rotated_key(
+        f"{name}-key", f"Encrypts {purpose}", statements, parent=parent, alias=naming.physical_name(name)
     )
-    aws.kms.Alias(
-        f"{name}-key-alias", name=f"alias/{naming.physical_name(name)}", target_key_id=key.key_id, opts=options
-    )
-    return key

@@ -9,6 +9,7 @@ import pulumi_aws as aws
 
 from pm_components import naming
 from pm_components.alarm_life_cycle import AlarmArgs, alarm_life_cycle
+from pm_components.alarms import Metric, alarm
 from pm_components.alert_topic import alert_topic
 from pm_components.buckets import Expiry, private_bucket
 from pm_components.checking import checked
@@ -322,53 +323,34 @@ class FaultAlerting(pulumi.ComponentResource):
 
     def _alarms(self, queues: Mapping[str, WorkQueue]) -> None:
         """What nobody would notice otherwise: alerts that wait, and mails that do not get through."""
+        forwarder = {"QueueName": queues["forwarder"].queue.name}
         self._alarm(
             "waiting",
             "Alerts have waited for minutes and nobody was told: look at the forwarder's log.",
-            ("AWS/SQS", "ApproximateAgeOfOldestMessage", {"QueueName": queues["forwarder"].queue.name}),
-            "Maximum",
+            Metric("AWS/SQS", "ApproximateAgeOfOldestMessage", forwarder, "Maximum"),
             ALERT_AGE_SECONDS,
         )
         self._alarm(
             "not-delivered",
             "A notification did not reach a subscriber of the alert topic: look at its subscriptions.",
-            ("AWS/SNS", "NumberOfNotificationsFailed", {"TopicName": self._topic.name}),
-            "Sum",
-            0,
+            Metric("AWS/SNS", "NumberOfNotificationsFailed", {"TopicName": self._topic.name}, "Sum"),
         )
         for word, name in self._functions.items():
             self._alarm(
                 f"{word}-errors",
                 f"The {word} has failed: read its log.",
-                ("AWS/Lambda", "Errors", {"FunctionName": name}),
-                "Sum",
-                0,
+                Metric("AWS/Lambda", "Errors", {"FunctionName": name}, "Sum"),
             )
 
-    def _alarm(
-        self,
-        word: str,
-        description: str,
-        metric: tuple[str, str, Mapping[str, pulumi.Input[str]]],
-        statistic: str,
-        threshold: int,
-    ) -> None:
-        namespace, metric_name, dimensions = metric
-        aws.cloudwatch.MetricAlarm(
+    def _alarm(self, word: str, description: str, metric: Metric, threshold: int = 0) -> None:
+        alarm(
             f"{self._name}-{word}-alarm",
-            name=naming.physical_name(self._name, word),
-            alarm_description=description,
-            namespace=namespace,
-            metric_name=metric_name,
-            dimensions=dict(dimensions),
-            statistic=statistic,
-            period=300,
-            evaluation_periods=1,
-            threshold=threshold,
-            comparison_operator="GreaterThanThreshold",
-            treat_missing_data="notBreaching",
-            alarm_actions=[self._topic.arn],
-            opts=self._options,
+            naming.physical_name(self._name, word),
+            description,
+            metric,
+            threshold,
+            [self._topic.arn],
+            parent=self,
         )
 
 

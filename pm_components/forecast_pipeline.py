@@ -10,6 +10,7 @@ import pulumi_aws as aws
 from pm_components import archives, model_kinds, naming, packaging
 from pm_components import pipeline_permissions as permit
 from pm_components import training_workflow as workflow
+from pm_components.alarms import Metric, alarm
 from pm_components.buckets import Expiry, private_bucket
 from pm_components.checking import checked
 from pm_components.dashboard import pipeline_dashboard_body
@@ -320,21 +321,14 @@ class ForecastPipeline(pulumi.ComponentResource):
             ("ExecutionsTimedOut", "The making of models did not come to an end in time"),
         ):
             word = metric.removeprefix("Executions").lower().replace("timedout", "timed-out")
-            aws.cloudwatch.MetricAlarm(
+            alarm(
                 f"{self._name}-{word}-alarm",
-                name=naming.physical_name(self._name, word),
-                alarm_description=f"{happened}: read the last execution of the state machine.",
-                namespace="AWS/States",
-                metric_name=metric,
-                dimensions={"StateMachineArn": state_machine.arn},
-                statistic="Sum",
-                period=300,
-                evaluation_periods=1,
-                threshold=0,
-                comparison_operator="GreaterThanThreshold",
-                treat_missing_data="notBreaching",
-                alarm_actions=self._args.get("alarm_topic_arns"),
-                opts=self._child,
+                naming.physical_name(self._name, word),
+                f"{happened}: read the last execution of the state machine.",
+                Metric("AWS/States", metric, {"StateMachineArn": state_machine.arn}, "Sum"),
+                0,
+                self._args.get("alarm_topic_arns"),
+                parent=self,
             )
 
     def _dashboard(self, state_machine: aws.sfn.StateMachine, functions: Mapping[str, LambdaFunction]) -> None:

@@ -6,13 +6,14 @@ ends when the objects have been replayed.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple, Optional
 
 import pulumi
 import pulumi_aws as aws
 
 from pm_components import naming
+from pm_components.alarms import TopicArns
 from pm_components.lambda_function import contracts_layer, lambda_function
 from pm_components.limits import EVENT_RULE_NAME_LENGTH
 from pm_components.permissions import Statement, allow, policy_document
@@ -46,7 +47,7 @@ def lake_replay(
     letters: LakeDeadLetters,
     *,
     parent: pulumi.Resource,
-    alarm_topic_arns: Optional[pulumi.Input[Sequence[pulumi.Input[str]]]],
+    alarm_topic_arns: TopicArns,
 ) -> pulumi.Output[str]:
     """The notices, their alarm and the function; gives the function's name.
 
@@ -83,7 +84,7 @@ def lake_replay(
 def _notices(
     letters: LakeDeadLetters,
     parent: pulumi.Resource,
-    alarm_topic_arns: Optional[pulumi.Input[Sequence[pulumi.Input[str]]]],
+    alarm_topic_arns: TopicArns,
 ) -> aws.sqs.Queue:
     """The queue with a notice for each object below the error prefix."""
     options = pulumi.ResourceOptions(parent=parent)

@@ -7,6 +7,7 @@ import pulumi
 import pulumi_aws as aws
 
 from pm_components import naming
+from pm_components.alarms import Metric, TopicArns, alarm
 from pm_components.limits import (
     QUEUE_NAME_LENGTH,
     QUEUE_RETENTION_SECONDS,
@@ -27,7 +28,7 @@ def dead_letter_queue(
     name: str,
     *,
     parent: pulumi.Resource,
-    alarm_topic_arns: Optional[pulumi.Input[Sequence[pulumi.Input[str]]]] = None,
+    alarm_topic_arns: TopicArns = None,
     key_arn: Optional[pulumi.Input[str]] = None,
 ) -> aws.sqs.Queue:
     """The queue `{name}-dead-letters`, kept for 14 days, and the alarm `{name}-dead-letter-alarm` on its depth.
@@ -38,17 +39,8 @@ def dead_letter_queue(
         alarm_topic_arns: SNS topics that hear of the alarm.
         key_arn: the customer's key that encrypts the letters; by default SQS does it with one of its own.
     """
-    options = pulumi.ResourceOptions(parent=parent)
-    queue = _queue(f"{name}-dead-letters", (name, "dead-letters"), options, key_arn)
-    _depth_alarm(
-        f"{name}-dead-letter-alarm",
-        naming.physical_name(name, "dead-letters"),
-        f"Something lies in the dead letters of {name}: read it, mend the cause, send it back.",
-        queue,
-        alarm_topic_arns,
-        options,
-    )
-    return queue
+    told = f"Something lies in the dead letters of {name}: read it, mend the cause, send it back."
+    return _watched_queue(name, "dead-letter", told, parent, alarm_topic_arns, key_arn)
 
 
 def notice_queue(
@@ -57,7 +49,7 @@ def notice_queue(
     alarm_description: str,
     *,
     parent: pulumi.Resource,
-    alarm_topic_arns: Optional[pulumi.Input[Sequence[pulumi.Input[str]]]] = None,
+    alarm_topic_arns: TopicArns = None,
     key_arn: Optional[pulumi.Input[str]] = None,
 ) -> aws.sqs.Queue:
     """The queue `{name}-notices`, of what waits for a person, and the alarm `{name}-notice-alarm` on its depth.
@@ -70,50 +62,35 @@ def notice_queue(
         alarm_topic_arns: SNS topics that hear of the alarm.
         key_arn: the customer's key that encrypts the notices; by default SQS does it with one of its own.
     """
-    options = pulumi.ResourceOptions(parent=parent)
-    queue = _queue(
-        f"{name}-notices",
-        (name, "notices"),
-        options,
-        key_arn,
-        redrive_policy=_redrive(dead_letters, RECEIVE_COUNT_MAXIMUM),
+    redrive_policy = _redrive(dead_letters, RECEIVE_COUNT_MAXIMUM)
+    return _watched_queue(
+        name, "notice", alarm_description, parent, alarm_topic_arns, key_arn, redrive_policy=redrive_policy
     )
-    _depth_alarm(
-        f"{name}-notice-alarm",
-        naming.physical_name(name, "notices"),
+
+
+def _watched_queue(
+    name: str,
+    word: str,
+    alarm_description: str,
+    parent: pulumi.Resource,
+    alarm_topic_arns: TopicArns,
+    key_arn: Optional[pulumi.Input[str]],
+    **settings: Any,
+) -> aws.sqs.Queue:
+    """A queue of `word`s, and an alarm as long as anything lies in it."""
+    options = pulumi.ResourceOptions(parent=parent)
+    queue = _queue(f"{name}-{word}s", (name, f"{word}s"), options, key_arn, **settings)
+    alarm(
+        f"{name}-{word}-alarm",
+        naming.physical_name(name, f"{word}s"),
         alarm_description,
-        queue,
+        Metric("AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": queue.name}, "Maximum"),
+        0,
         alarm_topic_arns,
-        options,
+        parent=parent,
+        period_seconds=60,
     )
     return queue
-
-
-def _depth_alarm(
-    name: str,
-    physical_name: str,
-    description: str,
-    queue: aws.sqs.Queue,
-    topic_arns: Optional[pulumi.Input[Sequence[pulumi.Input[str]]]],
-    options: pulumi.ResourceOptions,
-) -> None:
-    """An alarm as long as anything lies in `queue`."""
-    aws.cloudwatch.MetricAlarm(
-        name,
-        name=physical_name,
-        alarm_description=description,
-        namespace="AWS/SQS",
-        metric_name="ApproximateNumberOfMessagesVisible",
-        dimensions={"QueueName": queue.name},
-        statistic="Maximum",
-        period=60,
-        evaluation_periods=1,
-        threshold=0,
-        comparison_operator="GreaterThanThreshold",
-        treat_missing_data="notBreaching",
-        alarm_actions=topic_arns,
-        opts=options,
-    )
 
 
 def work_queue(
@@ -121,7 +98,7 @@ def work_queue(
     consumer_timeout_seconds: int,
     *,
     parent: pulumi.Resource,
-    alarm_topic_arns: Optional[pulumi.Input[Sequence[pulumi.Input[str]]]] = None,
+    alarm_topic_arns: TopicArns = None,
 ) -> WorkQueue:
     """The queue `{name}-queue` for a Lambda function with the given timeout, with its dead letters and their alarm."""
     dead_letters = dead_letter_queue(name, parent=parent, alarm_topic_arns=alarm_topic_arns)

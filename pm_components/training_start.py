@@ -4,12 +4,13 @@ Both put a message into one queue, and one function starts the state machine for
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 import pulumi
 import pulumi_aws as aws
 
 from pm_components import naming
+from pm_components.alarms import TopicArns
 from pm_components.checking import checked
 from pm_components.functions.start_training.core import CAUSE, SCHEDULED
 from pm_components.lambda_function import lambda_function
@@ -42,7 +43,7 @@ def training_start(
     layer_arn: pulumi.Input[str],
     *,
     parent: pulumi.Resource,
-    alarm_topic_arns: Optional[pulumi.Input[Sequence[pulumi.Input[str]]]],
+    alarm_topic_arns: TopicArns,
 ) -> WorkQueue:
     """The queue of starts, what fills it, and the function `{name}-start-function` that works it off.
 

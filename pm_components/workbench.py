@@ -8,8 +8,9 @@ import pulumi
 import pulumi_aws as aws
 
 from pm_components import archives, naming, packaging
+from pm_components.encryption_keys import rotated_key
 from pm_components.limits import NOTEBOOK_INSTANCE_NAME_LENGTH
-from pm_components.permissions import Statement, policy_document, service_role
+from pm_components.permissions import Statement, service_role
 
 DEFAULT_INSTANCE_TYPE = "ml.t3.medium"
 DEFAULT_VOLUME_GIBIBYTES = 20
@@ -73,7 +74,8 @@ def workbench(
         role_arn=role.arn,
         instance_type=args.get("instance_type", DEFAULT_INSTANCE_TYPE),
         volume_size=args.get("volume_gibibytes", DEFAULT_VOLUME_GIBIBYTES),
-        kms_key_id=_volume_key(name, parent).arn,
+        # SageMaker uses it in the name of who makes or starts the instance.
+        kms_key_id=rotated_key(f"{name}-workbench-key", "Encrypts the volume of the workbench", [], parent=parent).arn,
         platform_identifier=PLATFORM,
         lifecycle_config_name=start.name,
         root_access="Disabled",
@@ -82,19 +84,6 @@ def workbench(
         security_groups=args.get("security_group_ids"),
         instance_metadata_service_configuration={"minimum_instance_metadata_service_version": "2"},
         opts=options,
-    )
-
-
-def _volume_key(name: str, parent: pulumi.Resource) -> aws.kms.Key:
-    """The key of the instance's volume; SageMaker uses it in the name of who makes or starts the instance."""
-    root = pulumi.Output.concat("arn:", naming.partition(parent), ":iam::", naming.account_id(parent), ":root")
-    account: Statement = {"Effect": "Allow", "Principal": {"AWS": root}, "Action": "kms:*", "Resource": "*"}
-    return aws.kms.Key(
-        f"{name}-workbench-key",
-        description="Encrypts the volume of the workbench",
-        enable_key_rotation=True,
-        policy=policy_document([account]),
-        opts=pulumi.ResourceOptions(parent=parent),
     )
 
 
