@@ -22,7 +22,7 @@ def _store(record_component: Record, **args: Any) -> Any:
     return record_component(AnalyticsStore, "lake", AnalyticsStoreArgs(sites=["lindau", "bremen"], **args))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def store(record_component: Record) -> Any:
     return _store(record_component)
 

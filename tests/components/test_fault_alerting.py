@@ -21,7 +21,7 @@ def _alerting(record_component: Record, **args: Any) -> Any:
     return record_component(FaultAlerting, "alerting", given)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def alerting(record_component: Record) -> Any:
     return _alerting(record_component)
 
