@@ -100,7 +100,8 @@ def serving_policy(site: str, core_devices: Sequence[str], iot_arn: str) -> str:
             ),
             allow(["greengrass:VerifyClientDeviceIoTCertificateAssociation"], [devices]),
             allow(["greengrass:PutCertificateAuthorities", "greengrass:VerifyClientDeviceIdentity"], ["*"]),
-        ]
+        ],
+        f"{len(core_devices)} core devices are too many for one site that devices connect to: make two sites of it",
     )
 
 
@@ -129,10 +130,10 @@ def client_device_policy(site: str, iot_arn: str) -> str:
     return _document([allow(["greengrass:Discover"], [f"{iot_arn}thing/{client_devices.thing_name(site, '*')}"])])
 
 
-def _document(statements: Sequence[Statement]) -> str:
+def _document(statements: Sequence[Statement], mend: str = "") -> str:
     text = json.dumps({"Version": POLICY_VERSION, "Statement": list(statements)}, separators=(",", ":"))
     if len(text) > IOT_POLICY_CHARACTERS:
         raise ValueError(
-            f"AWS IoT policy: {len(text)} characters, allowed are {IOT_POLICY_CHARACTERS}: {text[:200]}..."
+            f"AWS IoT policy: {len(text)} characters, allowed are {IOT_POLICY_CHARACTERS}: {mend or f'{text[:200]}...'}"
         )
     return text

@@ -71,27 +71,6 @@ def test_outputs_are_those_that_it_promises(store: Any) -> None:
     assert store.registered_outputs == {"lake": set(store.outputs)}
 
 
-def test_every_child_is_the_components_own_and_tagged(store: Any) -> None:
-    children = [one for one in store.resources if one.type != "pm:index:AnalyticsStore"]
-    assert {one.parent for one in children} == {"lake"}
-    assert all(one.name.startswith("lake-") for one in children)
-    tags = {"Project": "pm", "Stack": "test", "Component": "AnalyticsStore"}
-    tagged = {one.type.split(":")[-1] for one in children if one.inputs.get("tags") == tags}
-    assert tagged == {
-        "Bucket",
-        "CatalogDatabase",
-        "EventRule",
-        "FirehoseDeliveryStream",
-        "Function",
-        "LogGroup",
-        "MetricAlarm",
-        "Queue",
-        "Role",
-        "TopicRule",
-        "Workgroup",
-    }
-
-
 def test_a_rule_for_each_table_and_channel_takes_what_is_of_the_stacks_own_sites(store: Any) -> None:
     rules = store.of_type("aws:iot/topicRule:TopicRule")
     own = "regexp_matches(topic(2), '^(bremen|lindau)$')"

@@ -73,12 +73,6 @@ def test_outputs_are_those_that_it_promises(alerting: Any) -> None:
     assert alerting.registered_outputs == {"alerting": set(alerting.outputs)}
 
 
-def test_every_child_is_the_components_own(alerting: Any) -> None:
-    children = [one for one in alerting.resources if one.type != "pm:index:FaultAlerting"]
-    assert {one.parent for one in children} == {"alerting"}
-    assert all(one.name.startswith("alerting-") for one in children)
-
-
 def test_people_and_the_announcer_hear_the_topic(alerting: Any) -> None:
     subscriptions = alerting.of_type("aws:sns/topicSubscription:TopicSubscription")
     mail = {inputs["endpoint"] for inputs in subscriptions.values() if inputs["protocol"] == "email"}

@@ -287,3 +287,5 @@ def test_policies_stay_within_what_aws_iot_takes(region: str) -> None:
     assert all(len(text) <= 2048 for text in texts)
     with pytest.raises(ValueError, match="characters, allowed are 2048"):
         device_policies.core_device_policy(site, head, f"{head}rolealias/{'r' * 1000}")
+    with pytest.raises(ValueError, match="30 core devices are too many for one site"):
+        device_policies.serving_policy(site, ["c" * 32] * 30, head)
