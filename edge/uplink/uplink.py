@@ -7,12 +7,15 @@ What is safe when:
 - The outbox has it a batch later, on the disk: from then on a power cut loses nothing, and the journal lets go of it.
 - The outbox lets go of it after the cloud has acknowledged it. That is noted in batches, and not waited for: whoever is
   killed in between sends it again.
+- A message that the cloud's policy denies is a dead letter where others get through. Where none does, the policy is at
+  fault: all stay in the outbox and are tried again.
 
 A status is not stored: the next one says more. Of each component the latest goes up while there is a connection.
 """
 
 import concurrent.futures
 import datetime as dt
+import enum
 import functools
 import logging
 import math
@@ -49,19 +52,37 @@ _STATUS_END = f"/{topics.STATUS}"
 _ROOM_SECONDS = 0.5
 _END_SECONDS = 10.0
 _REFUSED = mqtt5.PubackReasonCode.UNSPECIFIED_ERROR
-_COME_AGAIN = mqtt5.PubackReasonCode.QUOTA_EXCEEDED
-#: Seconds, doubled with each time that the cloud is asked too much; the pause is a random part of it (full jitter).
+#: Seconds, doubled with each vain attempt; the pause is a random part of it (full jitter).
 _PAUSES = (0.25, 20.0)
 #: Seconds between two looks at the files of the device's identity.
 _IDENTITY_SECONDS = 1.0
 
 
+class _Verdict(enum.Enum):
+    """What became of a message that was sent."""
+
+    PUBLISHED = enum.auto()
+    #: The connection was lost before an answer came.
+    LOST = enum.auto()
+    #: The cloud is asked too much.
+    TOO_MUCH = enum.auto()
+    #: The policy of the device does not allow it.
+    DENIED = enum.auto()
+    REJECTED = enum.auto()
+
+
+_VERDICTS = {
+    mqtt5.PubackReasonCode.QUOTA_EXCEEDED: _Verdict.TOO_MUCH,
+    mqtt5.PubackReasonCode.NOT_AUTHORIZED: _Verdict.DENIED,
+}
+
+
 class _Answer(NamedTuple):
-    """What the cloud said to a message: why it does not take it, empty where it does; whether it goes out again."""
+    """What the cloud said to a message, and why where it does not take it."""
 
     taken: Taken
-    problem: str
-    again: bool
+    verdict: _Verdict
+    problem: str = ""
 
 
 class Uplink:
@@ -89,7 +110,11 @@ class Uplink:
         self._delivered: list[int] = []
         self._statuses: dict[str, tuple[str, bytes]] = {}
         self._must_put_back = False
-        self._asked_too_much = False
+        self._must_pause = False
+        #: Answers of the window under way; whether anything got through since the first of them.
+        self._denied: list[_Answer] = []
+        self._others_get_through = False
+        self._all_denied = False
         self._longest_pause = _PAUSES[0]
         self._send_at = 0.0
         self._write_at = math.inf
@@ -100,7 +125,7 @@ class Uplink:
         self._room = threading.Event()
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="uplink", daemon=True)
-        for name in ("refused", "published", "rejected", "outages", "buffered"):
+        for name in ("refused", "published", "rejected", "denied", "outages", "buffered"):
             self._counters.set(name, 0)
         self._counters.set("recovered", len(self._inbox))
         if self._inbox:
@@ -199,15 +224,10 @@ class Uplink:
             self._look_at_identity_at = now + _IDENTITY_SECONDS
             self._cloud.take_up_identity()
         self._take_answers()
-        if self._must_put_back and not self._unanswered:
-            self._write([])
-            self._outbox.put_back()
-            self._must_put_back = False
-            if self._asked_too_much:
-                # Not for secrets: it spreads the attempts of many core devices.
-                self._send_at = now + random.uniform(0, self._longest_pause)  # noqa: S311
-                self._longest_pause = min(self._longest_pause * 2, _PAUSES[1])
-                self._asked_too_much = False
+        if not self._unanswered:
+            self._judge_denied()
+            if self._must_put_back:
+                self._put_back(now)
         self._plan_write(now)
         if now >= self._write_at:
             self._keep()
@@ -262,26 +282,69 @@ class Uplink:
         return outgoing
 
     def _take_answers(self) -> None:
-        rejected: list[DeadLetter] = []
+        rejected: list[_Answer] = []
         published = 0
         for _ in range(len(self._answers)):
-            taken, problem, again = self._answers.popleft()
+            answer = self._answers.popleft()
             self._unanswered -= 1
-            if again:
-                self._must_put_back = True
-                self._asked_too_much |= bool(problem)
-                continue
-            self._delivered.append(taken.key)
-            if problem:
-                rejected.append(self._letter(taken.topic, taken.payload, f"the cloud does not take it: {problem}"))
-            else:
+            if answer.verdict is _Verdict.PUBLISHED:
+                self._delivered.append(answer.taken.key)
+                self._others_get_through |= bool(self._denied)
                 published += 1
+            elif answer.verdict is _Verdict.REJECTED:
+                rejected.append(answer)
+            elif answer.verdict is _Verdict.DENIED:
+                self._denied.append(answer)
+            else:
+                self._must_put_back = True
+                self._must_pause |= answer.verdict is _Verdict.TOO_MUCH
         if published and not self._must_put_back:
             self._longest_pause = _PAUSES[0]
+        if published and self._all_denied:
+            _log.info("the cloud's policy lets messages through again; %d wait", self._outbox.depth)
+            self._all_denied = False
         self._counters.add("published", published)
-        if rejected:
-            self._counters.add("rejected", len(rejected))
-            self._dead_letters.add(rejected)
+        self._reject(rejected)
+
+    def _judge_denied(self) -> None:
+        """Where others got through, what was denied is a dead letter; where none did, it is to be tried again."""
+        denied, self._denied = self._denied, []
+        if not denied:
+            return
+        self._counters.add("denied", len(denied))
+        if self._others_get_through:
+            self._reject(denied)
+        else:
+            self._must_put_back = self._must_pause = True
+            if not self._all_denied:
+                topic, problem = denied[0].taken.topic, denied[0].problem
+                _log.error(
+                    "the cloud's policy lets nothing through (%s: %s); messages wait in the outbox", topic, problem
+                )
+            self._all_denied = True
+        self._others_get_through = False
+
+    def _put_back(self, now: float) -> None:
+        self._write([])
+        self._outbox.put_back()
+        self._must_put_back = False
+        if self._must_pause:
+            # Not for secrets: it spreads the attempts of many core devices.
+            self._send_at = now + random.uniform(0, self._longest_pause)  # noqa: S311
+            self._longest_pause = min(self._longest_pause * 2, _PAUSES[1])
+            self._must_pause = False
+
+    def _reject(self, answers: list[_Answer]) -> None:
+        if not answers:
+            return
+        self._delivered.extend(answer.taken.key for answer in answers)
+        self._counters.add("rejected", len(answers))
+        self._dead_letters.add(
+            [
+                self._letter(taken.topic, taken.payload, f"the cloud does not take it: {problem}")
+                for taken, _, problem in answers
+            ]
+        )
 
     def _write(self, outgoing: list[Outgoing]) -> None:
         self._outbox.write(outgoing, self._delivered)
@@ -290,7 +353,7 @@ class Uplink:
 
     def _send(self) -> None:
         assert self._cloud is not None  # noqa: S101 - set before the thread starts
-        if self._outbox.has_waiting and not self._must_put_back:
+        if self._outbox.has_waiting and not self._must_put_back and not self._denied:
             for taken in self._outbox.take(self._window - self._unanswered):
                 self._unanswered += 1
                 future = self._cloud.publish(taken.topic, taken.payload)
@@ -307,12 +370,14 @@ class Uplink:
         try:
             packet = future.result().puback
         except Exception:  # whatever it was: it goes out again
-            self._answers.append(_Answer(taken, "", again=True))
+            self._answers.append(_Answer(taken, _Verdict.LOST))
         else:
-            code, problem = packet.reason_code, ""
-            if code >= _REFUSED:
+            code = packet.reason_code
+            if code < _REFUSED:
+                self._answers.append(_Answer(taken, _Verdict.PUBLISHED))
+            else:
                 problem = f"{code.name} {packet.reason_string or ''}".strip()
-            self._answers.append(_Answer(taken, problem, again=code == _COME_AGAIN))
+                self._answers.append(_Answer(taken, _VERDICTS.get(code, _Verdict.REJECTED), problem))
         if len(self._answers) >= self._answers_awaited:
             self._wake.set()
 

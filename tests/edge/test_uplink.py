@@ -331,22 +331,47 @@ def test_commands_come_down_and_those_that_no_one_obeys_do_not(ear, floor, cloud
     assert ear.status(UPLINK).counters["refused"] == 2
 
 
+def deny(cloud, cloud_side, topic_filter: str) -> None:
+    """Give the device's policy a version that denies it to publish there, or nothing where the filter is empty."""
+    statements = [{"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]
+    if topic_filter:
+        denied = f"arn:aws:iot:{cloud.region}:{cloud.account_id}:topic/{topic_filter}"
+        statements.append({"Effect": "Deny", "Action": "iot:Publish", "Resource": denied})
+    document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    cloud.client("iot").create_policy_version(policyName=cloud_side.thing, policyDocument=document, setAsDefault=True)
+
+
+def test_a_policy_that_lets_nothing_through_is_an_outage_and_loses_nothing(ear, floor, cloud, cloud_side, site):
+    deny(cloud, cloud_side, f"pm/{site}/*/reading")
+    start(floor, cloud_side)
+    ear.wait_for_state(UPLINK, "running")
+    sent = readings(site, floor, 80)
+    publish(ear, sent, topics.READING)
+    ear.wait_for_counter(UPLINK, "accepted", 80)
+    ear.wait_for_counter(UPLINK, "denied", 81)  # some of them more than once
+    assert ear.status(UPLINK).counters["buffered"] == 80
+    deny(cloud, cloud_side, "")
+    # The emulated IoT Core looks at the policy of a device when it connects.
+    cloud_side.cut()
+    cloud_side.restore()
+    assert [decode(payload, Reading) for payload in cloud_side.arrived(topics.READING, 80)] == sent
+    ear.wait_for_counter(UPLINK, "published", 80)
+    wait_until_empty(ear)
+    assert ear.status(UPLINK).counters["rejected"] == 0
+    assert floor.log("edge.uplink").count("lets nothing through") == 1
+
+
 def test_what_the_cloud_s_policy_refuses_is_kept_on_the_device_and_the_rest_goes_on(
     ear, floor, cloud, cloud_side, site, tmp_path
 ):
-    denied = f"arn:aws:iot:{cloud.region}:{cloud.account_id}:topic/pm/{site}/machine-01/*"
-    statements = [
-        {"Effect": "Allow", "Action": "iot:*", "Resource": "*"},
-        {"Effect": "Deny", "Action": "iot:Publish", "Resource": denied},
-    ]
-    document = json.dumps({"Version": "2012-10-17", "Statement": statements})
-    cloud.client("iot").create_policy_version(policyName=cloud_side.thing, policyDocument=document, setAsDefault=True)
+    deny(cloud, cloud_side, f"pm/{site}/machine-01/*")
     start(floor, cloud_side)
     ear.wait_for_state(UPLINK, "running")
     sent = readings(site, floor, 60)
     publish(ear, sent, topics.READING)
     refused = [reading for reading in sent if reading.device == "machine-01"]
     assert refused
+    assert sent[-1] not in refused, "only where another gets through is it the message's own fault"
     ear.wait_for_counter(UPLINK, "rejected", len(refused))
     ear.wait_for_counter(UPLINK, "published", len(sent) - len(refused))
     wait_until_empty(ear)
