@@ -115,8 +115,8 @@ def test_clearing_again_finds_nothing_also_where_resources_are_gone(project: tup
 
 def test_a_protected_stack_is_refused_before_anything_is_asked() -> None:
     refused = pm("prod", "--yes")
-    assert refused.returncode == 1
-    assert "set pm:protected to false and run `pulumi up` first" in " ".join(refused.stdout.split())
+    assert refused.returncode == 2
+    assert "set pm:protected to false and run `pulumi up` first" in " ".join(refused.stderr.split())
 
 
 def test_nothing_is_deleted_without_a_yes(project: tuple[Path, Cloud, Deployment]) -> None:
