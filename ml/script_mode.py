@@ -22,6 +22,9 @@ from ml.data import ROWS_IN_MEMORY
 #: SageMaker shows this much of a failure file: "FailureReason", 1,024 characters, DescribeTrainingJob.
 FAILURE_CHARACTERS = 1024
 REPORT_FILE = "model_report.html"
+#: Of the time that the data span, its end: a model is measured with it and has not learned from it. A larger share
+#: would keep what has changed lately from a model that is made anew because of it.
+HELD_OUT_SHARE = 0.2
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Job:
     report: Path  #: HTML file for people, in the folder of the job's output data; beside the model by default
     seed: int
     rows_in_memory: int  #: where there are more machine readings, they are kept on disk
-    train_end: dt.datetime | None  #: the data before it is trained on; the middle of what there is where left out
+    train_end: dt.datetime | None  #: the data before it is trained on; all but `HELD_OUT_SHARE` where left out
     validation_end: dt.datetime | None  #: the data from `train_end` to it measures the model; all where left out
 
 

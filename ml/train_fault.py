@@ -115,7 +115,7 @@ def _split(readings: data.MachineReadings, job: script_mode.Job) -> tuple[slice,
     time = readings.event_time
     if not len(time):
         raise data.DataRefused(f"{job.training} has no reading with a verdict (`faulty`)")
-    train_end = _naive(job.train_end) if job.train_end else time[0] + (time[-1] - time[0]) / 2
+    train_end = _naive(job.train_end) if job.train_end else time[-1] - (time[-1] - time[0]) * script_mode.HELD_OUT_SHARE
     validation_end = _naive(job.validation_end) if job.validation_end else time[-1] + np.timedelta64(1, "us")
     first, end = (int(row) for row in np.searchsorted(time, [train_end, validation_end]))
     training, validation = slice(0, first), slice(first, end)

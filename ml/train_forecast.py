@@ -149,7 +149,9 @@ def _split(hours: Hours, job: script_mode.Job) -> tuple[slice, slice]:
     if not len(hours.hour):
         raise data.DataRefused(f"{job.training} has no hour with enough before it and a known hour after it")
     first, end = hours.span
-    train_end = job.train_end.timestamp() / SECONDS_PER_HOUR if job.train_end else (first + end) / 2
+    # Of a short series more than its share measures, so that gaps leave enough of it.
+    held_out = max((end - first) * script_mode.HELD_OUT_SHARE, min(2 * FEWEST_HOURS, (end - first) / 2))
+    train_end = job.train_end.timestamp() / SECONDS_PER_HOUR if job.train_end else end - held_out
     validation_end = job.validation_end.timestamp() / SECONDS_PER_HOUR if job.validation_end else math.inf
     parts = hours.between(-math.inf, train_end), hours.between(train_end, validation_end)
     for name, part in zip(("train on", "measure with"), parts, strict=True):

@@ -168,7 +168,7 @@ def train(
     out: Annotated[Path | None, typer.Option(help="Folder for the model.", show_default="out/models/MODEL")] = None,
     seed: Annotated[int, typer.Option(help="Of all that is random: the same data and seed give the same bytes.")] = 1,
     train_end: Annotated[
-        dt.datetime | None, typer.Option(help="Train on what is before it, UTC; by default the first half.")
+        dt.datetime | None, typer.Option(help="Train on what is before it, UTC; by default the first four fifths.")
     ] = None,
     validation_end: Annotated[
         dt.datetime | None, typer.Option(help="Measure with what is from --train-end to it, UTC.")

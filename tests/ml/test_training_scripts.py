@@ -76,7 +76,7 @@ def test_a_forecast_model_from_the_lake_to_the_device(tmp_path: Path) -> None:
     assert not (tmp_path / "failure").exists()
 
     metrics = json.loads((tmp_path / "model" / "metrics.json").read_text())["validation"]
-    assert metrics["rows"] > 75 * 24 - 10
+    assert metrics["rows"] == 60 * 24
     assert 0 < metrics["rmse"] < 1.2 * metrics["persistence_rmse"]
     assert f"validation_skill={metrics['skill']:.6g}" in done.stdout.splitlines()
     report = (tmp_path / "data" / "model_report.html").read_text()
@@ -84,7 +84,7 @@ def test_a_forecast_model_from_the_lake_to_the_device(tmp_path: Path) -> None:
 
     model = load_model(tmp_path / "model", "forecast")
     assert isinstance(model, ForecastModel)
-    assert model.manifest.trained_until == BEGIN + dt.timedelta(days=75, hours=-1)
+    assert model.manifest.trained_until == BEGIN + dt.timedelta(days=90, hours=-1)
     forecaster = Forecaster("lindau", "air-1", model)
     later = readings("lindau", {"air-1": AIR_QUALITY}, start=end, end=end + dt.timedelta(days=40))
     outcomes = [answer for each in later for answer in forecaster.observe(each) if isinstance(answer, Outcome)]
@@ -125,6 +125,9 @@ def test_a_fault_training_killed_and_begun_again_leaves_the_same_model(tmp_path:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     done = run("train_fault.py", channel, whole)
     assert done.returncode == 0, done.stderr
+    model = load_model(whole / "model", "fault")
+    learned = (model.manifest.trained_until - BEGIN) / dt.timedelta(days=2 * 365)
+    assert learned == pytest.approx(0.8, abs=0.01), "the last fifth measures it"
     (killed / "checkpoints").mkdir(parents=True)
     (killed / "data").mkdir()
     environment = {"PATH": os.environ["PATH"], "SM_MODEL_DIR": str(killed / "model")}
