@@ -286,7 +286,7 @@ def _summary(figures: dict[str, Any]) -> Table:
         low, high = entry["rmse_skill_interval"]
         table.add_row(
             *(part, f"{entry['rmse']:.2f}"),
-            f"{100 * entry['rmse_skill']:.1f} ({100 * low:.1f} to {100 * high:.1f})",
-            *(f"{100 * entry['mae_skill']:.1f}", f"{100 * entry['without_zeros']['rmse_skill']:.1f}"),
+            f"{100 * entry['rmse_skill']:z.1f} ({100 * low:z.1f} to {100 * high:z.1f})",
+            *(f"{100 * entry['mae_skill']:z.1f}", f"{100 * entry['without_zeros']['rmse_skill']:z.1f}"),
         )
     return table
