@@ -250,7 +250,7 @@ class _Throttled:
 
 def test_a_cloud_that_is_asked_too_much_is_left_alone_for_longer_and_longer(tmp_path, monkeypatch):
     longest: list[float] = []
-    monkeypatch.setattr(uplink_module.random, "uniform", lambda _, most: longest.append(most) or 0.0)
+    monkeypatch.setattr("edge.uplink.sender.random.uniform", lambda _, most: longest.append(most) or 0.0)
     settings = Settings("lindau", {"air-1": "air_quality"}, tmp_path)
     uplink = uplink_module.Uplink(
         Component("pm.Uplink", settings, None),
