@@ -9,7 +9,6 @@ import contextlib
 import json
 import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any, Self
 
 from sandbox.cloud import Cloud
 from sandbox.core_device import CoreDevice
+from sandbox.core_device.interpreter import make_interpreter
 from sandbox.deployer import Deployment, deploy
 from sandbox.operator import Operator
 from sandbox.progress import SILENT, Progress
@@ -25,6 +25,8 @@ from sandbox.progress import SILENT, Progress
 PROGRAM = Path(__file__).resolve().parent.parent
 #: Below it each core device has its folder, which is its data directory too.
 DEVICES = "devices"
+#: Its core devices' interpreter.
+INTERPRETER = "python"
 #: In the folder of a factory that runs in the background: its process, and what it has said so far.
 STATE_FILE = "factory.json"
 STARTING_FILE = "starting.jsonl"
@@ -88,7 +90,7 @@ class Factory:
                 progress.advance(made, f"{record.type.split(':')[-1]} {record.name}")
 
             settings = {
-                "python": sys.executable,
+                "python": make_interpreter(directory.absolute() / INTERPRETER),
                 "data_directory": str(directory.absolute() / DEVICES),
                 # The limits of a connection to AWS are AWS's; here years pass in a minute.
                 "flow_control": "none",

@@ -15,6 +15,7 @@ from typing import Any
 from sandbox.core_device.component_log import ComponentLog
 from sandbox.core_device.recipes import Step
 from sandbox.core_device.resources import ResourceMeter
+from sandbox.core_device.sudo import passed_on
 
 #: A component that fails this often in a row is broken; "Lifecycle", component recipe reference.
 FAILURES_UNTIL_BROKEN = 3
@@ -166,7 +167,7 @@ class _Component:
                 "-c",
                 step.script,
                 cwd=program.work,
-                env={**self._supervisor.environment, **step.environment},
+                env=passed_on({**self._supervisor.environment, **step.environment}),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -97,7 +97,9 @@ def test_every_brace_of_a_script_is_a_variable_that_lite_replaces_and_names_a_se
 def test_the_run_script_starts_the_folder_s_main_with_arguments_that_it_takes(folder, monkeypatch):
     [step] = steps_of(recipe_of(folder)).values()
     words = step["Script"].replace('"', "").split()
-    assert words[:4] == ["exec", "{configuration:/python}", "-m", f"edge.{folder}"]
+    path = "PYTHONPATH={artifacts:decompressedPath}/component"
+    assert words[:3] == ["export", path, "PYTHONUNBUFFERED=1;"]
+    assert words[3:7] == ["exec", "{configuration:/python}", "-m", f"edge.{folder}"]
     assert (EDGE / folder / "__main__.py").exists()
     given = {word for word in words if word.startswith("--")}
     taken: set[str] = set()
@@ -116,7 +118,6 @@ def test_the_run_script_starts_the_folder_s_main_with_arguments_that_it_takes(fo
     else:
         argument_parser(f"edge.{folder}", "")
     assert given == taken - {"--help"}
-    assert step["Setenv"]["PYTHONPATH"] == "{artifacts:decompressedPath}/component"
 
 
 @pytest.mark.parametrize("folder", CODE)
