@@ -1,6 +1,18 @@
 """The AWS IoT policies of a site: of its core devices, of claim certificates, and of the devices behind a core device.
 
 Pure: each is a JSON text made from names and ARNs.
+
+All of them are to be attached to a certificate. Policies of a thing group give no access to the data plane of
+Greengrass ("Static thing groups", AWS IoT developer guide), and over HTTPS there is no connection whose thing would be
+in a group.
+
+Who a core device is, its policies read from the common name of its certificate. The variables of things
+(`iot:Connection.Thing.*`) are no choice: AWS does not support them in policies of core devices ("Device authentication
+and authorization", AWS IoT Greengrass V2 developer guide), and where a certificate is attached to its thing not
+exclusively, as fleet provisioning does, they have a value only on the connection whose client id is the thing's name
+("Thing policy variables", AWS IoT developer guide). A nucleus publishes on all of its connections in turn
+(`MqttClient.getConnection` of aws-greengrass-nucleus). The variables of a certificate have their value on every
+connection ("X.509 Certificate AWS IoT Core policy variables").
 """
 
 import json
@@ -11,26 +23,27 @@ from pm_components.limits import IOT_POLICY_CHARACTERS
 from pm_components.permissions import POLICY_VERSION, Statement, allow
 from pm_contracts import topics
 
-_THING = "${iot:Connection.Thing.ThingName}"
-_COMMON_NAME = "${iot:Certificate.Subject.CommonName}"
+_CORE = "${iot:Certificate.Subject.CommonName}"
 #: What ends the client id of a core device's uplink, after its thing's name.
 UPLINK_SUFFIX = "-uplink"
+#: What ends the client ids of a nucleus's second and further connections (`thing#2`), which it opens for more
+#: subscriptions than one takes: `MqttClient.getNewMqttClient` of aws-greengrass-nucleus. In a policy `#` stands for
+#: itself ("AWS IoT policies", AWS IoT Greengrass V2 developer guide), and no thing's name has one.
+_MORE_CONNECTIONS = "#*"
 
 
 def core_device_policy(site: str, iot_arn: str, role_alias_arn: str) -> str:
     """The policy of a site's core devices.
 
-    Policy variables hold each to its own client ids, jobs and shadows. The client id of the uplink is no thing's name;
-    AWS then knows the thing where the certificate is attached to it exclusively ("Thing policy variables", AWS IoT
-    developer guide). Fleet provisioning attaches it not exclusively, and its hook lets pass only a certificate whose
-    common name is the thing's name (`functions/pre_provisioning`).
+    Each is held to its own client ids, jobs and shadows by the common name of its certificate, which is to be the name
+    of its thing: fleet provisioning lets no other pass (`functions/pre_provisioning`).
 
     Args:
         site: the site, whose topics they may publish on.
         iot_arn: what ARNs of AWS IoT resources begin with, as `arn:aws:iot:eu-central-1:123456789012:`.
         role_alias_arn: the alias of the token exchange role.
     """
-    own = f"$aws/things/{_THING}"
+    own = f"$aws/things/{_CORE}"
     commands = topics.command_topic(site, "")
     site_topics = f"{topics.ROOT}/{site}/*"
     statements: list[Statement] = [
@@ -38,7 +51,7 @@ def core_device_policy(site: str, iot_arn: str, role_alias_arn: str) -> str:
             ["iot:Connect"],
             [
                 f"{iot_arn}client/{client}"
-                for client in (_THING, f"{_THING}{UPLINK_SUFFIX}", f"{_COMMON_NAME}{UPLINK_SUFFIX}")
+                for client in (_CORE, f"{_CORE}{_MORE_CONNECTIONS}", f"{_CORE}{UPLINK_SUFFIX}")
             ],
         ),
         # What it hears is bounded by what it may subscribe to.
@@ -51,6 +64,8 @@ def core_device_policy(site: str, iot_arn: str, role_alias_arn: str) -> str:
                     f"{own}/jobs/*",
                     f"{own}/shadow/*",
                     f"{own}/greengrassv2/health/json",
+                    # Telemetry, which is on by default ("Gather system health telemetry data").
+                    f"{own}/greengrass/health/json",
                 )
             ],
         ),
@@ -75,8 +90,7 @@ def core_device_policy(site: str, iot_arn: str, role_alias_arn: str) -> str:
 def serving_policy(site: str, core_devices: Sequence[str], iot_arn: str) -> str:
     """The policy of the core devices that devices of `site` connect to, beside `core_device_policy`.
 
-    What they ask by HTTPS (all of `greengrass`, and shadows) is held to names: AWS IoT knows the variables of things
-    only on MQTT connections ("Thing policy variables", AWS IoT developer guide).
+    What they ask by HTTPS (all of `greengrass`, and shadows) is held to names.
 
     Source of the actions: "Minimal AWS IoT policy to support client devices", AWS IoT Greengrass V2 developer guide.
 
@@ -87,7 +101,7 @@ def serving_policy(site: str, core_devices: Sequence[str], iot_arn: str) -> str:
     # The shadows of the devices, which it keeps in step, and the one that says where it can be reached itself.
     shadows = [
         f"$aws/things/{client_devices.thing_name(site, '*')}/shadow/*",
-        f"$aws/things/{_THING}-gci/shadow/*",
+        f"$aws/things/{_CORE}-gci/shadow/*",
     ]
     return _document(
         [

@@ -6,7 +6,7 @@ site, so that the template only binds the new certificate to them.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import pulumi
@@ -36,7 +36,7 @@ def fleet_provisioning(
     site: str,
     serial_numbers: Mapping[str, str],
     things: Mapping[str, aws.iot.Thing],
-    device_policy: aws.iot.Policy,
+    device_policies: Sequence[aws.iot.Policy],
     *,
     parent: pulumi.Resource,
 ) -> FleetProvisioning:
@@ -47,7 +47,7 @@ def fleet_provisioning(
         site: the site's name.
         serial_numbers: the serial number of each core device by its thing name.
         things: the things by name.
-        device_policy: what a provisioned core device may do.
+        device_policies: what a provisioned core device may do; each is attached to its certificate.
         parent: the component that it belongs to.
 
     Raises:
@@ -88,7 +88,7 @@ def fleet_provisioning(
             # The things exist; AWS's own policy for templates (AWSIoTThingsRegistration) has them made all the same.
             allow(["iot:CreateThing", "iot:DescribeThing", "iot:ListThingPrincipals"], thing_arns),
             allow(["iot:AttachThingPrincipal"], [certificates, *thing_arns]),
-            allow(["iot:GetPolicy"], [device_policy.arn]),
+            allow(["iot:GetPolicy"], [policy.arn for policy in device_policies]),
         ],
         parent=parent,
     )
@@ -98,7 +98,7 @@ def fleet_provisioning(
         description=f"Core devices of site {site}",
         enabled=True,
         provisioning_role_arn=role.arn,
-        template_body=device_policy.name.apply(template_body),
+        template_body=pulumi.Output.all(*(policy.name for policy in device_policies)).apply(template_body),
         pre_provisioning_hook={"target_arn": hook.function.arn, "payload_version": _HOOK_PAYLOAD_VERSION},
         # AWS calls the function's policy into question when the template is made.
         opts=pulumi.ResourceOptions(parent=parent, depends_on=[permission]),
@@ -112,8 +112,15 @@ def fleet_provisioning(
     return FleetProvisioning(template.name, template.arn)
 
 
-def template_body(device_policy: str) -> str:
-    """The template, JSON: binds the certificate to the thing that the hook names, and changes nothing else."""
+def template_body(device_policies: Sequence[str]) -> str:
+    """The template, JSON: binds the certificate to policies and the thing that the hook names, and changes no more.
+
+    A template may name more than one policy ("Provisioning templates", AWS IoT developer guide).
+    """
+    policies = {
+        f"policy{number}": {"Type": "AWS::IoT::Policy", "Properties": {"PolicyName": name}}
+        for number, name in enumerate(device_policies, 1)
+    }
     return json.dumps(
         {
             "Parameters": {
@@ -135,7 +142,7 @@ def template_body(device_policy: str) -> str:
                     "Type": "AWS::IoT::Certificate",
                     "Properties": {"CertificateId": {"Ref": "AWS::IoT::Certificate::Id"}, "Status": "Active"},
                 },
-                "policy": {"Type": "AWS::IoT::Policy", "Properties": {"PolicyName": device_policy}},
+                **policies,
             },
         },
         sort_keys=True,

@@ -29,6 +29,7 @@ OUTPUTS = (
     "model_thing_group",
     "canary_thing_group",
     "device_policy",
+    "serving_policy",
     "provisioning_template",
     "token_exchange_role_arn",
     "role_alias",
@@ -77,8 +78,8 @@ class GreengrassSiteArgs(TypedDict):
 class GreengrassSite(pulumi.ComponentResource):
     """One plant: core devices that run the edge components and take models, and the devices behind them.
 
-    Private keys are made on the core device. Its certificate is to be attached to `device_policy` and, exclusively, to
-    its thing.
+    Private keys are made on the core device. Its certificate is to bear the thing's name as its common name, and to be
+    attached to its thing, to `device_policy` and, where there is one, to `serving_policy`.
     """
 
     thing_group: pulumi.Output[str]
@@ -89,6 +90,9 @@ class GreengrassSite(pulumi.ComponentResource):
     """Thing group of the core devices that try new models first."""
     device_policy: pulumi.Output[str]
     """AWS IoT policy for the certificates of the core devices."""
+    serving_policy: pulumi.Output[str]
+    """AWS IoT policy for the same certificates, beside `device_policy`: what serving devices takes. Empty where no
+    devices connect to the core devices."""
     provisioning_template: pulumi.Output[str]
     """Fleet provisioning template by which core devices enrol themselves; empty where none has a serial number."""
     token_exchange_role_arn: pulumi.Output[str]
@@ -111,9 +115,9 @@ class GreengrassSite(pulumi.ComponentResource):
         role, alias = self._token_exchange(site, args["artifact_bucket"])
         policy = self._core_device_policy(site, alias.arn)
         serves_devices = bool(args.get("client_devices", True))
-        if serves_devices:
-            self._device_policies(site, cores, groups.code)
-        provisioning = self._provisioning(site, args, things, policy, alias)
+        serving = self._device_policies(site, cores) if serves_devices else None
+        policies = [policy, serving] if serving else [policy]
+        provisioning = self._provisioning(site, args, things, policies, alias)
         settings = SiteSettings(
             site=site,
             devices=devices,
@@ -131,6 +135,7 @@ class GreengrassSite(pulumi.ComponentResource):
         self.model_thing_group = groups.model.name
         self.canary_thing_group = groups.canary.name
         self.device_policy = policy.name
+        self.serving_policy = serving.name if serving else pulumi.Output.from_input("")
         self.provisioning_template = provisioning.template if provisioning else pulumi.Output.from_input("")
         self.token_exchange_role_arn = role
         self.role_alias = alias.alias
@@ -179,16 +184,13 @@ class GreengrassSite(pulumi.ComponentResource):
             f"{self._name}-policy", name=naming.physical_name(site, "core-device"), policy=document, opts=self._child
         )
 
-    def _device_policies(self, site: str, cores: Sequence[str], group: aws.iot.ThingGroup) -> None:
-        """What a core device may do for the devices behind it, and what these may do at AWS IoT themselves."""
+    def _device_policies(self, site: str, cores: Sequence[str]) -> aws.iot.Policy:
+        """What a core device may do for the devices behind it, given back, and what these may do at AWS IoT."""
         serving = aws.iot.Policy(
             f"{self._name}-serving-policy",
             name=naming.physical_name(site, "serving"),
             policy=self._iot_arn().apply(lambda head: serving_policy(site, cores, head)),
             opts=self._child,
-        )
-        aws.iot.PolicyAttachment(
-            f"{self._name}-serving-attachment", policy=serving.name, target=group.arn, opts=self._child
         )
         aws.iot.Policy(
             f"{self._name}-device-policy",
@@ -196,6 +198,7 @@ class GreengrassSite(pulumi.ComponentResource):
             policy=self._iot_arn().apply(lambda head: client_device_policy(site, head)),
             opts=self._child,
         )
+        return serving
 
     def _iot_arn(self) -> pulumi.Output[str]:
         return naming.arn("iot", "", self)
@@ -205,12 +208,12 @@ class GreengrassSite(pulumi.ComponentResource):
         site: str,
         args: GreengrassSiteArgs,
         things: Mapping[str, aws.iot.Thing],
-        policy: aws.iot.Policy,
+        policies: Sequence[aws.iot.Policy],
         alias: aws.iot.RoleAlias,
     ) -> Optional[FleetProvisioning]:
         """How core devices enrol themselves, where any may, and the host that does so, where there is one."""
         serials = plain_mapping(args.get("serial_numbers", {}), "GreengrassSite.serial_numbers")
-        provisioning = fleet_provisioning(self._name, site, serials, things, policy, parent=self) if serials else None
+        provisioning = fleet_provisioning(self._name, site, serials, things, policies, parent=self) if serials else None
         instance_type = args.get("host_instance_type")
         nucleus = Nucleus(plain_text(args.get("host_nucleus", Nucleus.CLASSIC), "GreengrassSite.host_nucleus"))
         if nucleus is Nucleus.LITE and args.get("client_devices", True):

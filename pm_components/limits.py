@@ -46,6 +46,9 @@ LOG_RETENTION_DAYS = (
 KEY_DELETION_DAYS_MINIMUM = 7
 #: "Policy document size", AWS IoT Core quotas: 2,048 characters without white space.
 IOT_POLICY_CHARACTERS = 2_048
+#: "Subscriptions per connection", AWS IoT Core quotas; a nucleus opens another connection for more (`MqttClient` of
+#: aws-greengrass-nucleus).
+IOT_SUBSCRIPTIONS_PER_CONNECTION = 50
 #: templateName of CreateProvisioningTemplate, AWS IoT API reference.
 PROVISIONING_TEMPLATE_NAME_LENGTH = 36
 #: "Environment variables", AWS Lambda quotas: 4 KB for all of a function together.

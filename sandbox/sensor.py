@@ -64,7 +64,7 @@ class Sensor:
         thing = f"{site}_{device}"
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         authority = cloud.certificate_authority.read_bytes()
-        enroll(directory / "identity", thing, policy, authority, cloud.client("iot"))
+        enroll(directory / "identity", thing, [policy], authority, cloud.client("iot"))
         answer = cloud.client("greengrassv2").batch_associate_client_device_with_core_device(
             coreDeviceThingName=core.thing_name, entries=[{"thingName": thing}]
         )

@@ -19,6 +19,7 @@ from ministack.core import responses
 from ministack.services import iot, iot_data
 
 from sandbox.cloud.client_devices import ClientDevices
+from sandbox.cloud.device_policies import https_allows
 from sandbox.cloud.modelled_service import ApiError
 
 log = logging.getLogger("pm.cloud")
@@ -37,16 +38,16 @@ class Caller:
     things: tuple[str, ...]
 
     def authorize(self, thing: str, action: str, resource: str) -> None:
-        """Check that the caller is `thing` and that its policies allow an action.
+        """Check that the caller is `thing` and that the policies of its certificate allow an action.
 
         Raises:
             ApiError: where not.
         """
         if thing not in self.things:
             raise ApiError("ForbiddenException", f"the certificate is not attached to thing {thing}", 403)
-        context = iot._mqtt_policy_context(self.account_id, self.region, self.certificate_id, thing)
-        if not iot._mqtt_policy_allows(self.account_id, self.region, self.certificate_id, context, action, resource):
-            raise ApiError("ForbiddenException", f"no policy of {thing} allows {action} on {resource}", 403)
+        if not https_allows(self.account_id, self.region, self.certificate_id, action, resource):
+            message = f"no policy of the certificate of {thing} allows {action} on {resource}"
+            raise ApiError("ForbiddenException", message, 403)
 
 
 class DeviceRequests:

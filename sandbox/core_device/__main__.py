@@ -55,7 +55,7 @@ class Device:
                 enroll,
                 self._directory / "identity",
                 self._thing_name,
-                self._settings["device_policy"],
+                self._settings["policies"],
                 self._cloud.certificate_authority.read_bytes(),
                 self._cloud.client("iot"),
             )

@@ -55,8 +55,8 @@ class CoreDevice:
             cloud: Its cloud, which runs.
             directory: Its folder, made where missing.
             thing_name: The thing that it is, which exists.
-            site_output: The stack's output `sites[...]` of its site: `device_policy` and `token_exchange_role_arn` are
-                used.
+            site_output: The stack's output `sites[...]` of its site: `device_policy`, `serving_policy` (may be missing
+                or empty) and `token_exchange_role_arn` are used.
 
         Raises:
             CoreDeviceError: where one runs in that folder already, or it does not come up; with the log's end.
@@ -70,9 +70,12 @@ class CoreDevice:
         else:
             raise CoreDeviceError(f"a core device runs in {directory} already: stop it, or use another folder")
         (directory / STATE_FILE).unlink(missing_ok=True)
-        names = ("device_policy", "token_exchange_role_arn")
-        settings = {"thing_name": thing_name, "cloud_directory": str(cloud.directory)}
-        settings |= {name: site_output[name] for name in names}
+        settings = {
+            "thing_name": thing_name,
+            "cloud_directory": str(cloud.directory),
+            "policies": [name for name in (site_output["device_policy"], site_output.get("serving_policy")) if name],
+            "token_exchange_role_arn": site_output["token_exchange_role_arn"],
+        }
         (directory / SETTINGS_FILE).write_text(json.dumps(settings, indent=2))
         log_file = directory / "device.log"
         with log_file.open("ab") as output:

@@ -1,5 +1,6 @@
 """Who a core device is: a private key that is made on it and never leaves it, and the cloud's certificate for it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,13 +27,13 @@ def identity_in(directory: Path) -> Identity:
     return Identity(directory / "private-key.pem", directory / "certificate.pem", directory / "root-ca.pem")
 
 
-def enroll(directory: Path, thing_name: str, policy: str, root_certificate: bytes, iot: Any) -> Identity:
+def enroll(directory: Path, thing_name: str, policies: Sequence[str], root_certificate: bytes, iot: Any) -> Identity:
     """Make a device known to the cloud; nothing happens where it is already.
 
     Args:
         directory: Where its identity is kept; made where missing, for its owner alone.
         thing_name: The thing that the certificate stands for, which exists.
-        policy: Name of the IoT policy that says what it may do.
+        policies: Names of the IoT policies that say what it may do; each is attached to its certificate.
         root_certificate: PEM of what the device trusts the cloud by.
         iot: boto3 client of AWS IoT, with the operator's credentials.
     """
@@ -42,8 +43,9 @@ def enroll(directory: Path, thing_name: str, policy: str, root_certificate: byte
         return identity
     request = make_request(identity.private_key, thing_name)
     signed = iot.create_certificate_from_csr(certificateSigningRequest=request, setAsActive=True)
-    iot.attach_policy(policyName=policy, target=signed["certificateArn"])
-    # Exclusively: AWS then fills the policy variables of the thing whatever the client id, and the uplink has its own.
+    for policy in policies:
+        iot.attach_policy(policyName=policy, target=signed["certificateArn"])
+    # Exclusively: a certificate is no other thing's.
     iot.attach_thing_principal(
         thingName=thing_name, principal=signed["certificateArn"], thingPrincipalType="EXCLUSIVE_THING"
     )

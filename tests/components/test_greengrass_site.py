@@ -45,7 +45,6 @@ def test_registers_exactly_these_resources(record: Record) -> None:
         "aws:iot/thingGroup:ThingGroup": 3,
         "aws:iot/thingGroupMembership:ThingGroupMembership": 5,
         "aws:iot/policy:Policy": 3,
-        "aws:iot/policyAttachment:PolicyAttachment": 1,
         "aws:iot/roleAlias:RoleAlias": 1,
         "aws:iam/role:Role": 1,
         "aws:iam/rolePolicy:RolePolicy": 1,
@@ -63,6 +62,7 @@ def test_outputs_are_those_that_it_promises(record: Record) -> None:
         "canary_thing_group": "pm-test-lindau-canary",
         "provisioning_template": "",
         "device_policy": "pm-test-lindau-core-device",
+        "serving_policy": "pm-test-lindau-serving",
         "token_exchange_role_arn": "arn:of:lindau-token-exchange-role",
         "role_alias": "pm-test-lindau-token-exchange",
         "deployment_id": "deployment-of-lindau-deployment",
@@ -92,12 +92,12 @@ def test_things_are_named_so_that_two_sites_may_have_the_same_devices(record: Re
 def test_a_core_device_may_do_what_it_needs_and_only_for_its_site_and_itself(record: Record) -> None:
     statements = _site(record).statements("lindau-policy")
     head = "arn:aws:iot:eu-central-1:123456789012:"
-    thing = "${iot:Connection.Thing.ThingName}"
+    thing = "${iot:Certificate.Subject.CommonName}"
     by_action = {action: one["Resource"] for one in statements for action in one["Action"]}
     assert by_action["iot:Connect"] == [
         f"{head}client/{thing}",
+        f"{head}client/{thing}#*",
         f"{head}client/{thing}-uplink",
-        f"{head}client/${{iot:Certificate.Subject.CommonName}}-uplink",
     ]
     assert by_action["iot:Subscribe"] == [
         f"{head}topicfilter/pm/lindau/command/*",
@@ -105,6 +105,9 @@ def test_a_core_device_may_do_what_it_needs_and_only_for_its_site_and_itself(rec
         f"{head}topicfilter/$aws/things/{thing}/shadow/*",
     ]
     assert by_action["iot:Publish"] == by_action["iot:Receive"]
+    assert {f"{head}topic/$aws/things/{thing}/{kind}/health/json" for kind in ("greengrass", "greengrassv2")} < set(
+        by_action["iot:Publish"]
+    )
     own = (f"{head}topic/pm/lindau/*", f"{head}topic/$aws/things/{thing}/")
     assert all(resource.startswith(own) for resource in by_action["iot:Publish"])
     assert by_action["iot:AssumeRoleWithCertificate"] == ["arn:of:lindau-role-alias"]
@@ -113,15 +116,37 @@ def test_a_core_device_may_do_what_it_needs_and_only_for_its_site_and_itself(rec
     assert all("*" not in action for action in by_action)
 
 
+def test_no_policy_of_a_core_device_needs_a_variable_of_things(record: Record) -> None:
+    """AWS does not support them there, and knows them on the one connection that bears the thing's name alone."""
+    site = _site(record, serial_numbers={"core-a": "4711"})
+    for name in site.of_type("aws:iot/policy:Policy"):
+        assert "${iot:Connection.Thing" not in json.dumps(site.statements(name)), name
+
+
 def test_what_a_core_device_asks_by_https_is_held_to_names(record: Record) -> None:
-    """AWS IoT knows the variables of things on MQTT connections only, and refuses a request that needs one."""
     statements = _site(record).statements("lindau-serving-policy")
     by_action = {action: one["Resource"] for one in statements for action in one["Action"]}
     https = {action for action in by_action if not action.startswith("iot:")}
     https |= {"iot:GetThingShadow", "iot:UpdateThingShadow", "iot:DeleteThingShadow"}
-    assert not [resource for action in https for resource in by_action[action] if "${iot:Connection" in resource]
+    assert not [resource for action in https for resource in by_action[action] if "${" in resource]
     cores = [f"arn:aws:iot:eu-central-1:123456789012:thing/{core}" for core in ("core-a", "core-b")]
     assert by_action["greengrass:GetConnectivityInfo"] == by_action["greengrass:UpdateConnectivityInfo"] == cores
+
+
+def test_each_policy_of_a_core_device_goes_to_its_certificate(record: Record) -> None:
+    """The policies of a group count neither for Greengrass's data plane nor for shadows over HTTPS."""
+    site = _site(record, serial_numbers={"core-a": "4711"})
+    assert site.of_type("aws:iot/policyAttachment:PolicyAttachment") == {}
+    (template,) = site.of_type("aws:iot/provisioningTemplate:ProvisioningTemplate").values()
+    resources = json.loads(template["templateBody"])["Resources"].values()
+    attached = {one["Properties"]["PolicyName"] for one in resources if one["Type"] == "AWS::IoT::Policy"}
+    assert attached == {site.outputs["device_policy"], site.outputs["serving_policy"]}
+    may_read = [
+        one["Resource"]
+        for one in site.statements("lindau-provisioning-permissions")
+        if "iot:GetPolicy" in one["Action"]
+    ]
+    assert may_read == [["arn:of:lindau-policy", "arn:of:lindau-serving-policy"]]
 
 
 def test_the_token_exchange_role_reads_artifacts_and_writes_logs(record: Record) -> None:
@@ -258,8 +283,6 @@ def test_a_device_may_speak_to_the_core_device_for_itself_alone(record: Record) 
         ("$aws/things/+/shadow/#", "Pubsub", "LocalMqtt"),
         ("$aws/things/+/shadow/#", "LocalMqtt", "Pubsub"),
     ]
-    (attachment,) = site.of_type("aws:iot/policyAttachment:PolicyAttachment").values()
-    assert attachment == {"policy": "pm-test-lindau-serving", "target": "arn:of:lindau-code-group"}
     (discover,) = site.statements("lindau-device-policy")
     assert discover["Action"] == ["greengrass:Discover"]
     assert discover["Resource"] == ["arn:aws:iot:eu-central-1:123456789012:thing/lindau_*"]
@@ -273,6 +296,7 @@ def test_without_client_devices_nucleus_lite_can_run_all_of_it(record: Record, v
     (deployment,) = site.of_type("aws-native:greengrassv2:Deployment").values()
     assert set(deployment["components"]) == set(versions)
     assert set(site.of_type("aws:iot/policy:Policy")) == {"lindau-policy", "lindau-claim-policy"}
+    assert site.outputs["serving_policy"] == ""
 
 
 @pytest.mark.parametrize("region", ["eu-central-1", "ap-southeast-1"])

@@ -68,6 +68,7 @@ def test_it_registers_the_components_and_exports_what_others_read(first: bytes) 
         "core_devices",
         "devices",
         "device_policy",
+        "serving_policy",
         "token_exchange_role_arn",
         "role_alias",
         "deployment_id",

@@ -63,14 +63,16 @@ def core(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cor
         ("device", device_policies.client_device_policy(SITE, head)),
     ):
         iot.create_policy(policyName=f"{SITE}-{name}", policyDocument=document)
-    # As the site does it: what serving devices needs is allowed to the group, not to the certificate.
-    iot.attach_policy(policyName=f"{SITE}-serving", target=group)
     trust = {"Effect": "Allow", "Principal": {"Service": "credentials.iot.amazonaws.com"}, "Action": "sts:AssumeRole"}
     role = iam.create_role(
         RoleName=f"{SITE}-exchange",
         AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
     )["Role"]["Arn"]
-    output = {"device_policy": f"{SITE}-core", "token_exchange_role_arn": role}
+    output = {
+        "device_policy": f"{SITE}-core",
+        "serving_policy": f"{SITE}-serving",
+        "token_exchange_role_arn": role,
+    }
     with CoreDevice.start(cloud, tmp_path_factory.mktemp("devices") / CORE, CORE, output) as running:
         components = {
             name: {
@@ -248,7 +250,7 @@ def test_with_the_uplink_cut_a_known_sensor_is_served_and_its_shadow_follows_lat
         enroll(
             stranger / "identity",
             "jena_air-4",
-            f"{SITE}-device",
+            [f"{SITE}-device"],
             cloud.certificate_authority.read_bytes(),
             cloud.client("iot"),
         )
@@ -269,7 +271,7 @@ def test_with_the_uplink_cut_a_known_sensor_is_served_and_its_shadow_follows_lat
 def test_who_is_not_associated_or_not_who_it_says_is_refused(cloud: Cloud, core: CoreDevice, tmp_path: Path) -> None:
     identity = tmp_path / "lonely" / "identity"
     cloud.client("iot").create_thing(thingName="jena_lonely")
-    enroll(identity, "jena_lonely", f"{SITE}-device", cloud.certificate_authority.read_bytes(), cloud.client("iot"))
+    enroll(identity, "jena_lonely", [f"{SITE}-device"], cloud.certificate_authority.read_bytes(), cloud.client("iot"))
     status, answer = discover(core, identity, "jena_lonely")
     assert (status, answer["message"]) == (404, "thing jena_lonely is associated with no core device")
     status, answer = discover(core, identity, "jena_air-1")

@@ -113,6 +113,9 @@ def test_a_device_with_a_claim_and_a_serial_number_becomes_a_core_device(fleet: 
         status = device.status()
         assert status["components"]["pm.Uplink"]["state"] == "RUNNING"
         assert "aws.greengrass.clientdevices.Auth" in status["not_run"]
+        # It may tell where devices reach it: the template has attached the policy for that to its certificate.
+        connectivity = fleet.cloud.client("greengrassv2").get_connectivity_info
+        eventually(lambda: connectivity(thingName="ulm-a").get("connectivityInfo"), "it is announced")
         # Its client id is no thing's name: the policy lets it in by the name that its certificate bears.
         eventually(lambda: "uplink is there" in device.logs("pm.Uplink"), lambda: device.logs("pm.Uplink"))
     # It runs with the identity that it came with: nobody has enrolled it once more.
@@ -125,7 +128,7 @@ def test_a_claim_that_is_built_in_serves_too_and_for_nothing_else(fleet: Fleet) 
     assert len(fleet.principals("ulm-b")) == 1
     assert fleet.principals("ulm-c") == []
     policies = fleet.cloud.client("iot").list_attached_policies(target=fleet.principals("ulm-b")[0])["policies"]
-    assert [policy["policyName"] for policy in policies] == ["pm-test-ulm-core-device"]
+    assert {policy["policyName"] for policy in policies} == {"pm-test-ulm-core-device", "pm-test-ulm-serving"}
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,8 @@ def test_a_revoked_certificate_stops_what_leaves_and_a_new_one_lets_all_of_it_go
 
     identity = plant.device.directory / "identity"
     (identity / "certificate.pem").unlink()
-    enroll(identity, thing, plant.site["device_policy"], Path(plant.cloud.certificate_authority).read_bytes(), iot)
+    policies = [plant.site["device_policy"], plant.site["serving_policy"]]
+    enroll(identity, thing, policies, Path(plant.cloud.certificate_authority).read_bytes(), iot)
     iot.detach_thing_principal(thingName=thing, principal=old)
     plant.publish(air[600:])
     plant.settle()

@@ -2,18 +2,22 @@
 
 The emulator lets in a client without a certificate, and then asks no policy. It does not know things that are attached
 exclusively, whose policy variables AWS fills whatever the client calls itself, and it asks the policies of a
-certificate, but not those of the groups that its things are in. It evaluates the policies with each
-message, and sends each answer alone.
+certificate, but not those of the groups that its things are in. A connection may subscribe without end. It evaluates
+the policies with each message, and sends each answer alone.
 """
 
+import logging
 import ssl
 from typing import Any
 
 from ministack.core import responses
 from ministack.services import iot
 
-from sandbox.cloud import seams
+from pm_components.limits import IOT_SUBSCRIPTIONS_PER_CONNECTION
+from sandbox.cloud import device_policies, seams
 from sandbox.cloud.timed_cache import TimedCache
+
+log = logging.getLogger("pm.cloud")
 
 _EXCLUSIVE = "EXCLUSIVE_THING"
 _KINDS = (_EXCLUSIVE, "NON_EXCLUSIVE_THING")
@@ -27,6 +31,7 @@ def install() -> None:
     _know_exclusive_things()
     _ask_policies_of_groups()
     _remember_decisions()
+    _limit_subscriptions()
     _join_answers()
 
 
@@ -87,15 +92,9 @@ _ALLOWS_PARAMETERS = (
 
 
 def _ask_policies_of_groups() -> None:
-    """Evaluate the policies attached to the thing groups of a certificate's things together with its own."""
+    """Ask the policies of the groups of the connection's thing too; a claim has the policy of its template alone."""
     allows = seams.require(iot, "_mqtt_policy_allows", *_ALLOWS_PARAMETERS)
-    seams.require(iot, "_parsed_iot_policy", "document", "context")
-    certificates = seams.require_value(iot, "_certificates", responses.AccountRegionScopedDict)
-
-    def names_of_groups(record: dict[str, Any]) -> list[str]:
-        things = (iot._things.get(arn.rsplit("/", 1)[-1]) or {} for arn in record.get("attachedThings", []))
-        groups = {iot._thing_group_arn(group) for thing in things for group in thing.get("thingGroupNames", [])}
-        return [each["policyName"] for group in sorted(groups) for each in iot._policies_attached_to(group)]
+    device_policies.check_seams()
 
     def allows_with_groups(
         account_id: str,
@@ -106,26 +105,10 @@ def _ask_policies_of_groups() -> None:
         resource: str,
         provisioning_template: str | None = None,
     ) -> bool:
-        with responses.request_scope(account_id, region):
-            record = certificates.get(certificate_id) or {}
-            inherited = names_of_groups(record) if provisioning_template is None else []
-            names = dict.fromkeys([*record.get("attachedPolicies", []), *inherited])
-            policies = [policy for name in names if (policy := iot._policies.get(name))]
-        if not inherited:
-            return bool(allows(account_id, region, certificate_id, context, action, resource, provisioning_template))
-        asked = iot.EvalContext(
-            principal_arn=f"arn:aws:iot:{region}:{account_id}:cert/{certificate_id}",
-            principal_type="Certificate",
-            principal_account=account_id,
-            action=action,
-            resource_arn=f"arn:aws:iot:{region}:{account_id}:{resource}",
-            region=region,
-            service_context=context,
-        )
-        variables = tuple(sorted(context.items()))
-        documents = [policy["versions"][policy["defaultVersionId"]]["document"] for policy in policies]
-        parsed = [iot._parsed_iot_policy(document, variables) for document in documents]
-        return bool(iot.evaluate(asked, parsed).decision == "Allow")
+        arguments = (account_id, region, certificate_id, context, action, resource)
+        if provisioning_template is not None:
+            return bool(allows(*arguments, provisioning_template))
+        return device_policies.mqtt_allows(*arguments)
 
     iot._mqtt_policy_allows = allows_with_groups
 
@@ -149,6 +132,20 @@ def _remember_decisions() -> None:
         return decisions.get(key, lambda: allows(*arguments))
 
     iot._mqtt_policy_allows = remembered
+
+
+def _limit_subscriptions() -> None:
+    """Refuse the subscription that is one too many for its connection, as one that no policy allows."""
+    session_class = seams.require_value(iot, "_WSSession", type)
+    allows = session_class._policy_allows
+
+    def allows_within_limit(self: Any, action: str, resource: str) -> bool:
+        if action == "iot:Subscribe" and len(self._sub_ids) >= IOT_SUBSCRIPTIONS_PER_CONNECTION:
+            log.warning("%s has %d subscriptions: %s is refused", self._client_id, len(self._sub_ids), resource)
+            return False
+        return bool(allows(self, action, resource))
+
+    session_class._policy_allows = allows_within_limit
 
 
 def _join_answers() -> None:
