@@ -11,10 +11,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from sandbox.core_device.nucleus_kind import NucleusKind
+
 #: Lifecycle steps that this nucleus runs; another one is refused and never skipped.
 STEPS: Final = ("install", "startup", "run", "shutdown")
 #: Seconds that a step may take where the recipe does not say; "Lifecycle", recipe reference. `run` has no limit.
 STEP_TIMEOUTS: Final[Mapping[str, float]] = {"install": 120.0, "startup": 120.0, "shutdown": 15.0}
+
+#: Seconds that nucleus lite waits for each component of a deployment (`wait_for_deployment_status` of ggdeploymentd).
+LITE_WAITS: Final = 300.0
 
 _ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "aarch64", "arm64": "aarch64"}
 _VARIABLE = re.compile(r"\{([\w.\-]+:)?(configuration|artifacts|work|kernel|iot):([^{}\s]+)\}")
@@ -63,11 +68,12 @@ class Recipe:
     artifacts: tuple[Artifact, ...]
 
 
-def parse_recipe(document: Mapping[str, Any]) -> Recipe:
+def parse_recipe(document: Mapping[str, Any], kind: NucleusKind = NucleusKind.CLASSIC) -> Recipe:
     """Read a recipe.
 
     Args:
         document: The recipe as the cloud gives it, JSON taken apart.
+        kind: The nucleus that reads it.
 
     Raises:
         RecipeError: where no manifest is for this machine, or something in it cannot be honoured.
@@ -76,7 +82,9 @@ def parse_recipe(document: Mapping[str, Any]) -> Recipe:
     where = f"{name} {version}"
     if document.get("Lifecycle"):
         raise RecipeError(f"{where}: a global Lifecycle with selections; only a manifest's own is honoured here")
-    manifest = _manifest_for_this_machine(where, document.get("Manifests") or [])
+    manifest = _manifest_for(kind, where, document.get("Manifests") or [])
+    if kind is NucleusKind.LITE:
+        _check_for_lite(where, manifest)
     lifecycle = {str(key): value for key, value in (manifest.get("Lifecycle") or {}).items()}
     environment = _texts(lifecycle.pop("setenv", None) or {})
     return Recipe(
@@ -182,17 +190,40 @@ def _version_key(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in release.split("."))
 
 
-def _manifest_for_this_machine(where: str, manifests: list[Mapping[str, Any]]) -> Mapping[str, Any]:
-    machine = {
+def _manifest_for(kind: NucleusKind, where: str, manifests: list[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The first manifest whose platform is this machine's, as both nuclei choose it.
+
+    An attribute that the machine does not have meets `*` alone. Lite takes no manifest that does not name a runtime.
+    """
+    machine: dict[str, str | None] = {
         "os": platform.system().lower(),
         "architecture": _ARCHITECTURES.get(platform.machine().lower(), platform.machine().lower()),
-        "runtime": "*",
+        "runtime": kind.runtime,
     }
     for manifest in manifests:
         wanted = manifest.get("Platform") or {}
-        if all(value in ("*", machine.get(key)) for key, value in wanted.items()):
+        is_meant = kind is NucleusKind.CLASSIC or {"os", "runtime"} <= wanted.keys()
+        if is_meant and all(value in ("*", machine.get(key)) for key, value in wanted.items()):
             return manifest
     raise RecipeError(f"{where}: no manifest is for this machine, {machine}")
+
+
+def _check_for_lite(where: str, manifest: Mapping[str, Any]) -> None:
+    """Refuse what fails a deployment on nucleus lite alone.
+
+    Raises:
+        RecipeError: for such a manifest.
+    """
+    if not isinstance(manifest.get("Artifacts"), list):
+        raise RecipeError(f"{where}: nucleus lite wants Artifacts, an empty list where there are none")
+    steps = set(manifest.get("Lifecycle") or {})
+    if not steps & {"run", "startup"}:
+        raise RecipeError(
+            f"{where}: nucleus lite waits {LITE_WAITS:.0f} s for a component that has neither run nor startup, and "
+            "fails the deployment then; give it a run that ends with 0"
+        )
+    if unknown := steps & {"shutdown"}:
+        raise RecipeError(f"{where}: nucleus lite has no lifecycle step {', '.join(sorted(unknown))}")
 
 
 def _step(where: str, name: str, value: Any) -> Step:

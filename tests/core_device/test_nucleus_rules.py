@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from sandbox.core_device.artifacts import ArtifactStore
 from sandbox.core_device.cloud_access import CloudAccess, Offline
@@ -23,6 +24,7 @@ from sandbox.core_device.deployments import (
     start_order,
     with_dependents,
 )
+from sandbox.core_device.nucleus_kind import NucleusKind
 from sandbox.core_device.recipes import (
     Recipe,
     RecipeError,
@@ -34,6 +36,8 @@ from sandbox.core_device.recipes import (
     satisfies,
     without,
 )
+
+EDGE = Path(__file__).parents[2] / "edge"
 
 
 def document(**changes: Any) -> dict[str, Any]:
@@ -68,6 +72,42 @@ def test_the_first_manifest_for_this_machine_is_taken() -> None:
     assert found.environment == {"A": "1"}
     with pytest.raises(RecipeError, match=r"pm.Thing 1.2.3: no manifest is for this machine"):
         parse_recipe({**document(), "Manifests": [windows]})
+
+
+def test_a_manifest_for_nucleus_lite_is_taken_by_it_alone_and_one_without_a_runtime_by_a_classic_one() -> None:
+    steps = {"run": {"Script": "true"}}
+    lite = {"Platform": {"os": "linux", "runtime": "aws_nucleus_lite"}, "Lifecycle": {**steps}, "Artifacts": []}
+    classic = {"Platform": {"os": "linux"}, "Lifecycle": {"startup": {"Script": "true"}}}
+    for manifests in ([lite, classic], [classic, lite]):
+        both = document(Manifests=manifests)
+        assert set(parse_recipe(both).steps) == {"startup"}
+        assert set(parse_recipe(both, NucleusKind.LITE).steps) == {"run"}
+    with pytest.raises(RecipeError, match="no manifest is for this machine"):
+        parse_recipe(document(Manifests=[lite]))
+    with pytest.raises(RecipeError, match="no manifest is for this machine"):
+        parse_recipe(document(Manifests=[classic]), NucleusKind.LITE)
+
+
+@pytest.mark.parametrize(
+    ("manifest", "complaint"),
+    [
+        ({"Lifecycle": {"install": "true"}, "Artifacts": []}, r"waits 300 s for .* neither run nor startup"),
+        ({}, "wants Artifacts, an empty list where there are none"),
+        ({"Lifecycle": {"run": "true", "shutdown": "true"}, "Artifacts": []}, "has no lifecycle step shutdown"),
+    ],
+)
+def test_what_nucleus_lite_alone_refuses(manifest: dict[str, Any], complaint: str) -> None:
+    parse_recipe(document(manifest=manifest))
+    with pytest.raises(RecipeError, match=complaint):
+        parse_recipe(document(manifest=manifest), NucleusKind.LITE)
+
+
+@pytest.mark.parametrize("path", sorted(EDGE.glob("*/recipe.yaml")), ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("kind", NucleusKind)
+def test_both_nuclei_take_each_recipe_of_ours(path: Path, kind: NucleusKind) -> None:
+    text = path.read_text().replace("    Artifacts:\n      - Uri", "    Artifacts:\n      - Digest: x\n        Uri")
+    recipe = parse_recipe(yaml.safe_load(text), kind)
+    assert recipe.steps.keys() & {"run", "startup"}
 
 
 @pytest.mark.parametrize(
