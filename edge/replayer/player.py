@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from edge.runtime.bus import BusError
 from edge.runtime.component import Component
-from edge.runtime.dead_letters import dead_letter
 from edge.simulator import sources
 from pm_contracts import topics
 from pm_contracts.messages import Command, Refused, decode, encode
@@ -162,8 +161,8 @@ class Player:
                 ahead = began + count / play.per_second - time.monotonic()
                 if ahead > 0 and stopping.wait(ahead):
                     continue
-            bus.publish(topic[reading.device], encode(reading))
-            component.counters.add("published")
+            if component.publish(topic[reading.device], reading):
+                component.counters.add("published")
             count += 1
         if not bus.flush(_FLUSH_SECONDS):
             raise BusError(f"the local bus did not acknowledge all readings within {_FLUSH_SECONDS:.0f} s")
@@ -172,9 +171,7 @@ class Player:
     def _refuse(self, topic: str, payload: bytes, reason: str) -> None:
         self._component.counters.add("refused")
         _log.warning("refused, %s: %s", topic, reason)
-        site = self._component.settings.site
-        letter = dead_letter(site, self._component.name, topic, payload, reason)
-        self._component.publish(topics.site_topic(site, topics.DEAD_LETTER), letter)
+        self._component.publish_dead_letter(topic, payload, reason)
 
 
 def _time(parameters: dict[str, str | int | float | bool | None], name: str, default: dt.datetime) -> dt.datetime:

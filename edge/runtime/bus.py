@@ -20,6 +20,8 @@ BROKER_VARIABLE = "PM_LOCAL_BROKER"
 
 #: Publishes under way at once; `Bus.publish` waits when there are as many.
 WINDOW = 200
+#: Seconds that a callback has to return when no more messages are to be taken; one that waits to publish then fails.
+STOP_SECONDS = 3.0
 
 
 _log = logging.getLogger(__name__)
@@ -29,14 +31,22 @@ class BusError(RuntimeError):
     """The local bus cannot be reached or does not take what it is given; the text says why."""
 
 
+class TooLargeError(ValueError):
+    """A payload that the local bus cannot carry; the text says how large it is, and what is carried."""
+
+
 class Bus(Protocol):
     """A connection to the local bus."""
+
+    def largest_payload(self, topic: str) -> int:
+        """Bytes of the largest payload that the bus carries on `topic`."""
 
     def publish(self, topic: str, payload: bytes) -> None:
         """Send a message at least once. Waits while `WINDOW` messages are under way, also through a reconnect.
 
         Raises:
             BusError: where the bus is closed, or has refused this or an earlier message.
+            TooLargeError: where the payload exceeds `largest_payload`; the bus goes on.
         """
 
     def publish_at_most_once(self, topic: str, payload: bytes) -> None:
@@ -44,6 +54,7 @@ class Bus(Protocol):
 
         Raises:
             BusError: where the bus is closed, or has refused an earlier message.
+            TooLargeError: where the payload exceeds `largest_payload`; the bus goes on.
         """
 
     def subscribe(self, topic_filter: str, callback: Callback) -> None:
@@ -57,7 +68,11 @@ class Bus(Protocol):
         """Wait until the bus has acknowledged all that was published before; whether it did within `seconds`."""
 
     def stop_receiving(self) -> None:
-        """Take no more messages; when this returns, no callback runs any more. Publishing goes on working."""
+        """Take no more messages; when this returns, no callback runs any more. Publishing goes on working.
+
+        A callback that has not returned within `STOP_SECONDS` waits for a bus that takes nothing: then publishing ends
+        too, its message stays unanswered, and `flush` says so.
+        """
 
     def close(self) -> None:
         """Disconnect."""
@@ -75,8 +90,12 @@ def guarded(callback: Callback) -> Callback:
     return call
 
 
-def connect(client_id: str) -> Bus:
-    """Connect to the bus that the environment names; on a broker, as `client_id`.
+def connect(site: str, component: str) -> Bus:
+    """Connect to the bus that the environment names.
+
+    Args:
+        site: the site; on a broker, which may serve several, part of the client id.
+        component: Greengrass name of the component that connects.
 
     Raises:
         BusError: where the environment names none, or it cannot be reached.
@@ -84,7 +103,7 @@ def connect(client_id: str) -> Bus:
     if os.environ.get(GREENGRASS_VARIABLE):
         from edge.runtime.greengrass_bus import GreengrassBus
 
-        return GreengrassBus()
+        return GreengrassBus(component)
     address = os.environ.get(BROKER_VARIABLE, "")
     if address:
         matched = re.fullmatch(r"(?P<host>[^\s:]+):(?P<port>[0-9]{1,5})", address)
@@ -92,7 +111,7 @@ def connect(client_id: str) -> Bus:
             raise BusError(f"{BROKER_VARIABLE} is {address!r}, and must be HOST:PORT")
         from edge.runtime.mqtt_bus import MqttBus
 
-        return MqttBus(matched["host"], int(matched["port"]), client_id)
+        return MqttBus(matched["host"], int(matched["port"]), f"{site}-{component}")
     raise BusError(
         f"no local bus: a Greengrass nucleus sets {GREENGRASS_VARIABLE}; "
         f"without one, set {BROKER_VARIABLE}=HOST:PORT of an MQTT broker"

@@ -8,7 +8,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from edge.runtime.bus import Bus, BusError, connect
+from edge.runtime.bus import Bus, BusError, TooLargeError, connect
+from edge.runtime.dead_letters import dead_letter
 from edge.runtime.settings import Settings
 from pm_contracts import topics
 from pm_contracts.messages import Message, Status, encode
@@ -95,9 +96,36 @@ class Component:
         self._failure = self._failure or reason
         self.stop()
 
-    def publish(self, topic: str, message: Message) -> None:
-        """Publish a message of the contract on the local bus."""
-        self.bus.publish(topic, encode(message))
+    def publish(self, topic: str, message: Message) -> bool:
+        """Publish a message of the contract on the local bus; a dead letter in place of one that the bus cannot carry.
+
+        Returns:
+            Whether the message itself was published.
+
+        Raises:
+            BusError: where the bus is closed, or has refused an earlier message.
+        """
+        payload = encode(message)
+        try:
+            self.bus.publish(topic, payload)
+        except TooLargeError as error:
+            self.counters.add("too_large")
+            _log.error("not published: %s", error)
+            self.publish_dead_letter(topic, payload, str(error))
+            return False
+        return True
+
+    def publish_dead_letter(self, topic: str, payload: bytes, reason: str) -> None:
+        """Publish the dead letter of `payload`, which was refused on `topic`, cut to what the bus carries.
+
+        Raises:
+            BusError: where the bus is closed, or has refused an earlier message.
+        """
+        site = self.settings.site
+        its_topic = topics.site_topic(site, topics.DEAD_LETTER)
+        largest = self.bus.largest_payload(its_topic)
+        letter = dead_letter(site, self.name, topic, payload, reason, maximum_bytes=largest)
+        self.bus.publish(its_topic, encode(letter))
 
     def run(self, finish: Callable[[], None], each_status: Callable[[], None] | None = None) -> None:
         """Report the status until stopped; then stop receiving, finish, report once more and close the bus.
@@ -154,7 +182,7 @@ def main(name: str, settings: Settings, run: Callable[[Component], None], state:
     """
     configure_log()
     try:
-        component = Component(name, settings, connect(f"{settings.site}-{name}"), state)
+        component = Component(name, settings, connect(settings.site, name), state)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: component.stop())
         run(component)

@@ -9,15 +9,16 @@ from typing import Any
 
 from awscrt import io, mqtt
 
-from edge.runtime.bus import WINDOW, BusError, Callback, guarded
+from edge.runtime.bus import STOP_SECONDS, WINDOW, BusError, Callback, guarded
 from edge.runtime.callback_threads import keep_thread_state
 from edge.runtime.window import Window
+from pm_contracts.messages import MAXIMUM_MESSAGE_BYTES
 
 _log = logging.getLogger(__name__)
 
 _CONNECT_SECONDS = 5.0
 _CONNECT_ATTEMPTS = 12
-_ANSWER_SECONDS = 30.0
+_ANSWER_SECONDS = 10.0
 _KEEP_ALIVE_SECONDS = 30
 #: Publishes under way at once when a callback publishes. It must not wait for itself where the broker acknowledges a
 #: message only when its subscribers have; what it was given bounds what it says.
@@ -55,6 +56,10 @@ class MqttBus:
         self._publisher = _connection(host, port, f"{client_id}-publisher")
         self._subscriber: mqtt.Connection | None = None
         _connect(self._publisher, host, port)
+
+    def largest_payload(self, topic: str) -> int:  # noqa: ARG002 - a nucleus needs it
+        """See `Bus.largest_payload`; a message of the contract is no larger."""
+        return MAXIMUM_MESSAGE_BYTES
 
     def publish(self, topic: str, payload: bytes) -> None:
         """See `Bus.publish`."""
@@ -102,14 +107,22 @@ class MqttBus:
         if not self._receiving:
             return
         self._receiving = False
-        if self._subscriber is not None:
-            _disconnect(self._subscriber)
+        if self._subscriber is None:
+            return
+        gone = self._subscriber.disconnect()
+        try:
+            gone.result(STOP_SECONDS)
+        except TimeoutError:
+            self._window.close(BusError(f"what came could not be answered within {STOP_SECONDS:.0f} s of the end"))
+            _await(gone)
+        except Exception as error:  # the library's errors have no narrower common base
+            _log.warning("the broker was not told good-bye: %s", error)
 
     def close(self) -> None:
         """See `Bus.close`."""
         self.stop_receiving()
         self._window.close(BusError("the bus is closed"))
-        _disconnect(self._publisher)
+        _await(self._publisher.disconnect())
 
     def _arrived(self, topic: str, payload: bytes, **_: Any) -> None:
         self._receiver_thread = threading.get_ident()
@@ -172,9 +185,9 @@ def _connect(connection: mqtt.Connection, host: str, port: int) -> None:
     raise BusError(f"no MQTT broker at {host}:{port}: {reason}")
 
 
-def _disconnect(connection: mqtt.Connection) -> None:
+def _await(gone: "concurrent.futures.Future[Any]") -> None:
     try:
-        connection.disconnect().result(_ANSWER_SECONDS)
+        gone.result(_ANSWER_SECONDS)
     except Exception as error:  # the library's errors have no narrower common base
         _log.warning("the broker was not told good-bye: %s", error)
 

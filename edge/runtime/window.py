@@ -30,11 +30,21 @@ class Window:
             allowed = limit or self._limit
             while len(self._under_way) >= allowed and self._closed is None:
                 self._changed.wait()
-            if self._closed is not None:
-                raise RuntimeError(f"closed: {self._closed}") from self._closed
-            self._entered += 1
-            self._under_way[self._entered] = None
-            return self._entered
+            return self._enter()
+
+    def enter_at_once(self) -> int | None:
+        """Count one more, where there is room.
+
+        Returns:
+            The ticket to leave with; None where there is no room.
+
+        Raises:
+            RuntimeError: where the window is closed; its cause is what closed it.
+        """
+        with self._changed:
+            if self._closed is None and len(self._under_way) >= self._limit:
+                return None
+            return self._enter()
 
     def leave(self, ticket: int) -> None:
         """Count one less."""
@@ -59,6 +69,13 @@ class Window:
             last = self._entered
             self._changed.wait_for(lambda: self._closed is not None or self._all_left(last), seconds)
             return self._closed is None and self._all_left(last)
+
+    def _enter(self) -> int:
+        if self._closed is not None:
+            raise RuntimeError(f"closed: {self._closed}") from self._closed
+        self._entered += 1
+        self._under_way[self._entered] = None
+        return self._entered
 
     def _all_left(self, last: int) -> bool:
         return next(iter(self._under_way), last + 1) > last

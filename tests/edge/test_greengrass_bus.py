@@ -1,141 +1,48 @@
 """The local bus on Greengrass's inter-process communication: AWS's own client against a server of its protocol.
 
-The server below speaks the event-stream RPC protocol on a Unix socket, for the operations that the bus uses, with a
-nucleus's checks of the token and of topics. Not proved here: what a real nucleus does beyond that.
+The server is that of `fake_nucleus.py`, in both of a nucleus's makes. Not proved here: what a real nucleus does beyond
+what its source was read for; `docs/sandbox.md` says what was seen on real ones.
 """
 
 import base64
-import contextlib
-import json
-import socket
-import struct
+import datetime as dt
+import gc
+import re
 import threading
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
+from awscrt import NativeResource
+from awscrt.eventstream.rpc import ClientContinuation
+from awsiot.eventstreamrpc import ClientOperation
 
-from edge.runtime.bus import WINDOW, BusError, connect
+from edge.runtime import greengrass_bus
+from edge.runtime.bus import WINDOW, BusError, TooLargeError, connect
+from edge.runtime.component import Component
+from edge.runtime.settings import Settings
+from edge.runtime.window import Window
+from pm_contracts.messages import Command, DeadLetter, decode, encode
+from tests.edge.fake_nucleus import CLASSIC_SOCKET, LITE_SOCKET, TOKEN, Nucleus
+from tests.waiting import eventually
 
-TOKEN = "token-of-the-component"
-#: `:message-type` and `:message-flags` of the event-stream RPC protocol.
-MESSAGE, ERROR, CONNECT, CONNECT_ACK = 0, 1, 4, 5
-ACCEPTED, TERMINATE = 1, 2
-FROM_OTHERS = "RECEIVE_MESSAGES_FROM_OTHERS"
-
-
-def pack(headers: dict[str, int | str], payload: bytes) -> bytes:
-    encoded = b""
-    for name, value in headers.items():
-        encoded += bytes([len(name)]) + name.encode()
-        encoded += (
-            b"\x04" + struct.pack(">i", value)
-            if isinstance(value, int)
-            else b"\x07" + struct.pack(">H", len(value)) + value.encode()
-        )
-    prelude = struct.pack(">II", 16 + len(encoded) + len(payload), len(encoded))
-    frame = prelude + struct.pack(">I", zlib.crc32(prelude)) + encoded + payload
-    return frame + struct.pack(">I", zlib.crc32(frame))
+PUBLISHES = 10_000
 
 
-def unpack_headers(encoded: bytes) -> dict[str, int | str]:
-    headers: dict[str, int | str] = {}
-    at = 0
-    while at < len(encoded):
-        length = encoded[at]
-        name = encoded[at + 1 : at + 1 + length].decode()
-        at += 1 + length
-        kind, at = encoded[at], at + 1
-        if kind == 4:
-            headers[name] = struct.unpack_from(">i", encoded, at)[0]
-            at += 4
-        else:
-            assert kind == 7, f"header {name} of kind {kind}"
-            (length,) = struct.unpack_from(">H", encoded, at)
-            headers[name] = encoded[at + 2 : at + 2 + length].decode()
-            at += 2 + length
-    return headers
-
-
-class Nucleus:
-    """Serves local publish/subscribe to components, each connection on a thread."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = str(path)
-        self.forbidden = "pm/lindau/secret"
-        self._subscribers: list[tuple[socket.socket, int, str, str]] = []
-        self._connections: list[socket.socket] = []
-        self._lock = threading.Lock()
-        self._listening = socket.socket(socket.AF_UNIX)
-        self._listening.bind(self.path)
-        self._listening.listen()
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def stop(self) -> None:
-        for its_socket in [self._listening, *self._connections]:
-            with contextlib.suppress(OSError):
-                its_socket.shutdown(socket.SHUT_RDWR)
-            its_socket.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listening.accept()
-            except OSError:
-                return
-            self._connections.append(connection)
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection: socket.socket) -> None:
-        stream = connection.makefile("rb")
-        with contextlib.suppress(OSError):
-            while len(prelude := stream.read(12)) == 12:
-                total, headers_length, _ = struct.unpack(">III", prelude)
-                rest = stream.read(total - 12)
-                assert zlib.crc32(prelude + rest[:-4]) == struct.unpack(">I", rest[-4:])[0]
-                self._answer(connection, unpack_headers(rest[:headers_length]), rest[headers_length:-4])
-
-    def _send(self, connection: socket.socket, stream: int, kind: int, flags: int, model: str, payload: object) -> None:
-        headers: dict[str, int | str] = {":message-type": kind, ":message-flags": flags, ":stream-id": stream}
-        if model:
-            headers |= {"service-model-type": f"aws.greengrass#{model}", ":content-type": "application/json"}
-        with self._lock:
-            connection.sendall(pack(headers, json.dumps(payload).encode()))
-
-    def _answer(self, connection: socket.socket, headers: dict[str, int | str], payload: bytes) -> None:
-        stream = headers[":stream-id"]
-        assert isinstance(stream, int)
-        if headers[":message-type"] == CONNECT:
-            known = json.loads(payload) == {"authToken": TOKEN}
-            self._send(connection, 0, CONNECT_ACK, ACCEPTED if known else 0, "", {})
-            return
-        if "operation" not in headers:
-            return
-        request = json.loads(payload)
-        topic = request["topic"]
-        if topic.startswith(self.forbidden):
-            error = {"message": f"not authorized to access {topic}", "_service": "aws", "_message": ""}
-            self._send(connection, stream, ERROR, TERMINATE, "UnauthorizedError", error)
-        elif headers["operation"] == "aws.greengrass#SubscribeToTopic":
-            self._send(connection, stream, MESSAGE, 0, "SubscribeToTopicResponse", {"topicName": topic})
-            # A nucleus's own default: with a wildcard a component does not hear itself.
-            mode = request.get("receiveMode") or (FROM_OTHERS if "#" in topic else "RECEIVE_ALL_MESSAGES")
-            self._subscribers.append((connection, stream, topic.rstrip("#"), mode))
-        else:
-            assert headers["operation"] == "aws.greengrass#PublishToTopic"
-            message = request["publishMessage"]["binaryMessage"]["message"]
-            self._send(connection, stream, MESSAGE, TERMINATE, "PublishToTopicResponse", {})
-            event = {"binaryMessage": {"message": message, "context": {"topic": topic}}}
-            for subscriber, its_stream, prefix, mode in self._subscribers:
-                if topic.startswith(prefix) and not (subscriber is connection and mode == FROM_OTHERS):
-                    self._send(subscriber, its_stream, MESSAGE, 0, "SubscriptionResponseMessage", event)
+@pytest.fixture(params=[CLASSIC_SOCKET, LITE_SOCKET], ids=["classic", "lite"])
+def nucleus(request, tmp_path, monkeypatch) -> Iterator[Nucleus]:
+    yield from _running(tmp_path / request.param, monkeypatch)
 
 
 @pytest.fixture
-def nucleus(tmp_path, monkeypatch) -> Iterator[Nucleus]:
-    running = Nucleus(tmp_path / "ipc.socket")
-    monkeypatch.setenv("AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT", running.path)
+def lite(tmp_path, monkeypatch) -> Iterator[Nucleus]:
+    yield from _running(tmp_path / LITE_SOCKET, monkeypatch)
+
+
+def _running(path: Path, monkeypatch) -> Iterator[Nucleus]:
+    running = Nucleus(path)
+    monkeypatch.setenv("AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT", str(path))
     monkeypatch.setenv("SVCUID", TOKEN)
     yield running
     running.stop()
@@ -158,7 +65,7 @@ class Heard:
 
 
 def test_messages_go_over_the_nucleus_in_order_with_their_bytes_its_own_too(nucleus):
-    bus = connect("ignored")
+    bus = connect("lindau", "pm.Test")
     heard = Heard()
     bus.subscribe("pm/lindau/#", heard)
     sent = [(f"pm/lindau/air-{number % 3}/reading", b"\x00\xff%d" % number) for number in range(2 * WINDOW)]
@@ -171,7 +78,7 @@ def test_messages_go_over_the_nucleus_in_order_with_their_bytes_its_own_too(nucl
 
 
 def test_a_callback_may_publish_more_than_the_window_holds(nucleus):
-    bus = connect("ignored")
+    bus = connect("lindau", "pm.Test")
     heard = Heard()
     bus.subscribe("pm/lindau/out", heard)
 
@@ -185,13 +92,69 @@ def test_a_callback_may_publish_more_than_the_window_holds(nucleus):
     bus.close()
 
 
+def test_after_ten_thousand_publishes_no_operation_lives_and_nothing_came_too_much(nucleus, monkeypatch):
+    monkeypatch.setattr(NativeResource, "_track_lifetime", True)
+    bus = connect("lindau", "pm.Test")
+    bus.subscribe("pm/lindau/+/forecast", Heard())
+    before, its_own = _living(ClientOperation), _streams()
+    for number in range(PUBLISHES):
+        bus.publish("pm/lindau/air-1/reading", b"%d" % number)
+    assert bus.flush(60)
+    assert nucleus.published == PUBLISHES
+    # A stream ends when its last frame is written, a little after the answer.
+    eventually(lambda: (gc.collect(), _streams() - its_own)[1] <= 0, lambda: f"{_streams() - its_own} streams to end")
+    assert _living(ClientOperation) <= before
+    eventually(lambda: nucleus.ended == (PUBLISHES if nucleus.is_lite else 0), lambda: f"{nucleus.ended} ended")
+    assert nucleus.surplus == 0
+    bus.close()
+
+
+def _living(kind: type) -> int:
+    gc.collect()
+    return sum(isinstance(each, kind) for each in gc.get_objects())
+
+
+def _streams() -> int:
+    return sum(isinstance(each, ClientContinuation) for each in list(NativeResource._living))
+
+
+def test_the_largest_payload_goes_there_and_back_and_a_larger_one_is_refused_before_it_is_sent(nucleus):
+    bus = connect("lindau", "pm.Test")
+    heard = Heard()
+    bus.subscribe("pm/lindau/#", heard)
+    for topic in ("pm/lindau/alert", f"pm/lindau/{'d' * 32}/reading"):
+        largest = bus.largest_payload(topic)
+        assert 7_000 < largest < 7_300 if nucleus.is_lite else largest == 128 * 1024
+        with pytest.raises(TooLargeError, match=f"{largest + 1} bytes on {topic}: the nucleus carries {largest}"):
+            bus.publish(topic, bytes(largest + 1))
+        with pytest.raises(TooLargeError):
+            bus.publish_at_most_once(topic, bytes(largest + 1))
+        bus.publish(topic, bytes(largest))
+    assert bus.flush(60)
+    assert [len(payload) for _, payload in heard.wait(2)] == [
+        bus.largest_payload("pm/lindau/alert"), bus.largest_payload(f"pm/lindau/{'d' * 32}/reading")
+    ]  # fmt: skip
+    assert nucleus.skipped == 0
+    bus.close()
+
+
+def test_lite_closes_the_connection_on_a_larger_frame(lite, monkeypatch):
+    monkeypatch.setattr(greengrass_bus, "LITE_FRAME_BYTES", 11_000)
+    bus = connect("lindau", "pm.Test")
+    bus.publish("pm/lindau/alert", bytes(bus.largest_payload("pm/lindau/alert")))
+    eventually(lambda: lite.oversized, "the connection to be closed")
+    assert lite.published == 0
+    bus.close()
+
+
 def test_what_the_recipe_s_access_control_forbids_is_an_error_with_the_topic(nucleus):
-    bus = connect("ignored")
-    with pytest.raises(BusError, match="refuses a subscription to pm/lindau/secret"):
+    bus = connect("lindau", "pm.Test")
+    reason = "UnauthorizedError" if nucleus.is_lite else "not authorized to access pm/lindau/secret"
+    with pytest.raises(BusError, match=f"refuses a subscription to pm/lindau/secret: {reason}"):
         bus.subscribe("pm/lindau/secret", Heard())
     bus.publish("pm/lindau/secret/topic", b"")
     assert not bus.flush(60)
-    with pytest.raises(BusError, match=r"cannot publish on pm/lindau/alert.*not authorized to access pm/lindau/secret"):
+    with pytest.raises(BusError, match=f"pm/lindau/alert.*refuses a publish on pm/lindau/secret/topic: {reason}"):
         bus.publish("pm/lindau/alert", b"")
     bus.close()
 
@@ -199,24 +162,125 @@ def test_what_the_recipe_s_access_control_forbids_is_an_error_with_the_topic(nuc
 def test_a_wrong_token_is_refused(nucleus, monkeypatch):
     monkeypatch.setenv("SVCUID", "stolen")
     with pytest.raises(BusError, match="the Greengrass nucleus does not answer"):
-        connect("ignored")
+        connect("lindau", "pm.Test")
 
 
-def test_when_the_nucleus_goes_a_publish_fails_so_that_the_component_ends_and_is_started_anew(nucleus):
-    bus = connect("ignored")
-    bus.publish("pm/lindau/alert", b"")
-    assert bus.flush(60)
-    nucleus.stop()
-    closed = threading.Event()
+def test_when_a_classic_nucleus_goes_a_publish_fails_so_that_the_component_ends_and_is_started_anew(
+    tmp_path, monkeypatch
+):
+    for nucleus in _running(tmp_path / CLASSIC_SOCKET, monkeypatch):
+        bus = connect("lindau", "pm.Test")
+        bus.publish("pm/lindau/alert", b"")
+        assert bus.flush(60)
+        nucleus.stop()
+        closed = threading.Event()
 
-    def publish_until_it_fails() -> None:
-        try:
-            while True:
-                bus.publish("pm/lindau/alert", b"")
-                bus.flush(1)
-        except BusError:
-            closed.set()
+        def publish_until_it_fails(bus=bus, closed=closed) -> None:
+            try:
+                while True:
+                    bus.publish("pm/lindau/alert", b"")
+                    bus.flush(1)
+            except BusError:
+                closed.set()
 
-    threading.Thread(target=publish_until_it_fails, daemon=True).start()
-    assert closed.wait(60)
+        threading.Thread(target=publish_until_it_fails, daemon=True).start()
+        assert closed.wait(60)
+        bus.close()
+
+
+def test_on_lite_the_bus_outlives_any_number_of_crashes_of_its_server_and_sends_again_in_order(lite, monkeypatch):
+    monkeypatch.setattr(greengrass_bus, "_BACK_OFF", (0.01, 0.1))
+    bus = connect("lindau", "pm.Test")
+    heard, late = Heard(), Heard()
+    bus.subscribe("pm/lindau/+/reading", heard)
+    sent: list[bytes] = []
+    for crash in range(6):
+        lite.mute = True
+        for number in range(WINDOW // 2):
+            sent.append(b"%d %d" % (crash, number))
+            bus.publish("pm/lindau/air-1/reading", sent[-1])
+        assert not bus.flush(0.0)
+        lite.stop()
+        if crash == 5:
+            eventually(lambda: not bus._is_connected, "the crash to be noticed")
+            bus.subscribe("pm/lindau/alert", late)
+        lite.mute = False
+        lite.start()
+        assert bus.flush(60)
+    assert [payload for _, payload in heard.wait(len(sent))] == sent
+    bus.publish("pm/lindau/alert", b"said once more")
+    assert late.wait(1) == [("pm/lindau/alert", b"said once more")]
     bus.close()
+
+
+def test_what_lite_cannot_bind_is_refused_with_its_error(lite):
+    bus = connect("lindau", "pm.Test")
+    for number in range(99):
+        bus.subscribe(f"pm/lindau/air-{number}/reading", Heard())
+    with pytest.raises(BusError, match="refuses a subscription to pm/lindau/alert: ServiceError"):
+        bus.subscribe("pm/lindau/alert", Heard())
+    bus.close()
+
+
+def test_what_is_too_large_for_lite_is_counted_and_ends_as_a_dead_letter_that_fits(lite, tmp_path):
+    bus = connect("lindau", "pm.Test")
+    component = Component("pm.Test", Settings("lindau", {}, tmp_path), bus)
+    heard = Heard()
+    bus.subscribe("pm/lindau/#", heard)
+    issued_at = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    command = Command(site="lindau", name="replay", issued_at=issued_at, parameters={"data": "\x01" * 2_000})
+    assert component.publish("pm/lindau/command/replay", command) is False
+    component.publish_dead_letter("t" * 300, b"x" * 10**6, "\x01" * 5_000)
+    assert component.publish("pm/lindau/command/replay", msgspec.structs.replace(command, parameters={})) is True
+    assert component.counters.snapshot() == {"too_large": 1}
+    (_, first), (_, second), (topic, _) = heard.wait(3)
+    assert topic == "pm/lindau/command/replay"
+    letter = decode(first, DeadLetter)
+    assert letter.topic == "pm/lindau/command/replay"
+    assert re.search(
+        r"^\d+ bytes on .*: the nucleus carries \d+ at most \(kept: the first \d+ of \d+ bytes\)", letter.reason
+    )
+    assert encode(command).startswith(base64.b64decode(letter.payload))
+    assert len(base64.b64decode(decode(second, DeadLetter).payload)) > 1_000
+    bus.close()
+
+
+def test_a_nucleus_that_answers_nothing_holds_up_nothing_for_ever(nucleus):
+    bus = connect("lindau", "pm.Test")
+    entered, released = threading.Event(), threading.Event()
+
+    def publish_on(topic: str, payload: bytes) -> None:
+        entered.set()
+        try:
+            for _ in range(WINDOW + 1):
+                bus.publish("pm/lindau/out", b"")
+        except BusError:
+            released.set()
+            raise
+
+    bus.subscribe("pm/lindau/in", publish_on)
+    nucleus.mute_answers = True
+    bus.publish("pm/lindau/in", b"")
+    assert entered.wait(60)
+    eventually(lambda: bus._window.enter_at_once() is None, "the window to be full")
+    bus.publish_at_most_once("pm/lindau/status", b"")  # is dropped, and returns
+    assert not bus.flush(0.1)
+    bus.stop_receiving()
+    assert released.wait(60)
+    assert not bus.flush(60)
+    with pytest.raises(BusError, match="could not be answered"):
+        bus.publish("pm/lindau/alert", b"")
+    bus.close()
+
+
+def test_a_window_that_is_closed_says_why_and_lets_no_one_wait():
+    window = Window(1)
+    ticket = window.enter()
+    assert window.enter_at_once() is None
+    window.close(BusError("gone"))
+    for enter in (window.enter, window.enter_at_once):
+        with pytest.raises(RuntimeError, match="closed: gone"):
+            enter()
+    assert not window.wait_for_earlier(60)
+    window.leave(ticket)
+    assert not window.wait_for_earlier(60)

@@ -205,11 +205,11 @@ def test_without_a_broker_the_error_says_where_it_looked(monkeypatch):
     monkeypatch.setenv("PM_LOCAL_BROKER", f"127.0.0.1:{port}")
     monkeypatch.delenv("AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT", raising=False)
     with pytest.raises(BusError, match=rf"no MQTT broker at 127\.0\.0\.1:{port}"):
-        connect("test")
+        connect("lindau", "pm.Test")
 
 
 def test_without_any_bus_in_the_environment_both_variables_are_named(monkeypatch):
     monkeypatch.delenv("PM_LOCAL_BROKER", raising=False)
     monkeypatch.delenv("AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT", raising=False)
     with pytest.raises(BusError, match=r"AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT.*PM_LOCAL_BROKER"):
-        connect("test")
+        connect("lindau", "pm.Test")
