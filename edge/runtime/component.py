@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from edge.runtime.bus import Bus, BusError, TooLargeError, connect
-from edge.runtime.dead_letters import dead_letter
+from edge.runtime.dead_letters import MAXIMUM_BYTES, dead_letter
 from edge.runtime.settings import Settings
 from pm_contracts import topics
 from pm_contracts.messages import Message, Status, encode
@@ -123,7 +123,7 @@ class Component:
         """
         site = self.settings.site
         its_topic = topics.site_topic(site, topics.DEAD_LETTER)
-        largest = self.bus.largest_payload(its_topic)
+        largest = min(self.bus.largest_payload(its_topic), MAXIMUM_BYTES)
         letter = dead_letter(site, self.name, topic, payload, reason, maximum_bytes=largest)
         self.bus.publish(its_topic, encode(letter))
 

@@ -5,6 +5,8 @@ import datetime as dt
 
 from pm_contracts.messages import MAXIMUM_MESSAGE_BYTES, DeadLetter, encode
 
+#: Of a dead letter as a message: with room for what goes around it to AWS IoT Core and into the lake.
+MAXIMUM_BYTES = MAXIMUM_MESSAGE_BYTES - 16 * 1024
 _MAXIMUM_TOPIC = 256
 _MAXIMUM_REASON = 2000
 #: Characters of a reason that are left for the note of what was cut.
@@ -20,7 +22,7 @@ def dead_letter(
     payload: bytes,
     reason: str,
     refused_at: dt.datetime | None = None,
-    maximum_bytes: int = MAXIMUM_MESSAGE_BYTES,
+    maximum_bytes: int = MAXIMUM_BYTES,
 ) -> DeadLetter:
     """The dead letter of `payload`, which came on `topic` and was refused by `component` for `reason`; now, or then.
 

@@ -16,7 +16,7 @@ from awscrt import io, mqtt, mqtt5
 from edge.runtime.bus import connect
 from edge.runtime.callback_threads import keep_thread_state
 from edge.runtime.component import Component, Counters
-from edge.runtime.dead_letters import dead_letter
+from edge.runtime.dead_letters import MAXIMUM_BYTES, dead_letter
 from edge.runtime.files import write_atomically
 from edge.runtime.journal import Journal
 from edge.runtime.settings import Settings, parse_settings
@@ -26,7 +26,7 @@ from edge.uplink import uplink as uplink_module
 from edge.uplink.dead_letter_store import DeadLetterStore
 from edge.uplink.gate import Gate, Priority
 from edge.uplink.outbox import Outbox
-from pm_contracts.messages import MAXIMUM_MESSAGE_BYTES, DeadLetter, decode, encode
+from pm_contracts.messages import DeadLetter, decode, encode
 
 ROOT = Path(__file__).parents[2]
 
@@ -127,7 +127,7 @@ def test_a_dead_letter_of_something_huge_is_cut_says_so_and_fits_into_a_message(
     assert letter.reason.endswith("of 1000000 bytes)")
     kept = base64.b64decode(letter.payload)
     assert kept == b"x" * len(kept)
-    assert MAXIMUM_MESSAGE_BYTES - 64 < len(encode(letter)) <= MAXIMUM_MESSAGE_BYTES
+    assert MAXIMUM_BYTES - 64 < len(encode(letter)) <= MAXIMUM_BYTES
     whole = dead_letter("lindau", "pm.Uplink", "topic", b"\x00\xff", "why")
     assert (base64.b64decode(whole.payload), whole.reason) == (b"\x00\xff", "why")
 
