@@ -2,7 +2,6 @@
 
 from typing import Any, NamedTuple
 
-from pm_components.model_kinds import MODELS
 from pm_components.task_states import BUSY, INVOKE, QUERY, TRANSIENT, function_call
 
 
@@ -26,19 +25,21 @@ class Rollout(NamedTuple):
     watch_interval_seconds: int
 
 
-def any_model(flag: str, state: str) -> list[dict[str, Any]]:
-    """The choices that go to `state` where the flag of any model is set."""
-    return [
-        {"Variable": f"$.models[{index}].{flag}", "BooleanEquals": True, "Next": state} for index in range(len(MODELS))
-    ]
+def any_model(flag: str, count: int, state: str) -> list[dict[str, Any]]:
+    """The choices that go to `state` where the flag of any of `count` models is set.
+
+    Every branch that makes a model ends with each of the flags, `passed`, `on_trial` and `failed`, true or false: an
+    execution ends at once where a choice asks for a field that is missing.
+    """
+    return [{"Variable": f"$.models[{index}].{flag}", "BooleanEquals": True, "Next": state} for index in range(count)]
 
 
-def release_states(rollout: Rollout) -> dict[str, Any]:
-    """What passed goes to every site, and how it arrives is watched."""
+def release_states(rollout: Rollout, count: int) -> dict[str, Any]:
+    """What passed of `count` models goes to every site, and how it arrives is watched."""
     return {
         "Any good?": {
             "Type": "Choice",
-            "Choices": any_model("passed", "Release"),
+            "Choices": any_model("passed", count, "Release"),
             "Default": "All made?",
         },
         "Release": function_call(
@@ -82,13 +83,20 @@ def release_states(rollout: Rollout) -> dict[str, Any]:
     }
 
 
-def trial_states(trial: Trial, *, database: str, workgroup: str) -> dict[str, Any]:
-    """The challenger runs beside the champion until their errors decide; whatever happens, it is withdrawn."""
+def trial_states(trial: Trial, count: int, *, database: str, workgroup: str) -> dict[str, Any]:
+    """The challenger runs beside the champion until their errors decide; whatever happens, it is withdrawn.
+
+    Args:
+        trial: how it is tried.
+        count: of the models, of which at most one is tried.
+        database: the Glue database of what is measured.
+        workgroup: the Athena workgroup.
+    """
     broke = [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": "End the broken trial"}]
     return {
         "Any on trial?": {
             "Type": "Choice",
-            "Choices": any_model("on_trial", "Start the trial"),
+            "Choices": any_model("on_trial", count, "Start the trial"),
             "Default": "Any good?",
         },
         "Start the trial": function_call(

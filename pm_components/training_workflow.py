@@ -39,16 +39,18 @@ class Workflow(NamedTuple):
     watch_seconds: int
     trial: Trial | None = None
     """None: a model that passed the gate is released at once."""
+    models: Sequence[Model] = MODELS
+    """The kinds of models that are made."""
 
 
 def definition(workflow: Workflow) -> dict[str, Any]:
     """The state machine, Amazon States Language.
 
-    Its input is not looked at. Its output has `models` (kind, passed, reasons, version, metrics, model_package_arn of
-    each) and, where one passed, `release` (versions, deployments) and `rollout` (status, devices); after a trial
-    `trial` (decision, reasons, figures) too.
+    Its input is not looked at. Its output has `models` (kind, passed, on_trial, failed and reasons of each, and of one
+    that was made version, metrics and model_package_arn) and, where one passed, `release` (versions, deployments) and
+    `rollout` (status, devices); after a trial `trial` (decision, reasons, figures) too.
     """
-    trial = workflow.trial
+    trial, count = workflow.trial, len(workflow.models)
     seconds = 2 * workflow.training.longest_seconds + workflow.watch_seconds + 3600
     return {
         "Comment": "Export, train, judge, register, try, release and watch the models of the sites",
@@ -57,15 +59,15 @@ def definition(workflow: Workflow) -> dict[str, Any]:
         "States": {
             "Make models": {
                 "Type": "Parallel",
-                "Branches": [_branch(workflow, model) for model in MODELS],
+                "Branches": [_branch(workflow, model) for model in workflow.models],
                 "ResultSelector": {"models.$": "$"},
                 "Next": "Any on trial?" if trial else "Any good?",
             },
-            **(trial_states(trial, database=workflow.database, workgroup=workflow.workgroup) if trial else {}),
-            **release_states(Rollout(workflow.release_arn, workflow.watch_arn, workflow.watch_interval_seconds)),
+            **(trial_states(trial, count, database=workflow.database, workgroup=workflow.workgroup) if trial else {}),
+            **release_states(Rollout(workflow.release_arn, workflow.watch_arn, workflow.watch_interval_seconds), count),
             "All made?": {
                 "Type": "Choice",
-                "Choices": any_model("failed", "Not all made"),
+                "Choices": any_model("failed", count, "Not all made"),
                 "Default": "Done",
             },
             "Not all made": {

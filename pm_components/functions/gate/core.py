@@ -51,6 +51,9 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     reasons: list[str]
     on_trial: bool = False
     """Whether it is to be tried on a core device before it is approved."""
+    failed: bool = False
+    """Whether it could not be made, or its trial broke: no verdict says so, and every model that is made has it, since
+    the state machine asks."""
     version: str = ""
     metrics: dict[str, Any] = {}
     champion: str = ""

@@ -11,6 +11,7 @@ MODULES: tuple[str, ...] = (
     "rules",
     "athena",
     "lambda_sources",
+    "state_paths",
     "step_functions",
     "greengrass",
     "cloud_control",
