@@ -16,7 +16,7 @@ from rich.table import Column, Table
 from typer.core import TyperGroup
 
 from edge.simulator.sources import SourceError
-from sandbox import cli_alarms, cli_lake, cli_models, cli_review
+from sandbox import cli_alarms, cli_clear, cli_lake, cli_models, cli_review
 from sandbox.cli_options import BACKGROUND, DATA_FILE, FACTORY, Directory, attached
 from sandbox.console import FAILED, ConsoleProgress, console, fail, waiting
 
@@ -295,6 +295,7 @@ cli_alarms.register(app)
 cli_lake.register(app)
 cli_models.register(app)
 cli_review.register(app)
+cli_clear.register(app)
 
 if __name__ == "__main__":
     app()

@@ -216,15 +216,19 @@ def train(
 def _pipeline(state_machine: str, directory: Path) -> dict[str, Any]:
     """Whose training jobs those by hand follow, and how to speak to it."""
     if state_machine:
-        import boto3
+        from sandbox import aws_access
 
         if not _STATE_MACHINE.match(state_machine):
             fail(f"--state-machine {state_machine}: allowed is an ARN, arn:aws:states:REGION:ACCOUNT:stateMachine:NAME")
         region = state_machine.split(":")[3]
-        session = boto3.Session(region_name=region)
+        try:
+            access = aws_access.access({"aws:region": region})
+            aws_access.require_deployed(access, [state_machine], "the state machine")
+        except aws_access.AccessRefused as error:
+            fail(str(error))
         return {
             "state_machine": state_machine,
-            "clients": session.client,
+            "clients": access.clients,
             "environment": {"AWS_DEFAULT_REGION": region},
             "logs": True,
         }

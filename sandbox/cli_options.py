@@ -1,4 +1,4 @@
-"""What several commands of `pm` take: the factory that runs in the background, a file of data."""
+"""Options that several commands of `pm` share: the background factory, a stack's program, a file of data."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +16,10 @@ FACTORY, MODELS, STACKS = "The factory", "Data and models", "Stacks, before and 
 BACKGROUND = Path("out/factory")
 Directory = Annotated[
     Path, typer.Option(help="Folder of the factory that runs in the background.", file_okay=False, dir_okay=True)
+]
+PROJECT = Path(__file__).resolve().parent.parent
+Program = Annotated[
+    Path, typer.Option(help="Directory with Pulumi.yaml.", show_default="this project", file_okay=False)
 ]
 #: A file that must be there.
 DATA_FILE = {"exists": True, "dir_okay": False, "readable": True}

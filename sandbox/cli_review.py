@@ -1,22 +1,17 @@
-"""The commands of `pm` for who looks after stacks: what one registers, where two differ, what one leaves behind."""
+"""The commands of `pm` for who looks after stacks: what one registers, where two differ."""
 
 import json
 import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.table import Column, Table
 
-from sandbox.cli_options import STACKS
+from sandbox.cli_options import PROJECT, STACKS, Program
 from sandbox.console import console, fail, waiting
 
 config_app = typer.Typer(no_args_is_help=True, help="The configuration of stacks.")
 
-Program = Annotated[
-    Path, typer.Option(help="Directory with Pulumi.yaml.", show_default="this project", file_okay=False)
-]
-_PROJECT = Path(__file__).resolve().parent.parent
 #: Exit code of a review that a mandatory policy refuses, apart from that of an error.
 _REFUSED = 3
 
@@ -25,14 +20,13 @@ def register(app: typer.Typer) -> None:
     """Add the commands to `pm`."""
     app.add_typer(config_app, name="config", rich_help_panel=STACKS)
     app.command(rich_help_panel=STACKS)(review)
-    app.command(rich_help_panel=STACKS)(clear)
 
 
 @config_app.command("diff")
 def config_diff(
     first: Annotated[str, typer.Argument(help="A stack, as dev.")],
     second: Annotated[str, typer.Argument(help="Another stack, as prod.")],
-    program: Program = _PROJECT,
+    program: Program = PROJECT,
     as_json: Annotated[bool, typer.Option("--json", help="For machines: {key: {stack: value}}.")] = False,
 ) -> None:
     """Show where two stacks differ, after the defaults of project, tier and components.
@@ -66,7 +60,7 @@ def review(
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="For a pull request.")] = False,
     accept: Annotated[bool, typer.Option("--accept", help="Keep this as the reviewed snapshot.")] = False,
-    program: Program = _PROJECT,
+    program: Program = PROJECT,
 ) -> None:
     """Show what a reviewer needs before `pulumi up`, without a cloud.
 
@@ -101,43 +95,6 @@ def review(
         typer.echo(f"kept as reviewed: {path}", err=True)
     if found.refused:
         raise typer.Exit(_REFUSED)
-
-
-def clear(
-    stack: Annotated[str, typer.Argument(help="The stack, as dev.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    program: Program = _PROJECT,
-) -> None:
-    """Delete what a running stack made beside Pulumi, so that `pulumi destroy` can finish and leaves nothing behind.
-
-    These are the certificates of its devices, registered models, and models deployed to core devices. It asks the
-    account that the stack's configuration names, with the credentials of the environment. Protected stacks are refused.
-
-    Example: pm clear dev, then pulumi destroy --stack dev
-    """
-    from pm_components.config import ConfigError
-    from sandbox import leftovers
-    from sandbox.deployer.project import read_project
-    from sandbox.deployer.records import DeploymentError
-    from sandbox.recorder import RecordingError, record
-    from sandbox.review.settings import read
-
-    try:
-        settings, _ = read(program, stack)
-        if settings.protected:
-            fail(f"stack {stack} is protected: set pm:protected to false and run `pulumi up` first")
-        with waiting("Running the program without a cloud"):
-            recording = record(program, stack)
-        clients = leftovers.clients_of(read_project(program, stack, {}).config)
-    except (ConfigError, DeploymentError, RecordingError) as error:
-        fail(str(error))
-    if not yes:
-        typer.confirm(f"Delete certificates, models and their deployments of stack {stack}?", abort=True)
-    deleted = 0
-    for what in leftovers.clear(recording, clients):
-        typer.echo(f"deleted {what}")
-        deleted += 1
-    typer.echo(f"{deleted} deleted. Next: pulumi destroy --stack {stack}")
 
 
 def _write_json(value: Any) -> None:

@@ -1,53 +1,157 @@
-"""What a running system made beside Pulumi, and `pulumi destroy` would trip over or leave behind: found and deleted.
+"""What a running system made beside Pulumi, and `pulumi destroy` would trip over or leave behind: found, and deleted.
 
 Devices enrol and the pipeline releases models without Pulumi knowing: certificates that are attached to things and
 policies, deployments and component versions of models, registered models. AWS refuses to delete a thing, a policy or a
 model package group that they hang on.
+
+What is looked at is what the stack has by its state and by its tags, not what its program would make: the latter no
+longer names what was removed from it. Of another stack nothing is touched.
 """
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from sandbox.recorder import DEFAULT_REGION, Recording
+from sandbox.aws_access import Clients
+from sandbox.recorder import Recording
 from sandbox.recorder.monitor import ACCOUNT
+from sandbox.stack_state import StackState
 
-Clients = Callable[[str], Any]
-"""Gives the boto3 client of a service."""
+_POLICY = ("aws:iot/policy:Policy", "name")
+_THING = ("aws:iot/thing:Thing", "name")
+_THING_GROUP = ("aws:iot/thingGroup:ThingGroup", "name")
+_MODEL_GROUP = ("aws:sagemaker/modelPackageGroup:ModelPackageGroup", "modelPackageGroupName")
+_BUCKET = ("aws:s3/bucket:Bucket", "bucket")
+#: In the ARN of what carries tags, before its name.
+_TAGGED = {"policy": _POLICY, "thinggroup": _THING_GROUP, "model-package-group": _MODEL_GROUP}
 
 
-def clients_of(configuration: Mapping[str, str]) -> Clients:
-    """Clients for the account that a stack is deployed to, as its configuration of the provider `aws` says.
+@dataclass(frozen=True)
+class Leftover:
+    """A thing to delete.
 
-    Where that names endpoints or keys, as for the embedded cloud, they are used; else AWS's own and the environment's.
+    Attributes:
+        text: what it is, for people.
+        delete: deletes it.
     """
-    import boto3
 
-    (endpoints,) = json.loads(configuration.get("aws:endpoints", "[{}]"))
-    session = boto3.Session(
-        region_name=configuration.get("aws:region", DEFAULT_REGION),
-        aws_access_key_id=configuration.get("aws:accessKey"),
-        aws_secret_access_key=configuration.get("aws:secretKey"),
-    )
-    return lambda service: session.client(service, endpoint_url=endpoints.get("sts"))
+    text: str
+    delete: Callable[[], None]
 
 
-def clear(recording: Recording, clients: Clients) -> Iterator[str]:
-    """Delete what hangs on a stack's resources, and say each thing that was deleted.
+@dataclass(frozen=True)
+class Scope:
+    """The resources whose leftovers are looked for, by their names in the cloud.
+
+    Attributes:
+        policies: AWS IoT policies.
+        things: core devices and devices.
+        groups: thing groups.
+        model_groups: groups of registered models.
+        buckets: where the artifacts of component versions lie.
+        deployments: ids of the deployments that Pulumi made.
+        component_versions: ARNs of the component versions that Pulumi made.
+        unknown_to_pulumi: what carries the stack's tags though its state does not have it.
+    """
+
+    policies: frozenset[str]
+    things: frozenset[str]
+    groups: frozenset[str]
+    model_groups: frozenset[str]
+    buckets: frozenset[str]
+    deployments: frozenset[str]
+    component_versions: frozenset[str]
+    unknown_to_pulumi: tuple[str, ...]
+
+
+def tagged(tagging: Any, project: str, stack: str) -> dict[tuple[str, str], set[str]]:
+    """The names of what carries a stack's tags, by type and the input that names it; things carry no tags.
 
     Args:
-        recording: the stack's program, by which names its resources are known.
-        clients: clients of the account that the stack is in.
+        tagging: client of `resourcegroupstaggingapi`.
+        project: the project's name.
+        stack: the stack's name.
     """
-    yield from _certificates(recording, clients("iot"))
-    yield from _models(recording, clients("sagemaker"))
-    yield from _deployments(recording, clients("greengrassv2"), clients("iot"))
-    yield from _component_versions(recording, clients("greengrassv2"), clients("sts"))
-    yield from _core_devices(recording, clients("greengrassv2"))
+    found: dict[tuple[str, str], set[str]] = {kind: set() for kind in _TAGGED.values()}
+    filters = [{"Key": "Project", "Values": [project]}, {"Key": "Stack", "Values": [stack]}]
+    # One page holds 100 resources by default.
+    for one in _pages(
+        tagging, "get_resources", "ResourceTagMappingList", TagFilters=filters, ResourceTypeFilters=["iot", "sagemaker"]
+    ):
+        kind, _, name = one["ResourceARN"].split(":", 5)[5].partition("/")
+        if kind in _TAGGED:
+            found[_TAGGED[kind]].add(name)
+    return found
 
 
-def _names(recording: Recording, type_: str, key: str) -> list[str]:
-    return sorted(str(one.inputs[key]) for one in recording.of_type(type_).values())
+def scope(
+    state: StackState,
+    with_tags: Mapping[tuple[str, str], set[str]],
+    kept: Recording | None = None,
+    account: str = "",
+) -> Scope:
+    """The whole stack, or what its program no longer registers.
+
+    Args:
+        state: what the stack has.
+        with_tags: what carries the stack's tags, see `tagged`.
+        kept: the stack's program; its resources are left out.
+        account: the account that the stack is in, which names of buckets hold.
+    """
+
+    def names(kind: tuple[str, str]) -> frozenset[str]:
+        found = state.values(*kind) | with_tags.get(kind, set())
+        type_, key = kind
+        registered = kept.of_type(type_).values() if kept else ()
+        return frozenset(found - {str(one.inputs[key]).replace(ACCOUNT, account) for one in registered})
+
+    return Scope(
+        policies=names(_POLICY),
+        things=names(_THING),
+        groups=names(_THING_GROUP),
+        model_groups=names(_MODEL_GROUP),
+        buckets=names(_BUCKET),
+        deployments=frozenset(state.values("aws-native:greengrassv2:Deployment", "deploymentId")),
+        component_versions=frozenset(state.values("aws-native:greengrassv2:ComponentVersion", "arn")),
+        unknown_to_pulumi=tuple(
+            sorted(
+                f"{type_.rpartition(':')[2]} {name}"
+                for (type_, key), found in with_tags.items()
+                for name in found - state.values(type_, key)
+            )
+        ),
+    )
+
+
+def find(scope: Scope, clients: Clients) -> Iterator[Leftover]:
+    """What hangs on the resources, in the order in which it can be deleted.
+
+    Args:
+        scope: the resources.
+        clients: of the account that they are in.
+    """
+    iot, greengrass = clients("iot"), clients("greengrassv2")
+    cores = core_devices(scope, greengrass)
+    yield from _certificates(scope, iot)
+    yield from _models(scope, clients("sagemaker"))
+    yield from _deployments(scope, cores, greengrass, iot)
+    yield from _component_versions(scope, greengrass)
+    for core in cores:
+        yield Leftover(f"core device {core}", _deletes(greengrass.delete_core_device, coreDeviceThingName=core))
+
+
+def core_devices(scope: Scope, greengrass: Any) -> list[str]:
+    """The core devices among the things, as far as Greengrass has ever heard of them."""
+    known = _pages(greengrass, "list_core_devices", "coreDevices")
+    return sorted({device["coreDeviceThingName"] for device in known} & scope.things)
+
+
+def _deletes(operation: Callable[..., Any], **arguments: Any) -> Callable[[], None]:
+    def delete() -> None:
+        operation(**arguments)
+
+    return delete
 
 
 def _pages(client: Any, operation: str, key: str, **arguments: Any) -> list[Any]:
@@ -55,20 +159,43 @@ def _pages(client: Any, operation: str, key: str, **arguments: Any) -> list[Any]
     return [item for page in pages for item in page.get(key, [])]
 
 
-def _certificates(recording: Recording, iot: Any) -> Iterator[str]:
-    """The certificates of the stack's policies and things, detached and deleted."""
+def _certificates(scope: Scope, iot: Any) -> Iterator[Leftover]:
+    """The certificates of the policies and things; one that a thing of somebody else has, too, is detached alone."""
     arns: set[str] = set()
-    for policy in _names(recording, "aws:iot/policy:Policy", "name"):
+    for policy in scope.policies:
         try:
             arns |= set(_pages(iot, "list_targets_for_policy", "targets", policyName=policy))
         except iot.exceptions.ResourceNotFoundException:
             continue
-    for thing in _names(recording, "aws:iot/thing:Thing", "name"):
+    for thing in scope.things:
         try:
             arns |= set(_pages(iot, "list_thing_principals", "principals", thingName=thing))
         except iot.exceptions.ResourceNotFoundException:
             continue
     for arn in sorted(arn for arn in arns if ":cert/" in arn):
+        number = arn.rpartition("/")[2]
+        others = sorted(set(_pages(iot, "list_principal_things", "things", principal=arn)) - scope.things)
+        if others:
+            yield Leftover(
+                f"attachments of certificate {number}, which {', '.join(others)} keeps", _detaches(scope, iot, arn)
+            )
+        else:
+            yield Leftover(f"certificate {number}", _deletes_certificate(iot, arn))
+
+
+def _detaches(scope: Scope, iot: Any, arn: str) -> Callable[[], None]:
+    def detach() -> None:
+        for thing in scope.things & set(_pages(iot, "list_principal_things", "things", principal=arn)):
+            iot.detach_thing_principal(thingName=thing, principal=arn)
+        attached = {one["policyName"] for one in _pages(iot, "list_attached_policies", "policies", target=arn)}
+        for policy in scope.policies & attached:
+            iot.detach_policy(policyName=policy, target=arn)
+
+    return detach
+
+
+def _deletes_certificate(iot: Any, arn: str) -> Callable[[], None]:
+    def delete() -> None:
         for thing in _pages(iot, "list_principal_things", "things", principal=arn):
             iot.detach_thing_principal(thingName=thing, principal=arn)
         for policy in _pages(iot, "list_attached_policies", "policies", target=arn):
@@ -76,74 +203,70 @@ def _certificates(recording: Recording, iot: Any) -> Iterator[str]:
         number = arn.rpartition("/")[2]
         iot.update_certificate(certificateId=number, newStatus="INACTIVE")
         iot.delete_certificate(certificateId=number)
-        yield f"certificate {number}"
+
+    return delete
 
 
-def _models(recording: Recording, sagemaker: Any) -> Iterator[str]:
-    """The models that are registered in the stack's groups."""
-    groups = _names(recording, "aws:sagemaker/modelPackageGroup:ModelPackageGroup", "modelPackageGroupName")
+def _models(scope: Scope, sagemaker: Any) -> Iterator[Leftover]:
+    """The models that are registered in the groups."""
     known = {
         group["ModelPackageGroupName"]
         for group in _pages(sagemaker, "list_model_package_groups", "ModelPackageGroupSummaryList")
     }
-    for group in sorted(known & set(groups)):
-        packages = _pages(sagemaker, "list_model_packages", "ModelPackageSummaryList", ModelPackageGroupName=group)
-        for package in packages:
-            sagemaker.delete_model_package(ModelPackageName=package["ModelPackageArn"])
-            yield f"model {package['ModelPackageArn'].partition('/')[2]}"
+    for group in sorted(known & scope.model_groups):
+        for package in _pages(sagemaker, "list_model_packages", "ModelPackageSummaryList", ModelPackageGroupName=group):
+            arn = package["ModelPackageArn"]
+            yield Leftover(
+                f"model {arn.partition('/')[2]}", _deletes(sagemaker.delete_model_package, ModelPackageName=arn)
+            )
 
 
-def _deployments(recording: Recording, greengrass: Any, iot: Any) -> Iterator[str]:
-    """The deployments to the stack's thing groups that Pulumi did not make, as those of models."""
-    own = {
-        one.inputs["deploymentName"]
-        for one in recording.of_type("aws-native:greengrassv2:Deployment").values()
-        if "deploymentName" in one.inputs
-    }
-    for group in _names(recording, "aws:iot/thingGroup:ThingGroup", "name"):
+def _deployments(scope: Scope, cores: list[str], greengrass: Any, iot: Any) -> Iterator[Leftover]:
+    """The deployments to the groups and core devices that Pulumi did not make, as those of models."""
+    targets: dict[str, str] = {}
+    for group in sorted(scope.groups):
         try:
-            arn = iot.describe_thing_group(thingGroupName=group)["thingGroupArn"]
+            targets[group] = iot.describe_thing_group(thingGroupName=group)["thingGroupArn"]
         except iot.exceptions.ResourceNotFoundException:
             continue
-        found = _pages(greengrass, "list_deployments", "deployments", targetArn=arn, historyFilter="ALL")
-        for deployment in found:
-            if deployment.get("deploymentName") in own:
-                continue
-            if deployment["deploymentStatus"] == "ACTIVE":
-                greengrass.cancel_deployment(deploymentId=deployment["deploymentId"])
-            greengrass.delete_deployment(deploymentId=deployment["deploymentId"])
-            yield f"deployment {deployment.get('deploymentName', deployment['deploymentId'])} to {group}"
+    for core in cores:
+        try:
+            targets[core] = iot.describe_thing(thingName=core)["thingArn"]
+        except iot.exceptions.ResourceNotFoundException:
+            continue
+    for name, arn in targets.items():
+        for deployment in _pages(greengrass, "list_deployments", "deployments", targetArn=arn, historyFilter="ALL"):
+            if deployment["deploymentId"] not in scope.deployments:
+                told = deployment.get("deploymentName", deployment["deploymentId"])
+                yield Leftover(f"deployment {told} to {name}", _deletes_deployment(greengrass, deployment))
 
 
-def _component_versions(recording: Recording, greengrass: Any, sts: Any) -> Iterator[str]:
-    """The versions of components whose artifacts lie in the stack's buckets, and that Pulumi did not make."""
-    account = sts.get_caller_identity()["Account"]
-    buckets = {name.replace(ACCOUNT, account) for name in _names(recording, "aws:s3/bucket:Bucket", "bucket")}
-    own = {
-        (recipe["ComponentName"], recipe["ComponentVersion"])
-        for one in recording.of_type("aws-native:greengrassv2:ComponentVersion").values()
-        for recipe in [json.loads(one.inputs["inlineRecipe"])]
-    }
+def _deletes_deployment(greengrass: Any, deployment: Mapping[str, Any]) -> Callable[[], None]:
+    def delete() -> None:
+        if deployment["deploymentStatus"] == "ACTIVE":
+            greengrass.cancel_deployment(deploymentId=deployment["deploymentId"])
+        greengrass.delete_deployment(deploymentId=deployment["deploymentId"])
+
+    return delete
+
+
+def _component_versions(scope: Scope, greengrass: Any) -> Iterator[Leftover]:
+    """The versions of components whose artifacts lie in the buckets, and that Pulumi did not make."""
+    if not scope.buckets:
+        return
     for component in _pages(greengrass, "list_components", "components", scope="PRIVATE"):
         versions = _pages(greengrass, "list_component_versions", "componentVersions", arn=component["arn"])
         for version in versions:
-            if (version["componentName"], version["componentVersion"]) in own:
+            if version["arn"] in scope.component_versions:
                 continue
             recipe = greengrass.get_component(arn=version["arn"], recipeOutputFormat="JSON")["recipe"]
-            if _artifact_buckets(json.loads(recipe)) & buckets:
-                greengrass.delete_component(arn=version["arn"])
-                yield f"component {version['componentName']} {version['componentVersion']}"
+            if _artifact_buckets(json.loads(recipe)) & scope.buckets:
+                yield Leftover(
+                    f"component {version['componentName']} {version['componentVersion']}",
+                    _deletes(greengrass.delete_component, arn=version["arn"]),
+                )
 
 
 def _artifact_buckets(recipe: dict[str, Any]) -> set[str]:
     uris = [artifact["Uri"] for manifest in recipe.get("Manifests", []) for artifact in manifest.get("Artifacts", [])]
     return {uri.removeprefix("s3://").partition("/")[0] for uri in uris}
-
-
-def _core_devices(recording: Recording, greengrass: Any) -> Iterator[str]:
-    """What Greengrass keeps of the stack's core devices."""
-    things = set(_names(recording, "aws:iot/thing:Thing", "name"))
-    for device in _pages(greengrass, "list_core_devices", "coreDevices"):
-        if device["coreDeviceThingName"] in things:
-            greengrass.delete_core_device(coreDeviceThingName=device["coreDeviceThingName"])
-            yield f"core device {device['coreDeviceThingName']}"

@@ -16,6 +16,7 @@ MODULES: tuple[str, ...] = (
     "greengrass",
     "cloud_control",
     "device_endpoint",
+    "tagging",
     "sagemaker",
     "polly",
     "mail",

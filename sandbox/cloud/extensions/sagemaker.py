@@ -6,6 +6,7 @@ from typing import Any
 from ministack import app
 
 from sandbox.cloud import seams
+from sandbox.cloud.extensions import tagging
 from sandbox.cloud.model_registry import ModelRegistry, group_arn
 from sandbox.cloud.modelled_service import ModelledService, Operation, Request, page
 from sandbox.cloud.training_jobs import TrainingJobs, job_arn
@@ -111,3 +112,4 @@ def install() -> None:
     jobs = TrainingJobs(seams.directory() / "training", tags.by_arn)
     service = ModelledService("sagemaker", "sagemaker", operations(jobs, ModelRegistry(tags.by_arn), tags))
     seams.require_value(app, "SERVICE_HANDLERS", dict)["sagemaker"] = service.handle
+    tagging.collect("sagemaker", tags.by_arn)
