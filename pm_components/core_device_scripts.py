@@ -20,12 +20,16 @@ _PLUGIN_URL = (
     "https://d2s8p88vqu9w66.cloudfront.net/releases/"
     "aws-greengrass-FleetProvisioningByClaim/fleetprovisioningbyclaim-latest.jar"
 )
-#: 2.5.0 mended its fleet provisioning ("Release Notes").
-_LITE_VERSION = "2.5.1"
+#: 2.5.0 mended its fleet provisioning, 2.6.0 restarts components of which the configuration alone has changed
+#: ("Release Notes").
+_LITE_VERSION = "2.6.0"
 _LITE_URL = (
     f"https://github.com/aws-greengrass/aws-greengrass-lite/releases/download/v{_LITE_VERSION}/"
     "aws-greengrass-lite-deb-x86-64.zip"
 )
+#: What the package of nucleus lite writes (`debian/postinst`), with its own user for the components. It is read after
+#: `/etc/greengrass/config.yaml`, and wins (`ggconfig_load_dir` of ggconfigd).
+_LITE_CONFIGURATION = "/etc/greengrass/config.d/greengrass-lite.yaml"
 #: Where nucleus lite keeps what it enrolled with.
 _LITE_CREDENTIALS = "/var/lib/greengrass/credentials"
 
@@ -98,6 +102,7 @@ def user_data(
         "lite_url": _LITE_URL,
         "lite_version": _LITE_VERSION,
         "credentials": _LITE_CREDENTIALS,
+        "lite_configuration": _LITE_CONFIGURATION,
     }
     if nucleus is Nucleus.LITE:
         parts = (_START, _DEBIAN, _PREPARE, _LITE, _END)
@@ -232,6 +237,7 @@ openssl req -new -key {identity}/private-key.pem -subj {subject} -out /root/clai
 fetch /root/nucleus.zip {nucleus_url}
 fetch /root/fleet-provisioning.jar {plugin_url}
 unzip -q -o /root/nucleus.zip -d /root/nucleus
+install -d -m 755 /greengrass  # made by the nucleus it would be root's alone, and the components run as ggc_user
 java -Droot=/greengrass/v2 -Dlog.store=FILE -jar /root/nucleus/lib/Greengrass.jar \\
   --trusted-plugin /root/fleet-provisioning.jar --init-config /root/claim/configuration.yaml \\
   --component-default-user ggc_user:ggc_user --setup-system-service true
@@ -249,8 +255,8 @@ _LITE = """# Nucleus lite, whose package makes the users ggcore, for itself, and
 fetch /root/nucleus.zip {lite_url}
 unzip -q -o /root/nucleus.zip -d /root/nucleus
 apt-get install -y /root/nucleus/aws-greengrass-lite-{lite_version}-Linux.deb
-install -d -m 755 /etc/greengrass
-install -m 640 -g ggcore /root/claim/configuration.yaml /etc/greengrass/config.yaml
+# In place of the package's own configuration, by which the components would run as ggcore.
+install -m 640 -g ggcore /root/claim/configuration.yaml {lite_configuration}
 install -d -m 700 -o ggcore -g ggcore {credentials}
 systemctl stop greengrass-lite.target
 rm -rf /var/lib/greengrass/config.db  # or the configuration would not be read

@@ -1,4 +1,4 @@
-"""What `CoreDeviceHost` registers, and its scripts, read by a shell.
+"""What `CoreDeviceHost` registers, and its scripts, run by a shell on a machine of stand-ins.
 
 Not proved here: that the scripts do their work on an instance of Amazon Linux or Debian, which needs an account; that
 the releases they fetch are there and hold what their documentation says; that nucleus lite runs the components.
@@ -7,6 +7,7 @@ the releases they fetch are there and hold what their documentation says; that n
 import re
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ import yaml
 
 from pm_components.core_device_host import CoreDeviceHost, CoreDeviceHostArgs
 from pm_components.core_device_scripts import Nucleus, user_data
+from tests.components.host_machine import Machine
 
 Record = Callable[[Callable[[], dict[str, Any]]], Any]
 SCRIPT = {
@@ -155,7 +157,7 @@ def test_nucleus_lite_comes_as_a_package_and_enrols_under_the_things_name() -> N
     steps = [
         "aws-greengrass-lite-deb-x86-64.zip",
         "apt-get install -y /root/nucleus/aws-greengrass-lite-",
-        "/etc/greengrass/config.yaml",
+        "/etc/greengrass/config.d/greengrass-lite.yaml",
         "systemctl start greengrass-lite.target",
         "/usr/bin/fleet-provisioning",
         "systemctl restart greengrass-lite.target",
@@ -166,6 +168,36 @@ def test_nucleus_lite_comes_as_a_package_and_enrols_under_the_things_name() -> N
     assert places[:-1] == sorted(places[:-1])
     assert "java" not in script
     assert "apt-get" not in user_data(Nucleus.CLASSIC, **SCRIPT)
+
+
+def test_the_components_user_reaches_what_the_classic_nucleus_makes(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    done = machine.run(user_data(Nucleus.CLASSIC, **SCRIPT))
+    assert (done.returncode, done.stderr) == (0, "")
+    # The script's umask lets nobody in; each folder on the way must say otherwise.
+    assert machine.mode("/greengrass") == 0o755
+    assert machine.mode("/opt/pm") == machine.mode("/opt/pm/venv/bin") == 0o755
+    assert machine.mode("/var/lib/pm") == 0o755
+    assert machine.mode("/var/lib/pm/ulm-core/identity") == 0o700
+    assert not (machine.root / "root" / "claim").exists()
+
+
+def test_the_components_of_nucleus_lite_run_as_their_own_user(tmp_path: Path) -> None:
+    """The package's file in `config.d` says `ggcore`, and wins over `config.yaml`."""
+    machine = Machine(tmp_path)
+    done = machine.run(user_data(Nucleus.LITE, **SCRIPT))
+    assert (done.returncode, done.stderr) == (0, "")
+    nucleus = machine.lite_configuration()["services"]["aws.greengrass.NucleusLite"]["configuration"]
+    assert nucleus["runWithDefault"] == {"posixUser": "gg_component:gg_component"}
+    assert nucleus["iotRoleAlias"] == "pm-test-ulm-token-exchange"
+    assert machine.mode("/etc/greengrass/config.d/greengrass-lite.yaml") == 0o640
+
+
+def test_nucleus_lite_is_one_that_restarts_components_whose_configuration_has_changed() -> None:
+    script = user_data(Nucleus.LITE, **SCRIPT)
+    (version,) = re.findall(r"releases/download/v([0-9.]+)/", script)
+    assert tuple(int(part) for part in version.split(".")) >= (2, 6, 0)
+    assert f"aws-greengrass-lite-{version}-Linux.deb" in script
 
 
 def test_each_nucleus_has_an_image_and_an_instance_of_its_own(record: Record) -> None:
