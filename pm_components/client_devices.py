@@ -7,13 +7,9 @@ says to the components. Pure: names in, configurations out. Nucleus lite runs no
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from pm_components.public_components import AUTH, BRIDGE, SHADOWS, Release
 from pm_contracts import topics
 
-_AUTH = "aws.greengrass.clientdevices.Auth"
-_BROKER = "aws.greengrass.clientdevices.mqtt.Moquette"
-_BRIDGE = "aws.greengrass.clientdevices.mqtt.Bridge"
-_DETECTOR = "aws.greengrass.clientdevices.IPDetector"
-_SHADOWS = "aws.greengrass.ShadowManager"
 #: As "Interact with client device shadows" of the developer guide has the bridge carry them, both ways.
 _SHADOW_TOPICS = "$aws/things/+/shadow/#"
 _TRUST_MINUTES = 7 * 24 * 60
@@ -31,48 +27,46 @@ def thing_name(site: str, device: str) -> str:
     return f"{site}_{device}"
 
 
-def components(site: str, devices: Mapping[str, str]) -> dict[str, PublicComponent]:
+def components(site: str, devices: Mapping[str, str], releases: Mapping[str, Release]) -> dict[str, PublicComponent]:
     """The components by which `devices` connect to a core device of `site`.
 
     Args:
         site: the site's name.
         devices: the type of each device by its name.
+        releases: the release of each component, as chosen for the site's nucleus.
     """
+    configurations = _configurations(site, devices)
     return {
-        _AUTH: PublicComponent(
-            "2.5.5",
-            {
-                "deviceGroups": _device_groups(site, devices),
-                # While the uplink is cut, a device that was verified is let in again for a week, not for a minute.
-                "security": {"clientDeviceTrustDurationMinutes": str(_TRUST_MINUTES)},
-            },
-        ),
-        _BROKER: PublicComponent("2.3.7", {}),
-        _BRIDGE: PublicComponent(
-            "2.3.2",
-            {
-                "mqttTopicMapping": {
-                    "readings": {
-                        "topic": topics.device_topic(site, "+", topics.READING),
-                        "source": "LocalMqtt",
-                        "target": "Pubsub",
-                    },
-                    "shadowRequests": {"topic": _SHADOW_TOPICS, "source": "LocalMqtt", "target": "Pubsub"},
-                    "shadowAnswers": {"topic": _SHADOW_TOPICS, "source": "Pubsub", "target": "LocalMqtt"},
-                }
-            },
-        ),
-        _DETECTOR: PublicComponent("2.2.0", {}),
-        _SHADOWS: PublicComponent(
-            "2.3.9",
-            {
-                "synchronize": {
-                    "shadowDocuments": [
-                        {"thingName": thing_name(site, device), "classic": True} for device in sorted(devices)
-                    ]
-                }
-            },
-        ),
+        component: PublicComponent(release.version, configurations.get(component, {}))
+        for component, release in releases.items()
+    }
+
+
+def _configurations(site: str, devices: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    return {
+        AUTH: {
+            "deviceGroups": _device_groups(site, devices),
+            # While the uplink is cut, a device that was verified is let in again for a week, not for a minute.
+            "security": {"clientDeviceTrustDurationMinutes": str(_TRUST_MINUTES)},
+        },
+        BRIDGE: {
+            "mqttTopicMapping": {
+                "readings": {
+                    "topic": topics.device_topic(site, "+", topics.READING),
+                    "source": "LocalMqtt",
+                    "target": "Pubsub",
+                },
+                "shadowRequests": {"topic": _SHADOW_TOPICS, "source": "LocalMqtt", "target": "Pubsub"},
+                "shadowAnswers": {"topic": _SHADOW_TOPICS, "source": "Pubsub", "target": "LocalMqtt"},
+            }
+        },
+        SHADOWS: {
+            "synchronize": {
+                "shadowDocuments": [
+                    {"thingName": thing_name(site, device), "classic": True} for device in sorted(devices)
+                ]
+            }
+        },
     }
 
 

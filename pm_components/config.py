@@ -58,6 +58,14 @@ class Device(_Settings, frozen=True, kw_only=True):
     type: Annotated[str, Meta(pattern=f"^({AIR_QUALITY}|{MACHINE})$", description=f"{AIR_QUALITY} or {MACHINE}")]
 
 
+class NucleusSettings(_Settings, frozen=True, kw_only=True):
+    """The nucleus of a site's core devices; what is not set is the component's default."""
+
+    kind: Annotated[str, Meta(pattern="^(classic|lite)$", description="classic or lite")] | None = None
+    version: Annotated[str, Meta(pattern=r"^\d+\.\d+\.\d+$", description="a version as 2.16.1")] | None = None
+    """A version that is stated for classic is deployed: a core device that has another one changes to it."""
+
+
 class Site(_Settings, frozen=True, kw_only=True):
     """A plant: its core devices, by thing name, and the devices behind them; `GreengrassSite` says more of each key."""
 
@@ -72,8 +80,8 @@ class Site(_Settings, frozen=True, kw_only=True):
     """Serial number by core device, of those that may enrol themselves with a claim certificate."""
     host_instance_type: Annotated[str, Meta(pattern=r"^[a-z0-9]+\.[a-z0-9]+$", description="FAMILY.SIZE")] | None = None
     """Instance type of an EC2 host that plays the first core device; it needs a serial number."""
-    host_nucleus: Annotated[str, Meta(pattern="^(classic|lite)$", description="classic or lite")] | None = None
-    """Nucleus of that host; lite goes with `client_devices` false."""
+    nucleus: NucleusSettings | None = None
+    """Nucleus of its core devices; lite goes with `client_devices` false."""
     configuration: dict[str, dict[str, Any]] = {}
     """By component: what is merged over the site's own configuration of it."""
 

@@ -6,17 +6,18 @@ import pulumi
 import pulumi_aws as aws
 
 from pm_components import archives, naming, packaging
-from pm_components.core_device_scripts import Nucleus, user_data
+from pm_components.core_device_scripts import user_data
+from pm_components.nuclei import NucleusKind
+from pm_components.nucleus_args import NucleusArgs, stated_nucleus
 from pm_components.permissions import allow, service_role
-from pm_components.plain import plain_text
 from pm_components.tagging import tagged_options
 
 DEFAULT_INSTANCE_TYPE = "t3.small"
 #: Where AWS and Debian say which image is the latest: "Calling the AMI public parameter for Amazon Linux 2023", AWS
 #: Systems Manager user guide; https://wiki.debian.org/Cloud/AmazonEC2Image/Bookworm.
 _IMAGE_PARAMETERS = {
-    Nucleus.CLASSIC: "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64",
-    Nucleus.LITE: "/aws/service/debian/release/12/latest/amd64",
+    NucleusKind.CLASSIC: "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64",
+    NucleusKind.LITE: "/aws/service/debian/release/12/latest/amd64",
 }
 _NETWORK = "10.71.0.0/28"
 _DISK_GIBIBYTES = 16
@@ -42,9 +43,9 @@ class CoreDeviceHostArgs(TypedDict):
     """Role alias of the token exchange role."""
     artifact_bucket: pulumi.Input[str]
     """Name of the bucket that keeps the list of its Python packages, below `hosts/`."""
-    nucleus: NotRequired[pulumi.Input[Nucleus]]
-    """`classic` (default): the Greengrass nucleus on Amazon Linux 2023; `lite`: nucleus lite on Debian 12, which runs
-    no client device components. Known while the program runs."""
+    nucleus: NotRequired[pulumi.Input[NucleusArgs]]
+    """Its nucleus, in the stated version: `classic` (default) on Amazon Linux 2023, or `lite` on Debian 12, which runs
+    no client device components."""
     instance_type: NotRequired[pulumi.Input[str]]
     """Instance type, of x86_64; default `t3.small`."""
     python: NotRequired[pulumi.Input[str]]
@@ -70,9 +71,9 @@ class CoreDeviceHost(pulumi.ComponentResource):
         subnet, security_group = self._network()
         packages = self._packages(args["artifact_bucket"])
         profile = self._profile(args)
-        nucleus = Nucleus(plain_text(args.get("nucleus", Nucleus.CLASSIC), "CoreDeviceHost.nucleus"))
+        nucleus = stated_nucleus(args.get("nucleus", {}), "CoreDeviceHost.nucleus")
         image = aws.ssm.get_parameter_output(
-            name=_IMAGE_PARAMETERS[nucleus], opts=pulumi.InvokeOutputOptions(parent=self)
+            name=_IMAGE_PARAMETERS[nucleus.kind], opts=pulumi.InvokeOutputOptions(parent=self)
         )
         script = pulumi.Output.all(
             thing_name=args["thing_name"],
@@ -86,7 +87,7 @@ class CoreDeviceHost(pulumi.ComponentResource):
         ).apply(lambda known: user_data(nucleus, unused=packaging.patterns(packaging.EDGE_UNUSED), **known))
         instance = aws.ec2.Instance(
             # A name of its own for each nucleus: an instance that has become another keeps its image, as said below.
-            f"{name}-instance" if nucleus is Nucleus.CLASSIC else f"{name}-{nucleus}-instance",
+            f"{name}-instance" if nucleus.kind is NucleusKind.CLASSIC else f"{name}-{nucleus.kind}-instance",
             ami=image.value,
             instance_type=args.get("instance_type", DEFAULT_INSTANCE_TYPE),
             subnet_id=subnet.id,

@@ -8,43 +8,31 @@ the 3.11 that the components run with.
 
 import shlex
 from collections.abc import Mapping, Sequence
-from enum import StrEnum
 from typing import Any
 
 import yaml
 
 from pm_components.limits import EC2_USER_DATA_BYTES
+from pm_components.nuclei import Nucleus, NucleusKind
 
-_NUCLEUS_URL = "https://d2s8p88vqu9w66.cloudfront.net/releases/greengrass-nucleus-latest.zip"
 _PLUGIN_URL = (
     "https://d2s8p88vqu9w66.cloudfront.net/releases/"
     "aws-greengrass-FleetProvisioningByClaim/fleetprovisioningbyclaim-latest.jar"
 )
-#: 2.5.0 mended its fleet provisioning, 2.6.0 restarts components of which the configuration alone has changed
-#: ("Release Notes").
-_LITE_VERSION = "2.6.0"
-_LITE_URL = (
-    f"https://github.com/aws-greengrass/aws-greengrass-lite/releases/download/v{_LITE_VERSION}/"
-    "aws-greengrass-lite-deb-x86-64.zip"
-)
+#: A version of the nucleus. Classic: as AWS's own Dockerfile fetches one, in
+#: https://github.com/aws-greengrass/aws-greengrass-docker. Lite: its release on GitHub.
+_NUCLEUS_URLS = {
+    NucleusKind.CLASSIC: "https://d2s8p88vqu9w66.cloudfront.net/releases/greengrass-{version}.zip",
+    NucleusKind.LITE: (
+        "https://github.com/aws-greengrass/aws-greengrass-lite/releases/download/v{version}/"
+        "aws-greengrass-lite-deb-x86-64.zip"
+    ),
+}
 #: What the package of nucleus lite writes (`debian/postinst`), with its own user for the components. It is read after
 #: `/etc/greengrass/config.yaml`, and wins (`ggconfig_load_dir` of ggconfigd).
 _LITE_CONFIGURATION = "/etc/greengrass/config.d/greengrass-lite.yaml"
 #: Where nucleus lite keeps what it enrolled with.
 _LITE_CREDENTIALS = "/var/lib/greengrass/credentials"
-
-
-class Nucleus(StrEnum):
-    """The software that makes a machine a core device."""
-
-    CLASSIC = "classic"
-    """The Greengrass nucleus, which needs Java and runs all of AWS's components."""
-    LITE = "lite"
-    """Greengrass nucleus lite, which needs neither, and runs generic components alone."""
-
-    @classmethod
-    def _missing_(cls, value: object) -> None:
-        raise ValueError(f"nucleus: found {value!r}, allowed are {', '.join(cls)}")
 
 
 def user_data(
@@ -62,7 +50,7 @@ def user_data(
     """The script that makes an instance a core device: of Amazon Linux 2023, or of Debian 12 for nucleus lite.
 
     Args:
-        nucleus: which nucleus it is to have.
+        nucleus: the nucleus that it is to have, in exactly this version.
         thing_name: the thing that it is to be; the common name of its certificate.
         serial_number: what it enrols with.
         template: the fleet provisioning template.
@@ -97,14 +85,13 @@ def user_data(
         "environment": shlex.quote(python.removesuffix("/bin/python")),
         "data": shlex.quote(data_directory),
         "identity": shlex.quote(identity),
-        "nucleus_url": _NUCLEUS_URL,
+        "nucleus_url": _NUCLEUS_URLS[nucleus.kind].format(version=nucleus.version),
         "plugin_url": _PLUGIN_URL,
-        "lite_url": _LITE_URL,
-        "lite_version": _LITE_VERSION,
+        "version": nucleus.version,
         "credentials": _LITE_CREDENTIALS,
         "lite_configuration": _LITE_CONFIGURATION,
     }
-    if nucleus is Nucleus.LITE:
+    if nucleus.kind is NucleusKind.LITE:
         parts = (_START, _DEBIAN, _PREPARE, _LITE, _END)
         quoted["configuration"] = yaml.safe_dump(_lite_configuration(known), sort_keys=False)
     else:
@@ -252,9 +239,9 @@ chown -R ggc_user: "$(dirname {identity})"
 """
 
 _LITE = """# Nucleus lite, whose package makes the users ggcore, for itself, and gg_component, for the components.
-fetch /root/nucleus.zip {lite_url}
+fetch /root/nucleus.zip {nucleus_url}
 unzip -q -o /root/nucleus.zip -d /root/nucleus
-apt-get install -y /root/nucleus/aws-greengrass-lite-{lite_version}-Linux.deb
+apt-get install -y /root/nucleus/aws-greengrass-lite-{version}-Linux.deb
 # In place of the package's own configuration, by which the components would run as ggcore.
 install -m 640 -g ggcore /root/claim/configuration.yaml {lite_configuration}
 install -d -m 700 -o ggcore -g ggcore {credentials}

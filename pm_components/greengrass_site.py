@@ -8,11 +8,12 @@ import pulumi_aws as aws
 
 from pm_components import naming
 from pm_components.core_device_host import CoreDeviceHost
-from pm_components.core_device_scripts import Nucleus
 from pm_components.device_policies import client_device_policy, core_device_policy, serving_policy
 from pm_components.edge_components import EdgeComponents
 from pm_components.fleet_provisioning import FleetProvisioning, fleet_provisioning
 from pm_components.limits import ROLE_ALIAS_LENGTH
+from pm_components.nuclei import Nucleus, NucleusKind
+from pm_components.nucleus_args import NucleusArgs, stated_nucleus
 from pm_components.permissions import allow, service_role
 from pm_components.plain import plain_keys, plain_mapping, plain_text, plain_texts
 from pm_components.site_deployment import SiteSettings, site_deployment
@@ -33,6 +34,7 @@ OUTPUTS = (
     "provisioning_template",
     "token_exchange_role_arn",
     "role_alias",
+    "nucleus",
     "deployment_id",
 )
 
@@ -70,9 +72,12 @@ class GreengrassSiteArgs(TypedDict):
     host_instance_type: NotRequired[pulumi.Input[str]]
     """Instance type of an EC2 host that plays the first core device, which then needs a serial number; default none,
     since the plant has hardware of its own. Known while the program runs."""
-    host_nucleus: NotRequired[pulumi.Input[Nucleus]]
-    """Nucleus of that host, `classic` (default) or `lite`, which goes with `client_devices` false. Known while the
-    program runs."""
+    nucleus: NotRequired[pulumi.Input[NucleusArgs]]
+    """Nucleus of the core devices; `lite` goes with `client_devices` false. Default `classic` in the version that this
+    library pins: the EC2 host gets it, and the releases of AWS's client device components are chosen for it. A version
+    that is stated for `classic` is deployed too (`aws.greengrass.Nucleus`): a core device with another one changes to
+    it, and restarts. Without one no deployment touches a plant's nucleus, and one that does not take the client device
+    components fails their deployment. Known while the program runs."""
 
 
 class GreengrassSite(pulumi.ComponentResource):
@@ -99,6 +104,8 @@ class GreengrassSite(pulumi.ComponentResource):
     """Role that a core device takes on to fetch artifacts."""
     role_alias: pulumi.Output[str]
     """Role alias of the token exchange role."""
+    nucleus: pulumi.Output[Mapping[str, str]]
+    """`kind` and `version` of the nucleus that the site is made for."""
     deployment_id: pulumi.Output[str]
     """The deployment of the edge components."""
 
@@ -110,18 +117,26 @@ class GreengrassSite(pulumi.ComponentResource):
         cores = plain_texts(args["core_devices"], "GreengrassSite.core_devices")
         devices = plain_mapping(args["devices"], "GreengrassSite.devices")
 
+        nucleus = stated_nucleus(args.get("nucleus", {}), "GreengrassSite.nucleus")
+        serves_devices = bool(args.get("client_devices", True))
+        if nucleus.kind is NucleusKind.LITE and serves_devices:
+            raise ValueError(
+                "GreengrassSite.nucleus: found lite, which runs no client device components, allowed with "
+                "client_devices is classic"
+            )
+
         things = site_things(name, site, cores, devices, parent=self)
         groups = site_groups(name, site, things, _canaries(args, cores), parent=self)
         role, alias = self._token_exchange(site, args["artifact_bucket"])
         policy = self._core_device_policy(site, alias.arn)
-        serves_devices = bool(args.get("client_devices", True))
         serving = self._device_policies(site, cores) if serves_devices else None
         policies = [policy, serving] if serving else [policy]
-        provisioning = self._provisioning(site, args, things, policies, alias)
+        provisioning = self._provisioning(site, args, nucleus, things, policies, alias)
         settings = SiteSettings(
             site=site,
             devices=devices,
             serves_devices=serves_devices,
+            nucleus=nucleus,
             values={
                 "python": args.get("python", DEFAULT_PYTHON),
                 "dataDirectory": args.get("data_directory", DEFAULT_DATA_DIRECTORY),
@@ -139,6 +154,7 @@ class GreengrassSite(pulumi.ComponentResource):
         self.provisioning_template = provisioning.template if provisioning else pulumi.Output.from_input("")
         self.token_exchange_role_arn = role
         self.role_alias = alias.alias
+        self.nucleus = pulumi.Output.from_input({"kind": str(nucleus.kind), "version": nucleus.version})
         self.deployment_id = deployment.deployment_id
         self.register_outputs({output: getattr(self, output) for output in OUTPUTS})
 
@@ -207,6 +223,7 @@ class GreengrassSite(pulumi.ComponentResource):
         self,
         site: str,
         args: GreengrassSiteArgs,
+        nucleus: Nucleus,
         things: Mapping[str, aws.iot.Thing],
         policies: Sequence[aws.iot.Policy],
         alias: aws.iot.RoleAlias,
@@ -215,12 +232,6 @@ class GreengrassSite(pulumi.ComponentResource):
         serials = plain_mapping(args.get("serial_numbers", {}), "GreengrassSite.serial_numbers")
         provisioning = fleet_provisioning(self._name, site, serials, things, policies, parent=self) if serials else None
         instance_type = args.get("host_instance_type")
-        nucleus = Nucleus(plain_text(args.get("host_nucleus", Nucleus.CLASSIC), "GreengrassSite.host_nucleus"))
-        if nucleus is Nucleus.LITE and args.get("client_devices", True):
-            raise ValueError(
-                "GreengrassSite.host_nucleus: found lite, which runs no client device components, allowed with "
-                "client_devices is classic"
-            )
         if instance_type is not None:
             core = next(iter(things))
             if provisioning is None or core not in serials:
@@ -236,7 +247,7 @@ class GreengrassSite(pulumi.ComponentResource):
                     "provisioning_template": provisioning.template,
                     "role_alias": alias.alias,
                     "artifact_bucket": args["artifact_bucket"],
-                    "nucleus": nucleus,
+                    "nucleus": {"kind": nucleus.kind, "version": nucleus.version},
                     "instance_type": instance_type,
                     "python": args.get("python", DEFAULT_PYTHON),
                     "data_directory": args.get("data_directory", DEFAULT_DATA_DIRECTORY),

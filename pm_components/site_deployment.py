@@ -8,7 +8,7 @@ import pulumi
 import pulumi_aws as aws
 from pulumi_aws_native import greengrassv2
 
-from pm_components import client_devices, naming, recipes
+from pm_components import client_devices, naming, nuclei, public_components, recipes
 from pm_components.checking import checked
 from pm_components.edge_components import sources
 
@@ -23,6 +23,8 @@ class SiteSettings(NamedTuple):
     """The type of each device of the site by its name."""
     serves_devices: bool
     """Whether the devices connect to the core devices: the components for that are then deployed too."""
+    nucleus: nuclei.Nucleus
+    """The nucleus of the core devices."""
     values: Mapping[str, pulumi.Input[str]]
     """Configuration values by key, the same for every component that has the key."""
     own: Mapping[str, pulumi.Input[str]]
@@ -47,7 +49,8 @@ def site_deployment(
         parent: the component that it belongs to.
 
     Raises:
-        ValueError: where something is set of a component that is not deployed.
+        ValueError: where something is set of a component that is not deployed, or a component that the devices need is
+            not known to run on the nucleus.
     """
     own = {
         component: checked(text, functools.partial(recipes.configuration_object, component))
@@ -61,9 +64,8 @@ def site_deployment(
         source.name: _specification(source, settings, versions, values, own.pop(source.name, {}))
         for source in sources()
     }
-    if settings.serves_devices and settings.devices:
-        for component, public in client_devices.components(settings.site, settings.devices).items():
-            components[component] = _public_specification(public, own.pop(component, {}))
+    for component, public in _public_components(settings).items():
+        components[component] = _public_specification(public, own.pop(component, {}))
     if own:
         raise ValueError(
             f"GreengrassSite.configuration: found {', '.join(sorted(own))}, allowed are {', '.join(sorted(components))}"
@@ -83,6 +85,21 @@ def site_deployment(
         },
         opts=pulumi.ResourceOptions(parent=parent),
     )
+
+
+def _public_components(settings: SiteSettings) -> dict[str, client_devices.PublicComponent]:
+    """AWS's own components in the deployment."""
+    nucleus = settings.nucleus
+    found: dict[str, client_devices.PublicComponent] = {}
+    if nucleus.is_deployed:
+        found[nuclei.COMPONENT] = client_devices.PublicComponent(nucleus.version, {})
+    if settings.serves_devices and settings.devices:
+        try:
+            releases = public_components.chosen(nucleus.version)
+        except public_components.NotDocumented as error:
+            raise ValueError(f"GreengrassSite.nucleus.version: {error}; or set client_devices to false") from error
+        found |= client_devices.components(settings.site, settings.devices, releases)
+    return found
 
 
 def _specification(

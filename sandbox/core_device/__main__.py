@@ -24,6 +24,7 @@ from sandbox.core_device.jobs import JobClient
 from sandbox.core_device.lifeline import until_stopped
 from sandbox.core_device.local_bus import LocalBus
 from sandbox.core_device.nucleus import Nucleus
+from sandbox.core_device.plug_ins import RunningNucleus
 from sandbox.core_device.private_files import write_private
 from sandbox.core_device.supervisor import Supervisor
 
@@ -75,7 +76,8 @@ class Device:
                 thing_name=self._thing_name,
                 role_arn=self._settings["token_exchange_role_arn"],
             )
-            self._nucleus = Nucleus(self._directory / "nucleus", self._thing_name, access, supervisor)
+            running = RunningNucleus(**self._settings["nucleus"])
+            self._nucleus = Nucleus(self._directory / "nucleus", self._thing_name, access, supervisor, running)
             self._job_client = JobClient(
                 self._thing_name, identity, LOOPBACK, self._mqtt_uplink.port, self._jobs.put_nowait
             )
@@ -142,6 +144,7 @@ class Device:
     async def _status(self, _: Mapping[str, Any]) -> dict[str, Any]:
         return {
             "thing_name": self._thing_name,
+            "nucleus": self._nucleus.running._asdict(),
             "pid": os.getpid(),
             "broker_port": self._bus.port,
             "broker_pid": self._bus.pid,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sandbox.core_device.component_log import read_log
 from sandbox.core_device.control import ControlError, call
+from sandbox.core_device.plug_ins import RunningNucleus
 
 if TYPE_CHECKING:
     from sandbox.cloud import Cloud
@@ -46,7 +47,14 @@ class CoreDevice:
         self._process = process
 
     @classmethod
-    def start(cls, cloud: "Cloud", directory: Path, thing_name: str, site_output: Mapping[str, Any]) -> Self:
+    def start(
+        cls,
+        cloud: "Cloud",
+        directory: Path,
+        thing_name: str,
+        site_output: Mapping[str, Any],
+        nucleus: RunningNucleus | None = None,
+    ) -> Self:
         """Start a device, and return when it is ready for deployments.
 
         It is enrolled first where its folder holds no identity, and resumes what was deployed there before.
@@ -56,7 +64,8 @@ class CoreDevice:
             directory: Its folder, made where missing.
             thing_name: The thing that it is, which exists.
             site_output: The stack's output `sites[...]` of its site: `device_policy`, `serving_policy` (may be missing
-                or empty) and `token_exchange_role_arn` are used.
+                or empty), `token_exchange_role_arn`, and `nucleus` where it is there, are used.
+            nucleus: The nucleus that it says it runs at first; by default the one that its site states.
 
         Raises:
             CoreDeviceError: where one runs in that folder already, or it does not come up; with the log's end.
@@ -72,6 +81,7 @@ class CoreDevice:
         (directory / STATE_FILE).unlink(missing_ok=True)
         settings = {
             "thing_name": thing_name,
+            "nucleus": (nucleus or RunningNucleus(**site_output.get("nucleus", {})))._asdict(),
             "cloud_directory": str(cloud.directory),
             "policies": [name for name in (site_output["device_policy"], site_output.get("serving_policy")) if name],
             "token_exchange_role_arn": site_output["token_exchange_role_arn"],
@@ -153,13 +163,13 @@ class CoreDevice:
         """How it is doing.
 
         Returns:
-            `thing_name`, `pid`, `broker_port`, `broker_pid` and `broker_restarts` (of the local bus), `device_port`
-            (where the plant's devices discover through this uplink), `client_devices` (`port`, `connected`, `carried`,
-            and the counters of `admission` and `shadows`; empty where none are served), `uplink` (`up` or `cut`),
-            `connected` (whether the nucleus is, to the cloud), `not_run` (name -> reason), `components` (name ->
-            `version`, `state`, `pid`, `restarts`, `failures` in a row, `problem`, `cpu_percent`, `cpu_seconds`,
-            `memory_bytes`) and `deployments` (oldest first, each with `deployment_id`, `name`, `target`, `status`,
-            `code`, `detail`).
+            `thing_name`, `nucleus` (its `kind` and `version`), `pid`, `broker_port`, `broker_pid` and `broker_restarts`
+            (of the local bus), `device_port` (where the plant's devices discover through this uplink), `client_devices`
+            (`port`, `connected`, `carried`, and the counters of `admission` and `shadows`; empty where none are
+            served), `uplink` (`up` or `cut`), `connected` (whether the nucleus is, to the cloud), `not_run` (name ->
+            reason), `components` (name -> `version`, `state`, `pid`, `restarts`, `failures` in a row, `problem`,
+            `cpu_percent`, `cpu_seconds`, `memory_bytes`) and `deployments` (oldest first, each with `deployment_id`,
+            `name`, `target`, `status`, `code`, `detail`).
         """
         status: dict[str, Any] = self._call("status")
         return status

@@ -23,6 +23,7 @@ from sandbox.core_device.deployments import (
     start_order,
     with_dependents,
 )
+from sandbox.core_device.plug_ins import RunningNucleus, resolved
 from sandbox.core_device.recipes import (
     Recipe,
     RecipeError,
@@ -67,6 +68,7 @@ class Result:
 class _Plan:
     """What is to run: the state that asks for it, and what it comes to."""
 
+    nucleus: RunningNucleus
     state: DeviceState = field(default_factory=DeviceState)
     recipes: Mapping[str, Recipe] = field(default_factory=dict)
     order: tuple[str, ...] = ()
@@ -82,7 +84,15 @@ class Nucleus:
         gateway_directory: The folder of the gateway of client devices.
     """
 
-    def __init__(self, directory: Path, thing_name: str, cloud: CloudAccess, supervisor: Supervisor) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        thing_name: str,
+        cloud: CloudAccess,
+        supervisor: Supervisor,
+        running: RunningNucleus,
+    ) -> None:
+        """A nucleus that says it is `running`, until a deployment changes that."""
         self._directory = directory
         self._thing_name = thing_name
         self._cloud = cloud
@@ -90,9 +100,14 @@ class Nucleus:
         self._artifacts = ArtifactStore(directory)
         self.gateway_directory = directory / "client-devices"
         self._state_file = directory / "state.json"
-        self._plan = _Plan()
+        self._plan = _Plan(running)
         self.results: deque[Result] = deque(maxlen=_REMEMBERED)
         self.finished = asyncio.Condition()
+
+    @property
+    def running(self) -> RunningNucleus:
+        """The nucleus that the device runs."""
+        return self._plan.nucleus
 
     def not_run(self) -> dict[str, str]:
         """The deployed components that are recorded and not run, each with the reason."""
@@ -114,7 +129,8 @@ class Nucleus:
         saved = json.loads(self._state_file.read_text())
         self.results.extend(Result(**result) for result in saved["results"])
         recipes = {name: parse_recipe(document) for name, document in saved["recipes"].items()}
-        plan = self._planned(DeviceState.from_json(saved["state"]), recipes)
+        running = RunningNucleus(**saved["nucleus"])
+        plan = self._planned(running, DeviceState.from_json(saved["state"]), recipes)
         try:
             await self._carry_out(plan)
         except DeploymentError as error:
@@ -171,11 +187,12 @@ class Nucleus:
 
     async def _prepare(self, state: DeviceState, documents: Mapping[str, Any]) -> _Plan:
         """Have everything on the device that `state` needs, waiting for the cloud for as long as it is out of reach."""
+        nucleus = resolved(self._plan.nucleus, state.versions())
         delay, longest = _RETRY_AFTER
         while True:
             try:
                 recipes = await asyncio.to_thread(self._recipes, state.versions(), documents)
-                plan = self._planned(state, recipes)
+                plan = self._planned(nucleus, state, recipes)
                 with_artifacts = [recipe for recipe in recipes.values() if recipe.artifacts]
                 if with_artifacts:
                     await asyncio.to_thread(self._fetch, with_artifacts)
@@ -231,7 +248,7 @@ class Nucleus:
 
         self._cloud.download(fetch)
 
-    def _planned(self, state: DeviceState, recipes: Mapping[str, Recipe]) -> _Plan:
+    def _planned(self, nucleus: RunningNucleus, state: DeviceState, recipes: Mapping[str, Recipe]) -> _Plan:
         order = start_order(recipes)
         programs = {name: self._program(recipes[name], state.overrides.get(name, {})) for name in order}
         gateway = gateway_program(
@@ -244,7 +261,7 @@ class Nucleus:
         if gateway is not None:
             programs[gateway.name] = gateway
             order.append(gateway.name)
-        return _Plan(state, recipes, tuple(order), programs)
+        return _Plan(nucleus, state, recipes, tuple(order), programs)
 
     def _program(self, recipe: Recipe, overrides: Mapping[str, Any]) -> Program:
         configuration = merge(recipe.defaults, overrides)
@@ -325,6 +342,7 @@ class Nucleus:
             for name, recipe in self._plan.recipes.items()
         }
         state = {
+            "nucleus": self._plan.nucleus._asdict(),
             "state": self._plan.state.to_json(),
             "recipes": documents,
             "results": [asdict(result) for result in self.results],

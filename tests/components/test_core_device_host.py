@@ -14,10 +14,13 @@ import pytest
 import yaml
 
 from pm_components.core_device_host import CoreDeviceHost, CoreDeviceHostArgs
-from pm_components.core_device_scripts import Nucleus, user_data
+from pm_components.core_device_scripts import user_data
+from pm_components.nuclei import DEFAULT_VERSIONS, Nucleus, NucleusKind
 from tests.components.host_machine import Machine
 
 Record = Callable[[Callable[[], dict[str, Any]]], Any]
+CLASSIC = Nucleus()
+LITE = Nucleus(NucleusKind.LITE, DEFAULT_VERSIONS[NucleusKind.LITE])
 SCRIPT = {
     "thing_name": "ulm-core",
     "serial_number": "4711",
@@ -110,7 +113,7 @@ def test_the_instance_may_enrol_by_its_template_and_be_logged_in_to_and_nothing_
     assert attachment["policyArn"] == "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
 
 
-@pytest.mark.parametrize("nucleus", Nucleus)
+@pytest.mark.parametrize("nucleus", [CLASSIC, LITE])
 def test_a_shell_reads_the_script_and_it_holds_no_secret(nucleus: Nucleus) -> None:
     script = user_data(nucleus, **{**SCRIPT, "thing_name": "ulm core's"})
     done = subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True, check=False)
@@ -125,7 +128,7 @@ def test_a_shell_reads_the_script_and_it_holds_no_secret(nucleus: Nucleus) -> No
 
 
 def test_the_nucleus_is_told_where_the_script_puts_things() -> None:
-    script = user_data(Nucleus.CLASSIC, **SCRIPT)
+    script = user_data(CLASSIC, **SCRIPT)
     services = _configuration(script)["services"]
     plugin = services["aws.greengrass.FleetProvisioningByClaim"]["configuration"]
     assert plugin["templateParameters"] == {"SerialNumber": "4711"}
@@ -135,7 +138,7 @@ def test_the_nucleus_is_told_where_the_script_puts_things() -> None:
 
 
 def test_nucleus_lite_comes_as_a_package_and_enrols_under_the_things_name() -> None:
-    script = user_data(Nucleus.LITE, **SCRIPT)
+    script = user_data(LITE, **SCRIPT)
     found = _configuration(script)
     # docs/fleet_provisioning/fleet_provisioning.md of aws-greengrass-lite: these stay empty until it has enrolled.
     system = found["system"]
@@ -156,7 +159,7 @@ def test_nucleus_lite_comes_as_a_package_and_enrols_under_the_things_name() -> N
         assert script.count(claim[key]) >= 2, f"nothing in the script makes {claim[key]}"
     steps = [
         "aws-greengrass-lite-deb-x86-64.zip",
-        "apt-get install -y /root/nucleus/aws-greengrass-lite-",
+        f"apt-get install -y /root/nucleus/aws-greengrass-lite-{LITE.version}-Linux.deb",
         "/etc/greengrass/config.d/greengrass-lite.yaml",
         "systemctl start greengrass-lite.target",
         "/usr/bin/fleet-provisioning",
@@ -167,12 +170,12 @@ def test_nucleus_lite_comes_as_a_package_and_enrols_under_the_things_name() -> N
     assert -1 not in places
     assert places[:-1] == sorted(places[:-1])
     assert "java" not in script
-    assert "apt-get" not in user_data(Nucleus.CLASSIC, **SCRIPT)
+    assert "apt-get" not in user_data(CLASSIC, **SCRIPT)
 
 
 def test_the_components_user_reaches_what_the_classic_nucleus_makes(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
-    done = machine.run(user_data(Nucleus.CLASSIC, **SCRIPT))
+    done = machine.run(user_data(CLASSIC, **SCRIPT))
     assert (done.returncode, done.stderr) == (0, "")
     # The script's umask lets nobody in; each folder on the way must say otherwise.
     assert machine.mode("/greengrass") == 0o755
@@ -185,7 +188,7 @@ def test_the_components_user_reaches_what_the_classic_nucleus_makes(tmp_path: Pa
 def test_the_components_of_nucleus_lite_run_as_their_own_user(tmp_path: Path) -> None:
     """The package's file in `config.d` says `ggcore`, and wins over `config.yaml`."""
     machine = Machine(tmp_path)
-    done = machine.run(user_data(Nucleus.LITE, **SCRIPT))
+    done = machine.run(user_data(LITE, **SCRIPT))
     assert (done.returncode, done.stderr) == (0, "")
     nucleus = machine.lite_configuration()["services"]["aws.greengrass.NucleusLite"]["configuration"]
     assert nucleus["runWithDefault"] == {"posixUser": "gg_component:gg_component"}
@@ -194,7 +197,7 @@ def test_the_components_of_nucleus_lite_run_as_their_own_user(tmp_path: Path) ->
 
 
 def test_nucleus_lite_is_one_that_restarts_components_whose_configuration_has_changed() -> None:
-    script = user_data(Nucleus.LITE, **SCRIPT)
+    script = user_data(LITE, **SCRIPT)
     (version,) = re.findall(r"releases/download/v([0-9.]+)/", script)
     assert tuple(int(part) for part in version.split(".")) >= (2, 6, 0)
     assert f"aws-greengrass-lite-{version}-Linux.deb" in script
@@ -203,11 +206,22 @@ def test_nucleus_lite_is_one_that_restarts_components_whose_configuration_has_ch
 def test_each_nucleus_has_an_image_and_an_instance_of_its_own(record: Record) -> None:
     asked = {}
     for nucleus in ("classic", "lite"):
-        found = _host(record, nucleus=nucleus)
+        found = _host(record, nucleus={"kind": nucleus})
         ((name, instance),) = found.of_type("aws:ec2/instance:Instance").items()
         asked[nucleus] = (name, instance["ami"], "greengrass-lite" in instance["userData"])
     assert [one[2] for one in asked.values()] == [False, True]
     assert asked["classic"][0] != asked["lite"][0]
+
+
+def test_the_nucleus_comes_in_the_version_that_is_stated(record: Record) -> None:
+    for stated, fetched in (
+        ({"kind": "classic"}, f"/releases/greengrass-{CLASSIC.version}.zip"),
+        ({"kind": "classic", "version": "2.15.1"}, "/releases/greengrass-2.15.1.zip"),
+        ({"kind": "lite", "version": "2.7.0"}, "/download/v2.7.0/aws-greengrass-lite-deb-x86-64.zip"),
+    ):
+        (instance,) = _host(record, nucleus=stated).of_type("aws:ec2/instance:Instance").values()
+        assert fetched in instance["userData"]
+        assert "nucleus-latest" not in instance["userData"]
 
 
 @pytest.mark.parametrize(
@@ -219,9 +233,9 @@ def test_each_nucleus_has_an_image_and_an_instance_of_its_own(record: Record) ->
 )
 def test_what_the_script_cannot_do_is_refused(args: dict[str, str], reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
-        user_data(Nucleus.CLASSIC, **{**SCRIPT, **args})
+        user_data(CLASSIC, **{**SCRIPT, **args})
 
 
 def test_a_nucleus_that_there_is_none_of_is_refused(record: Record) -> None:
     with pytest.raises(ValueError, match="nucleus: found 'tiny', allowed are classic, lite"):
-        _host(record, nucleus="tiny")
+        _host(record, nucleus={"kind": "tiny"})

@@ -11,7 +11,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from pm_components import client_devices, device_policies, recipes
+from pm_components import device_policies, nuclei, public_components, recipes
 from pm_components.edge_components import FOLDERS
 from pm_components.greengrass_site import OUTPUTS, GreengrassSite, GreengrassSiteArgs
 
@@ -65,6 +65,7 @@ def test_outputs_are_those_that_it_promises(record: Record) -> None:
         "serving_policy": "pm-test-lindau-serving",
         "token_exchange_role_arn": "arn:of:lindau-token-exchange-role",
         "role_alias": "pm-test-lindau-token-exchange",
+        "nucleus": {"kind": "classic", "version": "2.16.1"},
         "deployment_id": "deployment-of-lindau-deployment",
     }
     assert site.registered_outputs["lindau"] == set(OUTPUTS)
@@ -172,7 +173,7 @@ def test_the_deployment_names_each_component_in_its_version_and_rolls_back(
     components = deployment["components"]
     deployed = {name: component["componentVersion"] for name, component in components.items()}
     assert {name: version for name, version in deployed.items() if name.startswith("pm.")} == versions
-    assert set(deployed) - set(versions) == set(client_devices.components("lindau", DEVICES))
+    assert set(deployed) - set(versions) == set(public_components.RELEASES)
     assert deployment["deploymentPolicies"]["failureHandlingPolicy"] == "ROLLBACK"
     uplink = json.loads(components["pm.Uplink"]["configurationUpdate"]["merge"])
     assert uplink.pop("accessControl")
@@ -236,7 +237,22 @@ def test_what_resources_are_named_by_must_be_known(record: Record, args: dict[st
         ({"configuration": {"pm.Uplnk": "{}"}}, "configuration: found pm.Uplnk, allowed are aws.greengrass.ShadowMan"),
         ({"configuration": {"pm.Uplink": "[]"}}, r"configuration of pm.Uplink: found '\[\]', allowed is a JSON object"),
         ({"host_instance_type": "t3.small"}, "core-a has no serial number to enrol with; serial_numbers has none"),
-        ({"host_nucleus": "lite"}, "host_nucleus: found lite, which runs no client device components"),
+        ({"nucleus": {"kind": "lite"}}, "nucleus: found lite, which runs no client device components"),
+        ({"nucleus": {"kind": "heavy"}}, "nucleus: found 'heavy', allowed are classic, lite"),
+        ({"nucleus": {"edition": "2"}}, "nucleus: found edition, allowed are kind and version"),
+        (
+            {"nucleus": {"version": "latest"}},
+            "nucleus.version: found 'latest', allowed with classic are 2.6.0 and later",
+        ),
+        (
+            {"nucleus": {"kind": "lite", "version": "2.5.1"}, "client_devices": False},
+            "nucleus.version: found '2.5.1', allowed with lite are 2.6.0 and later",
+        ),
+        (
+            {"nucleus": {"version": "2.18.0"}},
+            r"nucleus.version: found 2.18.0, and no release of aws.greengrass.clientdevices.Auth is documented .* "
+            r"takes aws.greengrass.Nucleus >=2.6.0 <2.17.0; or set client_devices to false",
+        ),
     ],
 )
 def test_what_does_not_fit_the_site_is_refused(record: Record, args: dict[str, Any], reason: str) -> None:
@@ -289,7 +305,7 @@ def test_a_device_may_speak_to_the_core_device_for_itself_alone(record: Record) 
 
 
 def test_without_client_devices_nucleus_lite_can_run_all_of_it(record: Record, versions: dict[str, str]) -> None:
-    host = {"serial_numbers": {"core-a": "4711"}, "host_instance_type": "t3.micro", "host_nucleus": "lite"}
+    host = {"serial_numbers": {"core-a": "4711"}, "host_instance_type": "t3.micro", "nucleus": {"kind": "lite"}}
     site = _site(record, client_devices=False, **host)
     (instance,) = site.of_type("aws:ec2/instance:Instance").values()
     assert "greengrass-lite.target" in instance["userData"]
@@ -297,6 +313,43 @@ def test_without_client_devices_nucleus_lite_can_run_all_of_it(record: Record, v
     assert set(deployment["components"]) == set(versions)
     assert set(site.of_type("aws:iot/policy:Policy")) == {"lindau-policy", "lindau-claim-policy"}
     assert site.outputs["serving_policy"] == ""
+
+
+def _deployed(site: Any) -> dict[str, str]:
+    (deployment,) = site.of_type("aws-native:greengrassv2:Deployment").values()
+    return {name: component["componentVersion"] for name, component in deployment["components"].items()}
+
+
+def test_a_plants_nucleus_is_left_alone_until_the_site_states_its_version(record: Record) -> None:
+    left_alone = _site(record)
+    assert nuclei.COMPONENT not in _deployed(left_alone)
+    assert left_alone.outputs["nucleus"] == {"kind": "classic", "version": "2.16.1"}
+    stated = _site(record, nucleus={"kind": "classic", "version": "2.15.1"})
+    assert _deployed(stated)[nuclei.COMPONENT] == "2.15.1"
+    lite = _site(record, nucleus={"kind": "lite", "version": "2.7.0"}, client_devices=False)
+    assert not [name for name in _deployed(lite) if name.startswith("aws.greengrass.")]
+
+
+@pytest.mark.parametrize("version", ["2.6.0", "2.13.0", "2.16.1"])
+def test_the_client_device_components_take_the_sites_nucleus_and_one_another(record: Record, version: str) -> None:
+    deployed = _deployed(_site(record, nucleus={"version": version}))
+    for component, releases in public_components.RELEASES.items():
+        (release,) = [one for one in releases if one.version == deployed[component]]
+        for other, takes in release.requires.items():
+            assert takes is not public_components.UNKNOWN
+            assert takes.takes(deployed[other])
+
+
+def test_the_table_of_releases_names_what_it_does_not_know() -> None:
+    for component, releases in public_components.RELEASES.items():
+        versions = [nuclei.numbers(one.version) for one in releases]
+        assert versions == sorted(versions, reverse=True), f"{component}: the newest first"
+        ranges = [takes for one in releases for takes in one.requires.values() if takes is not None]
+        assert all(nuclei.numbers(one.at_least) < nuclei.numbers(one.below) for one in ranges)
+    # A release that AWS has made for a newer nucleus, without saying for which versions of it.
+    (newest, *_) = public_components.RELEASES[public_components.DETECTOR]
+    assert (newest.version, newest.is_known) == ("2.2.5", False)
+    assert public_components.chosen(nuclei.DEFAULT_VERSIONS[nuclei.NucleusKind.CLASSIC])
 
 
 @pytest.mark.parametrize("region", ["eu-central-1", "ap-southeast-1"])

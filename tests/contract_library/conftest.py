@@ -249,7 +249,7 @@ def every_option() -> list[tuple[str, str, dict[str, Any]]]:
                 "configuration": {"pm.Uplink": '{"outboxMebibytes": "64"}'},
                 "serialNumbers": {core: "SN-0001"},
                 "hostInstanceType": "t3.medium",
-                "hostNucleus": "classic",
+                "nucleus": {"kind": "classic", "version": "2.16.0"},
             },
         ),
         (
@@ -262,7 +262,7 @@ def every_option() -> list[tuple[str, str, dict[str, Any]]]:
                 "roleAlias": "pm-test-lindau",
                 "artifactBucket": "${pipeline.artifactBucket}",
                 "instanceType": "t3.large",
-                "nucleus": "lite",
+                "nucleus": {"kind": "lite", "version": "2.6.0"},
                 "python": "/srv/venv/bin/python",
                 "dataDirectory": "/srv/pm",
             },

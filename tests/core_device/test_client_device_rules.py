@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pm_components import client_devices
+from pm_components import client_devices, public_components
 from sandbox.core_device.client_devices.configuration import (
     AUTH,
     BRIDGE,
@@ -22,7 +22,7 @@ DEVICES = {"air-1": "air_quality", "machine-01": "machine"}
 
 
 def of_the_site() -> Configuration:
-    components = client_devices.components("gera", DEVICES)
+    components = client_devices.components("gera", DEVICES, public_components.chosen("2.16.1"))
     return parse({name: component.configuration for name, component in components.items()})
 
 

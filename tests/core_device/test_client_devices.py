@@ -20,7 +20,7 @@ from typing import Any
 import paho.mqtt.client as mqtt
 import pytest
 
-from pm_components import client_devices, device_policies
+from pm_components import client_devices, device_policies, public_components
 from pm_contracts.messages import Reading, decode
 from sandbox.cloud import Cloud
 from sandbox.core_device import CoreDevice, CoreDeviceError
@@ -74,12 +74,13 @@ def core(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cor
         "token_exchange_role_arn": role,
     }
     with CoreDevice.start(cloud, tmp_path_factory.mktemp("devices") / CORE, CORE, output) as running:
+        releases = public_components.chosen(running.status()["nucleus"]["version"])
         components = {
             name: {
                 "componentVersion": component.version,
                 "configurationUpdate": {"merge": json.dumps(component.configuration)},
             }
-            for name, component in client_devices.components(SITE, DEVICES).items()
+            for name, component in client_devices.components(SITE, DEVICES, releases).items()
         }
         deployment = greengrass.create_deployment(targetArn=group, components=components)
         running.wait_for_deployment(deployment["deploymentId"], LIMIT)

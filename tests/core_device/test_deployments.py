@@ -61,6 +61,21 @@ def test_a_deployment_installs_configures_and_runs(device: CoreDevice, site: Sit
     assert effective["reason"] == "2 components are up"
 
 
+def test_a_plug_in_that_does_not_take_the_nucleus_fails_its_deployment(device: CoreDevice, site: Site) -> None:
+    assert device.status()["nucleus"] == {"kind": "classic", "version": "2.16.1"}
+    too_old = site.deploy({"aws.greengrass.clientdevices.IPDetector": {"componentVersion": "2.2.0"}})
+    with pytest.raises(CoreDeviceError, match=r"FAILED_NO_STATE_CHANGE.*IPDetector 2.2.0 requires >=2.2.0 <2.14.0"):
+        device.wait_for_deployment(too_old)
+    older = {"aws.greengrass.Nucleus": {"componentVersion": "2.13.0"}}
+    plug_in = {"aws.greengrass.clientdevices.IPDetector": {"componentVersion": "2.2.0"}}
+    device.wait_for_deployment(site.deploy({**plug_in, **older}))
+    assert device.status()["nucleus"]["version"] == "2.13.0"
+    # It stays what it has become, and is no longer named.
+    device.wait_for_deployment(site.deploy(plug_in))
+    assert device.status()["nucleus"]["version"] == "2.13.0"
+    device.wait_for_deployment(site.deploy({"aws.greengrass.Nucleus": {"componentVersion": "2.16.1"}}))
+
+
 def test_configuration_is_kept_over_deployments_until_it_is_reset(device: CoreDevice, site: Site) -> None:
     lifecycle = {"install": "echo a={configuration:/a} b={configuration:/b}"}
     site.component("test.Settings", "1.0.0", lifecycle, configuration={"a": "1", "b": "1"})

@@ -146,7 +146,7 @@ def test_what_may_be_switched_on_breaks_no_policy_either() -> None:
         "pm:sites": [
             {**host, "name": "ulm", "core_devices": ["ulm-a", "ulm-b"], "serial_numbers": {"ulm-a": "1"}},
             {**host, "name": "linz", "core_devices": ["linz-a"], "serial_numbers": {"linz-a": "2"},
-             "host_nucleus": "lite", "client_devices": False},
+             "nucleus": {"kind": "lite"}, "client_devices": False},
         ],
         "pm:lake": {"customer_key": True},
         "pm:training": {"workbench": {}, "spot": True},
