@@ -2,7 +2,6 @@
 
 import datetime as dt
 import logging
-import signal
 import sys
 import threading
 import time
@@ -11,6 +10,7 @@ from collections.abc import Callable
 from edge.runtime.bus import Bus, BusError, TooLargeError, connect
 from edge.runtime.dead_letters import MAXIMUM_BYTES, dead_letter
 from edge.runtime.settings import Settings
+from edge.runtime.signals import on_end
 from pm_contracts import topics
 from pm_contracts.messages import Message, Status, encode
 
@@ -183,8 +183,7 @@ def main(name: str, settings: Settings, run: Callable[[Component], None], state:
     configure_log()
     try:
         component = Component(name, settings, connect(settings.site, name), state)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: component.stop())
+        on_end(component.stop)
         run(component)
     except (BusError, ComponentError) as error:
         _log.error("%s ends: %s", name, error)

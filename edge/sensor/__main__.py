@@ -4,7 +4,6 @@ import argparse
 import datetime as dt
 import logging
 import re
-import signal
 import sys
 import threading
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from edge.runtime.component import configure_log
 from edge.runtime.settings import Settings, argument_parser, settings_of
+from edge.runtime.signals import on_end
 from edge.runtime.state_file import StateFile
 from edge.sensor.discovery import Discovery, DiscoveryError
 from edge.sensor.link import Link
@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 #: Seconds between two reports in the shadow, and between two notes of what was taken.
 REPORT_SECONDS = 5.0
-_END_SECONDS = 10.0
+_END_SECONDS = 3.0
 
 
 class Sensor:
@@ -48,6 +48,11 @@ class Sensor:
         self._taken = max(self._taken, sequence)
         self._published += 1
 
+    def stop(self) -> None:
+        """Ask `run` to end."""
+        self.stopping.set()
+        self._link.close()
+
     def run(self, readings: Iterable[Reading]) -> None:
         """Publish readings at their pace, from the first that was not taken on, until the end or a stop."""
         topic = topics.device_topic(self._site, self._device, topics.READING)
@@ -65,11 +70,16 @@ class Sensor:
             self._report("running")
         while not self._link.flush(REPORT_SECONDS) and not self.stopping.is_set():
             self._report("running")
-        if not self._link.flush(_END_SECONDS if self.stopping.is_set() else 0.0):
+        if not self._link.finish(_END_SECONDS):
             _log.warning("the core device has not taken all readings; the rest is sent at the next start")
         self._saved_at = 0.0
         self._report("idle")
-        _log.info("%d readings taken, %d connections", self._published, self._link.connections)
+        _log.info(
+            "%d readings taken, %d connections, %d times no acknowledgement",
+            self._published,
+            self._link.connections,
+            self._link.unacknowledged,
+        )
 
     def _wait_until(self, due: float) -> None:
         while (ahead := due - time.monotonic()) > 0 and not self.stopping.wait(min(ahead, REPORT_SECONDS)):
@@ -85,6 +95,7 @@ class Sensor:
                 "state": state,
                 "device_type": self._type,
                 "published": self._published,
+                "unacknowledged": self._link.unacknowledged,
                 "last_sequence": self._taken,
                 "last_event_time": self._last_event_time,
             }
@@ -103,8 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         discovery = Discovery(host, port, directory / "identity", thing, directory / "discovery.json")
         link = Link(discovery, directory / "identity", thing, lambda sequence: sensor.taken(sequence))
         sensor = Sensor(settings, parsed.per_second, link, StateFile(directory / "sensor.json"))
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: sensor.stopping.set())
+        on_end(sensor.stop)
         link.start()
         sensor.run(
             sources.readings(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from awscrt import io, mqtt
+from awscrt.exceptions import AwsCrtError
 
 from edge.sensor.discovery import Core, Discovery, DiscoveryRefused, tls_context
 
@@ -20,7 +21,12 @@ _log = logging.getLogger(__name__)
 WINDOW = 20
 _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 10.0
+#: Seconds that a core device has to acknowledge a message. Its broker, Moquette, says nothing of one that the device's
+#: group may not publish, and keeps the connection (`receivedPublishQos1` in `PostOffice.java` of
+#: aws-greengrass-moquette-mqtt).
+_ACKNOWLEDGEMENT_SECONDS = 30.0
 _KEEP_ALIVE_SECONDS = 30
+_NO_ACKNOWLEDGEMENT = "AWS_ERROR_MQTT_TIMEOUT"
 #: Seconds, doubled with each vain attempt; the wait is a random part of it (full jitter).
 _BACK_OFF = (0.5, 10.0)
 
@@ -31,6 +37,7 @@ class Link:
     Attributes:
         connections: Times that a core device took the sensor in.
         refusals: Times that cloud or core device turned it away.
+        unacknowledged: Times that a core device did not acknowledge a message in time; it went out again.
     """
 
     def __init__(self, discovery: Discovery, identity: Path, thing: str, on_taken: Callable[[int], None]) -> None:
@@ -52,9 +59,13 @@ class Link:
         self._changed = threading.Condition()
         self._lost = threading.Event()
         self._ending = threading.Event()
+        self._is_closing = False
+        #: Topics of which it was said that nothing is acknowledged.
+        self._silent: set[str] = set()
         self._thread = threading.Thread(target=self._keep_connected, name="link", daemon=True)
         self.connections = 0
         self.refusals = 0
+        self.unacknowledged = 0
 
     def start(self) -> None:
         """Connect, and stay so."""
@@ -64,8 +75,8 @@ class Link:
     def publish(self, number: int, topic: str, payload: bytes) -> bool:
         """Send a message; waits while `WINDOW` of them are not taken. Whether it went on its way before the end."""
         with self._changed:
-            self._changed.wait_for(lambda: len(self._untaken) < WINDOW or self._ending.is_set())
-            if self._ending.is_set():
+            self._changed.wait_for(lambda: len(self._untaken) < WINDOW or self._is_closing)
+            if self._is_closing:
                 return False
             self._untaken[number] = (topic, payload)
             if self._connection is not None:
@@ -74,19 +85,34 @@ class Link:
 
     def report(self, state: dict[str, Any]) -> None:
         """Update the sensor's shadow, where there is a connection; the next report says more anyway."""
+        topic = self._shadow("update")
         with self._changed:
             if self._connection is not None:
                 payload = json.dumps({"state": {"reported": state}}).encode()
-                future, _ = self._connection.publish(self._shadow("update"), payload, mqtt.QoS.AT_LEAST_ONCE)
-                future.add_done_callback(lambda done: done.exception())
+                future, _ = self._connection.publish(topic, payload, mqtt.QoS.AT_LEAST_ONCE)
+                future.add_done_callback(functools.partial(self._heard, topic))
 
     def flush(self, seconds: float) -> bool:
-        """Wait until all is taken; whether it was within `seconds`."""
+        """Wait until all is taken, at most `seconds` and until `close`; whether it is."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._untaken, seconds)
+            self._changed.wait_for(lambda: not self._untaken or self._is_closing, seconds)
+            return not self._untaken
+
+    def close(self) -> None:
+        """Take no more messages, and let no one wait for room."""
+        with self._changed:
+            self._is_closing = True
+            self._changed.notify_all()
+
+    def finish(self, seconds: float) -> bool:
+        """Wait until all is taken, at most `seconds` and while there is a connection; whether it is."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._untaken or self._connection is None, seconds)
+            return not self._untaken
 
     def stop(self) -> None:
         """Disconnect for good."""
+        self.close()
         self._ending.set()
         self._lost.set()
         with self._changed:
@@ -134,6 +160,7 @@ class Link:
             client_id=self._thing,
             clean_session=True,
             keep_alive_secs=_KEEP_ALIVE_SECONDS,
+            protocol_operation_timeout_ms=int(_ACKNOWLEDGEMENT_SECONDS * 1000),
             on_connection_interrupted=self._interrupted,
         )
         try:
@@ -155,10 +182,10 @@ class Link:
 
     def _send(self, connection: mqtt.Connection, number: int, topic: str, payload: bytes) -> None:
         future, _ = connection.publish(topic, payload, mqtt.QoS.AT_LEAST_ONCE)
-        future.add_done_callback(functools.partial(self._answered, number))
+        future.add_done_callback(functools.partial(self._answered, number, topic))
 
-    def _answered(self, number: int, future: "concurrent.futures.Future[Any]") -> None:
-        if future.exception() is not None:
+    def _answered(self, number: int, topic: str, future: "concurrent.futures.Future[Any]") -> None:
+        if not self._heard(topic, future):
             # It stays, and goes out again over the next connection.
             self._lost.set()
             return
@@ -168,6 +195,26 @@ class Link:
         if was_waiting:
             self._on_taken(number)
 
+    def _heard(self, topic: str, future: "concurrent.futures.Future[Any]") -> bool:
+        """Whether a message on `topic` was acknowledged; where none is, that is said once, and when one is again."""
+        error = future.exception()
+        if error is None:
+            if topic in self._silent:
+                self._silent.discard(topic)
+                _log.info("what is published on %s is acknowledged again", topic)
+            return True
+        if isinstance(error, AwsCrtError) and error.name == _NO_ACKNOWLEDGEMENT:
+            self.unacknowledged += 1
+            if topic not in self._silent:
+                self._silent.add(topic)
+                _log.error(
+                    "the core device acknowledges nothing on %s within %.0f s; see whether the policy of this device "
+                    "in deviceGroups of aws.greengrass.clientdevices.Auth allows mqtt:publish there; it is tried again",
+                    topic,
+                    _ACKNOWLEDGEMENT_SECONDS,
+                )
+        return False
+
     def _interrupted(self, error: Exception, **_: Any) -> None:
         _log.warning("the core device is lost: %s", error)
         self._lost.set()
@@ -175,6 +222,7 @@ class Link:
     def _drop(self) -> None:
         with self._changed:
             connection, self._connection = self._connection, None
+            self._changed.notify_all()
         if connection is not None:
             _disconnect(connection)
 

@@ -73,10 +73,10 @@ class Gateway(Broker):
         return self._admit(connection, connect)
 
     def publish(self, publisher: Connection, message: mqtt.Publish) -> None:
-        """See `broker_connection.Broker`: a message that is not allowed ends the connection, as AWS IoT Core does."""
+        """See `broker_connection.Broker`: a message that is not allowed is not acknowledged, as on Moquette."""
         thing, topic = publisher.client_id, message.topic
         if not self._configuration.allows(thing, "mqtt:publish", f"mqtt:topic:{topic}"):
-            publisher.close(self._refuse("Publish", f"it may not publish on {topic}"), logging.WARNING)
+            log.warning("%s: %s", thing, self._refuse("Publish", f"it may not publish on {topic}"))
             return
         receipt = Receipt(publisher, message.packet_id) if message.qos else None
         if self.shadows is not None and mqtt.matches(SHADOW_FILTER, topic):
