@@ -91,7 +91,7 @@ class GreengrassBus:
             socket_options=options,
             connect_message_amender=self._introduction,
         )
-        self._client = GreengrassCoreIPCClient(self._connection)
+        self._operations = GreengrassCoreIPCClient(self._connection)
         try:
             self._connect()
         except Exception as error:  # the library's errors have no narrower common base
@@ -182,7 +182,7 @@ class GreengrassBus:
             publish_message=model.PublishMessage(binary_message=model.BinaryMessage(message=sent.payload)),
         )
         try:
-            operation = self._client.new_publish_to_topic()
+            operation = self._operations.new_publish_to_topic()
             operation.get_response().add_done_callback(functools.partial(self._answered, ticket, operation))
             operation.activate(request).add_done_callback(self._written)
         except Exception as error:  # raised at once where the connection is gone already
@@ -214,7 +214,7 @@ class GreengrassBus:
         self._window.leave(ticket)
 
     def _listen(self, topic_filter: str) -> None:
-        operation = self._client.new_subscribe_to_topic(_Arrivals(self, self._subscriptions[topic_filter]))
+        operation = self._operations.new_subscribe_to_topic(_Arrivals(self, self._subscriptions[topic_filter]))
         # As on a broker; with a wildcard a nucleus leaves a component's own messages out, as the uplink's status.
         mode = model.ReceiveMode.RECEIVE_ALL_MESSAGES
         operation.activate(model.SubscribeToTopicRequest(topic=topic_filter, receive_mode=mode))

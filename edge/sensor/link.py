@@ -4,8 +4,10 @@ import concurrent.futures
 import functools
 import json
 import logging
+import math
 import random
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -62,6 +64,8 @@ class Link:
         self._is_closing = False
         #: Topics of which it was said that nothing is acknowledged.
         self._silent: set[str] = set()
+        #: When the latest message on a topic that was acknowledged was sent, on the monotonic clock.
+        self._acknowledged: dict[str, float] = {}
         self._thread = threading.Thread(target=self._keep_connected, name="link", daemon=True)
         self.connections = 0
         self.refusals = 0
@@ -90,7 +94,7 @@ class Link:
             if self._connection is not None:
                 payload = json.dumps({"state": {"reported": state}}).encode()
                 future, _ = self._connection.publish(topic, payload, mqtt.QoS.AT_LEAST_ONCE)
-                future.add_done_callback(functools.partial(self._heard, topic))
+                future.add_done_callback(functools.partial(self._heard, topic, time.monotonic()))
 
     def flush(self, seconds: float) -> bool:
         """Wait until all is taken, at most `seconds` and until `close`; whether it is."""
@@ -182,10 +186,10 @@ class Link:
 
     def _send(self, connection: mqtt.Connection, number: int, topic: str, payload: bytes) -> None:
         future, _ = connection.publish(topic, payload, mqtt.QoS.AT_LEAST_ONCE)
-        future.add_done_callback(functools.partial(self._answered, number, topic))
+        future.add_done_callback(functools.partial(self._answered, number, topic, time.monotonic()))
 
-    def _answered(self, number: int, topic: str, future: "concurrent.futures.Future[Any]") -> None:
-        if not self._heard(topic, future):
+    def _answered(self, number: int, topic: str, sent_at: float, future: "concurrent.futures.Future[Any]") -> None:
+        if not self._heard(topic, sent_at, future):
             # It stays, and goes out again over the next connection.
             self._lost.set()
             return
@@ -195,17 +199,19 @@ class Link:
         if was_waiting:
             self._on_taken(number)
 
-    def _heard(self, topic: str, future: "concurrent.futures.Future[Any]") -> bool:
+    def _heard(self, topic: str, sent_at: float, future: "concurrent.futures.Future[Any]") -> bool:
         """Whether a message on `topic` was acknowledged; where none is, that is said once, and when one is again."""
         error = future.exception()
         if error is None:
+            self._acknowledged[topic] = sent_at
             if topic in self._silent:
                 self._silent.discard(topic)
                 _log.info("what is published on %s is acknowledged again", topic)
             return True
         if isinstance(error, AwsCrtError) and error.name == _NO_ACKNOWLEDGEMENT:
             self.unacknowledged += 1
-            if topic not in self._silent:
+            # One that was sent before is late to tell of a time that is over.
+            if topic not in self._silent and sent_at > self._acknowledged.get(topic, -math.inf):
                 self._silent.add(topic)
                 _log.error(
                     "the core device acknowledges nothing on %s within %.0f s; see whether the policy of this device "

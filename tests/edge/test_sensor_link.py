@@ -1,6 +1,7 @@
-"""A sensor that looks for its core device while something is wrong on its own side.
+"""A sensor's link to its core device while something is wrong on either side.
 
-Not proved here: that it finds one (`tests/core_device/test_client_devices.py`).
+The core device here is a broker with TLS; what AWS's own says nothing to, it says nothing to. Not proved here: that a
+sensor finds its core device, and is held to its group's policy (`tests/core_device/test_client_devices.py`).
 """
 
 import errno
@@ -11,7 +12,11 @@ import pytest
 
 from edge.sensor import link as link_module
 from edge.sensor.discovery import Core
-from edge.sensor.link import Link
+from edge.sensor.link import WINDOW, Link
+from tests.edge.silent_broker import LOOPBACK, SilentBroker, make_identity
+from tests.waiting import eventually
+
+TOPIC = "pm/jena/air-1/reading"
 
 
 class Answers:
@@ -43,3 +48,61 @@ def test_it_looks_again(answer: list[Core] | Exception, tmp_path: Path, monkeypa
     link.start()
     assert discovery.asked_again.wait(10)
     link.stop()
+
+
+@pytest.mark.parametrize("silent_on", ["/reading", "/update"], ids=["readings", "reports"])
+def test_what_is_not_acknowledged_is_said_once_kept_and_sent_again_until_it_is(
+    silent_on: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(link_module, "_ACKNOWLEDGEMENT_SECONDS", 0.3)
+    caplog.set_level("INFO")
+    identity = make_identity(tmp_path / "identity")
+    taken: list[int] = []
+    with SilentBroker(identity).running() as broker:
+        broker.silent_on = {silent_on}
+        link = Link(
+            Answers([Core("core", [(LOOPBACK, broker.port)], broker.authority)]),  # type: ignore[arg-type]
+            identity,
+            "sensor",
+            taken.append,
+        )
+        link.start()
+        eventually(lambda: link.connections, caplog.text)
+        for number in range(3):
+            assert link.publish(number, TOPIC, b"%d" % number)
+
+        def is_tried_again() -> bool:
+            link.report({"state": "running"})
+            return link.unacknowledged >= 2 * 3
+
+        eventually(is_tried_again, caplog.text)
+        broker.silent_on = set()
+
+        def is_said() -> bool:
+            link.report({"state": "running"})
+            return "is acknowledged again" in caplog.text
+
+        eventually(is_said, caplog.text)
+        assert link.flush(60)
+        link.stop()
+    assert taken == [0, 1, 2]
+    said = [record.message for record in caplog.records if "acknowledge" in record.message]
+    topic = TOPIC if silent_on == "/reading" else "$aws/things/sensor/shadow/update"
+    assert len(said) == 2
+    assert said[0].startswith(f"the core device acknowledges nothing on {topic} within")
+    assert "deviceGroups of aws.greengrass.clientdevices.Auth" in said[0]
+    assert said[1] == f"what is published on {topic} is acknowledged again"
+
+
+def test_without_a_core_device_who_waits_for_room_is_let_go_at_the_end(tmp_path: Path) -> None:
+    link = Link(Answers([]), tmp_path, "sensor", lambda _: None)  # type: ignore[arg-type]
+    for number in range(WINDOW):
+        assert link.publish(number, TOPIC, b"")
+    published: list[bool] = []
+    waiting = threading.Thread(target=lambda: published.append(link.publish(WINDOW, TOPIC, b"")))
+    waiting.start()
+    link.close()
+    waiting.join(60)
+    assert published == [False]
+    assert not link.flush(60)
+    assert not link.finish(60)
