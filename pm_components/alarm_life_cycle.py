@@ -50,7 +50,7 @@ def alarm_life_cycle(
     options = pulumi.ResourceOptions(parent=parent)
     table = aws.dynamodb.Table(
         f"{name}-alarm-table",
-        name=naming.physical_name("alarms"),
+        name=naming.physical_name(name, "alarms"),
         billing_mode="PAY_PER_REQUEST",
         hash_key="alarm",
         attributes=[{"name": "alarm", "type": "S"}],
@@ -58,7 +58,9 @@ def alarm_life_cycle(
         point_in_time_recovery={"enabled": True},
         opts=options,
     )
-    group = aws.scheduler.ScheduleGroup(f"{name}-escalations", name=naming.physical_name("escalations"), opts=options)
+    group = aws.scheduler.ScheduleGroup(
+        f"{name}-escalations", name=naming.physical_name(name, "escalations"), opts=options
+    )
     role = service_role(
         f"{name}-escalation",
         "scheduler.amazonaws.com",

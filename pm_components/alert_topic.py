@@ -38,7 +38,9 @@ def alert_topic(
     """
     options = pulumi.ResourceOptions(parent=parent)
     key = _encryption_key(name, parent)
-    topic = aws.sns.Topic(f"{name}-topic", name=naming.physical_name("alerts"), kms_master_key_id=key.arn, opts=options)
+    topic = aws.sns.Topic(
+        f"{name}-topic", name=naming.physical_name(name, "alerts"), kms_master_key_id=key.arn, opts=options
+    )
     alarms: Statement = {
         "Sid": "Alarms",
         "Effect": "Allow",
@@ -85,5 +87,5 @@ def _encryption_key(name: str, parent: pulumi.Resource) -> aws.kms.Key:
         "Condition": {"StringEquals": {"aws:SourceAccount": naming.account_id(parent)}},
     }
     return rotated_key(
-        f"{name}-key", "Encrypts the alert topic", [alarms], parent=parent, alias=naming.physical_name("alerts")
+        f"{name}-key", "Encrypts the alert topic", [alarms], parent=parent, alias=naming.physical_name(name, "alerts")
     )

@@ -1,7 +1,6 @@
 """`AnalyticsStore`: what the sites publish becomes tables that anyone can query; what is refused is kept aside."""
 
 import functools
-import re
 from collections.abc import Sequence
 from typing import Any, NotRequired, Optional, TypedDict
 
@@ -18,7 +17,6 @@ from pm_components.limits import (
     ATHENA_SCAN_LIMIT_MINIMUM_BYTES,
     DELIVERY_STREAM_NAME_LENGTH,
     DYNAMIC_PARTITIONING_BUFFER_MEBIBYTES,
-    TOPIC_RULE_NAME_LENGTH,
 )
 from pm_components.named_queries import NAMED_QUERIES
 from pm_components.permissions import Statement, allow, service_role
@@ -91,6 +89,7 @@ class AnalyticsStore(pulumi.ComponentResource):
 
         self._lake = private_bucket(
             f"{name}-lake",
+            name,
             "lake",
             parent=self,
             expiries=[
@@ -103,7 +102,7 @@ class AnalyticsStore(pulumi.ComponentResource):
         )
         self._database = aws.glue.CatalogDatabase(
             f"{name}-database",
-            name=re.sub(r"\W", "_", naming.physical_name("lake", maximum=255)),
+            name=naming.database_name(name, "lake"),
             description="Readings, forecasts, outcomes, fault scores and alerts of the sites",
             opts=self._options,
         )
@@ -180,7 +179,7 @@ class AnalyticsStore(pulumi.ComponentResource):
     def _streams(self, tables: dict[str, aws.glue.CatalogTable]) -> dict[str, aws.kinesis.FirehoseDeliveryStream]:
         logs = aws.cloudwatch.LogGroup(
             f"{self._name}-delivery-logs",
-            name=f"/aws/kinesisfirehose/{naming.physical_name('lake')}",
+            name=f"/aws/kinesisfirehose/{naming.physical_name(self._name, 'lake')}",
             retention_in_days=_LOG_RETENTION_DAYS,
             kms_key_id=self._key.arn if self._key else None,
             opts=self._options,
@@ -224,7 +223,7 @@ class AnalyticsStore(pulumi.ComponentResource):
         )
         stream = aws.kinesis.FirehoseDeliveryStream(
             f"{self._name}-{table}-stream",
-            name=naming.physical_name(table, maximum=DELIVERY_STREAM_NAME_LENGTH),
+            name=naming.physical_name(self._name, table, maximum=DELIVERY_STREAM_NAME_LENGTH),
             destination="extended_s3",
             server_side_encryption={"enabled": True, "key_type": "CUSTOMER_MANAGED_CMK", "key_arn": self._key.arn}
             if self._key
@@ -269,7 +268,7 @@ class AnalyticsStore(pulumi.ComponentResource):
         )
         alarm(
             f"{self._name}-{table}-stale-alarm",
-            naming.physical_name(table, "stale"),
+            naming.physical_name(self._name, table, "stale"),
             f"Data of {table} has been waiting for more than {_STALE_SECONDS // 60} minutes: read the delivery log.",
             Metric("AWS/Firehose", "DeliveryToS3.DataFreshness", {"DeliveryStreamName": stream.name}, "Maximum"),
             _STALE_SECONDS,
@@ -298,7 +297,7 @@ class AnalyticsStore(pulumi.ComponentResource):
             for channel, statement in table.rule_statements.items():
                 aws.iot.TopicRule(
                     f"{self._name}-{table.name}-{channel}-rule",
-                    name=naming.physical_name(table.name, channel, maximum=TOPIC_RULE_NAME_LENGTH).replace("-", "_"),
+                    name=naming.topic_rule_name(self._name, table.name, channel),
                     description=f"Messages on {channel} into the table {table.name}",
                     enabled=True,
                     sql=sites.apply(functools.partial(of_sites, statement)),
@@ -323,7 +322,7 @@ class AnalyticsStore(pulumi.ComponentResource):
     def _workgroup(self, scan_limit_bytes: pulumi.Input[int], disposable: pulumi.Input[bool]) -> aws.athena.Workgroup:
         workgroup = aws.athena.Workgroup(
             f"{self._name}-workgroup",
-            name=naming.physical_name("lake"),
+            name=naming.physical_name(self._name, "lake"),
             description="Questions to the lake; a query ends at the scan limit",
             force_destroy=disposable,
             configuration={

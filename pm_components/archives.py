@@ -4,12 +4,13 @@ For what is uploaded as an object under a key of its own (a component's code, th
 function is an archive that Pulumi makes (`packaging.archive`).
 """
 
-import gzip
 import hashlib
 import io
 import os
+import struct
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,6 +18,10 @@ ARCHIVES = Path(__file__).resolve().parent.parent / "build" / "archives"
 
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 _MODE = 0o644
+#: Deflate, no flags, no time, no level, no operating system: "Member format", RFC 1952.
+_GZIP_HEADER = b"\x1f\x8b\x08\x00" + bytes(4) + b"\x00\xff"
+#: LEN of a stored block has 16 bits: "Non-compressed blocks", RFC 1951.
+_STORED_BLOCK_BYTES = 0xFFFF
 #: Largest major, minor and patch number of a component version that AWS IoT Greengrass takes: six digits each.
 _VERSION_PART = 1_000_000
 
@@ -44,30 +49,48 @@ def read_files(files: Mapping[str, Path]) -> dict[str, bytes]:
 
 
 def zip_bytes(files: Mapping[str, bytes]) -> bytes:
-    """A ZIP archive of `files`, without times, owners or an order of its own."""
+    """A ZIP archive of `files`, without times, owners or an order of its own.
+
+    It is stored, not deflated: other versions of zlib deflate to other bytes, and Greengrass keeps the digest that an
+    artifact had when its version was registered.
+    """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for path, content in sorted(files.items()):
             entry = zipfile.ZipInfo(path, _ZIP_EPOCH)
-            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.compress_type = zipfile.ZIP_STORED
             entry.external_attr = _MODE << 16
             archive.writestr(entry, content)
     return buffer.getvalue()
 
 
 def tar_gz_bytes(files: Mapping[str, bytes]) -> bytes:
-    """A gzipped tar archive of `files`, without times, owners or an order of its own."""
+    """A gzipped tar archive of `files`, without times, owners or an order of its own.
+
+    It is stored, not deflated, as `zip_bytes`: Pulumi compares files by their digest, and would replace the object on
+    a machine with another zlib.
+    """
     buffer = io.BytesIO()
-    with (
-        gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0, filename="") as zipped,
-        tarfile.open(fileobj=zipped, mode="w", format=tarfile.USTAR_FORMAT) as archive,
-    ):
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for path, content in sorted(files.items()):
             entry = tarfile.TarInfo(path)
             entry.size = len(content)
             entry.mode = _MODE
             archive.addfile(entry, io.BytesIO(content))
-    return buffer.getvalue()
+    return _gzip_stored(buffer.getvalue())
+
+
+def _gzip_stored(content: bytes) -> bytes:
+    """`content` in the gzip format, without compression: "GZIP file format" (RFC 1952), stored blocks of RFC 1951.
+
+    Not by zlib at level 0, since how it cuts the blocks is a matter of its version, too.
+    """
+    starts = range(0, len(content), _STORED_BLOCK_BYTES)
+    blocks = [content[start : start + _STORED_BLOCK_BYTES] for start in starts] or [b""]
+    packed = bytearray(_GZIP_HEADER)
+    for block in blocks:
+        packed += struct.pack("<BHH", block is blocks[-1], len(block), len(block) ^ 0xFFFF) + block
+    return bytes(packed + struct.pack("<II", zlib.crc32(content), len(content) & 0xFFFFFFFF))
 
 
 def stored(name: str, content: bytes) -> Path:

@@ -8,15 +8,17 @@ from pm_components.functions.batches import METRIC_NAMESPACE
 
 _WIDTH, _HEIGHT = 12, 6
 
-#: What the functions of the alerting count, by the dimension that they count under.
+#: What the functions of the alerting count, by what they do.
 _COUNTED = (
     ("detector", ("Taken", "Repeated", "Late", "Alerts", "Failed")),
     (
-        "alert-forwarder",
+        "forwarder",
         ("Forwarded", "Repeated", "Deduplicated", "Late", "Acknowledged", "Escalated", "Needless", "Failed"),
     ),
     ("announcer", ("Announced", "Failed")),
 )
+#: The function that starts the making of models.
+START = "start"
 _STARTS = ("Started", "AlreadyRunning", "CoolingDown", "Ignored", "Failed")
 
 
@@ -51,7 +53,7 @@ def alerting_dashboard_body(
         [
             *waiting,
             _widget("Seconds that the oldest message has waited", region, ages, "Maximum"),
-            *(_counted(region, function, counts) for function, counts in _COUNTED),
+            *(_counted(region, word, functions[word], counts) for word, counts in _COUNTED),
             _widget("Told by the topic", region, told, "Sum"),
             *_functions(region, functions),
         ]
@@ -71,7 +73,7 @@ def pipeline_dashboard_body(region: str, state_machine_arn: str, functions: Mapp
         [
             _widget("Models made", region, executions, "Sum"),
             _widget("Milliseconds that it took", region, times, "Maximum"),
-            _counted(region, "start-training", _STARTS),
+            _counted(region, START, functions[START], _STARTS),
             *_functions(region, functions),
         ]
     )
@@ -87,9 +89,9 @@ def _functions(region: str, functions: Mapping[str, str]) -> list[dict[str, Any]
     ]
 
 
-def _counted(region: str, function: str, counts: Sequence[str]) -> dict[str, Any]:
-    metrics = [[METRIC_NAMESPACE, count, "Function", function] for count in counts]
-    return _widget(f"What the {function} did", region, metrics, "Sum")
+def _counted(region: str, word: str, function: str, counts: Sequence[str]) -> dict[str, Any]:
+    metrics = [[METRIC_NAMESPACE, count, "FunctionName", function] for count in counts]
+    return _widget(f"What the {word} did", region, metrics, "Sum")
 
 
 def _body(widgets: list[dict[str, Any]]) -> str:

@@ -48,19 +48,20 @@ class EdgeComponents(pulumi.ComponentResource):
     def _publish(self, name: str, source: recipes.ComponentSource, bucket: pulumi.Input[str]) -> pulumi.Output[str]:
         logical = f"{name}-{source.folder.replace('_', '-')}"
         artifacts: list[pulumi.Resource] = []
+        key = source.artifact_key(name)
         if source.artifact_name:
             file = archives.stored(f"{source.folder}.zip", source.artifact())
             artifacts.append(
                 aws.s3.BucketObjectv2(
                     f"{logical}-artifact",
                     bucket=bucket,
-                    key=source.artifact_key,
+                    key=key,
                     source=pulumi.FileAsset(str(file)),
                     content_type="application/zip",
                     opts=pulumi.ResourceOptions(parent=self),
                 )
             )
-        uri = pulumi.Output.concat("s3://", bucket, "/", source.artifact_key)
+        uri = pulumi.Output.concat("s3://", bucket, "/", key)
         version = greengrassv2.ComponentVersion(
             f"{logical}-component",
             inline_recipe=uri.apply(lambda known: recipes.published(source.recipe, source.version, known)),

@@ -18,7 +18,7 @@ from pm_components.functions.alert_forwarder.core import ESCALATION
 from pm_components.functions.announcer.core import PREFIX
 from pm_components.functions.detector.core import Rule
 from pm_components.lambda_function import contracts_layer, lambda_function
-from pm_components.limits import SQS_EVENT_SOURCE_CONCURRENCY_MINIMUM, TOPIC_RULE_NAME_LENGTH
+from pm_components.limits import SQS_EVENT_SOURCE_CONCURRENCY_MINIMUM
 from pm_components.permissions import Statement, allow, policy_document, service_role
 from pm_components.plain import plain_texts
 from pm_components.queues import WorkQueue, dead_letter_queue, work_queue
@@ -109,7 +109,7 @@ class FaultAlerting(pulumi.ComponentResource):
             [ESCALATION],
             parent=self,
         )
-        self._layer = contracts_layer(name, parent=self)
+        self._layer = contracts_layer(f"{name}-alert", parent=self)
         self._functions: dict[str, pulumi.Output[str]] = {}
         queues = {word: self._queue(word) for word in ("detector", "forwarder", "announcer")}
         sites = plain_texts(args["sites"], "FaultAlerting.sites") if "sites" in args else None
@@ -139,9 +139,9 @@ class FaultAlerting(pulumi.ComponentResource):
             "detector": topics.device_topic("+", "+", topics.OUTCOME),
             "forwarder": topics.site_topic("+", topics.ALERT),
         }
-        dead_letters = dead_letter_queue(f"{self._name}-rules", parent=self, alarm_topic_arns=[self._topic.arn])
+        dead_letters = dead_letter_queue(f"{self._name}-alert-rules", parent=self, alarm_topic_arns=[self._topic.arn])
         role = service_role(
-            f"{self._name}-rules",
+            f"{self._name}-alert-rules",
             "iot.amazonaws.com",
             [allow(["sqs:SendMessage"], [*(queues[word].queue.arn for word in fed), dead_letters.arn])],
             parent=self,
@@ -150,7 +150,7 @@ class FaultAlerting(pulumi.ComponentResource):
             statement = f"SELECT * FROM '{topic_filter}'"
             aws.iot.TopicRule(
                 f"{self._name}-{word}-rule",
-                name=naming.physical_name(self._name, word, maximum=TOPIC_RULE_NAME_LENGTH).replace("-", "_"),
+                name=naming.topic_rule_name(self._name, word),
                 description=f"Messages on {topic_filter} to the {word}",
                 enabled=True,
                 sql=statement if sites is None else of_sites(statement, sites),
@@ -202,7 +202,7 @@ class FaultAlerting(pulumi.ComponentResource):
     def _detector(self, queue: WorkQueue, detector: pulumi.Input[DetectorArgs]) -> aws.dynamodb.Table:
         table = aws.dynamodb.Table(
             f"{self._name}-detector-table",
-            name=naming.physical_name("detector"),
+            name=naming.physical_name(self._name, "detector"),
             billing_mode="PAY_PER_REQUEST",
             hash_key="detector",
             attributes=[{"name": "detector", "type": "S"}],
@@ -232,7 +232,7 @@ class FaultAlerting(pulumi.ComponentResource):
         life_cycle = alarm_life_cycle(self._name, queue.queue, args.get("alarms", AlarmArgs()), parent=self)
         sent = aws.dynamodb.Table(
             f"{self._name}-sent-table",
-            name=naming.physical_name("sent-alerts"),
+            name=naming.physical_name(self._name, "sent-alerts"),
             billing_mode="PAY_PER_REQUEST",
             hash_key="message_id",
             attributes=[{"name": "message_id", "type": "S"}],
@@ -260,6 +260,7 @@ class FaultAlerting(pulumi.ComponentResource):
     def _announcer(self, queue: WorkQueue, args: FaultAlertingArgs, disposable: pulumi.Input[bool]) -> aws.s3.Bucket:
         bucket = private_bucket(
             f"{self._name}-announcements",
+            self._name,
             "announcements",
             parent=self,
             expiries=[Expiry(PREFIX, f"{PREFIX}/", args.get("announcement_days", DEFAULT_ANNOUNCEMENT_DAYS))],
@@ -316,7 +317,7 @@ class FaultAlerting(pulumi.ComponentResource):
         )
         aws.cloudwatch.Dashboard(
             f"{self._name}-dashboard",
-            dashboard_name=naming.physical_name("alerting"),
+            dashboard_name=naming.physical_name(self._name, "alerts"),
             dashboard_body=body.apply(lambda known: alerting_dashboard_body(*known)),
             opts=self._options,
         )

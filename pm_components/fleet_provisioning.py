@@ -55,7 +55,7 @@ def fleet_provisioning(
     """
     core_devices = things_by_serial_number(serial_numbers, list(things))
     options = pulumi.ResourceOptions(parent=parent)
-    physical = naming.physical_name(site, maximum=PROVISIONING_TEMPLATE_NAME_LENGTH)
+    physical = naming.physical_name(name, maximum=PROVISIONING_TEMPLATE_NAME_LENGTH)
     arn = naming.arn("iot", f"provisioningtemplate/{physical}", parent)
     thing_arns = [things[thing].arn for thing in sorted(serial_numbers)]
     hook = lambda_function(
@@ -105,7 +105,7 @@ def fleet_provisioning(
     )
     aws.iot.Policy(
         f"{name}-claim-policy",
-        name=naming.physical_name(site, "claim"),
+        name=naming.physical_name(name, "claim"),
         policy=naming.arn("iot", "", parent).apply(lambda head: claim_policy(head, physical)),
         opts=options,
     )

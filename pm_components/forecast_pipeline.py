@@ -13,7 +13,7 @@ from pm_components import training_workflow as workflow
 from pm_components.alarms import Metric, alarm
 from pm_components.buckets import Expiry, private_bucket
 from pm_components.checking import checked
-from pm_components.dashboard import pipeline_dashboard_body
+from pm_components.dashboard import START, pipeline_dashboard_body
 from pm_components.functions.trial.core import Policy as TrialPolicy
 from pm_components.lambda_function import LambdaFunction
 from pm_components.limits import STATE_MACHINE_NAME_LENGTH, TRAINING_JOB_NAME_LENGTH
@@ -155,19 +155,20 @@ class ForecastPipeline(pulumi.ComponentResource):
             alarm_topic_arns=args.get("alarm_topic_arns"),
         )
         self._alarms(state_machine)
-        self._dashboard(state_machine, functions)
+        self._dashboard(state_machine, {**functions, START: starts.function})
         if "workbench" in args:
             self._workbench(args["workbench"])
 
         self.artifact_bucket = bucket.bucket
         self.state_machine_arn = state_machine.arn
-        self.dead_letter_queue_urls = pulumi.Output.all(starts.dead_letters.url)
+        self.dead_letter_queue_urls = pulumi.Output.all(starts.queue.dead_letters.url)
         self.register_outputs({output: getattr(self, output) for output in ForecastPipeline.__annotations__})
 
     def _artifact_bucket(self) -> aws.s3.Bucket:
         days = self._args.get("retention_days", DEFAULT_RETENTION_DAYS)
         return private_bucket(
             f"{self._name}-artifact",
+            self._name,
             "artifacts",
             parent=self,
             expiries=[Expiry("exports", "exports/", days), Expiry("training", "training/", days)],
@@ -218,7 +219,8 @@ class ForecastPipeline(pulumi.ComponentResource):
             parent=self,
         )
         prefix = naming.physical_name(
-            maximum=TRAINING_JOB_NAME_LENGTH - _UUID_CHARACTERS - max(len(m.kind) for m in model_kinds.MODELS) - 1
+            self._name,
+            maximum=TRAINING_JOB_NAME_LENGTH - _UUID_CHARACTERS - max(len(m.kind) for m in model_kinds.MODELS) - 1,
         )
         arns = {purpose: function.function.arn for purpose, function in functions.items()}
         looks: dict[str, pulumi.Input[int]] = {
@@ -336,7 +338,7 @@ class ForecastPipeline(pulumi.ComponentResource):
         body = pulumi.Output.all(naming.region(self), state_machine.arn, pulumi.Output.all(**names))
         aws.cloudwatch.Dashboard(
             f"{self._name}-dashboard",
-            dashboard_name=naming.physical_name(self._name),
+            dashboard_name=naming.physical_name(self._name, "models"),
             dashboard_body=body.apply(lambda known: pipeline_dashboard_body(*known)),
             opts=self._child,
         )

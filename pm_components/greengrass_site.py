@@ -127,7 +127,7 @@ class GreengrassSite(pulumi.ComponentResource):
 
         things = site_things(name, site, cores, devices, parent=self)
         groups = site_groups(name, site, things, _canaries(args, cores), parent=self)
-        role, alias = self._token_exchange(site, args["artifact_bucket"])
+        role, alias = self._token_exchange(args["artifact_bucket"])
         policy = self._core_device_policy(site, alias.arn)
         serving = self._device_policies(site, cores) if serves_devices else None
         policies = [policy, serving] if serving else [policy]
@@ -158,9 +158,7 @@ class GreengrassSite(pulumi.ComponentResource):
         self.deployment_id = deployment.deployment_id
         self.register_outputs({output: getattr(self, output) for output in OUTPUTS})
 
-    def _token_exchange(
-        self, site: str, artifact_bucket: pulumi.Input[str]
-    ) -> tuple[pulumi.Output[str], aws.iot.RoleAlias]:
+    def _token_exchange(self, artifact_bucket: pulumi.Input[str]) -> tuple[pulumi.Output[str], aws.iot.RoleAlias]:
         """The role that the core devices take on by their certificates, and its alias."""
         bucket_arn = pulumi.Output.concat("arn:", naming.partition(self), ":s3:::", artifact_bucket)
         log_groups = naming.arn("logs", "log-group:/aws/greengrass/*", self)
@@ -180,11 +178,10 @@ class GreengrassSite(pulumi.ComponentResource):
             "credentials.iot.amazonaws.com",
             statements,
             parent=self,
-            physical_name=naming.physical_name(site, "token-exchange"),
         )
         alias = aws.iot.RoleAlias(
             f"{self._name}-role-alias",
-            alias=naming.physical_name(site, "token-exchange", maximum=ROLE_ALIAS_LENGTH),
+            alias=naming.physical_name(self._name, "token-exchange", maximum=ROLE_ALIAS_LENGTH),
             role_arn=role.arn,
             credential_duration=CREDENTIAL_SECONDS,
             opts=self._child,
@@ -197,20 +194,23 @@ class GreengrassSite(pulumi.ComponentResource):
             lambda known: core_device_policy(site, known["head"], known["alias"])
         )
         return aws.iot.Policy(
-            f"{self._name}-policy", name=naming.physical_name(site, "core-device"), policy=document, opts=self._child
+            f"{self._name}-policy",
+            name=naming.physical_name(self._name, "core-device"),
+            policy=document,
+            opts=self._child,
         )
 
     def _device_policies(self, site: str, cores: Sequence[str]) -> aws.iot.Policy:
         """What a core device may do for the devices behind it, given back, and what these may do at AWS IoT."""
         serving = aws.iot.Policy(
             f"{self._name}-serving-policy",
-            name=naming.physical_name(site, "serving"),
+            name=naming.physical_name(self._name, "serving"),
             policy=self._iot_arn().apply(lambda head: serving_policy(site, cores, head)),
             opts=self._child,
         )
         aws.iot.Policy(
             f"{self._name}-device-policy",
-            name=naming.physical_name(site, "device"),
+            name=naming.physical_name(self._name, "device"),
             policy=self._iot_arn().apply(lambda head: client_device_policy(site, head)),
             opts=self._child,
         )

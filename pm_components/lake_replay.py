@@ -74,7 +74,7 @@ def lake_replay(
                 }
             )
         },
-        layers=[contracts_layer(letters.name, parent=parent).arn],
+        layers=[contracts_layer(f"{letters.name}-lake", parent=parent).arn],
         timeout_seconds=_TIMEOUT_SECONDS,
         memory_mebibytes=512,
     )

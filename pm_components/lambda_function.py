@@ -8,7 +8,7 @@ import pulumi
 import pulumi_aws as aws
 
 from pm_components import naming, packaging
-from pm_components.limits import FUNCTION_NAME_LENGTH, LAMBDA_TIMEOUT_SECONDS, ROLE_NAME_LENGTH
+from pm_components.limits import FUNCTION_NAME_LENGTH, LAMBDA_TIMEOUT_SECONDS
 from pm_components.permissions import Statement, allow, service_role
 
 RUNTIME = "python3.11"
@@ -81,7 +81,6 @@ def lambda_function(
         "lambda.amazonaws.com",
         [write_log, *statements],
         parent=parent,
-        physical_name=naming.shortened(physical, ROLE_NAME_LENGTH),
     )
     function = aws.lambda_.Function(
         f"{name}-function",

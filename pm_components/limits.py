@@ -10,6 +10,8 @@ BUCKET_NAME_LENGTH = 63
 QUEUE_NAME_LENGTH = 80
 #: RuleName of CreateTopicRule, AWS IoT API reference; the characters are a-z, A-Z, 0-9 and _.
 TOPIC_RULE_NAME_LENGTH = 128
+#: Name of DatabaseInput, CreateDatabase, AWS Glue API reference; Amazon Athena takes a-z, 0-9 and _ of its characters.
+GLUE_DATABASE_NAME_LENGTH = 255
 #: DeliveryStreamName of CreateDeliveryStream, Amazon Data Firehose API reference.
 DELIVERY_STREAM_NAME_LENGTH = 64
 #: "Dynamic partitioning" needs 64 MiB at least, Amazon Data Firehose: "Buffering hints".

@@ -1,11 +1,11 @@
-"""Physical names: `{project}-{stack}-{parts}`, cut with a hash where a service allows fewer characters."""
+"""Physical names: `{project}-{stack}-{component}-{parts}`, cut with a hash where a service allows fewer characters."""
 
 import hashlib
 
 import pulumi
 import pulumi_aws as aws
 
-from pm_components.limits import BUCKET_NAME_LENGTH
+from pm_components.limits import BUCKET_NAME_LENGTH, GLUE_DATABASE_NAME_LENGTH, TOPIC_RULE_NAME_LENGTH
 
 _ACCOUNT_DIGITS = 12
 _HASH_DIGITS = 8
@@ -23,11 +23,22 @@ def physical_name(*parts: str, maximum: int = 64) -> str:
     """The physical name of a resource of this stack: lower case, words joined by hyphens.
 
     Args:
-        parts: what tells the resource from its siblings, most general first.
+        parts: the component's own name, and what tells the resource from its siblings, most general first. Things and
+            thing groups, which others have to find, are named after device and site instead.
         maximum: the characters that the service allows.
     """
     name = "-".join((pulumi.get_project(), pulumi.get_stack(), *parts))
     return shortened(name.lower().replace("_", "-").replace(".", "-"), maximum)
+
+
+def topic_rule_name(*parts: str) -> str:
+    """The physical name of a topic rule of AWS IoT, which takes no hyphen."""
+    return physical_name(*parts, maximum=TOPIC_RULE_NAME_LENGTH).replace("-", "_")
+
+
+def database_name(*parts: str) -> str:
+    """The physical name of a database of AWS Glue in the characters that Amazon Athena takes."""
+    return physical_name(*parts, maximum=GLUE_DATABASE_NAME_LENGTH).replace("-", "_")
 
 
 def bucket_name(*parts: str, parent: pulumi.Resource) -> pulumi.Output[str]:

@@ -127,9 +127,7 @@ class ServiceRole(NamedTuple):
     arn: pulumi.Output[str]
 
 
-def service_role(
-    name: str, service: str, statements: Sequence[Statement], *, parent: pulumi.Resource, physical_name: str = ""
-) -> ServiceRole:
+def service_role(name: str, service: str, statements: Sequence[Statement], *, parent: pulumi.Resource) -> ServiceRole:
     """A role that `service` of this account alone may take on, with `statements` and nothing else.
 
     Args:
@@ -137,7 +135,6 @@ def service_role(
         service: the principal, as `firehose.amazonaws.com`.
         statements: made by `allow`.
         parent: the component that the role belongs to.
-        physical_name: the role's name; by default that of the stack and `name`.
     """
     trust: Statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
     if service not in _WITHOUT_SOURCE_ACCOUNT:
@@ -145,7 +142,7 @@ def service_role(
     options = pulumi.ResourceOptions(parent=parent)
     role = aws.iam.Role(
         f"{name}-role",
-        name=physical_name or naming.physical_name(name, maximum=ROLE_NAME_LENGTH),
+        name=naming.physical_name(name, maximum=ROLE_NAME_LENGTH),
         assume_role_policy=policy_document([trust]),
         opts=options,
     )

@@ -16,7 +16,7 @@ from pm_components.functions.gate.core import Policy as GatePolicy
 from pm_components.functions.trial.core import Policy as TrialPolicy
 from pm_components.lambda_function import LambdaFunction, contracts_layer, lambda_function
 from pm_components.limits import MODEL_PACKAGE_GROUP_NAME_LENGTH
-from pm_components.site_registry import canary_group_name, model_group_name
+from pm_components.site_registry import canary_group_name, code_group_name, model_group_name
 
 _MODEL_RECIPES = {model_kinds.FORECAST: "forecast_model", model_kinds.FAULT: "fault_model"}
 _CHALLENGER = "forecast_challenger"
@@ -52,7 +52,7 @@ class PipelineFunctions:
         self._objects = permit.Bucket(bucket.arn)
         self._sites = sites
         self._image_uri = image_uri
-        self.layer = contracts_layer(name, parent=parent)
+        self.layer = contracts_layer(f"{name}-model", parent=parent)
         self._packages = {model.kind: self._model_package_group(model.kind) for model in model_kinds.MODELS}
         self._group_names = pulumi.Output.json_dumps(dict(self._packages))
 
@@ -144,7 +144,7 @@ class PipelineFunctions:
             timeout_seconds=300,
             memory_mebibytes=512,
             extra_files={
-                **self._site_groups("trial", {"code_group": naming.physical_name, "canary_group": canary_group_name}),
+                **self._site_groups("trial", {"code_group": code_group_name, "canary_group": canary_group_name}),
                 f"{folder}/challenger.json": _recipe_file("challenger", source),
                 f"{folder}/challenger.zip": archives.stored("challenger.zip", source.artifact()),
             },
@@ -178,7 +178,7 @@ class PipelineFunctions:
         """The name of a new model package group."""
         return aws.sagemaker.ModelPackageGroup(
             f"{self._name}-{kind}-models",
-            model_package_group_name=naming.physical_name(kind, maximum=MODEL_PACKAGE_GROUP_NAME_LENGTH),
+            model_package_group_name=naming.physical_name(self._name, kind, maximum=MODEL_PACKAGE_GROUP_NAME_LENGTH),
             model_package_group_description=f"Every {kind} model made, approved or rejected by gate and trial",
             opts=pulumi.ResourceOptions(parent=self._parent),
         ).model_package_group_name
@@ -204,7 +204,7 @@ class PipelineFunctions:
 
     def _site_group_arns(self) -> list[pulumi.Output[str]]:
         """The ARNs of all thing groups of every site."""
-        names = (naming.physical_name, model_group_name, canary_group_name)
+        names = (code_group_name, model_group_name, canary_group_name)
         return [arn for name_of in names for arn in self._thing_group_arns(name_of)]
 
     def _thing_group_arn(self, name: str) -> pulumi.Output[str]:

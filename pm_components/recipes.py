@@ -60,10 +60,9 @@ class ComponentSource(NamedTuple):
         """The artifact's file name, empty where the component has none."""
         return artifact_name(self.recipe)
 
-    @property
-    def artifact_key(self) -> str:
-        """Where the artifact lies in the artifact bucket; a version has a key of its own."""
-        return f"components/{self.name}/{self.version}/{self.artifact_name}"
+    def artifact_key(self, publication: str) -> str:
+        """Where the artifact lies in the artifact bucket; a version that `publication` makes has a key of its own."""
+        return f"components/{publication}/{self.name}/{self.version}/{self.artifact_name}"
 
     def artifact(self) -> bytes:
         """The artifact, a ZIP archive that is the same for the same files."""

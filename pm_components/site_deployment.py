@@ -73,7 +73,7 @@ def site_deployment(
     return greengrassv2.Deployment(
         f"{name}-deployment",
         target_arn=group.arn,
-        deployment_name=naming.physical_name(settings.site, "components"),
+        deployment_name=naming.physical_name(name, "components"),
         components=components,
         deployment_policies={
             "failure_handling_policy": greengrassv2.DeploymentPoliciesFailureHandlingPolicy.ROLLBACK,

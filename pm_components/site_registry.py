@@ -20,6 +20,11 @@ class SiteGroups(NamedTuple):
     """What models on trial are deployed to: the pipeline's."""
 
 
+def code_group_name(site: str) -> str:
+    """The thing group that the components of `site` are deployed to; the site owns its deployments."""
+    return naming.physical_name(site)
+
+
 def canary_group_name(site: str) -> str:
     """The thing group of the core devices of `site` that try new models; the pipeline owns its deployments."""
     return naming.physical_name(site, "canary")
@@ -46,7 +51,7 @@ def site_things(
     types = {
         kind: aws.iot.ThingType(
             f"{name}-{kind.replace('_', '-')}-type",
-            name=naming.physical_name(site, kind),
+            name=naming.physical_name(name, kind),
             properties={
                 "description": f"{kind.replace('_', ' ')} of site {site}",
                 "searchable_attributes": ["site"],
@@ -106,7 +111,7 @@ def site_groups(
         return made
 
     return SiteGroups(
-        code=group("code", naming.physical_name(site), "components", list(cores)),
+        code=group("code", code_group_name(site), "components", list(cores)),
         model=group("model", model_group_name(site), "models", list(cores)),
         canary=group("canary", canary_group_name(site), "models on trial", canaries),
     )

@@ -13,8 +13,8 @@ from pm_components import naming
 from pm_components.alarms import TopicArns
 from pm_components.checking import checked
 from pm_components.functions.start_training.core import CAUSE, SCHEDULED
-from pm_components.lambda_function import lambda_function
-from pm_components.limits import ROLE_NAME_LENGTH, SQS_EVENT_SOURCE_CONCURRENCY_MINIMUM, TOPIC_RULE_NAME_LENGTH
+from pm_components.lambda_function import LambdaFunction, lambda_function
+from pm_components.limits import SQS_EVENT_SOURCE_CONCURRENCY_MINIMUM
 from pm_components.permissions import allow, service_role
 from pm_components.queues import WorkQueue, work_queue
 from pm_components.rule_statements import of_sites
@@ -36,6 +36,13 @@ class Causes(NamedTuple):
     """In which a start, whatever caused it, is not followed by one for drift; at least 60."""
 
 
+class TrainingStart(NamedTuple):
+    """What starts the state machine."""
+
+    queue: WorkQueue
+    function: LambdaFunction
+
+
 def training_start(
     name: str,
     causes: Causes,
@@ -44,7 +51,7 @@ def training_start(
     *,
     parent: pulumi.Resource,
     alarm_topic_arns: TopicArns,
-) -> WorkQueue:
+) -> TrainingStart:
     """The queue of starts, what fills it, and the function `{name}-start-function` that works it off.
 
     Args:
@@ -84,7 +91,7 @@ def training_start(
         scaling_config={"maximum_concurrency": SQS_EVENT_SOURCE_CONCURRENCY_MINIMUM},
         opts=pulumi.ResourceOptions(parent=parent),
     )
-    return queue
+    return TrainingStart(queue, made)
 
 
 def _drift_rule(name: str, causes: Causes, queue: WorkQueue, parent: pulumi.Resource) -> None:
@@ -99,7 +106,7 @@ def _drift_rule(name: str, causes: Causes, queue: WorkQueue, parent: pulumi.Reso
     topic_filter = topics.site_topic("+", topics.ALERT)
     aws.iot.TopicRule(
         f"{word}-rule",
-        name=naming.physical_name(word, maximum=TOPIC_RULE_NAME_LENGTH).replace("-", "_"),
+        name=naming.topic_rule_name(word),
         description="Alerts that forecasts have left the acceptable range, to the function that has models made anew",
         enabled=causes.drift_enabled,
         sql=of_sites(f"SELECT * FROM '{topic_filter}' WHERE cause = '{CAUSE}' AND state = 'active'", causes.sites),
@@ -118,7 +125,6 @@ def _schedule(name: str, causes: Causes, queue: WorkQueue, parent: pulumi.Resour
         "scheduler.amazonaws.com",
         [allow(["sqs:SendMessage"], [queue.queue.arn, queue.dead_letters.arn])],
         parent=parent,
-        physical_name=naming.physical_name(word, maximum=ROLE_NAME_LENGTH),
     )
     enabled = pulumi.Output.from_input(causes.schedule_enabled)
     aws.scheduler.Schedule(

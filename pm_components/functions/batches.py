@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -16,13 +17,12 @@ def failures(record_ids: Iterable[str]) -> dict[str, Any]:
     return {"batchItemFailures": [{"itemIdentifier": record_id} for record_id in record_ids]}
 
 
-def work_off_each(event: Mapping[str, Any], work: Callable[[Mapping[str, Any]], str], function: str) -> dict[str, Any]:
+def work_off_each(event: Mapping[str, Any], work: Callable[[Mapping[str, Any]], str]) -> dict[str, Any]:
     """Give each record to `work`, count the words that it answers, and report the records that it refused.
 
     Args:
         event: the event of an SQS event source.
         work: takes a record; answers one word for what it did, which is counted; raises where it could not.
-        function: the dimension of the counts.
     """
     counts: dict[str, int] = {}
     failed: list[str] = []
@@ -34,7 +34,7 @@ def work_off_each(event: Mapping[str, Any], work: Callable[[Mapping[str, Any]], 
             failed.append(record["messageId"])
             word = "Failed"
         counts[word] = counts.get(word, 0) + 1
-    count(function, counts)
+    count(counts)
     return failures(failed)
 
 
@@ -43,8 +43,11 @@ def log_failure(record_id: str, error: Exception) -> None:
     log.error("record %s failed: %s: %s", record_id, type(error).__name__, error)
 
 
-def count(function: str, counts: Mapping[str, int]) -> None:
-    """Write counts as CloudWatch metrics, by a log line in the embedded metric format."""
+def count(counts: Mapping[str, int]) -> None:
+    """Write counts as CloudWatch metrics, by a log line in the embedded metric format.
+
+    Their dimension is the function's own name, so that functions of one kind, of this stack or another, are told apart.
+    """
     counts = {name: number for name, number in counts.items() if number}
     if not counts:
         return
@@ -54,12 +57,12 @@ def count(function: str, counts: Mapping[str, int]) -> None:
             "CloudWatchMetrics": [
                 {
                     "Namespace": METRIC_NAMESPACE,
-                    "Dimensions": [["Function"]],
+                    "Dimensions": [["FunctionName"]],
                     "Metrics": [{"Name": name, "Unit": "Count"} for name in counts],
                 }
             ],
         },
-        "Function": function,
+        "FunctionName": os.environ["AWS_LAMBDA_FUNCTION_NAME"],
         **counts,
     }
     print(json.dumps(line))

@@ -32,7 +32,8 @@ def asset_bytes(asset: Any) -> bytes:
 def archive_bytes(archive: Any) -> bytes:
     """A zip of an archive, its entries sorted by name, without times and owners.
 
-    A FileArchive that names a file is taken as it is.
+    A FileArchive that names a file is taken as it is. Nothing is deflated, so that the digest by which `described`
+    tells a change does not depend on the version of zlib.
 
     Raises:
         TypeError: for an archive of another kind, such as a remote one.
@@ -43,11 +44,10 @@ def archive_bytes(archive: Any) -> bytes:
     entries: dict[str, bytes] = {}
     _collect(archive, "", entries)
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as file:
         for name in sorted(entries):
             info = zipfile.ZipInfo(name, _EPOCH)
             info.external_attr = _MODE
-            info.compress_type = zipfile.ZIP_DEFLATED
             file.writestr(info, entries[name])
     return buffer.getvalue()
 

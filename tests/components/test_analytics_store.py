@@ -60,11 +60,11 @@ def test_registers_exactly_these_resources(store: Any) -> None:
 
 def test_outputs_are_those_that_it_promises(store: Any) -> None:
     assert store.outputs == {
-        "lake_bucket": "pm-test-lake-123456789012",
+        "lake_bucket": "pm-test-lake-lake-123456789012",
         "lake_bucket_arn": "arn:of:lake-lake-bucket",
-        "database": "pm_test_lake",
-        "workgroup": "pm-test-lake",
-        "streams": {table: f"pm-test-{table.replace('_', '-')}" for table in TABLE_NAMES},
+        "database": "pm_test_lake_lake",
+        "workgroup": "pm-test-lake-lake",
+        "streams": {table: f"pm-test-lake-{table.replace('_', '-')}" for table in TABLE_NAMES},
         "dead_letter_queue_url": "https://queue/lake-rules-dead-letters",
         "replay_function": "pm-test-lake-replay",
     }
@@ -76,22 +76,22 @@ def test_a_rule_for_each_table_and_channel_takes_what_is_of_the_stacks_own_sites
     own = "regexp_matches(topic(2), '^(bremen|lindau)$')"
     assert {inputs["name"]: inputs["sql"] for inputs in rules.values()} == {
         **{
-            f"pm_test_{device_type}_reading_{channel}": (
+            f"pm_test_lake_{device_type}_reading_{channel}": (
                 f"SELECT * FROM 'pm/+/+/{channel}' WHERE device_type = '{device_type}' AND {own}"
             )
             for device_type in ("air_quality", "machine")
             for channel in ("reading", "history")
         },
-        "pm_test_forecast_forecast": f"SELECT * FROM 'pm/+/+/forecast' WHERE {own}",
-        "pm_test_outcome_outcome": f"SELECT * FROM 'pm/+/+/outcome' WHERE {own}",
-        "pm_test_trial_outcome_trial": f"SELECT * FROM 'pm/+/+/trial' WHERE {own}",
-        "pm_test_fault_score_fault": f"SELECT * FROM 'pm/+/+/fault' WHERE {own}",
-        "pm_test_alert_alert": f"SELECT * FROM 'pm/+/alert' WHERE {own}",
+        "pm_test_lake_forecast_forecast": f"SELECT * FROM 'pm/+/+/forecast' WHERE {own}",
+        "pm_test_lake_outcome_outcome": f"SELECT * FROM 'pm/+/+/outcome' WHERE {own}",
+        "pm_test_lake_trial_outcome_trial": f"SELECT * FROM 'pm/+/+/trial' WHERE {own}",
+        "pm_test_lake_fault_score_fault": f"SELECT * FROM 'pm/+/+/fault' WHERE {own}",
+        "pm_test_lake_alert_alert": f"SELECT * FROM 'pm/+/alert' WHERE {own}",
     }
     reading = rules["lake-machine_reading-history-rule"]
     assert reading["firehoses"] == [
         {
-            "deliveryStreamName": "pm-test-machine-reading",
+            "deliveryStreamName": "pm-test-lake-machine-reading",
             "roleArn": "arn:of:lake-rules-role",
             "batchMode": False,
             "separator": "\n",
@@ -138,13 +138,13 @@ def test_streams_write_parquet_by_site_and_day(store: Any) -> None:
             "outputFormatConfiguration": {"serializer": {"parquetSerDe": {"compression": "SNAPPY"}}},
             "schemaConfiguration": {
                 "roleArn": "arn:of:lake-delivery-role",
-                "databaseName": "pm_test_lake",
+                "databaseName": "pm_test_lake_lake",
                 "tableName": "outcome",
             },
         },
         "cloudwatchLoggingOptions": {
             "enabled": True,
-            "logGroupName": "/aws/kinesisfirehose/pm-test-lake",
+            "logGroupName": "/aws/kinesisfirehose/pm-test-lake-lake",
             "logStreamName": "outcome",
         },
     }
@@ -174,7 +174,9 @@ def test_tables_have_the_columns_of_the_messages_and_project_their_partitions(re
         "projection.ingest_day.type": "date",
         "projection.ingest_day.format": "yyyy-MM-dd",
         "projection.ingest_day.range": "NOW-30DAYS,NOW",
-        "storage.location.template": ("s3://pm-test-lake-123456789012/alert/site=${site}/ingest_day=${ingest_day}/"),
+        "storage.location.template": (
+            "s3://pm-test-lake-lake-123456789012/alert/site=${site}/ingest_day=${ingest_day}/"
+        ),
     }
 
 
@@ -228,7 +230,7 @@ def test_the_lake_is_private_encrypted_versioned_and_forgets(record_component: R
     assert bucket["forceDestroy"] is False
     (block,) = store.of_type("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock").values()
     assert block == {
-        "bucket": "pm-test-lake-123456789012",
+        "bucket": "pm-test-lake-lake-123456789012",
         "blockPublicAcls": True,
         "blockPublicPolicy": True,
         "ignorePublicAcls": True,
@@ -257,7 +259,7 @@ def test_the_workgroup_is_enforced_and_ends_expensive_queries(store: Any) -> Non
         "bytesScannedCutoffPerQuery": 10_000_000_000,
         "engineVersion": {"selectedEngineVersion": "Athena engine version 3"},
         "resultConfiguration": {
-            "outputLocation": "s3://pm-test-lake-123456789012/athena-results/",
+            "outputLocation": "s3://pm-test-lake-lake-123456789012/athena-results/",
             "encryptionConfiguration": {"encryptionOption": "SSE_S3"},
         },
     }
@@ -282,7 +284,7 @@ def test_what_streams_refuse_is_told_to_a_queue_by_the_object(store: Any) -> Non
     assert json.loads(rule["eventPattern"]) == {
         "source": ["aws.s3"],
         "detail-type": ["Object Created"],
-        "detail": {"bucket": {"name": ["pm-test-lake-123456789012"]}, "object": {"key": [{"prefix": "errors/"}]}},
+        "detail": {"bucket": {"name": ["pm-test-lake-lake-123456789012"]}, "object": {"key": [{"prefix": "errors/"}]}},
     }
     (target,) = store.of_type("aws:cloudwatch/eventTarget:EventTarget").values()
     assert target["arn"] == "arn:of:lake-refused-notices"

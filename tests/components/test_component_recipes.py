@@ -3,6 +3,7 @@
 Not proved here: that a nucleus runs them (tests/core_device runs them in the emulated one).
 """
 
+import gzip
 import io
 import json
 import shutil
@@ -10,13 +11,18 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path
+from typing import Any
 
+import pulumi
 import pytest
 
-from pm_components import archives, recipes
+from pm_components import archives, edge_components, recipes
 from pm_components.edge_components import FOLDERS
+from pm_components.functions import component_versions
 from sandbox.cloud import greengrass_recipe
+from sandbox.deployer.assets import archive_bytes
 
 DEVICES = {"air-1": "air_quality", "machine-01": "machine", "machine-02": "machine"}
 
@@ -125,6 +131,29 @@ def test_archives_have_the_same_bytes_whatever_the_order() -> None:
         assert archive.getnames() == ["a.py", "b/c.py"]
     # A byte that moves from one file to its neighbour makes another content.
     assert archives.digest({"a": b"xy", "b": b""}) != archives.digest({"a": b"x", "b": b"y"})
+
+
+def test_no_archive_depends_on_the_version_of_zlib(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other versions deflate to other bytes; zlib-ng, which some distributions have in its place, does so already."""
+
+    def deflate(*_: Any, **__: Any) -> None:
+        raise AssertionError("deflated")
+
+    monkeypatch.setattr(zlib, "compressobj", deflate)
+    large = bytes(range(256)) * 600  # more than one stored block
+    packed = archives.tar_gz_bytes({"a.bin": large, "empty": b""})
+    with tarfile.open(fileobj=io.BytesIO(packed), mode="r:gz") as archive:
+        extracted = archive.extractfile("a.bin")
+        assert extracted is not None
+        assert extracted.read() == large
+    assert len(gzip.decompress(packed)) % tarfile.BLOCKSIZE == 0  # its checksum and length hold
+    made = {source.name: source.artifact() for source in edge_components.sources()}
+    made["model"] = component_versions.zipped({"model.onnx": large})
+    made["function"] = archive_bytes(pulumi.AssetArchive({"a.py": pulumi.StringAsset("pass")}))
+    for name, content in made.items():
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            assert {entry.compress_type for entry in archive.infolist()} <= {zipfile.ZIP_STORED}, name
+    assert len(made) > 6
 
 
 def test_versions_are_such_as_greengrass_takes() -> None:

@@ -226,7 +226,9 @@ def test_an_alarm_that_nobody_acknowledges_is_escalated_and_one_that_somebody_do
     deployed.publish("pm/lindau/alert", encode(fault("machine-08", "cleared")))
     eventually(lambda: ("CLEARED", "shift@example.com") in told("machine-08"), "the all-clear")
     scheduler = deployed.cloud.client("scheduler")
-    eventually(lambda: not scheduler.list_schedules(GroupName="pm-test-escalations")["Schedules"], "no more to come")
+    eventually(
+        lambda: not scheduler.list_schedules(GroupName="pm-test-alerting-escalations")["Schedules"], "no more to come"
+    )
 
 
 def test_an_alert_of_a_site_that_comes_twice_is_mailed_once(deployed: Deployed) -> None:

@@ -59,12 +59,12 @@ def test_registers_exactly_these_resources(alerting: Any) -> None:
 def test_outputs_are_those_that_it_promises(alerting: Any) -> None:
     assert alerting.outputs == {
         "topic_arn": "arn:of:alerting-topic",
-        "announcements_bucket": "pm-test-announcements-123456789012",
-        "detector_table": "pm-test-detector",
-        "alarm_table": "pm-test-alarms",
+        "announcements_bucket": "pm-test-alerting-announcements-123456789012",
+        "detector_table": "pm-test-alerting-detector",
+        "alarm_table": "pm-test-alerting-alarms",
         "alarm_queue_url": "https://queue/alerting-forwarder-queue",
         "dead_letter_queue_urls": [
-            "https://queue/alerting-rules-dead-letters",
+            "https://queue/alerting-alert-rules-dead-letters",
             "https://queue/alerting-detector-dead-letters",
             "https://queue/alerting-forwarder-dead-letters",
             "https://queue/alerting-announcer-dead-letters",
@@ -121,11 +121,11 @@ def test_alarms_may_publish_to_the_encrypted_topic_and_do(alerting: Any) -> None
     assert watched == {
         *(
             ("ApproximateNumberOfMessagesVisible", f"pm-test-alerting-{word}-dead-letters")
-            for word in ("rules", "detector", "forwarder", "announcer")
+            for word in ("alert-rules", "detector", "forwarder", "announcer")
         ),
         *(("Errors", f"pm-test-alerting-{word}") for word in ("detector", "forwarder", "announcer")),
         ("ApproximateAgeOfOldestMessage", "pm-test-alerting-forwarder"),
-        ("NumberOfNotificationsFailed", "pm-test-alerts"),
+        ("NumberOfNotificationsFailed", "pm-test-alerting-alerts"),
     }
     assert all(inputs["alarmActions"] == ["arn:of:alerting-topic"] for inputs in alarms.values())
 
@@ -138,7 +138,7 @@ def test_rules_feed_the_detector_and_the_forwarder(alerting: Any) -> None:
             [
                 {
                     "queueUrl": f"https://queue/alerting-{word}-queue",
-                    "roleArn": "arn:of:alerting-rules-role",
+                    "roleArn": "arn:of:alerting-alert-rules-role",
                     "useBase64": False,
                 }
             ],
@@ -146,7 +146,7 @@ def test_rules_feed_the_detector_and_the_forwarder(alerting: Any) -> None:
         for word, topic in (("detector", "pm/+/+/outcome"), ("forwarder", "pm/+/alert"))
     }
     for inputs in rules.values():
-        assert inputs["errorAction"]["sqs"]["queueUrl"] == "https://queue/alerting-rules-dead-letters"
+        assert inputs["errorAction"]["sqs"]["queueUrl"] == "https://queue/alerting-alert-rules-dead-letters"
 
 
 def test_what_other_stacks_of_the_account_have_to_say_is_not_heard(record_component: Record) -> None:
@@ -209,7 +209,7 @@ def test_functions_may_do_this_and_nothing_else(alerting: Any) -> None:
         (["dynamodb:GetItem", "dynamodb:PutItem"], ["arn:of:alerting-alarm-table"]),
         (
             ["scheduler:CreateSchedule", "scheduler:DeleteSchedule"],
-            ["arn:aws:scheduler:eu-central-1:123456789012:schedule/pm-test-escalations/alarm-*"],
+            ["arn:aws:scheduler:eu-central-1:123456789012:schedule/pm-test-alerting-escalations/alarm-*"],
         ),
         (["iam:PassRole"], ["arn:of:alerting-escalation-role"]),
     ]
@@ -230,7 +230,7 @@ def test_functions_are_named_timed_and_have_a_log_that_forgets(alerting: Any) ->
     }
     for inputs in functions.values():
         assert (inputs["runtime"], inputs["architectures"], inputs["timeout"]) == ("python3.11", ["x86_64"], 30)
-        assert inputs["layers"] == ["arn:of:alerting-contracts"]
+        assert inputs["layers"] == ["arn:of:alerting-alert-contracts"]
 
 
 def test_voice_language_and_engine_are_those_that_were_asked_for(record_component: Record, alerting: Any) -> None:
@@ -253,7 +253,7 @@ def test_a_functions_archive_holds_its_package_and_what_it_imports(alerting: Any
     assert set(archive.assets) - shared == {
         f"pm_components/functions/detector/{name}.py" for name in ("__init__", "core", "handler", "store")
     }
-    layer = alerting.of_type("aws:lambda/layerVersion:LayerVersion")["alerting-contracts"]["code"]
+    layer = alerting.of_type("aws:lambda/layerVersion:LayerVersion")["alerting-alert-contracts"]["code"]
     assert {"python/pm_contracts/messages.py", "python/msgspec/__init__.py"} <= set(layer.assets)
     assert not any("__pycache__" in path for path in layer.assets)
 
@@ -297,9 +297,9 @@ def test_the_dashboard_shows_each_queue_and_what_each_function_counted(alerting:
     assert len({(widget["x"], widget["y"]) for widget in widgets}) == 10
     metrics = [metric for widget in widgets for metric in widget["properties"]["metrics"]]
     assert ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", "pm-test-alerting-detector"] in metrics
-    assert ["PredictiveMaintenance", "Announced", "Function", "announcer"] in metrics
+    assert ["PredictiveMaintenance", "Announced", "FunctionName", "pm-test-alerting-announcer"] in metrics
     assert ["AWS/Lambda", "Errors", "FunctionName", "pm-test-alerting-forwarder"] in metrics
-    assert ["AWS/SNS", "NumberOfNotificationsFailed", "TopicName", "pm-test-alerts"] in metrics
+    assert ["AWS/SNS", "NumberOfNotificationsFailed", "TopicName", "pm-test-alerting-alerts"] in metrics
 
 
 def test_those_who_are_escalated_to_hear_nothing_else(record_component: Record) -> None:

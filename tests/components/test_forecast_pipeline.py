@@ -78,7 +78,7 @@ def test_registers_exactly_these_resources(record: Record) -> None:
 def test_outputs_are_those_that_it_promises(record: Record) -> None:
     pipeline = _pipeline(record)
     assert pipeline.outputs == {
-        "artifact_bucket": "pm-test-artifacts-123456789012",
+        "artifact_bucket": "pm-test-pipeline-artifacts-123456789012",
         "state_machine_arn": "arn:of:pipeline-state-machine",
         "dead_letter_queue_urls": [
             "https://queue/pipeline-start-dead-letters",
@@ -127,7 +127,7 @@ def test_both_kinds_of_model_are_trained_on_exports_of_their_own(record: Record)
         assert json.loads(job["HyperParameters"]["sagemaker_submit_directory"]).endswith("/sourcedir.tar.gz")
         assert f"/{table}/" in states[f"Export for {kind}"]["Parameters"]["destination.$"]
         assert f'"db"."{table}"' in states[f"Unload for {kind}"]["Parameters"]["QueryString.$"]
-        assert job["TrainingJobName.$"] == f"States.Format('pm-test-{kind}-{{}}', States.UUID())"
+        assert job["TrainingJobName.$"] == f"States.Format('pm-test-pipeline-{kind}-{{}}', States.UUID())"
 
 
 def test_jobs_keep_checkpoints_and_run_on_spot_capacity_where_told(record: Record) -> None:
@@ -186,7 +186,9 @@ def test_the_release_may_deploy_to_the_model_groups_alone(record: Record) -> Non
     ]
 
 
-def test_no_permission_reaches_into_a_stack_whose_name_begins_with_this_ones(record: Record) -> None:
+def test_no_permission_reaches_into_another_pipeline_or_a_stack_whose_name_begins_with_this_ones(
+    record: Record,
+) -> None:
     pipeline = _pipeline(record, canary=CANARY)
     roles = pipeline.of_type("aws:iam/rolePolicy:RolePolicy")
     resources = {text for name in roles for one in pipeline.statements(name) for text in one["Resource"]}
@@ -194,8 +196,9 @@ def test_no_permission_reaches_into_a_stack_whose_name_begins_with_this_ones(rec
     for foreign in (
         f"arn:aws:iot:{account}:thinggroup/pm-test-two-lindau-model",
         f"arn:aws:iot:{account}:thinggroup/pm-test-two-lindau-canary",
-        f"arn:aws:sagemaker:{account}:training-job/pm-test-two-forecast-1",
-        f"arn:aws:sagemaker:{account}:model-package/pm-test-two-forecast/1",
+        f"arn:aws:sagemaker:{account}:training-job/pm-test-two-pipeline-forecast-1",
+        f"arn:aws:sagemaker:{account}:model-package/pm-test-two-pipeline-forecast/1",
+        f"arn:aws:sagemaker:{account}:training-job/pm-test-other-pipeline-forecast-1",
     ):
         assert not [text for text in resources - {"*"} if fnmatch.fnmatchcase(foreign, text)], foreign
 
@@ -322,7 +325,7 @@ def test_the_workbench_is_there_where_it_is_asked_for(record: Record) -> None:
     ).values()
     script = base64.b64decode(start["onStart"]).decode()
     (key,) = [key for key in _keys(asked) if key.endswith("/workbench.tar.gz")]
-    assert f'"s3://pm-test-artifacts-123456789012/{key}"' in script
+    assert f'"s3://pm-test-pipeline-artifacts-123456789012/{key}"' in script
     assert subprocess.run(["/bin/bash", "-n"], input=script, text=True, check=False).returncode == 0
     assert "ln -sfn project/ml/notebooks /home/ec2-user/SageMaker/notebooks" in script
     inside = {"subnet_id": "subnet-1", "security_group_ids": ["sg-1"]}

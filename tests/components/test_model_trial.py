@@ -97,7 +97,7 @@ class Factory(NamedTuple):
     def version_on_trial(self) -> str:
         sagemaker = self.cloud.client("sagemaker")
         found = sagemaker.list_model_packages(
-            ModelPackageGroupName="pm-dev-forecast", ModelApprovalStatus="PendingManualApproval"
+            ModelPackageGroupName="pm-dev-pipeline-forecast", ModelApprovalStatus="PendingManualApproval"
         )["ModelPackageSummaryList"]
         (package,) = found
         return str(self.package(package["ModelPackageArn"])["CustomerMetadataProperties"]["version"])

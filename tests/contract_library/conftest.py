@@ -152,7 +152,7 @@ def environment(request: pytest.FixtureRequest) -> list[Registered]:
     try:
         outputs: dict[str, dict[str, Any]] = {}
         for type_, name, arguments in every_option():
-            outputs[name] = provider.construct(type_, name, _resolved(arguments, outputs))
+            outputs[name] = provider.construct(type_, name, resolved(arguments, outputs))
         return provider.registered()
     finally:
         provider.stop()
@@ -270,11 +270,12 @@ def every_option() -> list[tuple[str, str, dict[str, Any]]]:
     ]
 
 
-def _resolved(value: Any, outputs: dict[str, dict[str, Any]]) -> Any:
+def resolved(value: Any, outputs: dict[str, dict[str, Any]]) -> Any:
+    """`value` with the output of a component in place of each `${name.output}`."""
     if isinstance(value, dict):
-        return {key: _resolved(item, outputs) for key, item in value.items()}
+        return {key: resolved(item, outputs) for key, item in value.items()}
     if isinstance(value, list):
-        return [_resolved(item, outputs) for item in value]
+        return [resolved(item, outputs) for item in value]
     if isinstance(value, str) and value.startswith("${"):
         name, output = value.strip("${}").split(".")
         return outputs[name][output]

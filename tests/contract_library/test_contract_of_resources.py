@@ -148,17 +148,38 @@ PATTERNS = {
     "aws:glue/catalogDatabase:CatalogDatabase": r"[a-z0-9_]+",
     "aws:glue/catalogTable:CatalogTable": r"[a-z0-9_]+",
 }
-#: What is unique within an account or a region by this type's name; the others belong to another resource.
-UNIQUE = set(NAMED) - {
-    "aws:cloudwatch/logStream:LogStream",
-    "aws:glue/catalogTable:CatalogTable",
-    "aws:iam/rolePolicy:RolePolicy",
-    "aws:athena/namedQuery:NamedQuery",
+#: What belongs to another resource, by the input that says to which: its name is unique within that one, those of all
+#: others within an account or a region.
+WITHIN = {
+    "aws:athena/namedQuery:NamedQuery": "workgroup",
+    "aws:cloudwatch/logStream:LogStream": "logGroupName",
+    "aws:glue/catalogTable:CatalogTable": "databaseName",
+    "aws:iam/rolePolicy:RolePolicy": "role",
+    "aws:s3/bucketObjectv2:BucketObjectv2": "bucket",
 }
 #: What nucleus lite replaces in a script; docs/RECIPE_SUPPORT_CHANGES.md of aws-greengrass-lite.
 VARIABLE = re.compile(
     r"artifacts:path|artifacts:decompressedPath|kernel:rootPath|iot:thingName|work:path|configuration:/[A-Za-z/]+"
 )
+
+
+def claimed_names(resources: Iterable[Registered]) -> dict[tuple[str, str, str], Registered]:
+    """Who claims a name, by type, what it is unique within (empty: account or region) and the name.
+
+    Raises:
+        AssertionError: where two resources claim the same.
+    """
+    owners: dict[tuple[str, str, str], Registered] = {}
+    twice: list[str] = []
+    for one in resources:
+        if one.type in NAMED:
+            scope = one.inputs[WITHIN[one.type]] if one.type in WITHIN else ""
+            name = (one.type, scope, one.inputs[NAMED[one.type][0]])
+            if name in owners:
+                twice.append(f"{one.urn} and {owners[name].urn} are both called {name[2]}")
+            owners[name] = one
+    assert not twice, "\n".join(twice)
+    return owners
 
 
 def _of(resources: list[Registered], type_: str) -> list[Registered]:
@@ -242,15 +263,7 @@ def test_limits_on_names_are_known_for_most_types() -> None:
 
 
 def test_no_two_resources_share_a_name(environment: list[Registered]) -> None:
-    owners: dict[tuple[str, str], str] = {}
-    for one in environment:
-        if one.type in UNIQUE:
-            name = (one.type, one.inputs[NAMED[one.type][0]])
-            if one.type == "aws:s3/bucketObjectv2:BucketObjectv2":
-                name = (one.type, f"{one.inputs['bucket']}/{one.inputs['key']}")
-            assert name not in owners, f"{one.urn} and {owners[name]} are both called {name[1]}"
-            owners[name] = one.urn
-    assert len(owners) > 80
+    assert len(claimed_names(environment)) > 80
 
 
 def test_every_topic_rule_has_an_error_action_of_its_own(environment: list[Registered]) -> None:

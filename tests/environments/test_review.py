@@ -110,7 +110,7 @@ def test_a_changed_input_is_told_with_what_it_was_and_a_long_one_by_its_hash(rec
     before = recorded("dev")
     longer = _changed(before, "::store-lake-bucket", lambda one: replace(one, inputs={**one.inputs, "bucket": "new"}))
     (change,) = compared(_taken(before), _taken(longer)).changed
-    assert (change.key, change.before, change.after) == ("bucket", "pm-dev-lake-123456789012", "new")
+    assert (change.key, change.before, change.after) == ("bucket", "pm-dev-store-lake-123456789012", "new")
     hashed = {value for inputs in _taken(before).resources.values() for value in inputs.values() if len(value) > 80}
     assert not hashed
 

@@ -94,6 +94,7 @@ def test_batches_of_two_devices_become_states_and_one_alert(
     assert sum(line["Taken"] for line in counts) == 12
     assert sum(line.get("Alerts", 0) for line in counts) == 1
     assert {line["_aws"]["CloudWatchMetrics"][0]["Namespace"] for line in counts} == {"PredictiveMaintenance"}
+    assert {line["FunctionName"] for line in counts} == {"pm-test-function"}
 
 
 def test_a_record_that_is_no_outcome_fails_alone(store: StateStore, broker: Broker) -> None:

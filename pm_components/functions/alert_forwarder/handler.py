@@ -189,4 +189,4 @@ def _keeper() -> AlarmKeeper:
 
 def handle(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """The Lambda handler."""
-    return work_off_each(event, lambda record: _keeper().work(record), "alert-forwarder")
+    return work_off_each(event, lambda record: _keeper().work(record))

@@ -44,4 +44,4 @@ def _means() -> tuple[Callable[[str], bytes], Callable[[str, bytes], None]]:
 
 def handle(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """The Lambda handler."""
-    return work_off_each(event, lambda record: announce(record["body"].encode(), *_means()), "announcer")
+    return work_off_each(event, lambda record: announce(record["body"].encode(), *_means()))

@@ -68,7 +68,7 @@ class Detector:
             counts["Late"] += done.late
             counts["Alerts"] += alerts
         counts["Failed"] = len(failed)
-        count("detector", counts)
+        count(counts)
         return failures(failed)
 
     def _observe(self, site: str, device: str, outcomes: list[Outcome]) -> tuple[Counts, int]:

@@ -34,7 +34,7 @@ def handle(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     core_devices = json.loads(os.environ["CORE_DEVICES"])
     decision = decide(event.get("parameters", {}), event.get("certificatePem", ""), core_devices, _Enrolled())
     allowed = not decision.refusal
-    count("pre-provisioning", {"Provisioned" if allowed else "Refused": 1})
+    count({"Provisioned" if allowed else "Refused": 1})
     if not allowed:
         claim = event.get("claimCertificateId", "unknown")
         log.warning("refused (claim %s, client %s): %s", claim, event.get("clientId"), decision.refusal)

@@ -195,5 +195,5 @@ def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
         raise ValueError(f"table: found {table!r}, allowed are {', '.join(sorted(place.streams))}")
     run = Replay(place, _client, lambda: context.get_remaining_time_in_millis() > _RESERVE)
     complete = run.run(table)
-    count("replay", {"Replayed": run.replayed.total(), "Refused": run.refused.total()})
+    count({"Replayed": run.replayed.total(), "Refused": run.refused.total()})
     return {"replayed": dict(run.replayed), "refused": dict(run.refused), "complete": complete}

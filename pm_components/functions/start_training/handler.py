@@ -71,4 +71,4 @@ def _starter() -> Starter:
 
 def handle(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """The Lambda handler."""
-    return work_off_each(event, lambda record: _starter().work(record), "start-training")
+    return work_off_each(event, lambda record: _starter().work(record))
