@@ -2,13 +2,14 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
+SAGEMAKER := .venv-sagemaker
 # The data of the demo: empty for the seeded simulator, or a CSV of the original schema.
 DATA ?=
 
 # Of `make picture`.
 CHROMIUM ?= chromium
 
-.PHONY: help setup demo test test-slow bench check format lock picture clean
+.PHONY: help setup sagemaker demo test test-slow bench check format lock picture clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -16,19 +17,39 @@ help: ## list the targets
 
 setup: $(VENV)/.done build/lambda-layer/.done ## install the locked dependencies (other targets do it for you)
 
-$(VENV)/.done: requirements/dev.txt pyproject.toml
+# uv reads none of pip's settings: an index or certificates that pip was given are passed on. Each call names this
+# environment, since uv would install into whatever environment is active.
+of_pip = $$($(BIN)/python -m pip config get global.$(1) 2>/dev/null)
+UV := UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$(call of_pip,index-url)}}" \
+	SSL_CERT_FILE="$${SSL_CERT_FILE:-$${PIP_CERT:-$(call of_pip,cert)}}" $(BIN)/uv pip
+UV_INSTALL := $(UV) install --python $(BIN)/python
+UV_COMPILE := $(UV) compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+
+# An interrupted installation left no .done, and may lack files of packages that it lists: it is made anew.
+$(VENV)/.done: requirements/setup.txt requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info[:2] == (3, 11) else "Python 3.11 is needed, and $(PYTHON) is " + sys.version.split()[0] + ". Say which with: make PYTHON=/path/to/python3.11")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --progress-bar off --require-hashes --requirement requirements/dev.txt
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@echo "Installing the locked packages into $(VENV): 460 MB to download the first time, 1.7 GB on disk"
+	@$(PYTHON) -m venv $(if $(wildcard $@),,--clear) $(VENV)
+	@rm -f $@
+	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --requirement requirements/setup.txt
+	@$(UV_INSTALL) --require-hashes --requirement requirements/dev.txt
+	@$(UV_INSTALL) --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 # The Lambda functions run on Amazon Linux whatever machine runs `pulumi up`, so their layer is of its wheels.
 build/lambda-layer/.done: requirements/lambda.txt $(VENV)/.done
-	rm -rf build/lambda-layer
-	$(BIN)/python -m pip install --quiet --progress-bar off --require-hashes --no-deps --no-compile --only-binary :all: \
-		--platform manylinux2014_x86_64 --implementation cp --python-version 3.11 \
-		--target build/lambda-layer/python --requirement requirements/lambda.txt
+	@echo "Fetching the Lambda layer's packages into build/lambda-layer"
+	@rm -rf build/lambda-layer
+	@$(UV_INSTALL) --quiet --require-hashes --no-deps --only-binary :all: --python-platform x86_64-manylinux2014 \
+		--python-version 3.11 --target build/lambda-layer/python --requirement requirements/lambda.txt
+	@touch $@
+
+sagemaker: $(SAGEMAKER)/.done ## install the SageMaker SDK beside, for `pm train --where sagemaker`
+
+$(SAGEMAKER)/.done: requirements/sagemaker.txt $(VENV)/.done
+	@echo "Installing the SageMaker SDK into $(SAGEMAKER)"
+	@$(BIN)/python -m venv --clear $(SAGEMAKER)
+	@$(UV) install --python $(SAGEMAKER)/bin/python --require-hashes --requirement requirements/sagemaker.txt
 	@touch $@
 
 demo: setup ## run the whole factory on this machine (DATA=file.csv for a series of your own)
@@ -53,15 +74,13 @@ format: setup ## format the code and mend what the linter can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lock: ## resolve requirements/*.in anew (needs uv)
-	uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements/dev.in -o requirements/dev.txt
-	uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements/sagemaker.in -o requirements/sagemaker.txt
-	for set in edge ml lambda; do uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		-c requirements/dev.txt requirements/$$set.in -o requirements/$$set.txt; done
+lock: setup ## resolve requirements/*.in anew
+	for set in setup dev sagemaker; do $(UV_COMPILE) requirements/$$set.in -o requirements/$$set.txt; done
+	for set in edge ml lambda; do $(UV_COMPILE) -c requirements/dev.txt requirements/$$set.in -o requirements/$$set.txt; done
 
 picture: ## draw docs/report.png anew, from the out/report.html of `make demo` (needs chromium)
 	$(CHROMIUM) --headless --hide-scrollbars --window-size=1180,1570 --virtual-time-budget=10000 \
 		--screenshot=docs/report.png out/report.html
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) build out .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(SAGEMAKER) build out .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -15,6 +15,8 @@ LAMBDA_LAYER = ROOT / "build" / "lambda-layer"
 EDGE_PACKAGES, EDGE_UNUSED = ROOT / "requirements" / "edge.txt", ROOT / "requirements" / "edge.unused"
 
 _NOT_CODE = frozenset({"__pycache__", "README.md"})
+#: What pip, uv and their releases each write in their own way beside the files of a wheel.
+_NOTES_OF_INSTALLERS = frozenset({".lock", "INSTALLER", "RECORD", "REQUESTED"})
 
 
 def files_below(directory: Path, pattern: str = "**/*") -> dict[str, Path]:
@@ -74,6 +76,8 @@ def training_code_key(contents: Mapping[str, bytes]) -> str:
 def contracts_layer_files() -> dict[str, Path]:
     """The files of the Lambda layer: the locked wheels for Amazon Linux, and the contracts.
 
+    The notes of whoever installed the wheels are left out, so that each machine makes the same layer to the byte.
+
     Raises:
         FileNotFoundError: where `make setup` has not fetched the wheels.
     """
@@ -81,4 +85,5 @@ def contracts_layer_files() -> dict[str, Path]:
     if not wheels.is_dir():
         raise FileNotFoundError(f"{wheels} is missing: run `make setup`, which fetches the Lambda layer's wheels")
     contracts = files_below(ROOT / "pm_contracts", "**/*.py")
-    return below("python", files_below(wheels)) | below("python/pm_contracts", contracts)
+    installed = {path: file for path, file in files_below(wheels).items() if file.name not in _NOTES_OF_INSTALLERS}
+    return below("python", installed) | below("python/pm_contracts", contracts)

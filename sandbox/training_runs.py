@@ -17,10 +17,7 @@ from pm_components.training_jobs import CHECKPOINTS
 ROOT = Path(__file__).resolve().parent.parent
 #: Where the SageMaker Python SDK lives, apart from the rest (`requirements/sagemaker.in` says why).
 SDK_ENVIRONMENT = ROOT / ".venv-sagemaker"
-INSTALL_SDK = (
-    "python3.11 -m venv .venv-sagemaker && "
-    ".venv-sagemaker/bin/python -m pip install --require-hashes --requirement requirements/sagemaker.txt"
-)
+INSTALL_SDK = "make sagemaker"
 #: The model, and the script that trains it.
 SCRIPTS = {"forecast": "train_forecast.py", "fault": "train_fault.py"}
 
@@ -81,7 +78,7 @@ def train_on_sagemaker(
     """
     interpreter = SDK_ENVIRONMENT / "bin" / "python"
     if not interpreter.exists():
-        raise TrainingRefused(f"the SageMaker SDK is not installed: {INSTALL_SDK}")
+        raise TrainingRefused(f"the SageMaker SDK is not installed: `{INSTALL_SDK}` does it")
     request = training_job(clients("stepfunctions"), state_machine, model)
     bucket, _ = _bucket_and_key(request["OutputDataConfig"]["S3OutputPath"])
     code = f"s3://{bucket}/{_upload_code(clients('s3'), bucket)}"

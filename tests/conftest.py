@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, settings
 
 from sandbox.cloud import Cloud
 
+pytest_plugins = ["tests.no_skips"]
+
 # What a command prints is cut to the terminal's width, which no test run has: one width for all of them.
 os.environ["COLUMNS"] = "240"
 

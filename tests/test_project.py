@@ -1,12 +1,15 @@
-"""The project's own rules: import rules, documented dependencies, every test file collected.
+"""The project's own rules: import rules, documented dependencies, every test file collected, none skipped in CI.
 
 Does not prove that the rules are wise.
 """
 
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -47,3 +50,43 @@ def test_every_test_file_is_collected_and_no_helper_hides_a_test():
     for path in sorted((ROOT / "tests").rglob("*.py")):
         if re.search(r"^\s*(async )?def test_", path.read_text(), re.MULTILINE):
             assert str(path.relative_to(ROOT)) in collected, f"{path} has tests that nobody runs"
+
+
+_SKIPS = """
+import pytest
+
+@pytest.fixture
+def absent():
+    pytest.skip("nothing to set up")
+
+@pytest.mark.skipif(True, reason="not here")
+def test_marked(): ...
+
+def test_within():
+    pytest.skip("nothing to run")
+
+def test_of_a_fixture(absent): ...
+
+@pytest.mark.xfail(reason="known")
+def test_known_to_fail():
+    assert False
+
+def test_that_runs(): ...
+"""
+
+
+@pytest.mark.parametrize(
+    ("ci", "told"), [("", "1 passed, 4 skipped, 1 xfailed"), ("true", "1 failed, 1 passed, 1 xfailed, 3 errors")]
+)
+def test_a_skipped_test_fails_in_ci_alone(ci: str, told: str, tmp_path: Path, pytestconfig: pytest.Config) -> None:
+    assert pytestconfig.pluginmanager.has_plugin("tests.no_skips")
+    (tmp_path / "test_some.py").write_text(_SKIPS)
+    (tmp_path / "test_whole_file.py").write_text('import pytest\npytest.importorskip("no_such_module")\n')
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "tests.no_skips", "-p", "no:cacheprovider", "-c", os.devnull,
+         "--rootdir", tmp_path, "--continue-on-collection-errors", tmp_path],
+        cwd=ROOT, env={**os.environ, "CI": ci, "PYTEST_ADDOPTS": ""}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert told in ran.stdout
+    assert ran.returncode == (1 if ci else 0)
+    assert not ci or "In CI no test may be skipped" in ran.stdout

@@ -138,7 +138,6 @@ def test_a_pipeline_of_real_components_is_measured_and_loses_nothing(small_model
     assert figures["pipeline_messages"].ours == pytest.approx(3 * figures["pipeline_rate"].ours)
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(edge_bridge.program() is None, reason="mosquitto is not installed")
 def test_catching_up_is_measured_beside_mosquitto_s_bridge() -> None:
     figures = {figure.name: figure for figure in edge_rates.catch_up_figures(runs=1, count=300, direct=50)}
@@ -149,6 +148,8 @@ def test_catching_up_is_measured_beside_mosquitto_s_bridge() -> None:
 
 def test_without_mosquitto_the_row_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(edge_bridge, "program", lambda: None)
+    monkeypatch.setattr(edge_rates, "_our_catch_up_seconds", lambda *_: 2.0)
+    monkeypatch.setattr(edge_rates, "direct_rate", lambda *_: 100.0)
     told: list[float] = []
     _, bridge = edge_rates.catch_up_figures(runs=1, count=300, direct=50, advance=told.append)
     assert bridge.name == "catch_up_bridge"

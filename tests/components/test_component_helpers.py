@@ -61,6 +61,22 @@ def test_an_archive_has_no_caches_and_says_where_files_are_missing(tmp_path: Pat
     assert list(packaging.files_below(tmp_path)) == ["a/c.py", "b.py"]
 
 
+def test_the_layer_is_the_same_whoever_installed_its_wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    registered = []
+    for installer in ("pip", "uv"):
+        monkeypatch.setattr(packaging, "LAMBDA_LAYER", tmp_path / installer)
+        information = tmp_path / installer / "python" / "msgspec-1.dist-info"
+        information.mkdir(parents=True)
+        (information / "METADATA").write_text("Name: msgspec")
+        (information / "INSTALLER").write_text(installer)
+        (information / "RECORD").write_text(f"of {installer}")
+        if installer == "uv":
+            (information.parent / ".lock").touch()
+        registered.append({path: file.read_bytes() for path, file in packaging.contracts_layer_files().items()})
+    assert registered[0] == registered[1]
+    assert "python/msgspec-1.dist-info/METADATA" in registered[0]
+
+
 def test_a_missing_layer_says_what_to_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packaging, "LAMBDA_LAYER", tmp_path)
     with pytest.raises(FileNotFoundError, match="run `make setup`"):
