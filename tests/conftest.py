@@ -2,13 +2,15 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from sandbox.cloud import Cloud
+from sandbox.recorder import Recording
+from tests.recordings import shared_recordings
 
 pytest_plugins = ["tests.no_skips"]
 
@@ -32,3 +34,10 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     directory: Path = tmp_path_factory.mktemp("cloud")
     with Cloud.start(directory) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Recording]:
+    """The recording of a stack of the project, by its name; with `preview=True` as before its first update."""
+    own = tmp_path_factory.getbasetemp()
+    return shared_recordings((own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "recordings")

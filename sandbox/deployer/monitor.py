@@ -6,6 +6,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from google.protobuf import empty_pb2, struct_pb2
+from pulumi.runtime import rpc
 from pulumi.runtime.mocks import MockMonitor, MockResourceArgs, Mocks
 from pulumi.runtime.proto import resource_pb2
 
@@ -40,14 +41,18 @@ class CloudMonitor(MockMonitor):
         records: What was made, by URN, in the order of making.
         outputs: The stack's outputs, once the program has ended.
         failure: The first thing that went wrong; nothing is made after it.
+        preview: Whether a value that is not known yet is none to complain of, and is kept as the wire's mark.
     """
 
-    def __init__(self, context: Context, on_resource: Callable[[ResourceRecord], None]) -> None:
+    def __init__(
+        self, context: Context, on_resource: Callable[[ResourceRecord], None], *, preview: bool = False
+    ) -> None:
         """Work in `context`; call `on_resource` for each resource and component, from one thread at a time."""
         super().__init__(_NoMocks())
         self.records: dict[str, ResourceRecord] = {}
         self.outputs: dict[str, Any] = {}
         self.failure: DeploymentError | None = None
+        self.preview = preview
         self._context = context
         self._on_resource = on_resource
         self._lock = threading.Lock()
@@ -72,7 +77,7 @@ class CloudMonitor(MockMonitor):
         """Keep the outputs of a component or of the stack; one without a value is an error."""
 
         def keep() -> None:
-            outputs, missing = plain(request.outputs)
+            outputs, missing = self.plain(request.outputs)
             if missing:
                 raise DeploymentError(_without_value("output", missing))
             with self._lock:
@@ -105,6 +110,10 @@ class CloudMonitor(MockMonitor):
     def answer(self, token: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """A function's answer; see `invokes.call`."""
         return call(token, arguments, self._context)
+
+    def plain(self, message: Any) -> tuple[dict[str, Any], list[str]]:
+        """The properties of a message, and the paths that should have a value and have none; see `wire.plain`."""
+        return (plain(message, rpc.UNKNOWN)[0], []) if self.preview else plain(message)
 
     def ReadResource(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
         """Refuse: a new cloud holds nothing that a program could look up."""
@@ -142,7 +151,7 @@ class CloudMonitor(MockMonitor):
         ):
             if getattr(request, field) and (field != "hooks" or request.hooks.ByteSize()):
                 raise DeploymentError(f"asks for {option}, which the sandbox does not do")
-        values, missing = plain(request.object)
+        values, missing = self.plain(request.object)
         missing += [key for key, urns in request.propertyDependencies.items() if urns.urns and key not in values]
         if missing:
             sources = {urn for dependency in request.propertyDependencies.values() for urn in dependency.urns}

@@ -23,6 +23,8 @@ _THREADS = 16
 def run_program(program: Path, stack: str, project: Project, monitor: CloudMonitor) -> None:
     """Run `__main__.py` of the program's directory, as Pulumi does: in that directory, with it on the module path.
 
+    The program is told that this is a preview where the monitor is one of a preview.
+
     Raises:
         Exception: what the program or the monitor raised; the monitor's own `failure` says it best where it is set.
     """
@@ -37,7 +39,7 @@ def run_program(program: Path, stack: str, project: Project, monitor: CloudMonit
             engine=MockEngine(None),
             project=project.name,
             stack=stack,
-            dry_run=False,
+            dry_run=monitor.preview,
             organization="sandbox",
             callbacks=None,
         )

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["DEFAULT_REGION", "Recording", "RecordingError", "Registered", "record"]
+__all__ = ["DEFAULT_REGION", "UNKNOWN", "Recording", "RecordingError", "Registered", "record"]
 
 #: Of a stack whose configuration names no region.
 DEFAULT_REGION = "eu-central-1"
+#: What stands for a value that is not known yet: `UnknownStringValue`, pulumi/sdk/go/common/resource/plugin/rpc.go.
+UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 
 
 class RecordingError(Exception):
@@ -67,7 +69,9 @@ class Recording:
         return {resource.name: resource for resource in self.resources if resource.type == type_}
 
 
-def record(program: Path, stack: str, config: dict[str, Any] | None = None, *, only_config: bool = False) -> Recording:
+def record(
+    program: Path, stack: str, config: dict[str, Any] | None = None, *, only_config: bool = False, preview: bool = False
+) -> Recording:
     """Run a program in a child process, with every registration answered as AWS might answer.
 
     Args:
@@ -75,6 +79,8 @@ def record(program: Path, stack: str, config: dict[str, Any] | None = None, *, o
         stack: The stack's name.
         config: Configuration over that of the files; a key without `namespace:` is the project's own.
         only_config: Take `config` and the defaults of `Pulumi.yaml` for all there is, without `Pulumi.{stack}.yaml`.
+        preview: Answer as before the first update, when no output of a resource has a value. What is not known yet is
+            `UNKNOWN` in the inputs and outputs of the recording.
 
     Returns:
         What it registered.
@@ -87,6 +93,7 @@ def record(program: Path, stack: str, config: dict[str, Any] | None = None, *, o
         "stack": stack,
         "config": config or {},
         "only_config": only_config,
+        "preview": preview,
     }
     child = subprocess.run(
         [sys.executable, "-m", "sandbox.recorder"],

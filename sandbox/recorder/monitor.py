@@ -6,10 +6,11 @@ import threading
 from dataclasses import replace
 from typing import Any
 
+from pulumi.runtime import rpc
+
 from sandbox.deployer.monitor import CloudMonitor
 from sandbox.deployer.records import DeploymentError
 from sandbox.deployer.registry import Context
-from sandbox.deployer.wire import plain
 from sandbox.recorder import Registered
 from sandbox.recorder.masking import masked
 
@@ -33,15 +34,17 @@ class _NoCloud:
 class RecordingMonitor(CloudMonitor):
     """Records resources as a program registers them. Its methods are called from several threads.
 
-    As in the deployer, an output that has no value here is unknown to the program, and using it is an error.
+    As in the deployer, an output that has no value here is unknown to the program, and using it is an error. In a
+    preview all outputs of all resources are unknown, which is more than Pulumi's engine leaves open: it knows those
+    that are inputs too.
 
     Attributes:
         registered: What was registered, by URN.
     """
 
-    def __init__(self, project: str, stack: str, region: str) -> None:
+    def __init__(self, project: str, stack: str, region: str, *, preview: bool = False) -> None:
         """Record for a stack in a region."""
-        super().__init__(Context(_NoCloud(region)), lambda _: None)
+        super().__init__(Context(_NoCloud(region)), lambda _: None, preview=preview)
         self.registered: dict[str, Registered] = {}
         self._project = project
         self._stack = stack
@@ -68,7 +71,9 @@ class RecordingMonitor(CloudMonitor):
                     custom=request.custom,
                     protect=request.protect,
                     inputs=masked(request.object, made.inputs),
-                    outputs={key: value for key, value in made.outputs.items() if key not in made.inputs},
+                    outputs={
+                        key: value for key, value in made.outputs.items() if self.preview or key not in made.inputs
+                    },
                     dependencies=sorted(request.dependencies),
                     input_dependencies={
                         key: sorted(needed.urns) for key, needed in sorted(request.propertyDependencies.items())
@@ -84,13 +89,16 @@ class RecordingMonitor(CloudMonitor):
         if before is not None:
             if before.registered_outputs is not None:
                 raise DeploymentError(f"{before.name} registers its outputs twice")
-            outputs, _ = plain(request.outputs)
+            outputs, _ = self.plain(request.outputs)
             with self._recording:
                 self.registered[request.urn] = replace(before, registered_outputs=outputs)
         return response
 
     def made(self, token: str, name: str, values: dict[str, Any]) -> tuple[str, dict[str, Any], str]:
-        """What AWS would make up of a resource: ids, ARNs, URLs."""
+        """What AWS would make up of a resource: ids, ARNs, URLs; in a preview nothing."""
+        if self.preview:
+            # The SDK takes an output that is not there for unknown too.
+            return "", dict.fromkeys([*values, "arn"], rpc.UNKNOWN), ""
         service = re.split(r"[:/]", token)[1] if token.startswith("aws:") else token.split(":")[1]
         arn = f"arn:aws:{service}:{self._region}:{ACCOUNT}:{name}"
         outputs: dict[str, Any] = {

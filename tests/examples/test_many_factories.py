@@ -27,7 +27,8 @@ from examples.many_factories.automation import AutomationStack
 from examples.many_factories.orchestration import Result, State, roll_out, tear_down
 from examples.many_factories.recorded import RecordedStack
 from examples.many_factories.workspaces import prepare
-from sandbox.recorder import RecordingError
+from sandbox.recorder import RecordingError, record
+from tests.previews import differences, unknown_inputs
 
 FILE = Path(targets.__file__).with_name("factories.yaml")
 DEADLINE_SECONDS = 60
@@ -240,6 +241,10 @@ def test_the_one_program_runs_for_targets_of_two_stages(tmp_path: Path) -> None:
     protected = {stage: sum(one.protect for one in recording.resources) for stage, recording in recordings.items()}
     assert protected["dev"] == 0
     assert protected["prod"] > 0
+    for recording, (target,) in zip(recordings.values(), waves, strict=True):
+        preview = record(prepare(target, tmp_path), target.stack, preview=True)
+        assert differences(recording.resources, preview.resources) == []
+        assert unknown_inputs(preview.resources) > 200
     names = [set(recording.of_type("aws:s3/bucket:Bucket")) for recording in recordings.values()]
     assert names[0] == names[1], "the same program"
     buckets = [

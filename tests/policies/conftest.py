@@ -100,17 +100,14 @@ class Engine:
         """Send what the engine sends of the stack before anything else."""
         self.stub.ConfigureStack(proto.AnalyzerStackConfigureRequest(stack=stack, project="pm", config=config))
 
-    def review(self, resources: Iterable[Any], *, preview: bool = False) -> Review:
-        """Show the resources of a recording to the pack: each is mended, then judged, and all together at the end.
-
-        Args:
-            resources: as `sandbox.recorder` has them.
-            preview: whether what comes from a resource that is still to be made is unknown.
+    def review(self, resources: Iterable[Any]) -> Review:
+        """Show resources, as `sandbox.recorder` has them, to the pack: each is mended, then judged, and all together at
+        the end.
         """
         review = Review()
         whole = proto.AnalyzeStackRequest()
         for one in resources:
-            inputs = self._inputs(one, preview)
+            inputs = dict(one.inputs)
             request = proto.AnalyzeRequest(type=one.type, urn=one.urn, name=one.name, properties=_struct(inputs))
             for remediation in self.stub.Remediate(request).remediations:
                 assert not remediation.diagnostic, remediation
@@ -119,24 +116,14 @@ class Engine:
                 review.mended_inputs[one.urn] = inputs
             request.properties.CopyFrom(_struct(inputs))
             review.diagnostics += _diagnostics(self.stub.Analyze(request), one.urn)
-            state = inputs if preview else {**inputs, **one.outputs}
-            resource = whole.resources.add(type=one.type, urn=one.urn, name=one.name, properties=_struct(state))
+            state = _struct({**inputs, **one.outputs})
+            resource = whole.resources.add(type=one.type, urn=one.urn, name=one.name, properties=state)
             resource.parent = one.parent
             resource.dependencies.extend(one.dependencies)
             for key, urns in one.input_dependencies.items():
                 resource.propertyDependencies[key].urns.extend(urns)
         review.diagnostics += _diagnostics(self.stub.AnalyzeStack(whole), "")
         return review
-
-    @staticmethod
-    def _inputs(one: Any, preview: bool) -> dict[str, Any]:
-        if not preview:
-            return dict(one.inputs)
-        return {key: UNKNOWN if one.input_dependencies.get(key) else value for key, value in one.inputs.items()}
-
-
-#: What stands for an unknown text on the wire: `UnknownStringValue`, pulumi/sdk/go/common/resource/plugin/rpc.go.
-UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 
 
 def _struct(values: Mapping[str, Any]) -> struct_pb2.Struct:
