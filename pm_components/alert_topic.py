@@ -8,7 +8,7 @@ import pulumi
 import pulumi_aws as aws
 
 from pm_components import naming
-from pm_components.encryption_keys import rotated_key
+from pm_components.encryption_keys import ALARMS, rotated_key
 from pm_components.permissions import Statement, deny_plain_transport, policy_document
 
 
@@ -78,14 +78,6 @@ def _digest(email: str) -> str:
 
 def _encryption_key(name: str, parent: pulumi.Resource) -> aws.kms.Key:
     """The topic's key: that of AWS (`alias/aws/sns`) does not let CloudWatch alarms publish."""
-    alarms: Statement = {
-        "Sid": "Alarms",
-        "Effect": "Allow",
-        "Principal": {"Service": "cloudwatch.amazonaws.com"},
-        "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
-        "Resource": "*",
-        "Condition": {"StringEquals": {"aws:SourceAccount": naming.account_id(parent)}},
-    }
     return rotated_key(
-        f"{name}-key", "Encrypts the alert topic", [alarms], parent=parent, alias=naming.physical_name(name, "alerts")
+        f"{name}-key", "Encrypts the alert topic", [ALARMS], parent=parent, alias=naming.physical_name(name, "alerts")
     )

@@ -75,7 +75,7 @@ def workbench(
         instance_type=args.get("instance_type", DEFAULT_INSTANCE_TYPE),
         volume_size=args.get("volume_gibibytes", DEFAULT_VOLUME_GIBIBYTES),
         # SageMaker uses it in the name of who makes or starts the instance.
-        kms_key_id=rotated_key(f"{name}-workbench-key", "Encrypts the volume of the workbench", [], parent=parent).arn,
+        kms_key_id=rotated_key(f"{name}-workbench-key", "Encrypts the volume of the workbench", parent=parent).arn,
         platform_identifier=PLATFORM,
         lifecycle_config_name=start.name,
         root_access="Disabled",

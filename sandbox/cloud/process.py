@@ -200,6 +200,11 @@ class Cloud:
         counts: dict[str, dict[str, int]] = self.get("/_pm/firehose")
         return counts
 
+    def undelivered(self) -> dict[str, int]:
+        """How many notices are lost since a queue, a topic or its key refused them, by ARN of the rule or alarm."""
+        counts: dict[str, int] = self.get("/_pm/undelivered")
+        return counts
+
     def _get(self, path: str) -> bytes:
         try:
             with urllib.request.urlopen(self.endpoint + path, timeout=30) as response:  # noqa: S310 - our own URL

@@ -10,7 +10,7 @@ from typing import Any
 from ministack.core import iam_evaluator, responses
 from ministack.services import iam
 
-from sandbox.cloud import seams
+from sandbox.cloud import key_permissions, seams
 from sandbox.cloud.timed_cache import TimedCache
 
 _refusals: TimedCache[str] = TimedCache()
@@ -32,10 +32,11 @@ def check_seams() -> None:
     seams.require(iam_evaluator, "_conditions_met", "conditions", "ctx")
     seams.require(iam_evaluator, "evaluate", "ctx", "policies", "limits")
     seams.require_value(iam, "_roles", responses.AccountScopedDict)
+    key_permissions.check_seams()
 
 
 def require_permission(role_arn: str, service: str, action: str, resource: str) -> None:
-    """Refuse where `service` may not assume the role, or the role does not allow `action` on `resource`.
+    """Refuse where `service` may not assume the role, or role or key do not allow `action` on `resource`.
 
     Args:
         role_arn: The role that the resource was created with.
@@ -74,7 +75,8 @@ def _refusal(role_arn: str, service: str, action: str, resource: str) -> str:
     limits = iam_evaluator._permissions_boundary(iam._roles, name, account)
     if iam_evaluator.evaluate(context, policies, *limits).decision != "Allow":
         return f"{context.principal_arn} is not authorized to perform: {action} on resource: {resource}"
-    return ""
+    by = key_permissions.Caller(context.principal_arn, account, policies, limits)
+    return key_permissions.refusal(action, resource, by)
 
 
 def _trusts(role: dict[str, Any], service: str, account: str) -> bool:

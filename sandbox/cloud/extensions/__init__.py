@@ -20,6 +20,7 @@ MODULES: tuple[str, ...] = (
     "sagemaker",
     "polly",
     "mail",
+    "keys",
     "scopes",
 )
 
