@@ -319,6 +319,10 @@ def test_a_customers_key_encrypts_whatever_keeps_data(record_component: Record) 
         "kms:CallerAccount": "123456789012",
         "kms:ViaService": "s3.eu-central-1.amazonaws.com",
     }
+    # Of its own name EventBridge sends KMS no condition key, so that any condition would lose the notices.
+    events = next(one for one in store.statements("lake-key") if one.get("Sid") == "Events")
+    assert events["Principal"] == {"Service": "events.amazonaws.com"}
+    assert "Condition" not in events
 
 
 def test_two_runs_register_the_same(record_component: Record) -> None:

@@ -1,7 +1,7 @@
 """The lake's dead letters with a customer's key, deployed with IAM enforced: kept, told of, and replayed.
 
-Causes of refusal are made as they happen: a table whose type does not fit, a rule without permission. Not proved: that
-AWS's KMS accepts each use of the key (the emulator asks no key policy for most), nor EventBridge's own delays.
+Causes of refusal are made as they happen: a table whose type does not fit, a rule without permission. Not proved: what
+Firehose and Athena ask AWS's KMS for beside the objects (`docs/sandbox.md`), nor EventBridge's own delays.
 """
 
 import datetime as dt
