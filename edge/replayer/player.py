@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 #: Commands that are recognised when they are delivered again.
 _REMEMBERED = 100
 _FLUSH_SECONDS = 60.0
-_END_SECONDS = 10.0
+_END_SECONDS = 3.0
 
 
 class Play(NamedTuple):

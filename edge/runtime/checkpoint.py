@@ -12,7 +12,7 @@ from edge.runtime.component import Component
 from edge.runtime.journal import Entry, Journal
 from edge.runtime.state_file import StateFile
 
-_FLUSH_SECONDS = 5.0
+_FLUSH_SECONDS = 3.0
 
 
 class Checkpoint:

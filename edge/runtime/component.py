@@ -16,7 +16,7 @@ from pm_contracts.messages import Message, Status, encode
 
 #: Seconds between two statuses while nothing changes.
 STATUS_SECONDS = 2.0
-_FLUSH_SECONDS = 10.0
+_FLUSH_SECONDS = 3.0
 
 _log = logging.getLogger(__name__)
 
@@ -149,7 +149,10 @@ class Component:
         if self._failure:
             raise ComponentError(self._failure)
         self._state = "stopping"
-        self._publish_status(each_status)
+        try:
+            self._publish_status(each_status)
+        except BusError as error:
+            _log.warning("the last status was not published: %s", error)
         if not self.bus.flush(_FLUSH_SECONDS):
             _log.warning("the local bus did not acknowledge all messages before the end")
         self.bus.close()

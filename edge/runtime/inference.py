@@ -1,9 +1,10 @@
 """What the components with a model share: readings in, the model as it changes, and what outlives a restart."""
 
+import contextlib
 import logging
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -16,6 +17,9 @@ from pm_contracts import topics
 from pm_contracts.messages import AirQualityReading, MachineReading, Refused, decode
 
 _log = logging.getLogger(__name__)
+
+#: Seconds that the status waits for the answer to a reading; then it comes without news of it.
+_PATIENCE_SECONDS = 1.0
 
 _Reading = TypeVar("_Reading", AirQualityReading, MachineReading)
 _Model = TypeVar("_Model", ForecastModel, FaultModel)
@@ -95,6 +99,7 @@ class Inference(ABC, Generic[_Reading, _Model]):
         self._models = ModelWatch(component.settings.data_directory, self.kind, component.counters)
         # Held while a reading is answered: the model is changed between two readings, from the status thread.
         self._lock = threading.Lock()
+        self._to_use: _Model | None = None
         self._unsaved = False
         component.counters.set("refused", 0)
         self.begin(self._checkpoint.load(), self._known(self._models.poll()))
@@ -156,13 +161,18 @@ class Inference(ABC, Generic[_Reading, _Model]):
 
     def _look_around(self) -> None:
         """Let go of a bad model, take a new one up, save the state and bring the counters up to date."""
-        with self._lock:
+        with self._between_readings() as is_between:
+            if not is_between:
+                return
             if reason := self.why_given_up(self._models.version):
                 self.go_back_to(self._known(self._models.give_up(reason)))
-        model = self._known(self._models.poll())
-        with self._lock:
-            if model is not None:
-                self.use(model)
+        self._to_use = self._known(self._models.poll()) or self._to_use
+        with self._between_readings() as is_between:
+            if not is_between:
+                return
+            if self._to_use is not None:
+                self.use(self._to_use)
+                self._to_use = None
             begun = self._checkpoint.begin()
             state = self.state() if self._unsaved else None
             self._unsaved = False
@@ -171,6 +181,16 @@ class Inference(ABC, Generic[_Reading, _Model]):
             self._component.counters.set(name, value)
         if state is not None and not self._checkpoint.save(state, begun):
             self._unsaved = True
+
+    @contextlib.contextmanager
+    def _between_readings(self) -> Iterator[bool]:
+        """Whether no reading is being answered meanwhile; waits for that, but not for a bus that takes no answer."""
+        is_between = self._lock.acquire(timeout=_PATIENCE_SECONDS)
+        try:
+            yield is_between
+        finally:
+            if is_between:
+                self._lock.release()
 
     def _known(self, model: Model | None) -> _Model | None:
         return model if isinstance(model, self._model_type) else None

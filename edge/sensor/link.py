@@ -62,6 +62,8 @@ class Link:
         self._lost = threading.Event()
         self._ending = threading.Event()
         self._is_closing = False
+        #: Whether it was said, since the latest connection, that no more can be taken.
+        self._is_full = False
         #: Topics of which it was said that nothing is acknowledged.
         self._silent: set[str] = set()
         #: When the latest message on a topic that was acknowledged was sent, on the monotonic clock.
@@ -79,6 +81,9 @@ class Link:
     def publish(self, number: int, topic: str, payload: bytes) -> bool:
         """Send a message; waits while `WINDOW` of them are not taken. Whether it went on its way before the end."""
         with self._changed:
+            if len(self._untaken) >= WINDOW and self._connection is None and not self._is_full:
+                self._is_full = True
+                _log.warning("%d messages wait, and the next ones with them, until a core device takes them", WINDOW)
             self._changed.wait_for(lambda: len(self._untaken) < WINDOW or self._is_closing)
             if self._is_closing:
                 return False
@@ -178,6 +183,7 @@ class Link:
             return False
         with self._changed:
             self._connection = connection
+            self._is_full = False
             self.connections += 1
             _log.info("connected to core device %s at %s:%d", core.thing, host, port)
             for number, (topic, payload) in self._untaken.items():

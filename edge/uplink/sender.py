@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from awscrt import mqtt5
+from awscrt.exceptions import AwsCrtError
 
 from edge.runtime.component import Counters
 from edge.uplink.cloud import Cloud
@@ -23,6 +24,8 @@ from edge.uplink.store import Taken
 
 _log = logging.getLogger(__name__)
 
+#: The client's own refusal, of a packet larger than the broker takes: it would be the same each time.
+_NEVER_SENT = "AWS_ERROR_MQTT5_PACKET_VALIDATION"
 _REFUSED = mqtt5.PubackReasonCode.UNSPECIFIED_ERROR
 #: Seconds, doubled with each vain attempt; the pause is a random part of it (full jitter).
 _PAUSES = (0.25, 20.0)
@@ -178,8 +181,12 @@ class Sender:
         """Note the cloud's answer, on a thread of the connection."""
         try:
             packet = future.result().puback
-        except Exception:  # whatever it was: it goes out again
-            self._answers.append(Answer(taken, Verdict.LOST))
+        except Exception as error:
+            if isinstance(error, AwsCrtError) and error.name == _NEVER_SENT:
+                problem = f"{len(taken.payload)} bytes and its topic do not fit into a packet"
+                self._answers.append(Answer(taken, Verdict.REJECTED, problem))
+            else:  # whatever it was: it goes out again
+                self._answers.append(Answer(taken, Verdict.LOST))
         else:
             code = packet.reason_code
             if code < _REFUSED:

@@ -116,6 +116,15 @@ class Nucleus:
                 its_socket.shutdown(socket.SHUT_RDWR)
             its_socket.close()
 
+    def tell(self, topic: str, message: str) -> None:
+        """Give a message, in Base64, to those who subscribe to its topic."""
+        self._publish(self._listening, topic, message)
+
+    def unanswered(self) -> list[int]:
+        """Operations that were not ended, of each connection that has a subscription."""
+        listeners = {each[0] for each in list(self._subscribers)}
+        return [len(streams) for connection, streams in list(self._open.items()) if connection in listeners]
+
     def _accept(self, listening: socket.socket) -> None:
         while True:
             try:

@@ -18,9 +18,11 @@ import paho.mqtt.client as mqtt
 import psutil
 import pytest
 
+from edge.runtime.dead_letters import dead_letter
 from edge.simulator import sources
 from pm_contracts import topics
 from pm_contracts.messages import (
+    MAXIMUM_MESSAGE_BYTES,
     AirQualityReading,
     Alert,
     Command,
@@ -303,6 +305,23 @@ def test_what_is_refused_becomes_a_dead_letter_here_and_in_the_cloud_and_the_goo
         rows = database.execute("SELECT message FROM dead_letter ORDER BY id").fetchall()
     kept = [decode(message.encode(), DeadLetter) for (message,) in rows]
     assert kept == letters
+
+
+def test_a_message_that_no_packet_holds_is_a_dead_letter_here_and_is_not_tried_for_ever(
+    ear, floor, cloud_side, site, tmp_path
+):
+    start(floor, cloud_side)
+    ear.wait_for_state(UPLINK, "running")
+    # Within the contract, and with its topic more than the emulator announces as the largest packet.
+    huge = dead_letter(site, "pm.Test", "t", b"x" * 10**6, "why", maximum_bytes=MAXIMUM_MESSAGE_BYTES)
+    ear.bus.publish(topics.site_topic(site, topics.DEAD_LETTER), encode(huge))
+    good = readings(site, floor, 1)[0]
+    ear.bus.publish(topics.device_topic(site, good.device, topics.READING), encode(good))
+    ear.wait_for_counter(UPLINK, "published", 1)
+    ear.wait_for_counter(UPLINK, "rejected", 1)
+    with sqlite3.connect(tmp_path / "dead-letters.sqlite") as database:
+        *_, (last,) = database.execute("SELECT message FROM dead_letter ORDER BY id").fetchall()
+    assert "do not fit into a packet" in decode(last.encode(), DeadLetter).reason
 
 
 def test_a_reading_without_an_id_or_in_another_time_zone_reaches_the_lake_in_one_form(ear, floor, cloud_side, site):
