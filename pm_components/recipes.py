@@ -99,7 +99,7 @@ def artifact_name(recipe: Mapping[str, Any], path: Path | None = None) -> str:
     Raises:
         RecipeError: for more than one artifact, or one that is not at the placeholder.
     """
-    uris = [artifact["Uri"] for artifact in _artifacts(recipe)]
+    uris = sorted({artifact["Uri"] for artifact in _artifacts(recipe)})
     if len(uris) > 1 or any(not uri.startswith(ARTIFACT_PREFIX) for uri in uris):
         raise RecipeError(f"{path or 'recipe'}: artifacts {uris}, allowed is one at most, at {ARTIFACT_PREFIX}NAME")
     return uris[0].removeprefix(ARTIFACT_PREFIX) if uris else ""

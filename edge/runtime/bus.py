@@ -64,6 +64,13 @@ class Bus(Protocol):
             BusError: where it does not.
         """
 
+    def ready(self) -> None:
+        """Tell whoever has started this process that the component works.
+
+        Raises:
+            BusError: where it does not take that.
+        """
+
     def flush(self, seconds: float) -> bool:
         """Wait until the bus has acknowledged all that was published before; whether it did within `seconds`."""
 

@@ -68,6 +68,7 @@ class Component:
         self.stopping = threading.Event()
         self._state = state
         self._failure = ""
+        self._is_ready = False
         self._report = threading.Event()
         self._topic = topics.site_topic(settings.site, topics.STATUS)
 
@@ -127,8 +128,21 @@ class Component:
         letter = dead_letter(site, self.name, topic, payload, reason, maximum_bytes=largest)
         self.bus.publish(its_topic, encode(letter))
 
+    def ready(self) -> None:
+        """Tell the nucleus, once, that the component works, so that its deployment has succeeded.
+
+        That is when nothing of the deployment can be wrong any more: it has its bus and its settings, and answers. It
+        never waits for the uplink, or for anything else that may be away for long.
+
+        Raises:
+            BusError: where the nucleus cannot be told.
+        """
+        if not self._is_ready:
+            self.bus.ready()
+            self._is_ready = True
+
     def run(self, finish: Callable[[], None], each_status: Callable[[], None] | None = None) -> None:
-        """Report the status until stopped; then stop receiving, finish, report once more and close the bus.
+        """Be ready, and report the status until stopped; then stop receiving, finish, report once more, close the bus.
 
         Args:
             finish: ends the component's own work; it may publish still.
@@ -139,6 +153,7 @@ class Component:
             ComponentError: where the component has failed.
         """
         try:
+            self.ready()
             while not self.stopping.is_set():
                 self._report.clear()
                 self._publish_status(each_status)
@@ -181,7 +196,8 @@ def main(name: str, settings: Settings, run: Callable[[Component], None], state:
         state: what it reports itself as at first.
 
     Returns:
-        The process's exit status: 1, with the reason in the log, where the bus is not to be had.
+        The process's exit status: 1, with the reason in the log, for each end that nobody has asked for. A classic
+        nucleus does not notice that a component has ended with 0.
     """
     configure_log()
     try:
@@ -190,6 +206,9 @@ def main(name: str, settings: Settings, run: Callable[[Component], None], state:
         run(component)
     except (BusError, ComponentError) as error:
         _log.error("%s ends: %s", name, error)
+        return 1
+    if not component.stopping.is_set():
+        _log.error("%s ends, and nobody has asked it to", name)
         return 1
     return 0
 

@@ -137,6 +137,20 @@ class GreengrassBus:
         except Exception as error:
             raise BusError(f"the nucleus refuses a subscription to {topic_filter}: {_reason(error)}") from error
 
+    def ready(self) -> None:
+        """See `Bus.ready`: makes the component RUNNING on a classic nucleus.
+
+        On nucleus lite it is RUNNING since its process is there, and an update of its state comes to nothing.
+        """
+        if self._is_lite:
+            return
+        try:
+            operation = self._operations.new_update_state()
+            operation.activate(model.UpdateStateRequest(state=model.ReportedLifecycleState.RUNNING))
+            operation.get_response().result(_ANSWER_SECONDS)
+        except Exception as error:  # the library's errors have no narrower common base
+            raise BusError(f"the nucleus does not take that the component runs: {_reason(error)}") from error
+
     def flush(self, seconds: float) -> bool:
         """See `Bus.flush`."""
         return self._window.wait_for_earlier(seconds)

@@ -3,6 +3,8 @@
 import concurrent.futures
 import functools
 import logging
+import os
+import socket
 import threading
 from collections import deque
 from typing import Any
@@ -20,6 +22,8 @@ _CONNECT_SECONDS = 5.0
 _CONNECT_ATTEMPTS = 12
 _ANSWER_SECONDS = 10.0
 _KEEP_ALIVE_SECONDS = 30
+#: Set by whoever wants to be told that the process works: systemd for a unit of Type=notify, the sandbox's nucleus.
+_NOTIFY_VARIABLE = "NOTIFY_SOCKET"
 #: Publishes under way at once when a callback publishes. It must not wait for itself where the broker acknowledges a
 #: message only when its subscribers have; what it was given bounds what it says.
 _CALLBACK_WINDOW = 20 * WINDOW
@@ -97,6 +101,17 @@ class MqttBus:
             future.result(_ANSWER_SECONDS)
         except Exception as error:
             raise BusError(f"the broker refuses a subscription to {topic_filter}: {error!r}") from error
+
+    def ready(self) -> None:
+        """See `Bus.ready`: told as to systemd (sd_notify(3)), where the environment names a socket for it."""
+        address = os.environ.get(_NOTIFY_VARIABLE, "")
+        if not address:
+            return
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+                notify.sendto(b"READY=1", address.replace("@", "\0", 1) if address.startswith("@") else address)
+        except OSError as error:
+            raise BusError(f"nobody at {_NOTIFY_VARIABLE}, {address!r}, is told that it runs: {error}") from error
 
     def flush(self, seconds: float) -> bool:
         """See `Bus.flush`."""

@@ -60,6 +60,8 @@ def run(parsed: argparse.Namespace) -> int:
                 DeadLetterStore(directory / "dead-letters.sqlite"),
             ),
             component.stopping,
+            # The disk may be full for longer than a nucleus waits for a component that starts.
+            component.ready,
         )
         journal = Journal(directory / "journal", "uplink")
         uplink = Uplink(component, Gate(settings.site, settings.devices), outbox, dead_letters, journal)

@@ -36,10 +36,17 @@ def open_or_begin_anew(path: Path, use: Callable[[str], _Opened]) -> _Opened:
         return use(str(path))
 
 
-def when_the_disk_has_room(use: Callable[[], _Opened], stopping: threading.Event) -> _Opened:
+def when_the_disk_has_room(
+    use: Callable[[], _Opened], stopping: threading.Event, on_wait: Callable[[], object]
+) -> _Opened:
     """What `use` returns; where the disk is full it is tried again until `stopping` is set.
 
     Whoever ended instead would be given up by the nucleus after three attempts, and stay so when there is room again.
+
+    Args:
+        use: opens what is on the disk.
+        stopping: ends the wait.
+        on_wait: called once where the disk is full.
 
     Raises:
         OSError, sqlite3.Error: where the disk does not let us for another reason, or to the end.
@@ -53,6 +60,7 @@ def when_the_disk_has_room(use: Callable[[], _Opened], stopping: threading.Event
                 raise
             if not waited:
                 _log.error("the disk takes nothing (%s): the uplink waits until it does", error)
+                on_wait()
             waited = True
             stopping.wait(_RETRY_SECONDS)
         else:

@@ -43,7 +43,7 @@ def artifact_key(template: Mapping[str, Any], version: str) -> str:
     Raises:
         ValueError: where the recipe has not one artifact at the placeholder.
     """
-    uris = [artifact["Uri"] for manifest in template["Manifests"] for artifact in manifest.get("Artifacts", [])]
+    uris = sorted({artifact["Uri"] for manifest in template["Manifests"] for artifact in manifest.get("Artifacts", [])})
     if len(uris) != 1 or not uris[0].startswith(ARTIFACT_PREFIX):
         raise ValueError(f"artifacts {uris} of {template['ComponentName']}, allowed is one, at {ARTIFACT_PREFIX}NAME")
     return f"models/{template['ComponentName']}/{version}/{uris[0].removeprefix(ARTIFACT_PREFIX)}"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from pm_components.nuclei import NucleusKind
 from sandbox.cloud import Cloud
 from sandbox.core_device import control
 from sandbox.core_device.client_devices.program import gateway_status
@@ -65,7 +66,8 @@ class Device:
                 undo.push_async_callback(uplink.cut)
             await self._bus.start()
             undo.push_async_callback(self._bus.stop)
-            supervisor = Supervisor(self._component_environment(), self._directory / "logs")
+            running = RunningNucleus(**self._settings["nucleus"])
+            supervisor = Supervisor(self._component_environment(), self._directory / "logs", NucleusKind(running.kind))
             await supervisor.open()
             undo.push_async_callback(supervisor.close)
             self._supervisor = supervisor
@@ -76,7 +78,6 @@ class Device:
                 thing_name=self._thing_name,
                 role_arn=self._settings["token_exchange_role_arn"],
             )
-            running = RunningNucleus(**self._settings["nucleus"])
             self._nucleus = Nucleus(self._directory / "nucleus", self._thing_name, access, supervisor, running)
             self._job_client = JobClient(
                 self._thing_name, identity, LOOPBACK, self._mqtt_uplink.port, self._jobs.put_nowait

@@ -65,7 +65,7 @@ class CoreDevice:
             thing_name: The thing that it is, which exists.
             site_output: The stack's output `sites[...]` of its site: `device_policy`, `serving_policy` (may be missing
                 or empty), `token_exchange_role_arn`, and `nucleus` where it is there, are used.
-            nucleus: The nucleus that it says it runs at first; by default the one that its site states.
+            nucleus: The nucleus that it runs at first, whose rules hold; by default the one that its site states.
 
         Raises:
             CoreDeviceError: where one runs in that folder already, or it does not come up; with the log's end.
@@ -169,7 +169,7 @@ class CoreDevice:
             served), `uplink` (`up` or `cut`), `connected` (whether the nucleus is, to the cloud), `not_run` (name ->
             reason), `components` (name -> `version`, `state`, `pid`, `restarts`, `failures` in a row, `problem`,
             `cpu_percent`, `cpu_seconds`, `memory_bytes`) and `deployments` (oldest first, each with `deployment_id`,
-            `name`, `target`, `status`, `code`, `detail`).
+            `name`, `target`, `status`, `code`, `detail`, and `cause`, which the cloud does not hear).
         """
         status: dict[str, Any] = self._call("status")
         return status
@@ -192,6 +192,7 @@ class CoreDevice:
         if result["status"] != "SUCCEEDED":
             raise CoreDeviceError(
                 f"{self.thing_name}: deployment {result['name']} failed ({result['code']}): {result['detail']}"
+                + (f" ({result['cause']})" if result["cause"] else "")
             )
         return result
 

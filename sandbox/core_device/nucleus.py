@@ -4,11 +4,12 @@ import asyncio
 import json
 import logging
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pm_components.nuclei import NucleusKind
 from sandbox.core_device.artifacts import ArtifactStore
 from sandbox.core_device.client_devices.configuration import PLAYED
 from sandbox.core_device.client_devices.program import NAME as GATEWAY
@@ -25,6 +26,7 @@ from sandbox.core_device.deployments import (
 )
 from sandbox.core_device.plug_ins import RunningNucleus, resolved
 from sandbox.core_device.recipes import (
+    LITE_WAITS,
     Recipe,
     RecipeError,
     configuration_value,
@@ -33,10 +35,16 @@ from sandbox.core_device.recipes import (
     newest,
     parse_recipe,
 )
-from sandbox.core_device.supervisor import Program, Supervisor
+from sandbox.core_device.supervisor import Program, State, Supervisor
 
 #: Deployments that `status` tells of.
 _REMEMBERED = 50
+#: Seconds between two looks of a classic nucleus at the components that a deployment starts
+#: (`WAIT_SVC_START_POLL_INTERVAL_MILLISEC` of its class `DeploymentConfigMerger`).
+_LOOKED_AT_EVERY = 1.0
+#: Seconds that nucleus lite gives the components before it looks at them (`wait_for_deployment_status`).
+_LITE_HEAD_START = 5.0
+_UP = (State.RUNNING, State.FINISHED)
 #: Seconds between tries to reach the cloud while the uplink is cut.
 _RETRY_AFTER = (0.5, 10.0)
 
@@ -53,7 +61,8 @@ class Result:
         target: ARN of the thing or thing group that it is for.
         status: `SUCCEEDED` or `FAILED`.
         code: More exactly, as a real nucleus reports in `detailed-deployment-status`.
-        detail: One sentence for a person.
+        detail: One sentence for a person, which the cloud hears.
+        cause: Why a component is broken, which stays on the device as a real nucleus's logs do; may be empty.
     """
 
     deployment_id: str
@@ -62,6 +71,15 @@ class Result:
     status: str
     code: str
     detail: str
+    cause: str = ""
+
+
+class _BrokenError(DeploymentError):
+    """A component that is broken after a deployment, in a nucleus's words; `cause` has its own."""
+
+    def __init__(self, name: str, version: str, problem: str) -> None:
+        super().__init__(f"Service {name} in broken state after deployment")
+        self.cause = f"{name} {version} is broken: {problem}"
 
 
 @dataclass(frozen=True)
@@ -92,7 +110,8 @@ class Nucleus:
         supervisor: Supervisor,
         running: RunningNucleus,
     ) -> None:
-        """A nucleus that says it is `running`, until a deployment changes that."""
+        """A nucleus of the supervisor's kind that says it is `running`, until a deployment changes that."""
+        self._kind = supervisor.kind
         self._directory = directory
         self._thing_name = thing_name
         self._cloud = cloud
@@ -128,14 +147,10 @@ class Nucleus:
             return
         saved = json.loads(self._state_file.read_text())
         self.results.extend(Result(**result) for result in saved["results"])
-        recipes = {name: parse_recipe(document) for name, document in saved["recipes"].items()}
-        running = RunningNucleus(**saved["nucleus"])
-        plan = self._planned(running, DeviceState.from_json(saved["state"]), recipes)
-        try:
-            await self._carry_out(plan)
-        except DeploymentError as error:
-            log.warning("not all that was deployed here runs: %s", error)
-        self._plan = plan
+        recipes = {name: parse_recipe(document, self._kind) for name, document in saved["recipes"].items()}
+        self._plan = self._planned(RunningNucleus(**saved["nucleus"]), DeviceState.from_json(saved["state"]), recipes)
+        # A classic nucleus runs install steps at each of its starts; the units of a lite one are there already.
+        await self._apply(self._plan, are_installed=self._kind is NucleusKind.LITE)
 
     async def deploy(self, document: Mapping[str, Any]) -> Result:
         """Carry out the deployment of a job document and return how it went; nothing is raised for a bad one."""
@@ -147,33 +162,37 @@ class Nucleus:
                 Result(name, name, str(document.get("targetArn", "?")), "FAILED", "REJECTED", str(error))
             )
         log.info("deployment %s (%s) for %s", deployment.name, deployment.deployment_id, deployment.target)
-        status, code, detail = await self._deploy(deployment, document.get("recipes") or {})
-        log.info("deployment %s: %s, %s: %s", deployment.name, status, code, detail)
+        status, code, detail, cause = await self._deploy(deployment, document.get("recipes") or {})
+        log.info("deployment %s: %s, %s: %s %s", deployment.name, status, code, detail, cause)
         return await self._finish(
-            Result(deployment.deployment_id, deployment.name, deployment.target, status, code, detail)
+            Result(deployment.deployment_id, deployment.name, deployment.target, status, code, detail, cause)
         )
 
-    async def _deploy(self, deployment: Deployment, recipes: Mapping[str, Any]) -> tuple[str, str, str]:
+    async def _deploy(self, deployment: Deployment, recipes: Mapping[str, Any]) -> tuple[str, str, str, str]:
+        """Carry out a deployment; how it went: status, code, detail and cause of its result."""
         before = self._plan
         try:
             plan = await self._prepare(before.state.with_deployment(deployment), recipes)
         except (DeploymentError, RecipeError, OSError) as error:
-            return "FAILED", "FAILED_NO_STATE_CHANGE", str(error)
+            return "FAILED", "FAILED_NO_STATE_CHANGE", str(error), ""
         try:
             await self._carry_out(plan)
         except DeploymentError as error:
-            if not deployment.roll_back:
+            cause = getattr(error, "cause", "")
+            # Nucleus lite goes back to nothing, whatever the deployment's policy says.
+            if self._kind is NucleusKind.LITE or not deployment.roll_back:
                 self._plan = plan
-                return "FAILED", "FAILED_ROLLBACK_NOT_REQUESTED", str(error)
+                return "FAILED", "FAILED_ROLLBACK_NOT_REQUESTED", str(error), cause
             try:
                 await self._carry_out(before)
             except DeploymentError as second:
-                return "FAILED", "FAILED_UNABLE_TO_ROLLBACK", f"{error}; and the way back failed too: {second}"
-            return "FAILED", "FAILED_ROLLBACK_COMPLETE", str(error)
+                detail = f"{error}; and the way back failed too: {second}"
+                return "FAILED", "FAILED_UNABLE_TO_ROLLBACK", detail, f"{cause}; {getattr(second, 'cause', '')}"
+            return "FAILED", "FAILED_ROLLBACK_COMPLETE", str(error), cause
         self._plan = plan
         kept = {(name, recipe.version) for each in (plan, before) for name, recipe in each.recipes.items()}
         await asyncio.to_thread(self._artifacts.keep_only, kept)
-        return "SUCCEEDED", "SUCCESSFUL", f"{len(deployment.components)} components are up"
+        return "SUCCEEDED", "SUCCESSFUL", f"{len(deployment.components)} components are up", ""
 
     async def _finish(self, result: Result) -> Result:
         self.results.append(result)
@@ -209,7 +228,7 @@ class Nucleus:
         while open_names:
             name = open_names.pop()
             version = versions.get(name) or self._dependency_version(name, recipes)
-            recipe = parse_recipe(self._recipe_document(name, version, documents))
+            recipe = parse_recipe(self._recipe_document(name, version, documents), self._kind)
             recipes[name] = recipe
             open_names += [
                 other
@@ -298,43 +317,79 @@ class Nucleus:
         return Program(recipe.name, recipe.version, steps, work)
 
     async def _carry_out(self, plan: _Plan) -> None:
-        """Make the processes those of `plan`; what is in both and unchanged goes on undisturbed.
+        """Make the processes those of `plan`, and judge them as the nucleus does.
 
         Raises:
-            DeploymentError: where one of them is broken.
+            DeploymentError: where one of them is broken, or not up in time.
         """
-        running = self._supervisor.programs
+        starting = await self._apply(plan)
+        judge = self._judge_lite if self._kind is NucleusKind.LITE else self._judge_classic
+        await judge(plan, starting)
+
+    async def _apply(self, plan: _Plan, are_installed: bool = False) -> list[str]:
+        """Start and stop what `plan` changes; what is in both and unchanged goes on undisturbed. What is started."""
+        supervisor, running = self._supervisor, self._supervisor.programs
         changed = {
             name
             for name, program in plan.programs.items()
-            if running.get(name) != program or self._supervisor.problem(name) is not None
+            if running.get(name) != program or supervisor.problem(name) is not None or supervisor.is_held(name)
         }
         starting = with_dependents(changed, plan.recipes)
         leaving = [name for name in running if name not in plan.programs or name in starting]
-        await self._supervisor.stop(reversed(leaving))
+        await supervisor.stop(reversed(leaving))
         in_order = [name for name in plan.order if name in starting]
-        starts = [
-            asyncio.ensure_future(self._supervisor.start(plan.programs[name], self._after(plan.recipes.get(name))))
-            for name in in_order
-        ]
-        try:
-            await asyncio.gather(*starts)
-        except RuntimeError as error:
-            for start in starts:
-                start.cancel()
-            raise DeploymentError(str(error)) from error
-        await self._supervisor.settled(in_order)
-        broken = {name: problem for name in in_order if (problem := self._supervisor.problem(name)) is not None}
-        if broken:
-            raise DeploymentError(
-                "; ".join(
-                    f"{name} {plan.programs[name].version} is broken: {problem}" for name, problem in broken.items()
-                )
-            )
+        for name in in_order:
+            may_start = self._may_start(name, plan, in_order)
+            await supervisor.start(plan.programs[name], may_start, are_installed)
+        return in_order
 
-    @staticmethod
-    def _after(recipe: Recipe | None) -> list[str]:
-        return [name for name in recipe.dependencies if not is_public(name)] if recipe is not None else []
+    def _may_start(self, name: str, plan: _Plan, starting: list[str]) -> Callable[[], bool]:
+        """Whether a component that is installed may go on.
+
+        On a classic nucleus it may where what it depends on HARD is up; a SOFT dependency is not waited for
+        (`dependencyReady` of its class `GreengrassService`). On nucleus lite all components must have been installed.
+        """
+        if self._kind is NucleusKind.LITE:
+            return lambda: all(map(self._supervisor.is_installed, starting))
+        recipe = plan.recipes.get(name)
+        hard = [
+            other
+            for other, (_, is_hard) in (recipe.dependencies if recipe is not None else {}).items()
+            if is_hard and not is_public(other)
+        ]
+        return lambda: all(self._supervisor.state(other) in _UP for other in hard)
+
+    async def _judge_classic(self, plan: _Plan, names: list[str]) -> None:
+        """Look at the components once a second until all are up: one that is up then may fail later, unnoticed."""
+        while True:
+            self._check_none_is_broken(plan, names)
+            if all(self._supervisor.state(name) in _UP for name in names):
+                return
+            await asyncio.sleep(_LOOKED_AT_EVERY)
+
+    async def _judge_lite(self, plan: _Plan, names: list[str]) -> None:
+        """Wait for all install steps, then a few seconds, then for one component after the other."""
+        await self._wait_for_each(plan, names, self._supervisor.is_installed)
+        await asyncio.sleep(_LITE_HEAD_START)
+        await self._wait_for_each(plan, names, lambda name: self._supervisor.state(name) in _UP)
+
+    async def _wait_for_each(self, plan: _Plan, names: list[str], is_there: Callable[[str], bool]) -> None:
+        for name in names:
+
+            def is_decided(name: str = name) -> bool:
+                return is_there(name) or self._supervisor.state(name) is State.BROKEN
+
+            try:
+                async with asyncio.timeout(LITE_WAITS):
+                    await self._supervisor.until(is_decided)
+            except TimeoutError:
+                raise DeploymentError(f"waited {LITE_WAITS:.0f} s for {name}") from None
+            self._check_none_is_broken(plan, [name])
+
+    def _check_none_is_broken(self, plan: _Plan, names: list[str]) -> None:
+        for name in names:
+            if (problem := self._supervisor.problem(name)) is not None:
+                raise _BrokenError(name, plan.programs[name].version, problem)
 
     def _save(self) -> None:
         documents = {

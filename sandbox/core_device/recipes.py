@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sandbox.core_device.nucleus_kind import NucleusKind
+from pm_components.nuclei import NucleusKind
 
 #: Lifecycle steps that this nucleus runs; another one is refused and never skipped.
 STEPS: Final = ("install", "startup", "run", "shutdown")
@@ -21,6 +21,8 @@ STEP_TIMEOUTS: Final[Mapping[str, float]] = {"install": 120.0, "startup": 120.0,
 #: Seconds that nucleus lite waits for each component of a deployment (`wait_for_deployment_status` of ggdeploymentd).
 LITE_WAITS: Final = 300.0
 
+#: The platform attribute `runtime` of a nucleus; a classic one has none.
+_RUNTIMES: Final[Mapping[NucleusKind, str]] = {NucleusKind.LITE: "aws_nucleus_lite"}
 _ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "aarch64", "arm64": "aarch64"}
 _VARIABLE = re.compile(r"\{([\w.\-]+:)?(configuration|artifacts|work|kernel|iot):([^{}\s]+)\}")
 
@@ -84,7 +86,7 @@ def parse_recipe(document: Mapping[str, Any], kind: NucleusKind = NucleusKind.CL
         raise RecipeError(f"{where}: a global Lifecycle with selections; only a manifest's own is honoured here")
     manifest = _manifest_for(kind, where, document.get("Manifests") or [])
     if kind is NucleusKind.LITE:
-        _check_for_lite(where, manifest)
+        _check_for_lite(where, document, manifest)
     lifecycle = {str(key): value for key, value in (manifest.get("Lifecycle") or {}).items()}
     environment = _texts(lifecycle.pop("setenv", None) or {})
     return Recipe(
@@ -198,7 +200,7 @@ def _manifest_for(kind: NucleusKind, where: str, manifests: list[Mapping[str, An
     machine: dict[str, str | None] = {
         "os": platform.system().lower(),
         "architecture": _ARCHITECTURES.get(platform.machine().lower(), platform.machine().lower()),
-        "runtime": kind.runtime,
+        "runtime": _RUNTIMES.get(kind),
     }
     for manifest in manifests:
         wanted = manifest.get("Platform") or {}
@@ -208,22 +210,33 @@ def _manifest_for(kind: NucleusKind, where: str, manifests: list[Mapping[str, An
     raise RecipeError(f"{where}: no manifest is for this machine, {machine}")
 
 
-def _check_for_lite(where: str, manifest: Mapping[str, Any]) -> None:
-    """Refuse what fails a deployment on nucleus lite alone.
+def _check_for_lite(where: str, document: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
+    """Refuse what fails on nucleus lite alone, or does something else there than on a classic one.
 
     Raises:
         RecipeError: for such a manifest.
     """
     if not isinstance(manifest.get("Artifacts"), list):
         raise RecipeError(f"{where}: nucleus lite wants Artifacts, an empty list where there are none")
+    for other, wanted in (document.get("ComponentDependencies") or {}).items():
+        if wanted.get("DependencyType", "HARD") == "HARD" and not other.startswith("aws.greengrass."):
+            raise RecipeError(
+                f"{where}: it depends HARD on {other}; nucleus lite would stop it whenever {other} ends, by BindsTo, "
+                "which is not played here; allowed is SOFT"
+            )
     steps = set(manifest.get("Lifecycle") or {})
     if not steps & {"run", "startup"}:
         raise RecipeError(
             f"{where}: nucleus lite waits {LITE_WAITS:.0f} s for a component that has neither run nor startup, and "
             "fails the deployment then; give it a run that ends with 0"
         )
-    if unknown := steps & {"shutdown"}:
-        raise RecipeError(f"{where}: nucleus lite has no lifecycle step {', '.join(sorted(unknown))}")
+    if "shutdown" in steps:
+        raise RecipeError(f"{where}: nucleus lite has no lifecycle step shutdown")
+    if "startup" in steps:
+        raise RecipeError(
+            f"{where}: nucleus lite makes startup a unit of Type=notify, which the component's UpdateState may not "
+            "reach, though it is answered; give it a run"
+        )
 
 
 def _step(where: str, name: str, value: Any) -> Step:

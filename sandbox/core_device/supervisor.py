@@ -1,4 +1,4 @@
-"""Runs components as processes: lifecycle steps, restart with back-off, logs, and an end for all that was started."""
+"""Runs components as processes: lifecycle steps, restarts, logs, and an end for all that was started."""
 
 import asyncio
 import logging
@@ -6,26 +6,28 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from pm_components.nuclei import NucleusKind
 from sandbox.core_device.component_log import ComponentLog
 from sandbox.core_device.recipes import Step
 from sandbox.core_device.resources import ResourceMeter
+from sandbox.core_device.state_report import NOTIFY_VARIABLE, StateReport
 from sandbox.core_device.sudo import passed_on
 
-#: A component that fails this often in a row is broken; "Lifecycle", component recipe reference.
+#: A component that fails this often in one state is broken: `MAXIMUM_CONTINUAL_ERROR` of a classic nucleus's class
+#: `Lifecycle`, and `StartLimitBurst` of the units that nucleus lite writes.
 FAILURES_UNTIL_BROKEN = 3
-#: Seconds without an end after which a component counts as up, for the deployment that has started it.
-SETTLED_AFTER = 2.0
-#: Seconds of running after which a component's earlier failures are past. A nucleus wants an hour between two failures
-#: (`errorResetTime` in its class `Lifecycle`); here days pass in seconds.
+#: Seconds of running after which a component's earlier failures are past. Both nuclei want an hour (`errorResetTime`,
+#: `StartLimitInterval`); here days pass in seconds.
 FORGIVEN_AFTER = 10.0
-#: Seconds before the first restart; doubled with each failure in a row.
-_BACK_OFF = 0.5
+#: Seconds before a restart: `RestartSec` of nucleus lite; a classic one does not wait.
+RESTART_PAUSES: Mapping[NucleusKind, float] = {NucleusKind.CLASSIC: 0.0, NucleusKind.LITE: 1.0}
 #: Seconds that a component has to end by itself after SIGTERM.
 _STOP_LIMIT = 10.0
 _LOOK_AGAIN = 0.02
@@ -63,125 +65,129 @@ class _StepError(RuntimeError):
 class _Component:
     """One component and its life: install, then startup or run, then restart or rest."""
 
-    def __init__(self, program: Program, supervisor: "Supervisor") -> None:
+    def __init__(
+        self, program: Program, may_start: Callable[[], bool], is_installed: bool, supervisor: "Supervisor"
+    ) -> None:
         self.program = program
-        self.state = State.NEW
+        self.state = State.INSTALLED if is_installed else State.NEW
+        self.is_installed = is_installed
         self.pid: int | None = None
         self.restarts = 0
         self.problem = ""
-        self._failures = 0
+        #: Failures by the state that each one has ended; to leave a state in another way makes its failures past.
+        self._failures: Counter[State] = Counter()
         self._log = ComponentLog(supervisor.log_directory / f"{program.name}.log")
+        self._may_start = may_start
         self._supervisor = supervisor
         self._since = time.monotonic()
         self._stopping = False
+        self._says_running = asyncio.Event()
+        self._state_report = StateReport(self._says_running.set)
         self._life = asyncio.get_running_loop().create_task(self._live())
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether what depends on it may start."""
-        return self.state in (State.RUNNING, State.FINISHED)
 
     @property
     def failures(self) -> int:
         """Failures in a row, up to now."""
         is_past = self.state is State.RUNNING and time.monotonic() - self._since >= FORGIVEN_AFTER
-        return 0 if is_past else self._failures
-
-    @property
-    def settles_in(self) -> float | None:
-        """Seconds until it counts as up if nothing happens; None where only a change of state can tell."""
-        if self.state in (State.FINISHED, State.BROKEN):
-            return 0.0
-        if self.state is not State.RUNNING:
-            return None
-        if "run" not in self.program.steps:
-            return 0.0
-        return max(0.0, self._since + SETTLED_AFTER - time.monotonic())
+        return 0 if is_past else max(self._failures.values(), default=0)
 
     async def stop(self) -> None:
         """Run its shutdown step, end its processes, and return when they are gone."""
         self._stopping = True
         await self._enter(State.STOPPING)
-        if "shutdown" in self.program.steps:
-            try:
-                await self._run("shutdown")
-            except _StepError as error:
-                log.warning("%s: %s", self.program.name, error)
+        await self._shut_down()
         if self.pid is None:
             self._life.cancel()
         else:
             await self._end_group(self.pid, _STOP_LIMIT)
         await asyncio.wait([self._life])
+        self._state_report.close()
         self._log.close()
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it is installed and waits for others."""
+        return self.state is State.INSTALLED and not self._may_start()
 
     async def _live(self) -> None:
         while not self._stopping:
             try:
-                await self._live_once()
+                if self.state is State.NEW:
+                    await self._install()
+                await self._supervisor.until(self._may_start)
+                await self._start()
                 return
             except _StepError as error:
-                if self._stopping:
+                if self._stopping or not await self._goes_on_after(error):
                     return
-                self._failures = self.failures + 1
-                last_line = self._log.last_line()
-                self.problem = f"{error}; " + (f"its last line: {last_line}" if last_line else "it wrote nothing")
-                log.warning("%s %s: %s", self.program.name, self.program.version, self.problem)
-            if self._failures >= FAILURES_UNTIL_BROKEN:
-                log.error("%s is broken: it stays down until the next deployment", self.program.name)
-                await self._enter(State.BROKEN)
-                return
-            await self._enter(State.ERRORED)
-            await asyncio.sleep(_BACK_OFF * 2 ** (self._failures - 1))
-            self.restarts += 1
 
-    async def _live_once(self) -> None:
-        steps = self.program.steps
-        if "install" in steps:
+    async def _goes_on_after(self, error: _StepError) -> bool:
+        """Note a failure; whether the component is to be started once more."""
+        failed_in = self.state
+        if failed_in is State.RUNNING and self.failures == 0:
+            self._failures.clear()
+        self._failures[failed_in] += 1
+        last_line = self._log.last_line()
+        self.problem = f"{error}; " + (f"its last line: {last_line}" if last_line else "it wrote nothing")
+        log.warning("%s %s: %s", self.program.name, self.program.version, self.problem)
+        if self._failures[failed_in] >= FAILURES_UNTIL_BROKEN:
+            log.error("%s is broken: it stays down until the next deployment", self.program.name)
+            await self._enter(State.BROKEN)
+            return False
+        await self._enter(State.ERRORED)
+        if failed_in is not State.NEW:
+            await self._shut_down()
+        await asyncio.sleep(RESTART_PAUSES[self._supervisor.kind])
+        # A component that was installed is not installed once more.
+        await self._enter(State.NEW if failed_in is State.NEW else State.INSTALLED)
+        self.restarts += 1
+        return True
+
+    async def _install(self) -> None:
+        if "install" in self.program.steps:
             await self._run("install")
+        self.is_installed = True
         await self._enter(State.INSTALLED)
-        if "startup" in steps:
-            await self._enter(State.STARTING)
+
+    async def _start(self) -> None:
+        """Run what keeps the component up, to its end."""
+        await self._enter(State.STARTING)
+        if "startup" in self.program.steps:
             await self._run("startup")
-            await self._enter(State.RUNNING)
-        elif "run" in steps:
-            await self._enter(State.STARTING)
-            await self._run("run", lambda: self._enter(State.RUNNING))
+        elif "run" in self.program.steps:
+            await self._run("run")
             await self._enter(State.FINISHED)
         else:
             await self._enter(State.FINISHED)
 
-    async def _run(self, name: str, started: Callable[[], Awaitable[None]] | None = None) -> None:
+    async def _shut_down(self) -> None:
+        if "shutdown" in self.program.steps:
+            try:
+                await self._run("shutdown")
+            except _StepError as error:
+                log.warning("%s: %s", self.program.name, error)
+
+    async def _run(self, name: str) -> None:
         """Run a step to its end.
+
+        `run` makes the component RUNNING as soon as its process is there. `startup` does when the component says so or
+        the step has ended with 0, and only until then does its time limit hold.
 
         Raises:
             _StepError: where it takes too long, or ends with anything but 0.
         """
         step = self.program.steps[name]
-        program = self.program
-        program.work.mkdir(parents=True, exist_ok=True)
-        self._log.write(f"--- {program.name} {program.version}: {name}\n".encode())
-        output = self._log.open_pipe()
-        try:
-            process = await asyncio.create_subprocess_exec(
-                "/bin/sh",
-                "-c",
-                step.script,
-                cwd=program.work,
-                env=passed_on({**self._supervisor.environment, **step.environment}),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-        finally:
-            os.close(output)
-        self._supervisor.note_started(process.pid)
+        process = await self._spawn(name, step)
         if name != "shutdown":
             self.pid = process.pid
         try:
-            if started is not None:
-                await started()
-            code = await asyncio.wait_for(process.wait(), step.timeout)
+            if name == "run":
+                await self._enter(State.RUNNING)
+            code = await self._ended_or_up(process, step) if name == "startup" else await _ended(process, step.timeout)
+            if name == "startup" and code in (None, 0):
+                await self._enter(State.RUNNING)
+                # What a startup step does after that goes unnoticed, unless it fails.
+                code = await process.wait()
         except TimeoutError:
             raise _StepError(f"{name} took longer than its {step.timeout:.0f} s") from None
         finally:
@@ -192,6 +198,45 @@ class _Component:
         if code:
             how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
             raise _StepError(f"{name} {how}")
+
+    async def _spawn(self, name: str, step: Step) -> asyncio.subprocess.Process:
+        program, supervisor = self.program, self._supervisor
+        program.work.mkdir(parents=True, exist_ok=True)
+        self._log.write(f"--- {program.name} {program.version}: {name}\n".encode())
+        self._says_running.clear()
+        environment = {**supervisor.environment, **step.environment, NOTIFY_VARIABLE: self._state_report.address}
+        output = self._log.open_pipe()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                "/bin/sh",
+                "-c",
+                step.script,
+                cwd=program.work,
+                env=passed_on(environment) if supervisor.kind is NucleusKind.CLASSIC else environment,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        finally:
+            os.close(output)
+        supervisor.note_started(process.pid)
+        return process
+
+    async def _ended_or_up(self, process: asyncio.subprocess.Process, step: Step) -> int | None:
+        """The exit code of a startup step; None where it says before its end that the component runs.
+
+        Raises:
+            TimeoutError: where it does neither in time.
+        """
+        ends = asyncio.ensure_future(process.wait())
+        says = asyncio.ensure_future(self._says_running.wait())
+        done, others = await asyncio.wait((ends, says), timeout=step.timeout, return_when=asyncio.FIRST_COMPLETED)
+        for other in others:
+            other.cancel()
+        if not done:
+            raise TimeoutError
+        return ends.result() if ends in done else None
 
     async def _end_group(self, group: int, grace: float) -> None:
         """End a process group: SIGTERM, and SIGKILL after `grace` seconds for what is left of it."""
@@ -210,6 +255,8 @@ class _Component:
     async def _enter(self, state: State) -> None:
         if self._stopping and state is not State.STOPPING:
             return
+        if state not in (State.ERRORED, State.BROKEN):
+            self._failures.pop(self.state, None)
         self.state = state
         self._since = time.monotonic()
         await self._supervisor.tell_change()
@@ -221,11 +268,13 @@ class Supervisor:
     Attributes:
         environment: What each process gets, and nothing else of ours but its recipe's own.
         log_directory: One log a component.
+        kind: The nucleus whose rules hold.
     """
 
-    def __init__(self, environment: Mapping[str, str], log_directory: Path) -> None:
+    def __init__(self, environment: Mapping[str, str], log_directory: Path, kind: NucleusKind) -> None:
         self.environment = dict(environment)
         self.log_directory = log_directory
+        self.kind = kind
         log_directory.mkdir(parents=True, exist_ok=True)
         self._components: dict[str, _Component] = {}
         self._changed = asyncio.Condition()
@@ -255,6 +304,19 @@ class Supervisor:
         """What is installed, by name."""
         return {name: component.program for name, component in self._components.items()}
 
+    def state(self, name: str) -> State | None:
+        """The state of a component; None where there is no such one."""
+        component = self._components.get(name)
+        return component.state if component is not None else None
+
+    def is_installed(self, name: str) -> bool:
+        """Whether a component is there and its install step, if it has one, is done."""
+        return name in self._components and self._components[name].is_installed
+
+    def is_held(self, name: str) -> bool:
+        """Whether a component is installed and waits for others."""
+        return self._components[name].is_held
+
     def problem(self, name: str) -> str | None:
         """Why a component is broken; None where it is not."""
         component = self._components[name]
@@ -278,25 +340,17 @@ class Supervisor:
             if name in used
         }
 
-    async def start(self, program: Program, after: Iterable[str] = ()) -> None:
-        """Start a component once those it comes after are up; returns then, without waiting for it to come up itself.
+    async def start(
+        self, program: Program, may_start: Callable[[], bool] = lambda: True, is_installed: bool = False
+    ) -> None:
+        """Begin with a component; returns at once.
 
-        Raises:
-            RuntimeError: where one of those is broken.
+        Args:
+            program: The component.
+            may_start: Whether it may go on from its install step; asked at each change of a component's state.
+            is_installed: Whether the install step is left out.
         """
-        wanted = list(after)
-        async with self._changed:
-            await self._changed.wait_for(
-                lambda: all(
-                    (other := self._components.get(name)) is not None
-                    and (other.is_ready or other.state is State.BROKEN)
-                    for name in wanted
-                )
-            )
-        for name in wanted:
-            if (problem := self.problem(name)) is not None:
-                raise RuntimeError(f"{program.name} needs {name}, which is broken: {problem}")
-        self._components[program.name] = _Component(program, self)
+        self._components[program.name] = _Component(program, may_start, is_installed, self)
         await self.tell_change()
 
     async def stop(self, names: Iterable[str]) -> None:
@@ -307,19 +361,10 @@ class Supervisor:
                 await component.stop()
                 del self._components[name]
 
-    async def settled(self, names: Iterable[str]) -> None:
-        """Return when each of the components is up, at rest, or broken."""
-        wanted = list(names)
-        while True:
-            async with self._changed:
-                waits = [self._components[name].settles_in for name in wanted if name in self._components]
-                if all(wait == 0 for wait in waits) and len(waits) == len(wanted):
-                    return
-                known = [wait for wait in waits if wait]
-                try:
-                    await asyncio.wait_for(self._changed.wait(), min(known, default=None))
-                except TimeoutError:
-                    continue
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Return when `condition` holds; it is asked at each change of a component's state."""
+        async with self._changed:
+            await self._changed.wait_for(condition)
 
     async def tell_change(self) -> None:
         """Wake up those who wait for a change of state."""
@@ -337,6 +382,10 @@ class Supervisor:
     def _tell_watchdog(self, line: str) -> None:
         if self._watchdog is not None and self._watchdog.stdin is not None:
             self._watchdog.stdin.write(line.encode())
+
+
+async def _ended(process: asyncio.subprocess.Process, seconds: float | None) -> int:
+    return await asyncio.wait_for(process.wait(), seconds)
 
 
 def _signal_group(group: int, number: int) -> bool:

@@ -95,7 +95,7 @@ def test_a_component_that_cannot_run_is_rolled_back_to_what_ran_before(device: C
     site.component(
         "test.Steady", "1.0.0", {"run": "echo one {configuration:/a}; exec sleep 1000"}, configuration={"a": 1}
     )
-    site.component("test.Steady", "2.0.0", {"run": "echo two is on fire; exit 3"})
+    site.component("test.Steady", "2.0.0", {"startup": "echo two is on fire; exit 3"})
     device.wait_for_deployment(site.deploy({"test.Steady": {"componentVersion": "1.0.0"}}))
     changed = {"merge": json.dumps({"a": "changed"})}
     deployment_id = site.deploy({"test.Steady": {"componentVersion": "2.0.0", "configurationUpdate": changed}})
@@ -107,14 +107,15 @@ def test_a_component_that_cannot_run_is_rolled_back_to_what_ran_before(device: C
         lambda: (e := site.effective(deployment_id))["coreDeviceExecutionStatus"] == "FAILED" and e,
         "the cloud hears of it",
     )
-    assert "two is on fire" in effective["reason"]
+    # Why is in the device's log alone, as on a real one.
+    assert effective["reason"] == "Service test.Steady in broken state after deployment"
     # With the configuration from before.
     eventually(lambda: device.logs("test.Steady").splitlines()[-1] == "one 1", lambda: device.logs("test.Steady"))
 
 
 def test_a_configuration_that_breaks_a_component_is_rolled_back(device: CoreDevice, site: Site) -> None:
-    script = 'echo rate {configuration:/rate}; test "{configuration:/rate}" -gt 0 && exec sleep 1000'
-    site.component("test.Rate", "1.0.0", {"run": script}, configuration={"rate": 5})
+    script = 'echo rate {configuration:/rate}; test "{configuration:/rate}" -gt 0'
+    site.component("test.Rate", "1.0.0", {"startup": script}, configuration={"rate": 5})
     device.wait_for_deployment(site.deploy({"test.Rate": {"componentVersion": "1.0.0"}}))
     bad = {"merge": json.dumps({"rate": "fast"})}
     deployment_id = site.deploy({"test.Rate": {"componentVersion": "1.0.0", "configurationUpdate": bad}})
@@ -125,7 +126,7 @@ def test_a_configuration_that_breaks_a_component_is_rolled_back(device: CoreDevi
 
 
 def test_without_roll_back_the_broken_component_stays_for_a_look(device: CoreDevice, site: Site) -> None:
-    site.component("test.Broken", "1.0.0", {"run": "exit 7"})
+    site.component("test.Broken", "1.0.0", {"startup": "exit 7"})
     deployment_id = site.deploy({"test.Broken": {"componentVersion": "1.0.0"}}, on_failure="DO_NOTHING")
     with pytest.raises(CoreDeviceError, match="FAILED_ROLLBACK_NOT_REQUESTED"):
         device.wait_for_deployment(deployment_id)

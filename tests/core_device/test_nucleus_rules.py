@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from pm_components.nuclei import NucleusKind
 from sandbox.core_device.artifacts import ArtifactStore
 from sandbox.core_device.cloud_access import CloudAccess, Offline
 from sandbox.core_device.deployments import (
@@ -24,7 +25,6 @@ from sandbox.core_device.deployments import (
     start_order,
     with_dependents,
 )
-from sandbox.core_device.nucleus_kind import NucleusKind
 from sandbox.core_device.recipes import (
     Recipe,
     RecipeError,
@@ -94,6 +94,7 @@ def test_a_manifest_for_nucleus_lite_is_taken_by_it_alone_and_one_without_a_runt
         ({"Lifecycle": {"install": "true"}, "Artifacts": []}, r"waits 300 s for .* neither run nor startup"),
         ({}, "wants Artifacts, an empty list where there are none"),
         ({"Lifecycle": {"run": "true", "shutdown": "true"}, "Artifacts": []}, "has no lifecycle step shutdown"),
+        ({"Lifecycle": {"startup": "true"}, "Artifacts": []}, "startup a unit of Type=notify"),
     ],
 )
 def test_what_nucleus_lite_alone_refuses(manifest: dict[str, Any], complaint: str) -> None:
@@ -102,11 +103,23 @@ def test_what_nucleus_lite_alone_refuses(manifest: dict[str, Any], complaint: st
         parse_recipe(document(manifest=manifest), NucleusKind.LITE)
 
 
+def test_nucleus_lite_would_stop_a_component_with_what_it_depends_on_hard() -> None:
+    hard = {"pm.Other": {"VersionRequirement": "*"}, "aws.greengrass.TokenExchangeService": {"VersionRequirement": "*"}}
+    of_ours = document(ComponentDependencies=hard, manifest={"Artifacts": []})
+    parse_recipe(of_ours)
+    with pytest.raises(RecipeError, match=r"depends HARD on pm.Other; .* allowed is SOFT"):
+        parse_recipe(of_ours, NucleusKind.LITE)
+    del hard["pm.Other"]
+    parse_recipe(of_ours, NucleusKind.LITE)
+
+
 @pytest.mark.parametrize("path", sorted(EDGE.glob("*/recipe.yaml")), ids=lambda path: path.parent.name)
 @pytest.mark.parametrize("kind", NucleusKind)
 def test_both_nuclei_take_each_recipe_of_ours(path: Path, kind: NucleusKind) -> None:
-    text = path.read_text().replace("    Artifacts:\n      - Uri", "    Artifacts:\n      - Digest: x\n        Uri")
-    recipe = parse_recipe(yaml.safe_load(text), kind)
+    source = yaml.safe_load(path.read_text())
+    for artifact in (artifact for manifest in source["Manifests"] for artifact in manifest["Artifacts"]):
+        artifact["Digest"] = "noted by the cloud"
+    recipe = parse_recipe(source, kind)
     assert recipe.steps.keys() & {"run", "startup"}
 
 

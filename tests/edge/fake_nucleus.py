@@ -84,6 +84,7 @@ class Nucleus:
         ended: Streams that the client has ended, of those that the nucleus had not.
         surplus: Frames that came on streams that had been ended already.
         oversized: Connections that it has closed for a frame too large.
+        states: What components have said of their state.
         skipped: Messages that did not fit into a frame to a subscriber.
     """
 
@@ -93,6 +94,7 @@ class Nucleus:
         self.forbidden = "pm/lindau/secret"
         self.mute = mute
         self.mute_answers = False
+        self.states: list[str] = []
         self.published = self.ended = self.surplus = self.oversized = self.skipped = 0
         self._lock = threading.Lock()
         self.start()
@@ -188,6 +190,10 @@ class Nucleus:
             connection.sendall(pack(headers, b""))
 
     def _operate(self, connection: socket.socket, stream: int, operation: str, request: dict[str, object]) -> None:
+        if operation == "aws.greengrass#UpdateState":
+            self.states.append(str(request["state"]))
+            self._send(connection, stream, MESSAGE, 0 if self.is_lite else TERMINATE, "UpdateStateResponse", {})
+            return
         topic = str(request["topic"])
         if topic.startswith(self.forbidden):
             text = "IPC Operation not authorized." if self.is_lite else f"not authorized to access {topic}"

@@ -42,8 +42,11 @@ def recipe_of(folder: str) -> dict[str, Any]:
 
 
 def steps_of(recipe: dict[str, Any]) -> dict[str, Any]:
-    [manifest] = recipe["Manifests"]
-    steps: dict[str, Any] = manifest["Lifecycle"]
+    """The steps of all manifests; one that two of them have is the same in both."""
+    steps: dict[str, Any] = {}
+    for manifest in recipe["Manifests"]:
+        for name, step in manifest["Lifecycle"].items():
+            assert steps.setdefault(name, step) == step
     return steps
 
 
@@ -66,15 +69,18 @@ def test_a_recipe_keeps_to_what_both_nuclei_read(folder):
     assert recipe["ComponentName"] == ALL[folder]
     assert recipe["ComponentVersion"] == "0.0.0"
     assert recipe["ComponentType"] == "aws.greengrass.generic"
-    [manifest] = recipe["Manifests"]
-    assert manifest["Platform"] == {"os": "linux", "runtime": "*"}
-    steps = steps_of(recipe)
-    # Lite knows neither shutdown nor recover, nor Skipif, and waits in vain for a component that only installs.
-    assert set(steps) == ({"run"} if folder in CODE else {"install", "run"})
-    for step in steps.values():
+    # Lite takes no manifest without a runtime, and a classic nucleus none for another one. Lite knows neither shutdown
+    # nor recover, nor Skipif, and waits in vain for a component that only installs.
+    expected = (
+        [({"os": "linux", "runtime": "aws_nucleus_lite"}, {"run"}), ({"os": "linux"}, {"startup"})]
+        if folder in CODE
+        else [({"os": "linux", "runtime": "*"}, {"install", "run"})]
+    )
+    assert [(each["Platform"], set(each["Lifecycle"])) for each in recipe["Manifests"]] == expected
+    for step in steps_of(recipe).values():
         # No Setenv: what it sets is not all that reaches a script which sudo starts.
         assert set(step) <= {"Script", "Timeout"}
-    for artifact in manifest["Artifacts"]:
+    for artifact in (artifact for manifest in recipe["Manifests"] for artifact in manifest["Artifacts"]):
         assert re.fullmatch(r"s3://BUCKET/KEY/(component|model)\.zip", artifact["Uri"])
         assert artifact["Unarchive"] == "ZIP"
 
@@ -94,8 +100,9 @@ def test_every_brace_of_a_script_is_a_variable_that_lite_replaces_and_names_a_se
 
 @pytest.mark.parametrize("folder", CODE)
 def test_the_run_script_starts_the_folder_s_main_with_arguments_that_it_takes(folder, monkeypatch):
-    [step] = steps_of(recipe_of(folder)).values()
-    words = step["Script"].replace('"', "").split()
+    steps = steps_of(recipe_of(folder))
+    assert steps["run"] == steps["startup"]
+    words = steps["run"]["Script"].replace('"', "").split()
     path = "PYTHONPATH={artifacts:decompressedPath}/component"
     assert words[:3] == ["export", path, "PYTHONUNBUFFERED=1;"]
     assert words[3:7] == ["exec", "{configuration:/python}", "-m", f"edge.{folder}"]

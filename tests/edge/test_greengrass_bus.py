@@ -77,6 +77,21 @@ def test_messages_go_over_the_nucleus_in_order_with_their_bytes_its_own_too(nucl
     bus.close()
 
 
+def test_a_component_says_to_a_classic_nucleus_that_it_runs_and_nothing_to_lite_which_knows(nucleus):
+    bus = connect("lindau", "pm.Test")
+    bus.ready()
+    assert nucleus.states == ([] if nucleus.is_lite else ["RUNNING"])
+    bus.close()
+
+
+def test_a_nucleus_that_is_gone_is_told_nothing(tmp_path, monkeypatch):
+    for running in _running(tmp_path / CLASSIC_SOCKET, monkeypatch):
+        bus = connect("lindau", "pm.Test")
+        running.stop()
+        with pytest.raises(BusError, match="does not take that the component runs"):
+            bus.ready()
+
+
 def test_a_callback_may_publish_more_than_the_window_holds(nucleus):
     bus = connect("lindau", "pm.Test")
     heard = Heard()
