@@ -50,6 +50,7 @@ class Scope:
         groups: thing groups.
         model_groups: groups of registered models.
         buckets: where the artifacts of component versions lie.
+        all_buckets: the same of the whole stack.
         deployments: ids of the deployments that Pulumi made.
         component_versions: ARNs of the component versions that Pulumi made.
         unknown_to_pulumi: what carries the stack's tags though its state does not have it.
@@ -60,6 +61,7 @@ class Scope:
     groups: frozenset[str]
     model_groups: frozenset[str]
     buckets: frozenset[str]
+    all_buckets: frozenset[str]
     deployments: frozenset[str]
     component_versions: frozenset[str]
     unknown_to_pulumi: tuple[str, ...]
@@ -112,6 +114,7 @@ def scope(
         groups=names(_THING_GROUP),
         model_groups=names(_MODEL_GROUP),
         buckets=names(_BUCKET),
+        all_buckets=frozenset(state.values(*_BUCKET)),
         deployments=frozenset(state.values("aws-native:greengrassv2:Deployment", "deploymentId")),
         component_versions=frozenset(state.values("aws-native:greengrassv2:ComponentVersion", "arn")),
         unknown_to_pulumi=tuple(
@@ -222,23 +225,49 @@ def _models(scope: Scope, sagemaker: Any) -> Iterator[Leftover]:
 
 
 def _deployments(scope: Scope, cores: list[str], greengrass: Any, iot: Any) -> Iterator[Leftover]:
-    """The deployments to the groups and core devices that Pulumi did not make, as those of models."""
-    targets: dict[str, str] = {}
-    for group in sorted(scope.groups):
-        try:
-            targets[group] = iot.describe_thing_group(thingGroupName=group)["thingGroupArn"]
-        except iot.exceptions.ResourceNotFoundException:
+    """The deployments that Pulumi did not make, as those of models, to the groups and core devices.
+
+    A group that Pulumi has deleted leaves its deployments behind: they are the stack's where they deploy what lies in
+    its buckets.
+    """
+    existing: dict[str, bool] = {}
+    for deployment in _pages(greengrass, "list_deployments", "deployments", historyFilter="ALL"):
+        kind, _, name = deployment["targetArn"].split(":", 5)[5].partition("/")
+        if deployment["deploymentId"] in scope.deployments:
             continue
-    for core in cores:
-        try:
-            targets[core] = iot.describe_thing(thingName=core)["thingArn"]
-        except iot.exceptions.ResourceNotFoundException:
+        if kind == "thinggroup" and name not in scope.groups:
+            if name not in existing:
+                existing[name] = _exists(iot, name)
+            if existing[name] or not _deploys_ours(scope, greengrass, deployment):
+                continue
+        elif kind == "thing" and name not in cores:
             continue
-    for name, arn in targets.items():
-        for deployment in _pages(greengrass, "list_deployments", "deployments", targetArn=arn, historyFilter="ALL"):
-            if deployment["deploymentId"] not in scope.deployments:
-                told = deployment.get("deploymentName", deployment["deploymentId"])
-                yield Leftover(f"deployment {told} to {name}", _deletes_deployment(greengrass, deployment))
+        told = deployment.get("deploymentName", deployment["deploymentId"])
+        yield Leftover(f"deployment {told} to {name}", _deletes_deployment(greengrass, deployment))
+
+
+def _exists(iot: Any, group: str) -> bool:
+    try:
+        iot.describe_thing_group(thingGroupName=group)
+    except iot.exceptions.ResourceNotFoundException:
+        return False
+    return True
+
+
+def _deploys_ours(scope: Scope, greengrass: Any, deployment: Mapping[str, Any]) -> bool:
+    """Whether a deployment brings a component version whose artifacts lie in the stack's buckets."""
+    head = deployment["targetArn"].replace(":iot:", ":greengrass:").rsplit(":", 1)[0]
+    components = greengrass.get_deployment(deploymentId=deployment["deploymentId"]).get("components", {})
+    for name, wanted in components.items():
+        try:
+            answer = greengrass.get_component(
+                arn=f"{head}:components:{name}:versions:{wanted['componentVersion']}", recipeOutputFormat="JSON"
+            )
+        except greengrass.exceptions.ResourceNotFoundException:
+            continue
+        if _artifact_buckets(json.loads(answer["recipe"])) & scope.all_buckets:
+            return True
+    return False
 
 
 def _deletes_deployment(greengrass: Any, deployment: Mapping[str, Any]) -> Callable[[], None]:

@@ -84,6 +84,8 @@ ARN = "arn:aws:states:REGION:ACCOUNT:stateMachine:NAME"
         ("review dev --json --markdown", "--json and --markdown"),
         ("config diff dev", "second"),
         ("clear prod --yes", "stack prod is protected"),
+        ("clear dev --state nowhere.json", "nowhere.json cannot be read: No such file or directory"),
+        ("clear dev --state file", "file: allowed is what `pulumi stack export` writes, or a deployment.json"),
     ],
 )
 def test_what_cannot_be_done_as_asked_is_said_and_ends_with_2(
