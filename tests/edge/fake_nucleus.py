@@ -109,14 +109,18 @@ class Nucleus:
         self._listening = socket.socket(socket.AF_UNIX)
         self._listening.bind(str(self.path))
         self._listening.listen()
-        threading.Thread(target=self._accept, args=(self._listening,), daemon=True).start()
+        self._threads = [threading.Thread(target=self._accept, args=(self._listening,), daemon=True)]
+        self._threads[0].start()
 
     def stop(self) -> None:
         """Go, as in a crash."""
-        for its_socket in [self._listening, *self._open]:
-            with contextlib.suppress(OSError):
-                its_socket.shutdown(socket.SHUT_RDWR)
-            its_socket.close()
+        accepting, *_ = self._threads
+        _hang_up(self._listening)
+        accepting.join()
+        for connection in self._open:
+            _hang_up(connection)
+        for thread in self._threads:
+            thread.join()
 
     def tell(self, topic: str, message: str) -> None:
         """Give a message, in Base64, to those who subscribe to its topic."""
@@ -134,7 +138,9 @@ class Nucleus:
             except OSError:
                 return
             self._open[connection] = set()
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+            thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
     def _serve(self, connection: socket.socket) -> None:
         stream = connection.makefile("rb")
@@ -145,6 +151,8 @@ class Nucleus:
                     self.oversized += 1
                     break
                 rest = stream.read(total - PRELUDE_BYTES)
+                if len(rest) < total - PRELUDE_BYTES:
+                    break
                 assert zlib.crc32(prelude + rest[:-4]) == struct.unpack(">I", rest[-4:])[0]
                 self._take(connection, unpack_headers(rest[:headers_length]), rest[headers_length:-4])
         with self._lock:
@@ -245,6 +253,12 @@ class Nucleus:
             self._open[connection].discard(stream)
         with self._lock:
             connection.sendall(frame)
+
+
+def _hang_up(its_socket: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        its_socket.shutdown(socket.SHUT_RDWR)
+    its_socket.close()
 
 
 def _matches(topic_filter: str, topic: str) -> bool:
