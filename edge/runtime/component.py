@@ -183,7 +183,11 @@ class Component:
             counters=self.counters.snapshot(),
         )
         # A status must not wait for a subscriber that is away, which may be this component itself.
-        self.bus.publish_at_most_once(self._topic, encode(status))
+        try:
+            self.bus.publish_at_most_once(self._topic, encode(status))
+        except TooLargeError as error:
+            self.counters.add("too_large")
+            _log.error("not published: %s", error)
 
 
 def main(name: str, settings: Settings, run: Callable[[Component], None], state: str = "running") -> int:

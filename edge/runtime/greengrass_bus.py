@@ -1,6 +1,7 @@
 """The local bus on a core device: Greengrass's local publish/subscribe, over inter-process communication."""
 
 import concurrent.futures
+import contextlib
 import functools
 import json
 import logging
@@ -76,7 +77,7 @@ class GreengrassBus:
         self._lock = threading.RLock()
         self._is_connected = False
         self._is_receiving = True
-        self._is_new = True
+        self._shows_token = True
         self._lost = threading.Event()
         self._ending = threading.Event()
         # One thread: with more, callbacks would come out of order.
@@ -92,12 +93,7 @@ class GreengrassBus:
             connect_message_amender=self._introduction,
         )
         self._operations = GreengrassCoreIPCClient(self._connection)
-        try:
-            self._connect()
-        except Exception as error:  # the library's errors have no narrower common base
-            self._connection.close()
-            raise BusError(f"the Greengrass nucleus does not answer: {_reason(error)}") from error
-        self._is_new = False
+        self._begin()
         if self._is_lite:
             threading.Thread(target=self._stay_connected, name="bus-connection", daemon=True).start()
 
@@ -246,9 +242,30 @@ class GreengrassBus:
         # A token is forgotten with the process of lite that gave it. There a component may give its name instead, for
         # which its systemd unit vouches (aws-greengrass-lite 2.6.0, `modules/ggipc-auth/src/auth.c`).
         words = (
-            {"authToken": os.environ.get(_TOKEN_VARIABLE, "")} if self._is_new else {"componentName": self._component}
+            {"authToken": os.environ.get(_TOKEN_VARIABLE, "")}
+            if self._shows_token
+            else {"componentName": self._component}
         )
         return MessageAmendment(payload=json.dumps(words).encode())
+
+    def _begin(self) -> None:
+        problem: Exception | None = None
+        # A process of lite that has begun anew shows a token which may be of an earlier time.
+        for shows_token in (True, False) if self._is_lite else (True,):
+            self._shows_token = shows_token
+            try:
+                self._connect()
+            except Exception as error:  # the library's errors have no narrower common base
+                self._hang_up()
+                problem = problem or error
+            else:
+                self._shows_token = False
+                return
+        raise BusError(f"the Greengrass nucleus does not answer: {_reason(problem)}") from problem
+
+    def _hang_up(self) -> None:
+        with contextlib.suppress(Exception):  # why it was lost is known already
+            self._connection.close().result(_ANSWER_SECONDS)
 
     def _connect(self) -> None:
         self._connection.connect(_Lifecycle(self._lose)).result(_ANSWER_SECONDS)
@@ -276,8 +293,8 @@ class GreengrassBus:
             if self._ending.is_set():
                 return
             self._is_connected = False
+            self._hang_up()
             try:
-                self._connection.close().exception(_ANSWER_SECONDS)
                 self._lost.clear()
                 self._connect()
                 _log.warning("the connection to the nucleus is back")

@@ -19,7 +19,8 @@ FLOW_CONTROLS = ("aws", "none")
 #: Publishes without an answer: "Maximum inbound unacknowledged QoS 1 publish requests", 100 a connection, AWS IoT Core.
 WINDOW = {"aws": 100, "none": 400}
 _KEEP_ALIVE_SECONDS = 30
-_ACKNOWLEDGEMENT_SECONDS = 30
+#: Seconds that the cloud has to acknowledge a message; then it goes out again.
+ACKNOWLEDGEMENT_SECONDS = 30
 _FIRST_RETRY_MILLISECONDS = 250
 #: A plant that comes back is noticed in 20 s at most; a fleet that comes back at once is spread by the full jitter.
 _LAST_RETRY_MILLISECONDS = 20_000
@@ -137,7 +138,7 @@ class Cloud:
                 retry_jitter_mode=mqtt5.ExponentialBackoffJitterMode.FULL,
                 min_reconnect_delay_ms=_FIRST_RETRY_MILLISECONDS,
                 max_reconnect_delay_ms=_LAST_RETRY_MILLISECONDS,
-                ack_timeout_sec=_ACKNOWLEDGEMENT_SECONDS,
+                ack_timeout_sec=ACKNOWLEDGEMENT_SECONDS,
                 on_publish_callback_fn=lambda data: self._on_command(
                     data.publish_packet.topic, data.publish_packet.payload
                 ),

@@ -18,7 +18,7 @@ from awscrt import mqtt5
 from awscrt.exceptions import AwsCrtError
 
 from edge.runtime.component import Counters
-from edge.uplink.cloud import Cloud
+from edge.uplink.cloud import ACKNOWLEDGEMENT_SECONDS, Cloud
 from edge.uplink.outbox import Outbox
 from edge.uplink.store import Taken
 
@@ -26,6 +26,7 @@ _log = logging.getLogger(__name__)
 
 #: The client's own refusal, of a packet larger than the broker takes: it would be the same each time.
 _NEVER_SENT = "AWS_ERROR_MQTT5_PACKET_VALIDATION"
+_NO_ACKNOWLEDGEMENT = "AWS_ERROR_MQTT_TIMEOUT"
 _REFUSED = mqtt5.PubackReasonCode.UNSPECIFIED_ERROR
 #: Seconds, doubled with each vain attempt; the pause is a random part of it (full jitter).
 _PAUSES = (0.25, 20.0)
@@ -37,6 +38,8 @@ class Verdict(enum.Enum):
     PUBLISHED = enum.auto()
     #: The connection was lost before an answer came.
     LOST = enum.auto()
+    #: None came in time, on a connection that is there.
+    UNACKNOWLEDGED = enum.auto()
     #: The cloud is asked too much.
     TOO_MUCH = enum.auto()
     #: The policy of the device does not allow it.
@@ -73,7 +76,7 @@ class Sender:
 
         Args:
             outbox: what waits.
-            counters: `published` and `denied` are counted.
+            counters: `published`, `denied` and `unacknowledged` are counted.
             on_rejected: called with what the cloud does not take.
             wake: set when there are answers to be taken.
         """
@@ -92,6 +95,7 @@ class Sender:
         self._denied: list[Answer] = []
         self._others_get_through = False
         self._all_denied = False
+        self._is_silent = False
         self._longest_pause = _PAUSES[0]
 
     def use(self, cloud: Cloud, window: int) -> None:
@@ -101,6 +105,7 @@ class Sender:
     def take_answers(self) -> None:
         """Take what the cloud has answered since."""
         rejected: list[Answer] = []
+        unacknowledged: list[Answer] = []
         published = 0
         for _ in range(len(self._answers)):
             answer = self._answers.popleft()
@@ -116,12 +121,15 @@ class Sender:
             else:
                 self._must_put_back = True
                 self._must_pause |= answer.verdict is Verdict.TOO_MUCH
+                if answer.verdict is Verdict.UNACKNOWLEDGED:
+                    unacknowledged.append(answer)
         if published and not self._must_put_back:
             self._longest_pause = _PAUSES[0]
         if published and self._all_denied:
             _log.info("the cloud's policy lets messages through again; %d wait", self._outbox.depth)
             self._all_denied = False
         self._counters.add("published", published)
+        self._note_silence(published, unacknowledged)
         self._reject(rejected)
 
     def must_put_back(self) -> bool:
@@ -154,6 +162,22 @@ class Sender:
         if len(self._answers) >= self._answers_awaited:
             self._wake.set()
 
+    def _note_silence(self, published: int, unacknowledged: list[Answer]) -> None:
+        """Count what came back unacknowledged; where nothing else came, say so once, and once when that is over."""
+        if unacknowledged:
+            self._counters.add("unacknowledged", len(unacknowledged))
+        if published and self._is_silent:
+            _log.info("the cloud acknowledges messages again; %d wait", self._outbox.depth)
+            self._is_silent = False
+        elif unacknowledged and not published and not self._is_silent:
+            _log.error(
+                "the cloud acknowledges nothing within %d s (%s, for one), though there is a connection; messages wait "
+                "in the outbox and are sent again",
+                ACKNOWLEDGEMENT_SECONDS,
+                unacknowledged[0].taken.topic,
+            )
+            self._is_silent = True
+
     def _judge_denied(self) -> None:
         """Where others got through, what was denied is rejected; where none did, it is to be tried again."""
         denied, self._denied = self._denied, []
@@ -185,6 +209,8 @@ class Sender:
             if isinstance(error, AwsCrtError) and error.name == _NEVER_SENT:
                 problem = f"{len(taken.payload)} bytes and its topic do not fit into a packet"
                 self._answers.append(Answer(taken, Verdict.REJECTED, problem))
+            elif isinstance(error, AwsCrtError) and error.name == _NO_ACKNOWLEDGEMENT:
+                self._answers.append(Answer(taken, Verdict.UNACKNOWLEDGED))
             else:  # whatever it was: it goes out again
                 self._answers.append(Answer(taken, Verdict.LOST))
         else:

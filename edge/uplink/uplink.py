@@ -74,7 +74,7 @@ class Uplink:
         self._room = threading.Event()
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="uplink", daemon=True)
-        for name in ("refused", "published", "rejected", "denied", "outages", "buffered"):
+        for name in ("refused", "published", "rejected", "denied", "unacknowledged", "outages", "buffered"):
             self._counters.set(name, 0)
         self._counters.set("recovered", len(self._inbox))
         if self._inbox:

@@ -84,6 +84,7 @@ class Nucleus:
         ended: Streams that the client has ended, of those that the nucleus had not.
         surplus: Frames that came on streams that had been ended already.
         oversized: Connections that it has closed for a frame too large.
+        vouches: Whether processes are of the component that they say; lite asks systemd for their units.
         states: What components have said of their state.
         skipped: Messages that did not fit into a frame to a subscriber.
     """
@@ -94,6 +95,7 @@ class Nucleus:
         self.forbidden = "pm/lindau/secret"
         self.mute = mute
         self.mute_answers = False
+        self.vouches = True
         self.states: list[str] = []
         self.published = self.ended = self.surplus = self.oversized = self.skipped = 0
         self._lock = threading.Lock()
@@ -125,6 +127,10 @@ class Nucleus:
     def tell(self, topic: str, message: str) -> None:
         """Give a message, in Base64, to those who subscribe to its topic."""
         self._publish(self._listening, topic, message)
+
+    def subscriptions(self) -> list[str]:
+        """The topic filters of all components."""
+        return [topic_filter for _, _, topic_filter, _ in list(self._subscribers)]
 
     def unanswered(self) -> list[int]:
         """Operations that were not ended, of each connection that has a subscription."""
@@ -188,7 +194,7 @@ class Nucleus:
         extra: Headers = {}
         if self.is_lite and "authToken" not in introduction:
             name = introduction["componentName"]
-            known = True
+            known = self.vouches
             extra = {"svcuid": self._names.setdefault(name, secrets.token_hex(8))}
         if not known and self.is_lite:
             raise _Dropped

@@ -8,6 +8,7 @@ import base64
 import datetime as dt
 import gc
 import re
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -176,8 +177,17 @@ def test_what_the_recipe_s_access_control_forbids_is_an_error_with_the_topic(nuc
 
 def test_a_wrong_token_is_refused(nucleus, monkeypatch):
     monkeypatch.setenv("SVCUID", "stolen")
+    nucleus.vouches = False
     with pytest.raises(BusError, match="the Greengrass nucleus does not answer"):
         connect("lindau", "pm.Test")
+
+
+def test_a_process_of_lite_that_begins_anew_with_a_token_of_an_earlier_time_gives_its_name(lite, monkeypatch):
+    monkeypatch.setenv("SVCUID", "of an earlier time")
+    bus = connect("lindau", "pm.Test")
+    bus.publish("pm/lindau/alert", b"")
+    assert bus.flush(60)
+    bus.close()
 
 
 def test_when_a_classic_nucleus_goes_a_publish_fails_so_that_the_component_ends_and_is_started_anew(
@@ -286,6 +296,41 @@ def test_a_nucleus_that_answers_nothing_holds_up_nothing_for_ever(nucleus):
     with pytest.raises(BusError, match="could not be answered"):
         bus.publish("pm/lindau/alert", b"")
     bus.close()
+
+
+def test_a_nucleus_that_says_nothing_at_all_lets_go_of_whoever_subscribes_publishes_and_closes(nucleus, monkeypatch):
+    bus = connect("lindau", "pm.Test")
+    monkeypatch.setattr(greengrass_bus, "_ANSWER_SECONDS", 0.2)
+    nucleus.mute = True
+    with pytest.raises(BusError, match="refuses a subscription to pm/lindau/#: TimeoutError"):
+        bus.subscribe("pm/lindau/#", Heard())
+    for _ in range(WINDOW):
+        bus.publish("pm/lindau/alert", b"")
+    assert not bus.flush(0.0)
+    refused = threading.Event()
+
+    def publish_one_more() -> None:
+        with pytest.raises(BusError, match="the bus is closed"):
+            bus.publish("pm/lindau/alert", b"")
+        refused.set()
+
+    waiting = threading.Thread(target=publish_one_more)
+    waiting.start()
+    bus.stop_receiving()
+    bus.close()
+    assert refused.wait(60)
+    waiting.join()
+    assert not bus.flush(60)
+
+
+def test_a_nucleus_that_does_not_even_greet_does_not_answer(tmp_path, monkeypatch):
+    monkeypatch.setattr(greengrass_bus, "_ANSWER_SECONDS", 0.2)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / LITE_SOCKET))
+        listening.listen()
+        monkeypatch.setenv("AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT", str(tmp_path / LITE_SOCKET))
+        with pytest.raises(BusError, match="the Greengrass nucleus does not answer: TimeoutError"):
+            connect("lindau", "pm.Test")
 
 
 def test_a_window_that_is_closed_says_why_and_lets_no_one_wait():

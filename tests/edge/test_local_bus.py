@@ -192,6 +192,33 @@ def test_a_broker_that_answers_late_is_waited_for(broker, monkeypatch):
     late.join()
 
 
+def test_when_the_broker_is_gone_for_good_nobody_waits_for_ever(broker, monkeypatch):
+    monkeypatch.setattr(mqtt_bus, "_CALLBACK_WINDOW", 10)
+    monkeypatch.setattr(mqtt_bus, "STOP_SECONDS", 0.2)
+    bus = MqttBus("127.0.0.1", broker.port, "left")
+    entered, let_go = threading.Event(), threading.Event()
+    said: list[str] = []
+
+    def publish_until_it_fails(topic: str, payload: bytes) -> None:
+        entered.set()
+        try:
+            while True:
+                bus.publish("pm/lindau/out", b"")
+        except BusError as error:
+            said.append(str(error))
+            let_go.set()
+
+    bus.subscribe("pm/lindau/in", publish_until_it_fails)
+    bus.publish("pm/lindau/in", b"")
+    assert entered.wait(60)
+    broker.kill()
+    bus.stop_receiving()
+    assert let_go.wait(60)
+    assert "could not be answered within" in said[0]
+    assert not bus.flush(60)
+    bus.close()
+
+
 def test_after_its_end_a_bus_refuses_to_publish(broker):
     bus = MqttBus("127.0.0.1", broker.port, "short")
     bus.close()
