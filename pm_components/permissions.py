@@ -42,8 +42,18 @@ ACTIONS_WITHOUT_RESOURCE = frozenset(
     }
 )
 
-#: Services that send no `aws:SourceAccount` when they take on a role.
-_WITHOUT_SOURCE_ACCOUNT = frozenset({"lambda.amazonaws.com", "credentials.iot.amazonaws.com", "ec2.amazonaws.com"})
+#: The condition key by which a service tells the account in whose name it takes on a role. Firehose tells it as the
+#: external id ("Controlling access with Amazon Data Firehose", "Allow Firehose to assume an IAM role"), the others as
+#: "Cross-service confused deputy prevention" says in their guides. Those that are not here tell nothing.
+_TELLS_ACCOUNT = {
+    "firehose.amazonaws.com": "sts:ExternalId",
+    "iot.amazonaws.com": "aws:SourceAccount",
+    "sagemaker.amazonaws.com": "aws:SourceAccount",
+    "scheduler.amazonaws.com": "aws:SourceAccount",
+    "states.amazonaws.com": "aws:SourceAccount",
+}
+#: Services that are trusted without a condition, since they tell nothing of the account.
+_TELLS_NOTHING = frozenset({"lambda.amazonaws.com", "credentials.iot.amazonaws.com", "ec2.amazonaws.com"})
 
 _ACTION = re.compile(r"^[a-z0-9-]+:[A-Za-z0-9]+$")
 
@@ -128,17 +138,20 @@ class ServiceRole(NamedTuple):
 
 
 def service_role(name: str, service: str, statements: Sequence[Statement], *, parent: pulumi.Resource) -> ServiceRole:
-    """A role that `service` of this account alone may take on, with `statements` and nothing else.
+    """A role that `service` may take on, for this account alone where it tells which; `statements` is all it may do.
 
     Args:
         name: the logical name; `{name}-role` and `{name}-permissions` are registered.
         service: the principal, as `firehose.amazonaws.com`.
         statements: made by `allow`.
         parent: the component that the role belongs to.
+
+    Raises:
+        KeyError: for a service of which it is not known here by what it tells the account.
     """
     trust: Statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
-    if service not in _WITHOUT_SOURCE_ACCOUNT:
-        trust["Condition"] = {"StringEquals": {"aws:SourceAccount": naming.account_id(parent)}}
+    if service not in _TELLS_NOTHING:
+        trust["Condition"] = {"StringEquals": {_TELLS_ACCOUNT[service]: naming.account_id(parent)}}
     options = pulumi.ResourceOptions(parent=parent)
     role = aws.iam.Role(
         f"{name}-role",

@@ -105,7 +105,9 @@ def _shipping_statements(
         allow(["greengrass:DescribeComponent"], versions),
         allow(["greengrass:GetDeployment"], [naming.arn("greengrass", "deployments:*", parent)]),
         allow(["greengrass:CreateDeployment", "greengrass:ListDeployments"], ["*"]),
-        # A deployment is a job of AWS IoT, which Greengrass makes with the caller's rights.
+        # A deployment to a thing group is a job of AWS IoT, which Greengrass makes with the caller's rights. Of the
+        # "Dependent actions" of CreateDeployment, Service Authorization Reference, iot:UpdateThingShadow and
+        # iot:DeleteThingShadow are left out: they are for deployments to a single core device, which nobody makes here.
         allow(
             ["iot:CancelJob", "iot:CreateJob", "iot:UpdateJob"],
             [naming.arn("iot", "job/*", parent), *thing_group_arns],
@@ -190,6 +192,9 @@ def export_statements(
             ["athena:GetQueryExecution", "athena:StartQueryExecution", "athena:StopQueryExecution"],
             [naming.arn("athena", pulumi.Output.concat("workgroup/", workgroup), parent)],
         ),
+        # "IAM policies for calling Amazon Athena", AWS Step Functions developer guide. They have
+        # lakeformation:GetDataAccess too, for what is registered with Lake Formation: the lake is not.
+        allow(["athena:GetDataCatalog"], [naming.arn("athena", "datacatalog/AwsDataCatalog", parent)]),
         allow(
             ["glue:GetDatabase", "glue:GetPartitions", "glue:GetTable"],
             [
@@ -248,6 +253,7 @@ def workflow_statements(
     return [
         allow(["lambda:InvokeFunction"], list(function_arns.values())),
         allow(["sagemaker:CreateTrainingJob", "sagemaker:DescribeTrainingJob", "sagemaker:StopTrainingJob"], jobs),
+        # Step Functions tags each job as started by it.
         allow(["sagemaker:AddTags", "sagemaker:ListTags"], jobs),
         allow(
             ["iam:PassRole"],

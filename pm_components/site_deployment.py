@@ -83,7 +83,10 @@ def site_deployment(
                 "timeout_in_seconds": _UPDATE_SECONDS,
             },
         },
-        opts=pulumi.ResourceOptions(parent=parent),
+        # Cloud Control cancels a deployment before it deletes it, and one that another has taken the place of cannot be
+        # cancelled any more: the old one goes first. Core devices keep what it installed ("Cancel deployments", AWS IoT
+        # Greengrass V2 developer guide; DeleteHandler of AWS::GreengrassV2::Deployment).
+        opts=pulumi.ResourceOptions(parent=parent, delete_before_replace=True),
     )
 
 

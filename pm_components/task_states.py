@@ -16,12 +16,12 @@ TRANSIENT = {
 }
 
 BUSY = {
-    "ErrorEquals": ["Athena.TooManyRequestsException"],
+    "ErrorEquals": ["Athena.TooManyRequestsException", "Athena.AmazonAthenaException"],
     "IntervalSeconds": 5,
     "MaxAttempts": 5,
     "BackoffRate": 2.0,
 }
-"""What a query is tried again for, and how."""
+"""What a query is tried again for, and how: too many at once, and whatever the API does not model, as throttling."""
 QUERY = "arn:aws:states:::athena:startQueryExecution.sync"
 """The resource of a state that waits for a query."""
 INVOKE = "arn:aws:states:::lambda:invoke"

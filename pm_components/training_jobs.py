@@ -13,6 +13,26 @@ _VOLUME_GIBIBYTES = 30
 #: How many times as long as it may run a job on spot capacity may take, waiting included.
 _SPOT_WAIT = 3
 
+NO_CAPACITY = {
+    "ErrorEquals": ["SageMaker.ResourceLimitExceededException"],
+    "IntervalSeconds": 60,
+    "MaxAttempts": 5,
+    "BackoffRate": 2.0,
+}
+"""What is tried again for want of a quota that others of the account use."""
+THROTTLED = {
+    "ErrorEquals": ["SageMaker.AmazonSageMakerException"],
+    "IntervalSeconds": 10,
+    "MaxAttempts": 4,
+    "BackoffRate": 2.0,
+}
+"""What is tried again where SageMaker throttles.
+
+Throttling is not among the errors that its API models, and a state machine sees all others under one name: refused
+permissions too, so that there are few attempts. Source: what the tests of AWS's Step Functions Data Science SDK retry,
+github.com/aws/aws-step-functions-data-science-sdk-python/pull/162.
+"""
+
 
 class Training(NamedTuple):
     """How training jobs are run."""
@@ -56,14 +76,7 @@ def training_state(
             "training_job.$": "$.TrainingJobName",
             "model_data.$": "$.ModelArtifacts.S3ModelArtifacts",
         },
-        "Retry": [
-            {
-                "ErrorEquals": ["SageMaker.ResourceLimitExceededException", "SageMaker.ThrottlingException"],
-                "IntervalSeconds": 60,
-                "MaxAttempts": 5,
-                "BackoffRate": 2.0,
-            }
-        ],
+        "Retry": [NO_CAPACITY, THROTTLED],
         "Catch": catch,
         "TimeoutSeconds": 2 * training.longest_seconds,
         "Next": following,

@@ -1,9 +1,9 @@
 """The constraints that an AWS service model puts on an input, checked as the services word them."""
 
-import re
 from functools import lru_cache
 from typing import Any
 
+import regex
 from botocore.model import Shape
 
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -21,7 +21,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
 
 
 def violations(shape: Shape | None, value: Any, where: str = "") -> list[str]:
-    r"""List what is wrong with an input.
+    """List what is wrong with an input.
 
     Args:
         shape: the botocore shape; None allows anything.
@@ -30,7 +30,6 @@ def violations(shape: Shape | None, value: Any, where: str = "") -> list[str]:
 
     Returns:
         One sentence for each violation of: type, required, enum, pattern, minimum and maximum (of a length or number).
-        Patterns with Java's Unicode classes (`\p{L}`) are not checked, as Python's `re` does not know them.
     """
     if shape is None or shape.type_name not in _TYPES:
         return []
@@ -75,7 +74,7 @@ def _own(shape: Shape, value: Any, where: str) -> list[str]:
     if limits.get("enum") and value not in limits["enum"]:
         fail(f"satisfy enum value set: [{', '.join(limits['enum'])}]")
     pattern = limits.get("pattern")
-    if pattern and "\\p{" not in pattern and not _compiled(pattern).fullmatch(value):
+    if pattern and not _compiled(pattern).fullmatch(value):
         fail(f"satisfy regular expression pattern: {pattern}")
     sized = shape.type_name in ("string", "blob", "list", "map")
     size, noun = (len(value), "length") if sized else (value, "value")
@@ -87,5 +86,6 @@ def _own(shape: Shape, value: Any, where: str) -> list[str]:
 
 
 @lru_cache(maxsize=512)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern)
+def _compiled(pattern: str) -> "regex.Pattern[str]":
+    # The patterns are Java's. Some repeat their end, as `${1,256}`, which says no more than the minimum and maximum do.
+    return regex.compile(regex.sub(r"\$\{\d+,\d+\}$", "", pattern))

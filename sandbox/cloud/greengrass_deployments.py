@@ -60,6 +60,12 @@ class Deployments:
             tags=given.get("tags", {}),
         )
         document = self._job_document(deployment)
+        if not deployment.for_group:
+            # One core device is told by its shadow AWSManagedGreengrassV2Deployment (the nucleus's class
+            # ShadowDeploymentListener), a group by a job alone. The Service Authorization Reference has these actions
+            # among the dependent ones of CreateDeployment without saying when; that a group needs none is inferred.
+            for action in ("GetThingShadow", "UpdateThingShadow", "DeleteThingShadow"):
+                request.authorize(f"iot:{action}", target)
         request.authorize("iot:CreateJob", deployment.job_arn)
         request.authorize("iot:CreateJob", target)
         replaced = [other for other in earlier if not other.superseded]

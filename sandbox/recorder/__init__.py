@@ -35,6 +35,7 @@ class Registered:
         dependencies: URNs of what has to be made before it.
         input_dependencies: URNs of the resources that an input comes from, by input.
         registered_outputs: What a component registered as its outputs; None where it never did.
+        deleted_first: Whether Pulumi, where it has to replace it, deletes the old one before it makes the new one.
     """
 
     type: str
@@ -48,6 +49,7 @@ class Registered:
     dependencies: list[str]
     input_dependencies: dict[str, list[str]]
     registered_outputs: dict[str, Any] | None
+    deleted_first: bool = False
 
 
 @dataclass(frozen=True)

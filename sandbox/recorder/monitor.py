@@ -70,6 +70,7 @@ class RecordingMonitor(CloudMonitor):
                     parent=made.parent,
                     custom=request.custom,
                     protect=request.protect,
+                    deleted_first=request.deleteBeforeReplace,
                     inputs=masked(request.object, made.inputs),
                     outputs={
                         key: value for key, value in made.outputs.items() if self.preview or key not in made.inputs

@@ -60,6 +60,22 @@ def test_a_version_and_its_deployment_are_made_read_and_deleted(cloud: Cloud) ->
         greengrass.get_deployment(deploymentId=deployment["Identifier"])
 
 
+def test_a_deployment_that_is_replaced_has_to_be_deleted_first(cloud: Cloud) -> None:
+    control = cloud.client("cloudcontrol")
+    group = cloud.client("iot").create_thing_group(thingGroupName="control-replaced")["thingGroupArn"]
+
+    def deleted(event: dict[str, Any]) -> dict[str, Any]:
+        told: dict[str, Any] = control.delete_resource(TypeName=DEPLOYMENT, Identifier=event["Identifier"])
+        return dict(told["ProgressEvent"])
+
+    first, second = (_create(cloud, DEPLOYMENT, {"TargetArn": group, "DeploymentName": name}) for name in "ab")
+    refused = deleted(first)
+    assert (refused["OperationStatus"], refused["ErrorCode"]) == ("FAILED", "ResourceConflict")
+    assert "INACTIVE; only an ACTIVE one can be canceled" in refused["StatusMessage"]
+    assert deleted(second)["OperationStatus"] == "SUCCESS"
+    assert _create(cloud, DEPLOYMENT, {"TargetArn": group, "DeploymentName": "c"})["OperationStatus"] == "SUCCESS"
+
+
 def test_what_greengrass_refuses_is_a_failed_request_with_its_reason(cloud: Cloud) -> None:
     told = _create(cloud, VERSION, {"InlineRecipe": json.dumps({**RECIPE, "ComponentVersion": "one"})})
     assert told["OperationStatus"] == "FAILED"

@@ -142,6 +142,30 @@ def test_a_batch_that_cannot_be_written_is_kept_until_it_can(account: Any) -> No
     assert len(account.objects(bucket)) == 1
 
 
+@pytest.mark.parametrize(("key", "told"), [("sts:ExternalId", True), ("aws:SourceAccount", False)])
+def test_a_role_that_asks_for_what_firehose_does_not_tell_is_refused(account: Any, key: str, told: bool) -> None:
+    stream = account.reading_stream(account.bucket(), COLUMNS)
+    client = account.cloud.client("firehose")
+    described = client.describe_delivery_stream(DeliveryStreamName=stream)["DeliveryStreamDescription"]
+    good = described["Destinations"][0]["ExtendedS3DestinationDescription"]
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"Service": "firehose.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+        "Condition": {"StringEquals": {key: account.cloud.account_id}},
+    }
+    account.cloud.client("iam").update_assume_role_policy(
+        RoleName=good["RoleARN"].rsplit("/", 1)[-1],
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
+    )
+    again = {"DeliveryStreamName": f"{stream}-2", "ExtendedS3DestinationConfiguration": good}
+    if told:
+        client.create_delivery_stream(**again)
+        return
+    with pytest.raises(botocore.exceptions.ClientError, match="Firehose is unable to assume role"):
+        client.create_delivery_stream(**again)
+
+
 def test_a_record_to_no_stream_is_an_error(account: Any) -> None:
     with pytest.raises(botocore.exceptions.ClientError, match="ResourceNotFoundException"):
         account.cloud.client("firehose").put_record(DeliveryStreamName="nowhere", Record={"Data": record()})

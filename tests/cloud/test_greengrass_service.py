@@ -310,19 +310,23 @@ def test_a_repeated_request_is_answered_once(
     assert len(greengrass.list_deployments(targetArn=group["arn"], historyFilter="ALL")["deployments"]) == 1
 
 
+@pytest.mark.parametrize("to_group", [True, False], ids=["to a group", "to a core device"])
 def test_a_caller_needs_the_actions_that_aws_asks_for(
-    cloud: Cloud, component: Callable[..., str], group: dict[str, str]
+    cloud: Cloud, component: Callable[..., str], group: dict[str, str], to_group: bool
 ) -> None:
     iam, user = cloud.client("iam"), f"user-{uuid.uuid4().hex[:8]}"
     iam.create_user(UserName=user)
     client = client_of(cloud, iam.create_access_key(UserName=user)["AccessKey"])
-    deployment = {"targetArn": group["arn"], "components": {component(): {"componentVersion": "1.0.0"}}}
+    target = group["arn"] if to_group else cloud.client("iot").create_thing(thingName=f"core-of-{user}")["thingArn"]
+    deployment = {"targetArn": target, "components": {component(): {"componentVersion": "1.0.0"}}}
     allowed: list[tuple[str, str]] = []
+    shadow = [(f"iot:{action}ThingShadow", target) for action in ("Get", "Update", "Delete")]
     needed = [
         ("greengrass:CreateDeployment", "*"),
-        ("iot:DescribeThingGroup", group["arn"]),
+        ("iot:DescribeThingGroup" if to_group else "iot:DescribeThing", target),
+        *([] if to_group else shadow),
         ("iot:CreateJob", f"arn:aws:iot:{cloud.region}:{cloud.account_id}:job/*"),
-        ("iot:CreateJob", group["arn"]),
+        ("iot:CreateJob", target),
     ]
     for action, resource in needed:
         with pytest.raises(ClientError, match=f"not authorized to perform: {action}") as raised:

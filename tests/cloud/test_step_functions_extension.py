@@ -47,7 +47,8 @@ def query(account: Any, text: str) -> dict[str, Any]:
 
 def test_a_query_is_waited_for(account: Any) -> None:
     group = workgroup(account)
-    role = account.role("states", ("athena:*", account.arn("athena", f"workgroup/{group}")), ("s3:PutObject", "*"))
+    resources = [account.arn("athena", name) for name in (f"workgroup/{group}", "datacatalog/AwsDataCatalog")]
+    role = account.role("states", ("athena:*", resources), ("s3:PutObject", "*"))
     ended = run(account, role, QUERY, query(account, "SELECT 1"))
     assert ended["status"] == "SUCCEEDED", ended
     execution = json.loads(ended["output"])["QueryExecution"]
@@ -67,7 +68,12 @@ def test_the_role_must_allow_the_call_and_what_it_does(account: Any) -> None:
     workgroup(account)
     role = account.role("states")
     ended = run(account, role, QUERY, query(account, "SELECT 1"))
-    assert (ended["status"], ended["error"]) == ("FAILED", "Athena.AccessDeniedException")
+    assert (ended["status"], ended["error"]) == ("FAILED", "Athena.AmazonAthenaException")
+    assert "athena:GetDataCatalog" in ended["cause"]
+    account.allow(role, ("athena:GetDataCatalog", account.arn("athena", "datacatalog/AwsDataCatalog")))
+    time.sleep(1.1)
+    ended = run(account, role, QUERY, query(account, "SELECT 1"))
+    assert (ended["status"], ended["error"]) == ("FAILED", "Athena.AmazonAthenaException")
     assert "athena:StartQueryExecution" in ended["cause"]
     account.allow(role, ("athena:*", "*"))
     ended = run(account, role, QUERY, query(account, "SELECT 1"))
@@ -139,7 +145,7 @@ def training_job(account: Any, bucket: str, answer: int) -> dict[str, Any]:
 def states_role(account: Any, *without: str) -> str:
     actions = [
         "sagemaker:CreateTrainingJob", "sagemaker:DescribeTrainingJob", "sagemaker:StopTrainingJob", "iam:PassRole",
-        "events:PutTargets", "events:PutRule", "events:DescribeRule",
+        "events:PutTargets", "events:PutRule", "events:DescribeRule", "sagemaker:AddTags",
     ]  # fmt: skip
     return str(account.role("states", ([action for action in actions if action not in without], "*")))
 
@@ -160,9 +166,18 @@ def test_a_training_job_that_fails_fails_the_state_with_its_reason(account: Any)
     assert "the answer is wrong" in json.loads(ended["cause"])["FailureReason"]
 
 
-@pytest.mark.parametrize("missing", ["sagemaker:CreateTrainingJob", "iam:PassRole", "events:PutRule"])
+@pytest.mark.parametrize(
+    "missing", ["sagemaker:CreateTrainingJob", "iam:PassRole", "events:PutRule", "sagemaker:AddTags"]
+)
 def test_a_training_job_needs_every_permission(account: Any, missing: str) -> None:
     job = training_job(account, account.bucket(), 42)
     ended = run(account, states_role(account, missing), TRAINING, job)
-    assert (ended["status"], ended["error"]) == ("FAILED", "SageMaker.AccessDeniedException")
+    assert (ended["status"], ended["error"]) == ("FAILED", "SageMaker.AmazonSageMakerException")
     assert missing in ended["cause"]
+
+
+def test_an_error_that_the_service_models_keeps_its_name(account: Any) -> None:
+    job, role = training_job(account, account.bucket(), 42), states_role(account)
+    account.cloud.client("sagemaker").create_training_job(**job)
+    ended = run(account, role, TRAINING, job)
+    assert (ended["status"], ended["error"]) == ("FAILED", "SageMaker.ResourceInUseException")

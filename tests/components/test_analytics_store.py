@@ -188,6 +188,10 @@ def test_roles_may_do_this_and_nothing_else(store: Any) -> None:
         "Action": "sts:AssumeRole",
         "Condition": {"StringEquals": {"aws:SourceAccount": "123456789012"}},
     }
+    (delivery,) = store.statements("lake-delivery-role", "assumeRolePolicy")
+    assert delivery["Principal"] == {"Service": "firehose.amazonaws.com"}
+    # Firehose tells no aws:SourceAccount.
+    assert delivery["Condition"] == {"StringEquals": {"sts:ExternalId": "123456789012"}}
     assert store.statements("lake-rules-permissions") == [
         {
             "Effect": "Allow",

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from statelint.config import Config
 from statelint.linter import Linter
@@ -104,6 +105,25 @@ def test_every_task_may_be_tried_again_and_every_wait_has_an_end(record: Record)
     assert len(tasks) == 10
     assert all(state["Retry"] for state in tasks.values())
     assert definition["TimeoutSeconds"] > 0
+
+
+def test_what_is_tried_again_is_an_error_by_the_name_that_step_functions_gives_it(record: Record) -> None:
+    # What a service's API models keeps its name; all else, throttling of SageMaker too, has the name of the base class.
+    base = {"athena": "Athena.AmazonAthenaException", "sagemaker": "SageMaker.AmazonSageMakerException"}
+    states = dict(_states(_definition(_pipeline(record, canary=CANARY))))
+    seen = set()
+    for state in states.values():
+        service = state.get("Resource", "").removeprefix("arn:aws:states:::").split(":")[0]
+        if service not in base:
+            continue
+        model = boto3.client(service, region_name="eu-central-1").meta.service_model
+        prefix = base[service].split(".")[0]
+        named = {f"{prefix}.{shape.name.removesuffix('Exception')}Exception" for shape in model.error_shapes}
+        tried = {name for retrier in state["Retry"] for name in retrier["ErrorEquals"]}
+        assert tried <= named | {base[service]}
+        assert base[service] in tried
+        seen.add(service)
+    assert seen == set(base)
 
 
 @pytest.mark.parametrize(

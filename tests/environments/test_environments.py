@@ -115,6 +115,13 @@ def test_everything_that_takes_tags_says_whose_it_is(environment: str, recorded:
         assert tags.get("Site") == (component.name if tags["Component"] == "GreengrassSite" else None), one.urn
 
 
+def test_a_deployment_makes_way_for_the_one_that_replaces_it(recorded: Recorded) -> None:
+    # One that another has taken the place of cannot be cancelled, and so not be deleted (tests/cloud).
+    deployments = recorded("prod").of_type("aws-native:greengrassv2:Deployment")
+    assert deployments
+    assert [name for name, one in deployments.items() if not one.deleted_first] == []
+
+
 def test_production_protects_what_holds_data_and_development_nothing(recorded: Recorded) -> None:
     production = {one.urn for one in recorded("prod").resources if one.protect}
     assert production == {one.urn for one in recorded("prod").resources if one.type in PROTECTED_TYPES}

@@ -12,9 +12,10 @@ import tarfile
 import uuid
 from typing import Any
 
+import botocore.exceptions
 import pytest
 
-from pm_components.functions import component_versions, model_archive
+from pm_components.functions import component_versions, model_archive, registry_texts
 from pm_components.functions.gate.core import Champion, Policy, judge
 from pm_components.functions.gate.handler import Gate
 from pm_components.functions.register.core import model_package
@@ -272,6 +273,52 @@ def test_the_registry_keeps_verdict_and_figures() -> None:
     # Asked again, it is the same request; for another model, another one.
     assert request["ClientToken"] == model_package(judged, "group", "image")["ClientToken"]
     assert request["ClientToken"] != model_package({**judged, "model_data": "s3://b/l"}, "group", "i")["ClientToken"]
+
+
+def test_the_registry_takes_whatever_a_verdict_and_its_figures_say(cloud: Cloud) -> None:
+    sagemaker, group = cloud.client("sagemaker"), f"group-{uuid.uuid4().hex[:8]}"
+    sagemaker.create_model_package_group(ModelPackageGroupName=group)
+    judged = {
+        "kind": "forecast",
+        "model_data": "s3://b/k",
+        "training_job": "job-1",
+        "version": "1.2.3",
+        "passed": False,
+        "on_trial": False,
+        "champion": "",
+        "reasons": ["first\nsecond\tline \x1b[31mred\x1b[0m", "größer; 5 % < 6 %", "x" * 2000],
+        "metrics": {"validation": {f"f1 (part {number})": 1 / 3 for number in range(60)}},
+    }
+    request = model_package(judged, group, "image")
+    del request["InferenceSpecification"]  # there is no such model
+    arn = sagemaker.create_model_package(**request)["ModelPackageArn"]
+    kept = sagemaker.describe_model_package(ModelPackageName=arn)
+    assert kept["ModelPackageDescription"].startswith("first second line [31mred [0m; größer; 5 % < 6 %; xxx")
+    metadata = kept["CustomerMetadataProperties"]
+    assert len(metadata) == 50
+    assert (metadata["version"], metadata["training_job"], metadata["figures_left_out"]) == ("1.2.3", "job-1", "13")
+    assert metadata["validation.f1 -part 0-"] == "0.333333"
+
+
+@pytest.mark.parametrize(
+    "change", [{"ModelPackageDescription": "a\nb"}, {"CustomerMetadataProperties": {"version": "1 (one)"}}]
+)
+def test_sagemaker_refuses_what_its_model_does_not_allow(cloud: Cloud, change: dict[str, Any]) -> None:
+    sagemaker, group = cloud.client("sagemaker"), f"group-{uuid.uuid4().hex[:8]}"
+    sagemaker.create_model_package_group(ModelPackageGroupName=group)
+    with pytest.raises(botocore.exceptions.ClientError, match="failed to satisfy constraint: Member must satisfy reg"):
+        sagemaker.create_model_package(ModelPackageGroupName=group, **change)
+
+
+def test_an_approval_is_described_in_one_line(cloud: Cloud) -> None:
+    sagemaker, group = cloud.client("sagemaker"), f"group-{uuid.uuid4().hex[:8]}"
+    sagemaker.create_model_package_group(ModelPackageGroupName=group)
+    arn = sagemaker.create_model_package(ModelPackageGroupName=group)["ModelPackageArn"]
+    broken = "trial broke:\nTraceback"
+    with pytest.raises(botocore.exceptions.ClientError, match="regular expression pattern"):
+        sagemaker.update_model_package(ModelPackageArn=arn, ApprovalDescription=broken)
+    sagemaker.update_model_package(ModelPackageArn=arn, ApprovalDescription=registry_texts.description(broken))
+    assert sagemaker.describe_model_package(ModelPackageName=arn)["ApprovalDescription"] == "trial broke: Traceback"
 
 
 def test_an_artifact_has_the_same_bytes_for_the_same_model() -> None:

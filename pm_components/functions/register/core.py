@@ -4,10 +4,11 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-#: "CustomerMetadataProperties" of CreateModelPackage, Amazon SageMaker API reference: 50 entries, values of 256.
+from pm_components.functions import registry_texts
+
+#: "CustomerMetadataProperties" of CreateModelPackage, Amazon SageMaker API reference.
 _METADATA_ENTRIES = 50
-_METADATA_CHARACTERS = 256
-_DESCRIPTION_CHARACTERS = 1024
+_LEFT_OUT = "figures_left_out"
 
 
 def model_package(verdict: Mapping[str, Any], group: str, image_uri: str) -> dict[str, Any]:
@@ -19,29 +20,29 @@ def model_package(verdict: Mapping[str, Any], group: str, image_uri: str) -> dic
         group: the model package group.
         image_uri: the container image that the model was trained in.
     """
-    metadata = {
-        "version": verdict["version"],
-        "training_job": verdict["training_job"],
-        "champion": verdict["champion"],
-        **_numbers(verdict["metrics"]),
-    }
     return {
         "ModelPackageGroupName": group,
-        "ModelPackageDescription": "; ".join(verdict["reasons"])[:_DESCRIPTION_CHARACTERS],
+        "ModelPackageDescription": registry_texts.description("; ".join(verdict["reasons"])),
         "ModelApprovalStatus": approval(verdict["passed"], verdict["on_trial"]),
         "InferenceSpecification": {
             "Containers": [{"Image": image_uri, "ModelDataUrl": verdict["model_data"]}],
             "SupportedContentTypes": ["application/json"],
             "SupportedResponseMIMETypes": ["application/json"],
         },
-        "CustomerMetadataProperties": {
-            key: str(value)[:_METADATA_CHARACTERS]
-            for key, value in sorted(metadata.items())[:_METADATA_ENTRIES]
-            if value
-        },
+        "CustomerMetadataProperties": _metadata(verdict),
         # A repeated call registers nothing new.
         "ClientToken": str(uuid.uuid5(uuid.NAMESPACE_URL, verdict["model_data"])),
     }
+
+
+def _metadata(verdict: Mapping[str, Any]) -> dict[str, str]:
+    """What the model is, and as many of its figures as there is room for, with how many were left out."""
+    identity = {name: verdict[name] for name in ("version", "training_job", "champion") if verdict[name]}
+    figures = sorted(_numbers(verdict["metrics"]).items())
+    room = _METADATA_ENTRIES - len(identity)
+    if len(figures) > room:
+        figures = [*figures[: room - 1], (_LEFT_OUT, str(len(figures) - room + 1))]
+    return {registry_texts.key(name): registry_texts.value(text) for name, text in (*identity.items(), *figures)}
 
 
 def approval(passed: bool, on_trial: bool) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 import boto3
 import msgspec
 
-from pm_components.functions import model_archive, site_groups
+from pm_components.functions import model_archive, registry_texts, site_groups
 from pm_components.functions.component_versions import ComponentVersions, deployment_policies
 from pm_components.functions.core_devices import BAD, CoreDevices
 from pm_components.functions.trial import core
@@ -28,7 +28,6 @@ log = logging.getLogger(__name__)
 
 RECIPE = Path(__file__).parent / "challenger.json"
 CODE = Path(__file__).parent / "challenger.zip"
-_APPROVAL_CHARACTERS = 1024
 
 
 class NoCanary(RuntimeError):
@@ -152,7 +151,7 @@ class Trial:
             self._clients["sagemaker"].update_model_package(
                 ModelPackageArn=model["model_package_arn"],
                 ModelApprovalStatus="Approved" if promoted else "Rejected",
-                ApprovalDescription=reason[:_APPROVAL_CHARACTERS],
+                ApprovalDescription=registry_texts.description(reason),
             )
             reasons = [*model["reasons"], reason]
             settled.append({**model, "passed": promoted, "failed": result is None, "reasons": reasons})

@@ -95,7 +95,12 @@ class Resources:
         return {"TypeName": type_, "ResourceDescription": description}
 
     async def delete_resource(self, request: Request) -> dict[str, Any]:
-        """Delete a resource; a deployment is cancelled first, where devices have not all taken it up."""
+        """Delete a resource; a deployment is cancelled first, and one that cannot be cancelled is not deleted.
+
+        So does the handler of `AWS::GreengrassV2::Deployment` (DeleteHandler.java in
+        github.com/aws-cloudformation/aws-cloudformation-resource-providers-greengrassv2): a deployment that another one
+        of its target has taken the place of is not active any more, and so cannot be deleted.
+        """
         type_, kind = _kind(request)
         identifier = request.input["Identifier"]
         self._known(type_, identifier)
@@ -103,8 +108,7 @@ class Resources:
             try:
                 await self.greengrass(replace(request, operation=operation, input={member: identifier}))
             except ApiError as error:
-                if operation != "CancelDeployment":
-                    return self._event("DELETE", type_, identifier, error=error)
+                return self._event("DELETE", type_, identifier, error=error)
         del self.properties[type_, identifier]
         return self._event("DELETE", type_, identifier)
 
@@ -136,7 +140,8 @@ class Resources:
         if model:
             event["ResourceModel"] = model
         if error:
-            event |= {"StatusMessage": f"{error.code}: {error.message}", "ErrorCode": "InvalidRequest"}
+            code = "ResourceConflict" if error.code == "ConflictException" else "InvalidRequest"
+            event |= {"StatusMessage": f"{error.code}: {error.message}", "ErrorCode": code}
         self.events[token] = event
         return {"ProgressEvent": event}
 

@@ -275,8 +275,10 @@ def _checked_create(create: Any) -> Any:
             error = "only DirectPut streams with an ExtendedS3DestinationConfiguration are honoured here"
         elif missing := [key for key in ("BucketARN", "RoleARN") if not config.get(key)]:
             error = f"{' and '.join(missing)} of the destination is required"
-        else:
-            error = delivery_destination.destination_error(config)
+        elif not (error := delivery_destination.destination_error(config)):
+            role = config["RoleARN"]
+            if not role_permissions.may_assume(role, _PRINCIPAL):
+                error = f"Firehose is unable to assume role {role}. Please check the role provided."
         if error:
             return responses.error_response_json("InvalidArgumentException", error, 400)
         return create(data)

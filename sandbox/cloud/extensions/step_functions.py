@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import botocore.exceptions
+import botocore.session
 from ministack.core import responses
 from ministack.services import stepfunctions, sts
 
@@ -31,7 +32,6 @@ class _Job(NamedTuple):
     """An integration that starts a job and waits for its end."""
 
     service: str
-    error_prefix: str
     start: str
     describe: str
     stop: str
@@ -39,8 +39,8 @@ class _Job(NamedTuple):
     identify: Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]]
     #: From the description, whether it has ended: None, or whether it succeeded.
     ended: Callable[[dict[str, Any]], bool | None]
-    #: IAM actions beside those of the calls themselves, with the resource's suffix.
-    also: tuple[tuple[str, str], ...] = ()
+    #: IAM actions beside those of the calls themselves, with the resource's suffix, in which parameters may stand.
+    also: tuple[tuple[str, str], ...]
 
 
 def _ended(status: str) -> bool | None:
@@ -49,26 +49,30 @@ def _ended(status: str) -> bool | None:
 
 _UNDER_WAY = ("QUEUED", "RUNNING", "InProgress", "Stopping")
 # "IAM policies for calling Amazon SageMaker", AWS Step Functions developer guide: the rule that tells of a job's end.
+# The job is tagged as started by Step Functions.
 _MANAGED_RULE = "rule/StepFunctionsGetEventsForSageMakerTrainingJobsRule"
 _JOBS = {
     "athena:startQueryExecution.sync": _Job(
         "athena",
-        "Athena",
         "start_query_execution",
         "get_query_execution",
         "stop_query_execution",
         lambda answer, _: {"QueryExecutionId": answer["QueryExecutionId"]},
         lambda described: _ended(described["QueryExecution"]["Status"]["State"]),
+        # "IAM policies for calling Amazon Athena", AWS Step Functions developer guide.
+        (("athena:GetDataCatalog", "datacatalog/AwsDataCatalog"),),
     ),
     "sagemaker:createTrainingJob.sync": _Job(
         "sagemaker",
-        "SageMaker",
         "create_training_job",
         "describe_training_job",
         "stop_training_job",
         lambda _, parameters: {"TrainingJobName": parameters["TrainingJobName"]},
         lambda described: _ended(described["TrainingJobStatus"]),
-        tuple((f"events:{action}", _MANAGED_RULE) for action in ("PutTargets", "PutRule", "DescribeRule")),
+        (
+            *((f"events:{action}", _MANAGED_RULE) for action in ("PutTargets", "PutRule", "DescribeRule")),
+            ("sagemaker:AddTags", "training-job/{TrainingJobName}"),
+        ),
     ),
 }
 
@@ -76,7 +80,7 @@ _JOBS = {
 def _run_job(job: _Job, parameters: dict[str, Any], execution: dict[str, Any], role: str) -> dict[str, Any]:
     """Start the job with the role's credentials and wait for its end; stop it where the execution ends first."""
     for action, suffix in job.also:
-        arn = f"arn:aws:{action.split(':')[0]}:{responses.get_region()}:{responses.get_account_id()}:{suffix}"
+        arn = _arn(action.split(":")[0], suffix.format_map(parameters))
         role_permissions.require_permission(role, _PRINCIPAL, action, arn)
     client = _client(job.service, role, execution["name"])
     identity = job.identify(getattr(client, job.start)(**parameters), parameters)
@@ -168,23 +172,44 @@ def _check(resource: str, parameters: dict[str, Any], role: str) -> None:
     role_permissions.require_permission(role, _PRINCIPAL, action, arn)
 
 
+#: Service -> what the names of its errors begin with, and the name of those that its API does not model: the base class
+#: of the service's exceptions in the AWS SDK for Java, 1.x.
+_ERROR_NAMES = {
+    "athena": ("Athena", "AmazonAthenaException"),
+    "lambda": ("Lambda", "AWSLambdaException"),
+    "sagemaker": ("SageMaker", "AmazonSageMakerException"),
+}
+
+
+def _error_name(service: str, code: str) -> str:
+    """The name under which a service's error fails a state, which Retry and Catch go by.
+
+    An error that the API models keeps its name, as `SageMaker.ResourceLimitExceededException`. Refused permissions and
+    throttling of SageMaker are not modelled: `SageMaker.AmazonSageMakerException`.
+    """
+    if service not in _ERROR_NAMES:
+        return f"{service.capitalize()}.{code.removesuffix('Exception')}Exception"
+    prefix, base = _ERROR_NAMES[service]
+    modelled = {shape.name for shape in botocore.session.get_session().get_service_model(service).error_shapes}
+    return f"{prefix}.{code.removesuffix('Exception')}Exception" if code in modelled else f"{prefix}.{base}"
+
+
 def _invoke(resource: str, parameters: dict[str, Any], otherwise: Callable[[], Any]) -> Any:
     """Run one task, as a job or by `otherwise`; what a service refuses fails the state under the service's name."""
     execution = _execution.get()
     role = stepfunctions._state_machines[execution["stateMachineArn"]]["roleArn"]
     job = _JOBS.get(resource.removeprefix(_INTEGRATION))
-    prefix = job.error_prefix if job else resource.removeprefix(_INTEGRATION).split(":")[0].capitalize()
+    service = "lambda" if ":function:" in resource else resource.removeprefix(_INTEGRATION).split(":")[0]
     try:
         if job:
             return _run_job(job, parameters, execution, role)
         _check(resource, parameters, role)
         return otherwise()
     except role_permissions.PermissionDenied as error:
-        raise stepfunctions._ExecutionError(f"{prefix}.AccessDeniedException", str(error)) from error
+        raise stepfunctions._ExecutionError(_error_name(service, "AccessDeniedException"), str(error)) from error
     except botocore.exceptions.ClientError as error:
-        code = error.response["Error"]["Code"]
-        code = code if code.endswith("Exception") else f"{code}Exception"
-        raise stepfunctions._ExecutionError(f"{prefix}.{code}", error.response["Error"]["Message"]) from error
+        name, cause = _error_name(service, error.response["Error"]["Code"]), error.response["Error"]["Message"]
+        raise stepfunctions._ExecutionError(name, cause) from error
     except botocore.exceptions.ParamValidationError as error:
         raise stepfunctions._ExecutionError("States.Runtime", str(error)) from error
 
