@@ -18,7 +18,8 @@ _WRITE = ("kms:GenerateDataKey", "kms:Decrypt")
 _READ = ("kms:Decrypt",)
 #: Prefix of the aliases of AWS's own keys: whoever may use the service may use them, and no other service may.
 _OF_AWS = "alias/aws/"
-_KEY_HEADER = "x-amz-server-side-encryption-aws-kms-key-id"
+#: By which a write asks for a key.
+KEY_HEADER = "x-amz-server-side-encryption-aws-kms-key-id"
 
 #: Condition keys that a service sends to KMS when it acts in its own name, beside the encryption context. One that is
 #: not listed is taken to send none.
@@ -101,7 +102,7 @@ def _topic(arn: str, _request: Mapping[str, Any]) -> _Place:
 def _written_object(arn: str, request: Mapping[str, Any]) -> _Place:
     bucket = arn.split(":", 5)[5].partition("/")[0]
     headers = s3._bucket_default_sse_headers(bucket)
-    key = request.get(f"s3:{_KEY_HEADER}") or headers.get(_KEY_HEADER) or ""
+    key = request.get(f"s3:{KEY_HEADER}") or headers.get(KEY_HEADER) or ""
     if request.get("s3:x-amz-server-side-encryption") == "AES256":
         key = ""
     # With an S3 bucket key, as the library sets it, the context is the bucket's ARN: "Reducing the cost of SSE-KMS with
@@ -114,7 +115,7 @@ def _read_object(arn: str, _request: Mapping[str, Any]) -> _Place:
     found = (s3._buckets.get(bucket) or {"objects": {}})["objects"].get(name)
     # What a whole folder is read by is asked for the key that the bucket puts its objects under.
     headers = s3._bucket_default_sse_headers(bucket) if found is None else s3._stored_sse_headers(found)
-    return _Place(headers.get(_KEY_HEADER) or "", {"aws:s3:arn": f"arn:aws:s3:::{bucket}"})
+    return _Place(headers.get(KEY_HEADER) or "", {"aws:s3:arn": f"arn:aws:s3:::{bucket}"})
 
 
 #: What KMS is asked for, by the action of the service that asks it.

@@ -163,6 +163,20 @@ def test_the_callers_role_needs_what_athena_does_in_its_name(lake: Lake) -> None
         account.allow(role, *granted)
     assert lake.ask("SELECT count(*) FROM reading", client)["Status"]["State"] == "SUCCEEDED"
 
+    key = account.cloud.client("kms").create_key()["KeyMetadata"]["Arn"]
+    encryption = {"EncryptionOption": "SSE_KMS", "KmsKey": key}
+    account.cloud.client("athena").update_work_group(
+        WorkGroup=account.prefix,
+        ConfigurationUpdates={"ResultConfigurationUpdates": {"EncryptionConfiguration": encryption}},
+    )
+    reason = lake.ask("SELECT count(*) FROM reading", client)["Status"]["StateChangeReason"]
+    assert f"not authorized to perform: kms:GenerateDataKey on resource: {key}" in reason
+    account.allow(role, *granted, (["kms:GenerateDataKey", "kms:Decrypt"], key))
+    execution = lake.ask("SELECT count(*) FROM reading", client)
+    assert execution["Status"]["State"] == "SUCCEEDED"
+    result = execution["ResultConfiguration"]["OutputLocation"].removeprefix(f"s3://{bucket}/")
+    assert account.cloud.client("s3").head_object(Bucket=bucket, Key=result)["SSEKMSKeyId"] == key
+
 
 def test_the_named_queries_run_on_the_lakes_tables(account: Any) -> None:
     lake = Lake(account)

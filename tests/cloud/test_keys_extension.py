@@ -228,6 +228,12 @@ def test_the_objects_of_a_bucket_are_read_and_written_through_s3_with_its_key(ac
             s3.put_object(Bucket=bucket, Key="object", Body=b"mine")
         with pytest.raises(ClientError, match="kms:Decrypt"):
             s3.get_object(Bucket=bucket, Key="object")
+        # One that asks for S3's own key needs none, one that asks for a key needs that.
+        s3.put_object(Bucket=bucket, Key="other", Body=b"mine", ServerSideEncryption="AES256")
+        assert s3.get_object(Bucket=bucket, Key="other")["Body"].read() == b"mine"
+        asked = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key(account)}
+        with pytest.raises(ClientError, match=asked["SSEKMSKeyId"]):
+            s3.put_object(Bucket=bucket, Key="other", Body=b"mine", **asked)
 
 
 def test_a_log_group_needs_a_key_that_lets_cloudwatch_logs_in(account: Any) -> None:

@@ -31,14 +31,20 @@ _copies = Path(tempfile.gettempdir()) / "athena"
 _copied: dict[Path, str] = {}
 
 
-def _require_permission(action: str, resource: str) -> None:
+def _require_permission(action: str, resource: str, context: dict[str, Any] | None = None) -> None:
     """Refuse where the caller of StartQueryExecution may not do `action` on `resource`.
+
+    `context` has the condition keys of the request.
 
     Raises:
         QueryRefused: naming the caller, the action and the resource.
     """
     service, region = action.split(":")[0], responses.get_region()
-    denied = iam_evaluator.enforce(_access_key.get(), action, service, region, resource_arn=resource)
+    denied = iam_evaluator.enforce(
+        _access_key.get(), action, service, region, resource_arn=resource, service_context=context
+    )
+    if isinstance(denied, iam_evaluator.AuthError):
+        raise QueryRefused(denied.message)
     if denied is not None:
         caller = getattr(denied, "principal_arn", "") or "the caller"
         raise QueryRefused(f"{caller} is not authorized to perform: {action} on resource: {resource}")
@@ -84,9 +90,15 @@ def _copy(objects: list[tuple[Path, str, str, str]]) -> int:
     return size
 
 
-def _put(bucket: str, key: str, body: bytes) -> None:
-    _require_permission("s3:PutObject", f"arn:aws:s3:::{bucket}/{key}")
-    headers = {"content-type": "application/octet-stream", "content-length": str(len(body))}
+def _put(bucket: str, key: str, body: bytes, encryption: dict[str, str] | None = None) -> None:
+    """Write an object in the caller's name; `encryption` has the headers that ask for another one than the bucket's."""
+    context = {f"s3:{name}": value for name, value in (encryption or {}).items()}
+    _require_permission("s3:PutObject", f"arn:aws:s3:::{bucket}/{key}", context)
+    headers = {
+        "content-type": "application/octet-stream",
+        "content-length": str(len(body)),
+        **(encryption or {}),
+    }
     status, _, answer = s3._put_object(bucket, key, body, headers)
     if status >= 300:
         raise QueryRefused(f"s3://{bucket}/{key} answered {status}: {answer.decode(errors='replace')}")
@@ -142,7 +154,8 @@ async def _run(execution: dict[str, Any], statement: Statement) -> query_engine.
         location = execution["ResultConfiguration"]["OutputLocation"].removesuffix(".csv") + "-manifest.csv"
         execution["Statistics"]["DataManifestLocation"] = location
         manifest_bucket, _, manifest_key = location.removeprefix("s3://").partition("/")
-        _put(manifest_bucket, manifest_key, "".join(f"s3://{bucket}/{key}\n" for key in keys).encode())
+        manifest = "".join(f"s3://{bucket}/{key}\n" for key in keys).encode()
+        _put(manifest_bucket, manifest_key, manifest, _result_encryption(execution))
     finally:
         output.unlink(missing_ok=True)
     return result
@@ -159,7 +172,22 @@ def _save(execution: dict[str, Any], result: query_engine.Result) -> None:
     writer.writerow(result.columns)
     writer.writerows(result.rows)
     bucket, _, key = execution["ResultConfiguration"]["OutputLocation"].removeprefix("s3://").partition("/")
-    _put(bucket, key, text.getvalue().encode())
+    _put(bucket, key, text.getvalue().encode(), _result_encryption(execution))
+
+
+def _result_encryption(execution: dict[str, Any]) -> dict[str, str]:
+    """The headers of S3 by which results are written, as the workgroup of an execution encrypts them."""
+    workgroup = athena._workgroups.get(execution.get("WorkGroup", "primary")) or {}
+    results = (workgroup.get("Configuration") or {}).get("ResultConfiguration") or {}
+    encryption = results.get("EncryptionConfiguration") or {}
+    if encryption.get("EncryptionOption") == "SSE_S3":
+        return {"x-amz-server-side-encryption": "AES256"}
+    if encryption.get("EncryptionOption") != "SSE_KMS":
+        return {}
+    return {
+        "x-amz-server-side-encryption": "aws:kms",
+        "x-amz-server-side-encryption-aws-kms-key-id": encryption["KmsKey"],
+    }
 
 
 def _checked_start(start: Any) -> Any:

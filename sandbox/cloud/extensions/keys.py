@@ -11,7 +11,7 @@ import logging
 from typing import Any
 
 from ministack.core import arn as arns
-from ministack.core import iam_evaluator, responses
+from ministack.core import iam_actions, iam_evaluator, responses
 from ministack.services import cloudwatch, cloudwatch_logs, eventbridge, sqs
 
 from sandbox.cloud import key_permissions, seams
@@ -87,6 +87,20 @@ def _enforce_with_keys(enforce: Any) -> Any:
         return None
 
     return enforced
+
+
+def _context_with_key(context_of: Any) -> Any:
+    """The condition keys of a request to S3, with the key that it asks for."""
+
+    def context(
+        iam_action: str, query_params: Any, path: str = "", headers: dict[str, str] | None = None
+    ) -> dict[str, Any]:
+        keys: dict[str, Any] = context_of(iam_action, query_params, path, headers)
+        if asked := (headers or {}).get(key_permissions.KEY_HEADER):
+            keys[f"s3:{key_permissions.KEY_HEADER}"] = asked
+        return keys
+
+    return context
 
 
 def _invoke_where_allowed(invoke: Any) -> Any:
@@ -169,6 +183,7 @@ def install() -> None:
     )
     seams.require(iam_evaluator, "resolve_principal", "access_key_id", "account_id", "credential")
     seams.require(iam_evaluator, "_resource_policy", "service", "resource_arn")
+    context_of = seams.require(iam_actions, "s3_service_context", "iam_action", "query_params", "path", "headers")
     invoke = seams.require(eventbridge, "_invoke_target", "target", "event", "rule", "view")
     seams.require(eventbridge, "_dispatch_to_sqs", "spec", "payload", "sqs_parameters")
     seams.require(eventbridge, "_pattern_event_view", "event")
@@ -176,6 +191,7 @@ def install() -> None:
     create = seams.require(cloudwatch_logs, "_create_log_group", "data")
     seams.require(cloudwatch_logs, "_make_group_arn_no_star", "name")
     iam_evaluator.enforce = _enforce_with_keys(enforce)
+    iam_actions.s3_service_context = _context_with_key(context_of)
     eventbridge._invoke_target = _invoke_where_allowed(invoke)
     cloudwatch._dispatch_alarm_actions = _alarm_where_allowed(dispatch)
     cloudwatch_logs._create_log_group = _group_where_allowed(create)
