@@ -26,6 +26,7 @@ from pm_components.workbench import WorkbenchArgs, workbench
 from pm_contracts.messages import Outcome, TrialOutcome
 
 #: AWS's PyTorch container, for its Python 3.11 and its script mode; what we train with is in the code's requirements.
+#: It is the last one with Python 3.11, and AWS has ended its patches: policies/rules/ends_of_support.py tells.
 DEFAULT_IMAGE = "763104351884.dkr.ecr.{0}.amazonaws.com/pytorch-training:2.5.1-cpu-py311-ubuntu22.04-sagemaker"
 DEFAULT_INSTANCE_TYPE = "ml.m5.xlarge"
 DEFAULT_MAXIMUM_SECONDS = 3600

@@ -83,7 +83,11 @@ def test_the_pack_without_an_engine_says_the_same(engine: Any, recorded: Callabl
             for one in registered
         ]
     )
-    settings = {"log-retention": {"maximum_days": 1}, "monthly-cost": {"limit_usd": 1}}
+    settings = {
+        "log-retention": {"maximum_days": 1},
+        "monthly-cost": {"limit_usd": 1},
+        "ends-of-support": {"today": "2025-01-01"},
+    }
     engine.configure(settings)
     told = {(one.rule, one.urn) for one in engine.review(registered).diagnostics}
     assert {(rule.name, finding.urn) for rule, finding in judge(RULES, stack, settings)} == told
