@@ -199,22 +199,23 @@ def main(name: str, settings: Settings, run: Callable[[Component], None], state:
         run: its work; ends when `Component.run` does.
         state: what it reports itself as at first.
 
+    A signal ends the process as that signal, not with 0: a classic nucleus does not notice that a component has ended
+    with 0, and would take one that somebody else has stopped for running for ever.
+
     Returns:
-        The process's exit status: 1, with the reason in the log, for each end that nobody has asked for. A classic
-        nucleus does not notice that a component has ended with 0.
+        The process's exit status, 1, with the reason in the log, for each end that nobody has asked for.
     """
     configure_log()
     try:
         component = Component(name, settings, connect(settings.site, name), state)
-        on_end(component.stop)
+        end = on_end(component.stop)
         run(component)
     except (BusError, ComponentError) as error:
         _log.error("%s ends: %s", name, error)
         return 1
-    if not component.stopping.is_set():
-        _log.error("%s ends, and nobody has asked it to", name)
-        return 1
-    return 0
+    end()
+    _log.error("%s ends, and nobody has asked it to", name)
+    return 1
 
 
 def configure_log() -> None:

@@ -53,7 +53,7 @@ def test_a_replay_publishes_each_reading_of_the_span_in_order_with_verdicts(ear,
     counters = ear.status(REPLAYER).counters
     assert (counters["published"], counters["refused"]) == (26, 0)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 0
+    assert process.wait(60) == -signal.SIGTERM
 
 
 def test_the_simulator_plays_live_readings_without_verdicts(ear, floor):
@@ -89,7 +89,7 @@ def test_a_pace_is_kept_and_a_stop_in_the_middle_is_obeyed(ear, floor):
     say(ear, "replay", per_second=0.5, **DAY)
     ear.wait(lambda: len(ear.on(topics.HISTORY)) > 26, "the second replay to begin")
     process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 0
+    assert process.wait(60) == -signal.SIGTERM
     assert len(ear.on(topics.HISTORY)) < 2 * 26
 
 

@@ -144,7 +144,7 @@ def test_what_the_floor_says_arrives_once_and_in_order_and_its_bytes_are_of_the_
     assert (status.counters["accepted"], status.counters["buffered"], status.counters["refused"]) == (500, 0, 0)
     ear.wait(lambda: any(decode(p, Status).component == UPLINK for p in cloud_side.on(topics.STATUS)), "its status")
     process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 0
+    assert process.wait(60) == -signal.SIGTERM
     ear.wait_for_state(UPLINK, "stopping")
 
 
