@@ -41,31 +41,42 @@ class EdgeComponents(pulumi.ComponentResource):
         super().__init__("pm:index:EdgeComponents", name, None, tagged_options(opts, "EdgeComponents"))
         versions: dict[str, pulumi.Output[str]] = {}
         for source in sources():
-            versions[source.name] = self._publish(name, source, args["artifact_bucket"])
+            versions[source.name] = publish(name, source, args["artifact_bucket"], parent=self)
         self.versions = pulumi.Output.all(**versions)
         self.register_outputs({"versions": self.versions})
 
-    def _publish(self, name: str, source: recipes.ComponentSource, bucket: pulumi.Input[str]) -> pulumi.Output[str]:
-        logical = f"{name}-{source.folder.replace('_', '-')}"
-        artifacts: list[pulumi.Resource] = []
-        key = source.artifact_key(name)
-        if source.artifact_name:
-            file = archives.stored(f"{source.folder}.zip", source.artifact())
-            artifacts.append(
-                aws.s3.BucketObjectv2(
-                    f"{logical}-artifact",
-                    bucket=bucket,
-                    key=key,
-                    source=pulumi.FileAsset(str(file)),
-                    content_type="application/zip",
-                    opts=pulumi.ResourceOptions(parent=self),
-                )
+
+def publish(
+    name: str, source: recipes.ComponentSource, bucket: pulumi.Input[str], *, parent: pulumi.Resource
+) -> pulumi.Output[str]:
+    """Register a version of a component, its artifact in `bucket`; gives the version, known once it is there.
+
+    Args:
+        name: what the logical names of its resources begin with, and the publication that the artifact belongs to.
+        source: the component.
+        bucket: name of the artifact bucket.
+        parent: the component resource that they belong to.
+    """
+    logical = f"{name}-{source.folder.replace('_', '-')}"
+    artifacts: list[pulumi.Resource] = []
+    key = source.artifact_key(name)
+    if source.artifact_name:
+        file = archives.stored(f"{source.folder}.zip", source.artifact())
+        artifacts.append(
+            aws.s3.BucketObjectv2(
+                f"{logical}-artifact",
+                bucket=bucket,
+                key=key,
+                source=pulumi.FileAsset(str(file)),
+                content_type="application/zip",
+                opts=pulumi.ResourceOptions(parent=parent),
             )
-        uri = pulumi.Output.concat("s3://", bucket, "/", key)
-        version = greengrassv2.ComponentVersion(
-            f"{logical}-component",
-            inline_recipe=uri.apply(lambda known: recipes.published(source.recipe, source.version, known)),
-            # Greengrass reads the artifact while it registers the version, and keeps its digest.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=artifacts),
         )
-        return version.component_version
+    uri = pulumi.Output.concat("s3://", bucket, "/", key)
+    version = greengrassv2.ComponentVersion(
+        f"{logical}-component",
+        inline_recipe=uri.apply(lambda known: recipes.published(source.recipe, source.version, known)),
+        # Greengrass reads the artifact while it registers the version, and keeps its digest.
+        opts=pulumi.ResourceOptions(parent=parent, depends_on=artifacts),
+    )
+    return version.component_version

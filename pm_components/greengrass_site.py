@@ -134,6 +134,7 @@ class GreengrassSite(pulumi.ComponentResource):
         provisioning = self._provisioning(site, args, nucleus, things, policies, alias)
         settings = SiteSettings(
             site=site,
+            core_devices=cores,
             devices=devices,
             serves_devices=serves_devices,
             nucleus=nucleus,
@@ -144,7 +145,9 @@ class GreengrassSite(pulumi.ComponentResource):
             },
             own=plain_keys(args.get("configuration", {}), "GreengrassSite.configuration"),
         )
-        deployment = site_deployment(name, settings, self._versions(args), groups.code, parent=self)
+        deployment = site_deployment(
+            name, settings, self._versions(args), args["artifact_bucket"], groups.code, parent=self
+        )
 
         self.thing_group = groups.code.name
         self.model_thing_group = groups.model.name

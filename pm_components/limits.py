@@ -63,3 +63,19 @@ EVENT_RULE_NAME_LENGTH = 64
 NOTEBOOK_INSTANCE_NAME_LENGTH = 63
 #: maxReceiveCount of a redrive policy, Amazon SQS API reference, SetQueueAttributes.
 RECEIVE_COUNT_MAXIMUM = 1_000
+#: A whole MQTT packet: `IOTCORED_NETWORK_BUFFER_SIZE` of modules/iotcored/src/mqtt.c, aws-greengrass-lite 2.6.0.
+LITE_MQTT_PACKET_BYTES = 5_000
+#: Its copy of a deployment: `DEPLOYMENT_MEM_SIZE` of modules/ggdeploymentd/src/deployment_queue.c, the same release.
+LITE_DEPLOYMENT_BYTES = 5_000
+#: Objects and lists of a job: `response_scratch` of modules/ggdeploymentd/src/iot_jobs_listener.c, the same release.
+LITE_JOB_OBJECT_BYTES = 4_096
+#: A value that is no object, as JSON: `value_buffer` of modules/ggconfigd/src/db_corebus.c, the same release.
+LITE_CONFIGURATION_VALUE_BYTES = 1_024
+#: A component's grants for a service: `policy_mem` of modules/ggipcd/src/ipc_authz.c, the same release.
+LITE_GRANT_BYTES = 4_096
+#: An item of a list, and of an object, in lite's memory: `GgObject` and `GgKV` of include/gg/types.h on a 64-bit
+#: machine, aws-greengrass-component-sdk.
+LITE_LIST_ITEM_BYTES = 11
+LITE_OBJECT_ITEM_BYTES = 21
+#: "Maximum size of deployment document ... with large configuration support", AWS IoT Greengrass V2 quotas: 6 MB.
+DEPLOYMENT_DOCUMENT_BYTES = 6_000_000

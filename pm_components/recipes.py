@@ -1,14 +1,13 @@
 """Greengrass component versions made from the folders below `edge/`: recipe, artifact and a version from the content.
 
 A recipe file holds placeholders where only the library knows better: the version, the artifact's bucket and key, and in
-`accessControl` the site and its devices (`pm/SITE/MACHINE_DEVICE/reading`), which differ from site to site and come
-therefore with the deployment and not with the component.
+`accessControl` the site (`pm/SITE/*/reading`), which comes with the deployment and not with the component.
 """
 
 import ast
 import copy
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,21 +15,17 @@ import yaml
 
 from pm_components import archives, packaging
 from pm_components.limits import COMPONENT_RECIPE_BYTES
-from pm_contracts.measurements import AIR_QUALITY, MACHINE
+from pm_contracts import site_devices as site_devices_contract
 
 EDGE = packaging.ROOT / "edge"
 
 ARTIFACT_PREFIX = "s3://BUCKET/KEY/"
 CODE_ARTIFACT = "component.zip"
 """The artifact of a component that runs code of ours; a model's artifact comes from the pipeline."""
+SITE_DEVICES = "site_devices"
+"""The folder of the component that brings a site's list of devices."""
 VERSION_PLACEHOLDER = "0.0.0"
 _SITE = "SITE"
-#: What stands for a device's name in a topic of `accessControl`, and the device types it stands for.
-_DEVICES = {
-    "AIR_QUALITY_DEVICE": (AIR_QUALITY,),
-    "MACHINE_DEVICE": (MACHINE,),
-    "DEVICE": (AIR_QUALITY, MACHINE),
-}
 
 
 class RecipeError(ValueError):
@@ -93,6 +88,20 @@ def load(folder: str) -> ComponentSource:
     return ComponentSource(folder, recipe, archives.read_files(artifact_files(folder)))
 
 
+def site_devices(site: str, devices: Mapping[str, str]) -> ComponentSource:
+    """The component that brings the list of a site's devices to its core devices.
+
+    Args:
+        site: the site's name.
+        devices: the type of each device by its name.
+
+    Raises:
+        Refused: for a name or a type that the contract does not have.
+    """
+    source = load(SITE_DEVICES)
+    return source._replace(files={site_devices_contract.FILE_NAME: site_devices_contract.encode(site, devices)})
+
+
 def artifact_name(recipe: Mapping[str, Any], path: Path | None = None) -> str:
     """The file name of a recipe's artifact, empty where it has none.
 
@@ -148,28 +157,42 @@ def size_problem(text: str) -> str:
     return f"{size} bytes, allowed are {COMPONENT_RECIPE_BYTES}" if size > COMPONENT_RECIPE_BYTES else ""
 
 
-def site_configuration(
-    recipe: Mapping[str, Any], site: str, device_types: Mapping[str, str], values: Mapping[str, str]
-) -> dict[str, Any]:
-    """What a deployment merges into the component's default configuration for one site.
+class ConfigurationUpdate(NamedTuple):
+    """What a deployment changes of a component's configuration, as small as it goes: lite has room for little."""
+
+    merge: dict[str, Any]
+    """What differs from the recipe's defaults."""
+    reset: list[str]
+    """JSON pointers of what goes back to the default, where an earlier deployment has set it: a nucleus keeps that."""
+
+
+def site_configuration(recipe: Mapping[str, Any], site: str, values: Mapping[str, str]) -> ConfigurationUpdate:
+    """What a deployment changes of the component's configuration for one site.
 
     Args:
         recipe: with placeholders.
         site: the site's name.
-        device_types: the type of each device by its name.
         values: configuration values by key; those that the component has no key for are left out.
     """
-    configuration = recipe.get("ComponentConfiguration", {}).get("DefaultConfiguration", {})
-    devices = ",".join(f"{name}={type_}" for name, type_ in sorted(device_types.items()))
-    merged: dict[str, Any] = {
-        key: value for key, value in {**values, "site": site, "devices": devices}.items() if key in configuration
-    }
-    if "accessControl" in configuration:
-        merged["accessControl"] = copy.deepcopy(configuration["accessControl"])
-        for service in merged["accessControl"].values():
-            for policy in service.values():
-                policy["resources"] = _site_topics(policy["resources"], site, device_types)
-    return merged
+    defaults = default_configuration(recipe)
+    wanted = {key: value for key, value in {**values, "site": site}.items() if key in defaults}
+    merge: dict[str, Any] = {key: value for key, value in wanted.items() if value != defaults[key]}
+    if "accessControl" in defaults:
+        # Objects are merged key by key, and the nucleus has operations and descriptions from the recipe.
+        merge["accessControl"] = {
+            service: {
+                name: {"resources": [_site_topic(topic, site) for topic in policy["resources"]]}
+                for name, policy in policies.items()
+            }
+            for service, policies in defaults["accessControl"].items()
+        }
+    return ConfigurationUpdate(merge, [f"/{key}" for key in sorted(wanted.keys() - merge.keys())])
+
+
+def default_configuration(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration that a component has where nobody sets another one."""
+    configuration: dict[str, Any] = recipe.get("ComponentConfiguration", {}).get("DefaultConfiguration", {})
+    return configuration
 
 
 def configuration_object(component: str, text: str) -> dict[str, Any]:
@@ -187,34 +210,18 @@ def configuration_object(component: str, text: str) -> dict[str, Any]:
     return configuration
 
 
-def merged_configuration(site: Mapping[str, Any], own: Mapping[str, Any]) -> str:
-    """What a deployment merges into a component's configuration, JSON: the site's, with `own` over it.
-
-    Objects within `own` are merged key by key; all else replaces what is there.
-    """
-    return json.dumps(_merged(site, own), sort_keys=True)
-
-
-def _merged(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+def merged(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with `change` over it, as a nucleus merges: objects key by key, all else replaces what is there."""
     result = dict(base)
     for key, value in change.items():
         inner = result.get(key)
-        result[key] = _merged(inner, value) if isinstance(inner, dict) and isinstance(value, dict) else value
+        result[key] = merged(inner, value) if isinstance(inner, dict) and isinstance(value, dict) else value
     return result
 
 
-def _site_topics(topics: Sequence[str], site: str, device_types: Mapping[str, str]) -> list[str]:
-    """`topics` with the site's name and one line for each device that a placeholder stands for."""
-    filled: list[str] = []
-    for topic in topics:
-        levels = [site if level == _SITE else level for level in topic.split("/")]
-        placeholder = next((level for level in levels if level in _DEVICES), None)
-        if placeholder is None:
-            filled.append("/".join(levels))
-            continue
-        names = sorted(name for name, type_ in device_types.items() if type_ in _DEVICES[placeholder])
-        filled += ["/".join(name if level == placeholder else level for level in levels) for name in names]
-    return filled
+def _site_topic(topic: str, site: str) -> str:
+    """`topic` with the site's name."""
+    return "/".join(site if level == _SITE else level for level in topic.split("/"))
 
 
 def _artifacts(recipe: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

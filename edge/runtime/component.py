@@ -2,6 +2,7 @@
 
 import datetime as dt
 import logging
+import os
 import sys
 import threading
 import time
@@ -57,6 +58,7 @@ class Component:
         bus: Its connection to the local bus.
         counters: What it counts; they go out with its status.
         stopping: Set when it has been asked to end.
+        begins_anew: Whether it ends in order to begin anew, since the site has other devices by now.
     """
 
     def __init__(self, name: str, settings: Settings, bus: Bus, state: str = "running") -> None:
@@ -69,6 +71,7 @@ class Component:
         self._state = state
         self._failure = ""
         self._is_ready = False
+        self.begins_anew = False
         self._report = threading.Event()
         self._topic = topics.site_topic(settings.site, topics.STATUS)
 
@@ -89,6 +92,7 @@ class Component:
 
     def stop(self) -> None:
         """Ask `run` to end."""
+        self.begins_anew = False
         self.stopping.set()
         self._report.set()
 
@@ -158,6 +162,9 @@ class Component:
                 self._report.clear()
                 self._publish_status(each_status)
                 self._report.wait(STATUS_SECONDS)
+                if not self.stopping.is_set() and self.settings.devices_have_changed():
+                    self.stop()
+                    self.begins_anew = True
         finally:
             self.bus.stop_receiving()
             finish()
@@ -193,14 +200,15 @@ class Component:
 def main(name: str, settings: Settings, run: Callable[[Component], None], state: str = "running") -> int:
     """Run a component in this process until SIGTERM or SIGINT.
 
+    Where the site's list of devices changes, the program begins anew in the same process, so that its nucleus neither
+    restarts it nor counts a failure. A signal ends the process as that signal, not with 0: a classic nucleus does not
+    notice that a component has ended with 0, and would take one that somebody else has stopped for running for ever.
+
     Args:
         name: Greengrass name of the component.
         settings: where it works.
         run: its work; ends when `Component.run` does.
         state: what it reports itself as at first.
-
-    A signal ends the process as that signal, not with 0: a classic nucleus does not notice that a component has ended
-    with 0, and would take one that somebody else has stopped for running for ever.
 
     Returns:
         The process's exit status, 1, with the reason in the log, for each end that nobody has asked for.
@@ -214,6 +222,10 @@ def main(name: str, settings: Settings, run: Callable[[Component], None], state:
         _log.error("%s ends: %s", name, error)
         return 1
     end()
+    if component.begins_anew:
+        _log.info("%s begins anew: the site has other devices", name)
+        sys.stdout.flush()
+        os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - what was started, started again
     _log.error("%s ends, and nobody has asked it to", name)
     return 1
 

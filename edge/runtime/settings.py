@@ -1,16 +1,29 @@
-"""What a component is told on its command line, checked."""
+"""What a component is told of where it works, on its command line and in the site's list of devices, checked."""
 
 import argparse
+import logging
 import re
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pm_contracts.measurements import AIR_QUALITY, MACHINE
-from pm_contracts.messages import NAME_PATTERN
+from pm_contracts import site_devices
+from pm_contracts.measurements import AIR_QUALITY
+from pm_contracts.messages import NAME_PATTERN, Refused
+from pm_contracts.site_devices import DEVICE_TYPES
 
-DEVICE_TYPES = (AIR_QUALITY, MACHINE)
+#: Seconds to wait for the list of devices: a nucleus starts components without waiting for the one that installs it.
+LIST_SECONDS = 60.0
+#: Between two looks for it: its folder may not exist yet, and could not be watched.
+_LOOK_SECONDS = 0.2
 _NAME = re.compile(NAME_PATTERN)
+
+_log = logging.getLogger(__name__)
+
+
+class SettingsError(RuntimeError):
+    """The site's devices cannot be known; the text names the file and what is wrong with it."""
 
 
 class Settings(NamedTuple):
@@ -19,10 +32,22 @@ class Settings(NamedTuple):
     site: str
     devices: dict[str, str]
     data_directory: Path
+    devices_file: Path | None = None
+    """The file that the devices come from; None where they were given on the command line, and do not change."""
 
     def devices_of(self, device_type: str) -> list[str]:
         """The names of the devices of one type, in the order given."""
         return [name for name, its_type in self.devices.items() if its_type == device_type]
+
+    def devices_have_changed(self) -> bool:
+        """Whether the site's list of devices is another one by now; one that cannot be used changes nothing."""
+        if self.devices_file is None:
+            return False
+        try:
+            return _listed(self.devices_file, self.site) != self.devices
+        except SettingsError as error:
+            _log.error("the devices stay as they are: %s", error)
+            return False
 
 
 def argument_parser(module: str, description: str) -> argparse.ArgumentParser:
@@ -30,8 +55,9 @@ def argument_parser(module: str, description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"python -m {module}", description=description)
     parser.add_argument("--site", required=True, type=_name, help="name of the site")
     parser.add_argument(
-        "--devices", required=True, type=_devices, metavar="NAME=TYPE,..", help=f"TYPE is {' or '.join(DEVICE_TYPES)}"
-    )
+        "--devices", type=_devices, metavar="NAME=TYPE,..",
+        help=f"TYPE is {' or '.join(DEVICE_TYPES)}; left out: those of {site_devices.FILE_NAME} in the data directory",
+    )  # fmt: skip
     parser.add_argument("--data-directory", required=True, type=Path, help="folder for state, models and identity")
     return parser
 
@@ -41,9 +67,46 @@ def parse_settings(module: str, description: str, arguments: Sequence[str] | Non
     return settings_of(argument_parser(module, description).parse_args(arguments))
 
 
-def settings_of(parsed: argparse.Namespace) -> Settings:
-    """The settings among the parsed arguments."""
-    return Settings(parsed.site, parsed.devices, parsed.data_directory)
+def settings_of(parsed: argparse.Namespace, seconds: float = LIST_SECONDS) -> Settings:
+    """The settings among the parsed arguments, with the site's devices.
+
+    Args:
+        parsed: the arguments.
+        seconds: how long the list of devices is waited for.
+
+    Raises:
+        SystemExit: where there is no list of the site's devices then, with the reason and status 1.
+    """
+    if parsed.devices is not None:
+        return Settings(parsed.site, parsed.devices, parsed.data_directory)
+    file = parsed.data_directory / site_devices.FILE_NAME
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return Settings(parsed.site, _listed(file, parsed.site), parsed.data_directory, file)
+        except SettingsError as error:
+            if time.monotonic() >= end:
+                raise SystemExit(str(error)) from error
+        time.sleep(_LOOK_SECONDS)
+
+
+def _listed(file: Path, site: str) -> dict[str, str]:
+    """The devices of `site` that a file lists.
+
+    Raises:
+        SettingsError: where it is not there, cannot be read, or is of another site.
+    """
+    try:
+        listed = site_devices.decode(file.read_bytes())
+    except FileNotFoundError as error:
+        raise SettingsError(
+            f"{file} is not there: the component pm.SiteDevices installs it, or give --devices NAME=TYPE,.."
+        ) from error
+    except (OSError, Refused) as error:
+        raise SettingsError(f"{file}: {error}") from error
+    if listed.site != site:
+        raise SettingsError(f"{file}: found the devices of site {listed.site}, allowed are those of {site}")
+    return dict(listed.devices)
 
 
 def _name(text: str) -> str:

@@ -143,8 +143,9 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--end", type=_time, default=sources.END, help="event time to stop before")
     parser.add_argument("--seed", type=int, default=0, help="of the simulator")
     parsed = parser.parse_args(arguments)
-    if len(parsed.devices) != 1:
-        parser.error(f"--devices: a sensor is one device, and {len(parsed.devices)} are named")
+    named = len(parsed.devices or ())
+    if named != 1:
+        parser.error(f"--devices: a sensor is one device, and {named} are named")
     return parsed
 
 

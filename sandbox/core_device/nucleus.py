@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pm_components.nuclei import NucleusKind
+from sandbox.core_device import lite_fit
 from sandbox.core_device.artifacts import ArtifactStore
 from sandbox.core_device.client_devices.configuration import PLAYED
 from sandbox.core_device.client_devices.program import NAME as GATEWAY
@@ -173,6 +174,8 @@ class Nucleus:
         before = self._plan
         try:
             plan = await self._prepare(before.state.with_deployment(deployment), recipes)
+            if plan.nucleus.kind == NucleusKind.LITE:
+                lite_fit.check(deployment, self._thing_name, plan.state, plan.recipes)
         except (DeploymentError, RecipeError, OSError) as error:
             return "FAILED", "FAILED_NO_STATE_CHANGE", str(error), ""
         try:

@@ -21,6 +21,8 @@ import pytest
 from pm_components import archives, edge_components, recipes
 from pm_components.edge_components import FOLDERS
 from pm_components.functions import component_versions
+from pm_contracts import site_devices
+from pm_contracts.messages import Refused
 from sandbox.cloud import greengrass_recipe
 from sandbox.deployer.assets import archive_bytes
 
@@ -35,7 +37,7 @@ def edge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "edge"
 
 
-@pytest.mark.parametrize("folder", [*FOLDERS, "forecast_model", "fault_model"])
+@pytest.mark.parametrize("folder", [*FOLDERS, "forecast_model", "fault_model", "site_devices"])
 def test_published_recipes_pass_the_rules_of_greengrass(folder: str) -> None:
     source = recipes.load(folder)
     text = recipes.published(source.recipe, source.version, "s3://bucket/key.zip")
@@ -74,25 +76,38 @@ def test_a_version_follows_from_what_the_component_runs_and_from_nothing_else(ed
     assert changed == set(FOLDERS) - {"python_runtime"}
 
 
-def test_a_site_gets_its_topics_by_name() -> None:
+def test_a_site_gets_its_topics_and_what_differs_from_the_defaults() -> None:
     source = recipes.load("fault_detector")
-    merged = recipes.site_configuration(source.recipe, "lindau", DEVICES, {"python": "/p", "endpoint": "unused"})
-    policies = merged["accessControl"]["aws.greengrass.ipc.pubsub"]
-    resources = sorted(topic for policy in policies.values() for topic in policy["resources"])
-    assert resources == [
-        "pm/lindau/alert",
-        "pm/lindau/machine-01/fault",
-        "pm/lindau/machine-01/reading",
-        "pm/lindau/machine-02/fault",
-        "pm/lindau/machine-02/reading",
-        "pm/lindau/status",
-    ]
-    assert merged["devices"] == "air-1=air_quality,machine-01=machine,machine-02=machine"
-    assert merged["site"] == "lindau"
-    # Of the values, those that the component has a key for.
-    assert merged["python"] == "/p"
-    assert "endpoint" not in merged
+    values = {"python": "/p", "dataDirectory": "/var/lib/pm", "endpoint": "unused"}
+    update = recipes.site_configuration(source.recipe, "lindau", values)
+    # Of the values, those that the component has a key for, and has another default of.
+    assert set(update.merge) == {"python", "site", "accessControl"}
+    assert (update.merge["python"], update.merge["site"]) == ("/p", "lindau")
+    # A nucleus keeps what an earlier deployment has set.
+    assert update.reset == ["/dataDirectory"]
+    policies = update.merge["accessControl"]["aws.greengrass.ipc.pubsub"]
+    assert policies == {
+        "pm.FaultDetector:pubsub:1": {"resources": ["pm/lindau/*/reading"]},
+        "pm.FaultDetector:pubsub:2": {"resources": ["pm/lindau/*/fault", "pm/lindau/alert", "pm/lindau/status"]},
+    }
     assert "SITE" in json.dumps(source.recipe)  # and the recipe itself stays as it was
+    # What the nucleus makes of it has operations and descriptions still, and nothing of the placeholder.
+    configuration = recipes.merged(recipes.default_configuration(source.recipe), update.merge)
+    (hears, _) = configuration["accessControl"]["aws.greengrass.ipc.pubsub"].values()
+    assert hears["operations"] == ["aws.greengrass#SubscribeToTopic"]
+    assert "SITE" not in json.dumps(configuration)
+
+
+def test_the_list_of_devices_is_a_version_of_each_sites_own() -> None:
+    one = recipes.site_devices("lindau", DEVICES)
+    with zipfile.ZipFile(io.BytesIO(one.artifact())) as archive:
+        assert archive.namelist() == ["devices.json"]
+        assert site_devices.decode(archive.read("devices.json")).devices == DEVICES
+    assert one.version == recipes.site_devices("lindau", dict(reversed(DEVICES.items()))).version
+    others = [recipes.site_devices("gera", DEVICES), recipes.site_devices("lindau", {"air-1": "air_quality"})]
+    assert len({one.version, *(other.version for other in others)}) == 3
+    with pytest.raises(Refused, match="Invalid enum value 'pump'"):
+        recipes.site_devices("lindau", {"a": "pump"})
 
 
 def test_a_version_of_its_own_is_refused(edge: Path) -> None:

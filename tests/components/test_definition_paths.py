@@ -40,7 +40,7 @@ FUNCTIONS = {name: name for name in ("gate_arn", "register_arn", "release_arn", 
 TRIAL = training_workflow.Trial(function_arn="trial_arn", interval_seconds=60, maximum_seconds=600)
 SITES = {"a": Site(code_group="arn/a", canary_group="arn/a-canary")}
 #: What the trial looks up of the site's own deployment.
-MERGED = {"python": "p", "dataDirectory": "d", "site": "a", "devices": {}, "accessControl": {"ipc": {}}}
+MERGED = {"python": "p", "dataDirectory": "d", "site": "a", "accessControl": {"ipc": {}}}
 
 
 def workflow(**changes: Any) -> training_workflow.Workflow:

@@ -33,7 +33,8 @@ def _site(record: Record, **args: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def versions() -> dict[str, str]:
-    return {source.name: source.version for source in map(recipes.load, FOLDERS)}
+    sources = [*map(recipes.load, FOLDERS), recipes.site_devices("lindau", DEVICES)]
+    return {source.name: source.version for source in sources}
 
 
 def test_registers_exactly_these_resources(record: Record) -> None:
@@ -48,8 +49,8 @@ def test_registers_exactly_these_resources(record: Record) -> None:
         "aws:iot/roleAlias:RoleAlias": 1,
         "aws:iam/role:Role": 1,
         "aws:iam/rolePolicy:RolePolicy": 1,
-        "aws:s3/bucketObjectv2:BucketObjectv2": 5,
-        "aws-native:greengrassv2:ComponentVersion": 6,
+        "aws:s3/bucketObjectv2:BucketObjectv2": 6,
+        "aws-native:greengrassv2:ComponentVersion": 7,
         "aws-native:greengrassv2:Deployment": 1,
     }
 
@@ -179,12 +180,35 @@ def test_the_deployment_names_each_component_in_its_version_and_rolls_back(
     assert uplink.pop("accessControl")
     assert uplink == {
         "dataDirectory": "/data",
-        "devices": "air-1=air_quality,machine-01=machine",
         "endpoint": "abc-ats.iot.eu-central-1.amazonaws.com",
         "flowControl": "none",
         "python": "/usr/bin/python3.11",
         "site": "lindau",
     }
+    assert components["pm.Uplink"]["configurationUpdate"]["reset"] == []
+
+
+def test_what_is_at_the_recipes_default_is_reset_and_not_merged(record: Record) -> None:
+    site = _site(record)
+    (deployment,) = site.of_type("aws-native:greengrassv2:Deployment").values()
+    updates = {
+        name: (sorted(json.loads(one["configurationUpdate"]["merge"])), one["configurationUpdate"]["reset"])
+        for name, one in deployment["components"].items()
+        if name.startswith("pm.")
+    }
+    assert updates["pm.SiteDevices"] == ([], ["/dataDirectory"])
+    assert updates["pm.Forecaster"] == (["accessControl", "site"], ["/dataDirectory", "/python"])
+    assert updates["pm.Uplink"] == (
+        ["accessControl", "endpoint", "site"],
+        ["/dataDirectory", "/flowControl", "/python"],
+    )
+
+
+def test_the_list_of_devices_is_no_configuration_value(record: Record) -> None:
+    site = _site(record)
+    (deployment,) = site.of_type("aws-native:greengrassv2:Deployment").values()
+    ours = {name: one for name, one in deployment["components"].items() if name.startswith("pm.")}
+    assert "machine-01" not in json.dumps(ours)
 
 
 def test_artifacts_lie_where_the_recipes_say(record: Record, versions: dict[str, str]) -> None:
@@ -313,6 +337,48 @@ def test_without_client_devices_nucleus_lite_can_run_all_of_it(record: Record, v
     assert set(deployment["components"]) == set(versions)
     assert set(site.of_type("aws:iot/policy:Policy")) == {"lindau-policy", "lindau-claim-policy"}
     assert site.outputs["serving_policy"] == ""
+
+
+LITE: dict[str, Any] = {"nucleus": {"kind": "lite"}, "client_devices": False}
+
+
+def test_two_hundred_devices_fit_nucleus_lite_with_the_longest_names(record: Record) -> None:
+    longest = "x" * 32
+    devices = {f"{'d' * 28}-{number:03}": ("machine", "air_quality")[number % 2] for number in range(200)}
+    assert _site(record, **LITE, site=longest, core_devices=[longest], devices=devices)
+
+
+@pytest.mark.parametrize(
+    ("args", "reason"),
+    [
+        (
+            {"python": f"/{'p' * 300}"},
+            r"GreengrassSite lindau: the deployment has 5,\d\d\d bytes, and nucleus lite has room for 5,000",
+        ),
+        (
+            {"configuration": {"pm.Uplink": json.dumps({"endpoint": "e" * 1_500})}},
+            r"the configuration value /endpoint of pm.Uplink has 1,502 bytes, and nucleus lite has room for 1,024",
+        ),
+        (
+            {
+                "configuration": {
+                    "pm.Uplink": json.dumps({"accessControl": {"x": {"y": {"resources": ["t" * 900] * 5}}}})
+                }
+            },
+            r"the grants of pm.Uplink for x has 4,\d\d\d bytes, and nucleus lite has room for 4,096",
+        ),
+        (
+            {"python": pulumi.Output.from_input(f"/{'p' * 1_100}")},
+            r"the configuration value /python of pm.PythonRuntime has 1,103 bytes",
+        ),
+    ],
+)
+def test_a_site_that_nucleus_lite_has_no_room_for_is_refused_by_name_and_size(
+    record: Record, args: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(ValueError, match=reason):
+        _site(record, **LITE, **args)
+    assert _site(record, nucleus={"kind": "classic"}, **args)
 
 
 def _deployed(site: Any) -> dict[str, str]:

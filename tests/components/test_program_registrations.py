@@ -71,6 +71,7 @@ def test_it_registers_the_components_and_exports_what_others_read(first: bytes) 
         "serving_policy",
         "token_exchange_role_arn",
         "role_alias",
+        "nucleus",
         "deployment_id",
     }
     assert all(found["outputs"].values())

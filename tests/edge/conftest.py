@@ -8,15 +8,16 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from edge.runtime.files import write_atomically
 from edge.runtime.mqtt_bus import MqttBus
 from ml import export
-from pm_contracts import topics
+from pm_contracts import site_devices, topics
 from pm_contracts.forecast_features import FEATURES
 from pm_contracts.manifest import CheckedAnswers, FaultManifest, ForecastManifest, Interval
 from pm_contracts.measurements import MACHINE_MEASUREMENTS
@@ -117,7 +118,12 @@ def ear(local_broker: int, site: str) -> Iterator[Ear]:
 
 
 class Floor:
-    """Starts components of a site as processes, and ends those that still run."""
+    """Starts components of a site as processes, and ends those that still run.
+
+    Attributes:
+        directory: Their folder for data and logs.
+        devices: The site's devices, which components are told on their command line unless there is a list of them.
+    """
 
     def __init__(self, port: int, site: str, directory: Path) -> None:
         self._port = port
@@ -128,8 +134,9 @@ class Floor:
 
     def start(self, module: str, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
         """Start a component by its module; its log is `{module}.log` in the directory."""
-        devices = ",".join(f"{name}={device_type}" for name, device_type in self.devices.items())
-        settings = ["--site", self._site, "--devices", devices, "--data-directory", str(self.directory)]
+        settings = ["--site", self._site, "--data-directory", str(self.directory)]
+        if not (self.directory / site_devices.FILE_NAME).exists():
+            settings += ["--devices", ",".join(f"{name}={type_}" for name, type_ in self.devices.items())]
         with (self.directory / f"{module}.log").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-c", _RUN, module, *settings, *arguments],
@@ -139,6 +146,10 @@ class Floor:
             )
         self._processes.append(process)
         return process
+
+    def list_devices(self, devices: Mapping[str, str]) -> None:
+        """Install the site's list of devices, as `pm.SiteDevices` does."""
+        write_atomically(self.directory / site_devices.FILE_NAME, site_devices.encode(self._site, devices))
 
     def log(self, module: str) -> str:
         """What a component has logged."""

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from edge.runtime.settings import argument_parser
-from pm_contracts import topics
+from edge.runtime.settings import argument_parser, parse_settings
+from pm_contracts import site_devices, topics
 
 EDGE = Path(__file__).parents[2] / "edge"
 CODE = {
@@ -26,14 +26,14 @@ CODE = {
     "device_simulator": "pm.DeviceSimulator",
 }
 MODELS = {"forecast_model": "pm.ForecastModel", "fault_model": "pm.FaultModel"}
-ALL = {**CODE, **MODELS, "python_runtime": "pm.PythonRuntime"}
+ALL = {**CODE, **MODELS, "python_runtime": "pm.PythonRuntime", "site_devices": "pm.SiteDevices"}
 #: "Component recipe reference", maximum size of a recipe.
 MAXIMUM_BYTES = 16_000
 #: What nucleus lite replaces in a script or a Setenv value; docs/RECIPE_SUPPORT_CHANGES.md of aws-greengrass-lite.
 VARIABLES = re.compile(
     r"artifacts:path|artifacts:decompressedPath|kernel:rootPath|iot:thingName|work:path|configuration:/[A-Za-z]+"
 )
-PLACEHOLDERS = {"SITE": "lindau", "AIR_QUALITY_DEVICE": "air-1", "MACHINE_DEVICE": "machine-01", "DEVICE": "air-1"}
+PLACEHOLDERS = {"SITE": "lindau", "*": "air-1"}
 
 
 def recipe_of(folder: str) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def test_a_recipe_keeps_to_what_both_nuclei_read(folder):
         # No Setenv: what it sets is not all that reaches a script which sudo starts.
         assert set(step) <= {"Script", "Timeout"}
     for artifact in (artifact for manifest in recipe["Manifests"] for artifact in manifest["Artifacts"]):
-        assert re.fullmatch(r"s3://BUCKET/KEY/(component|model)\.zip", artifact["Uri"])
+        assert re.fullmatch(r"s3://BUCKET/KEY/(component|model|devices)\.zip", artifact["Uri"])
         assert artifact["Unarchive"] == "ZIP"
 
 
@@ -123,7 +123,8 @@ def test_the_run_script_starts_the_folder_s_main_with_arguments_that_it_takes(fo
             _arguments(["--help"])
     else:
         argument_parser(f"edge.{folder}", "")
-    assert given == taken - {"--help"}
+    # The devices come from the file that pm.SiteDevices installs.
+    assert given == taken - {"--help", "--devices"}
 
 
 @pytest.mark.parametrize("folder", CODE)
@@ -151,7 +152,7 @@ def test_its_readme_names_each_setting_and_topic_of_a_recipe_and_how_to_remove_i
     settings = recipe_of(folder)["ComponentConfiguration"]["DefaultConfiguration"]
     control = settings.pop("accessControl", {}).get("aws.greengrass.ipc.pubsub", {})
     resources = {resource for policy in control.values() for resource in policy["resources"]}
-    topic_words = {re.sub(r"\b[A-Z_]*DEVICE\b", "{device}", one).replace("SITE", "{site}") for one in resources}
+    topic_words = {one.replace("*", "{device}").replace("SITE", "{site}") for one in resources}
     for word in {ALL[folder], *settings, *topic_words}:
         assert re.search(rf"[`/ ]{re.escape(word)}[`:]", text), f"{folder}/README.md does not name {word}"
     for row in ("Inputs", "Outputs", "Configuration", "Limits"):
@@ -213,6 +214,21 @@ def test_a_model_s_install_fails_without_a_model(tmp_path):
     script = script.replace("{iot:thingName}", "lindau-core").replace("{artifacts:decompressedPath}", str(unpacked))
     assert subprocess.run(["/bin/sh", "-c", script], capture_output=True, check=False).returncode != 0
     assert (tmp_path / "data/lindau-core/models/fault/current/model.onnx").read_text() == "zero"
+
+
+def test_the_list_of_devices_is_installed_whole_and_read_by_a_component(tmp_path):
+    unpacked = tmp_path / "artifacts-unarchived" / "pm.SiteDevices" / "1.0.1"
+    (unpacked / "devices").mkdir(parents=True)
+    script = steps_of(recipe_of("site_devices"))["install"]["Script"]
+    script = script.replace("{configuration:/dataDirectory}", str(tmp_path / "data"))
+    script = script.replace("{iot:thingName}", "lindau-core").replace("{artifacts:decompressedPath}", f"{unpacked}/")
+    folder = tmp_path / "data" / "lindau-core"
+    words = ["--site", "lindau", "--data-directory", str(folder)]
+    for devices in ({"air-1": "air_quality"}, {"air-1": "air_quality", "machine-01": "machine"}):
+        (unpacked / "devices" / site_devices.FILE_NAME).write_bytes(site_devices.encode("lindau", devices))
+        subprocess.run(["/bin/sh", "-c", script], check=True)
+        assert parse_settings("edge.test", "", words).devices == devices
+    assert [path.name for path in folder.iterdir()] == [site_devices.FILE_NAME]
 
 
 def _runtime_check(python: str) -> subprocess.CompletedProcess[str]:

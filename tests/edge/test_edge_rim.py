@@ -19,14 +19,15 @@ from edge.runtime.component import Component, Counters
 from edge.runtime.dead_letters import MAXIMUM_BYTES, dead_letter
 from edge.runtime.files import write_atomically
 from edge.runtime.journal import Journal
-from edge.runtime.settings import Settings, parse_settings
+from edge.runtime.settings import Settings, argument_parser, parse_settings, settings_of
 from edge.runtime.state_file import StateFile
 from edge.runtime.window import Window
 from edge.uplink import uplink as uplink_module
 from edge.uplink.dead_letter_store import DeadLetterStore
 from edge.uplink.gate import Gate, Priority
 from edge.uplink.outbox import Outbox
-from pm_contracts.messages import DeadLetter, decode, encode
+from pm_contracts import site_devices
+from pm_contracts.messages import DeadLetter, Refused, decode, encode
 
 ROOT = Path(__file__).parents[2]
 
@@ -86,6 +87,57 @@ def test_the_devices_come_by_type_in_the_order_given():
     settings = parse_settings("edge.test", "", ["--site", "lindau", "--devices", devices, "--data-directory", "/data"])
     assert settings.devices_of("machine") == ["b", "a"]
     assert settings.data_directory == Path("/data")
+
+
+def _listed(folder: Path, site: str = "lindau") -> Settings:
+    parser = argument_parser("edge.test", "")
+    return settings_of(parser.parse_args(["--site", site, "--data-directory", str(folder)]), seconds=0.0)
+
+
+def test_without_an_argument_the_devices_are_those_of_the_site_s_list(tmp_path):
+    file = tmp_path / site_devices.FILE_NAME
+    file.write_bytes(site_devices.encode("lindau", {"b": "machine", "a": "air_quality"}))
+    settings = _listed(tmp_path)
+    assert settings.devices == {"a": "air_quality", "b": "machine"}
+    assert not settings.devices_have_changed()
+    file.write_bytes(site_devices.encode("lindau", {"b": "machine"}))
+    assert settings.devices_have_changed()
+    # A list that cannot be used changes nothing.
+    for content in (b"", site_devices.encode("gera", {"c": "machine"})):
+        file.write_bytes(content)
+        assert not settings.devices_have_changed()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "devices.json is not there: the component pm.SiteDevices installs it, or give --devices NAME=TYPE,.."),
+        (b"{", "devices.json: no list of a site's devices: Input data was truncated"),
+        (b'{"site":"lindau","devices":{"a":"pump"}}', "Invalid enum value 'pump'"),
+        (b'{"site":"gera","devices":{}}', "found the devices of site gera, allowed are those of lindau"),
+    ],
+)
+def test_a_list_that_is_not_there_or_wrong_ends_the_process_with_the_reason(content, said, tmp_path):
+    if content is not None:
+        (tmp_path / site_devices.FILE_NAME).write_bytes(content)
+    with pytest.raises(SystemExit) as caught:
+        _listed(tmp_path)
+    assert said in str(caught.value.code)
+
+
+def test_a_list_that_comes_later_is_waited_for(tmp_path):
+    content = site_devices.encode("lindau", {"a": "machine"})
+    later = threading.Timer(0.3, lambda: write_atomically(tmp_path / site_devices.FILE_NAME, content))
+    later.start()
+    settings = parse_settings("edge.test", "", ["--site", "lindau", "--data-directory", str(tmp_path)])
+    later.join()
+    assert settings.devices == {"a": "machine"}
+
+
+@pytest.mark.parametrize("devices", [{"A": "machine"}, {"a": "pump"}])
+def test_a_list_of_what_the_contract_does_not_have_is_not_written(devices):
+    with pytest.raises(Refused, match="no list of a site's devices"):
+        site_devices.encode("lindau", devices)
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):

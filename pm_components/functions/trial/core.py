@@ -18,8 +18,8 @@ CONTINUE = "CONTINUE"
 PROMOTE = "PROMOTE"
 ROLL_BACK = "ROLL_BACK"
 
-#: What of the forecaster's configuration the challenger takes over as it is.
-_SHARED = ("python", "dataDirectory", "site", "devices")
+#: What of the forecaster's configuration the challenger takes over as it is, where it is not the default.
+_SHARED = ("python", "dataDirectory")
 _VERSION_PART = 1_000_000
 
 
@@ -80,7 +80,8 @@ def configuration(champion: Mapping[str, Any], component: str) -> dict[str, Any]
             if not topic.endswith(f"/{topics.FORECAST}")
         ]
         grants[f"{component}:pubsub:{number}"] = {**policy, "resources": resources}
-    return {**{key: champion[key] for key in _SHARED}, "accessControl": {service: grants}}
+    shared = {key: champion[key] for key in _SHARED if key in champion}
+    return {**shared, "site": champion["site"], "accessControl": {service: grants}}
 
 
 def query(sites: Sequence[str], model_version: str, started_at: dt.datetime) -> str:
