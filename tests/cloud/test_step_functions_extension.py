@@ -181,3 +181,12 @@ def test_an_error_that_the_service_models_keeps_its_name(account: Any) -> None:
     account.cloud.client("sagemaker").create_training_job(**job)
     ended = run(account, role, TRAINING, job)
     assert (ended["status"], ended["error"]) == ("FAILED", "SageMaker.ResourceInUseException")
+
+
+def test_a_result_that_is_too_large_ends_the_execution(account: Any) -> None:
+    workgroup(account)
+    resources = [account.arn("athena", name) for name in (f"workgroup/{account.prefix}", "datacatalog/AwsDataCatalog")]
+    role = account.role("states", ("athena:*", resources), ("s3:PutObject", "*"))
+    # The statement comes back with the description of the query.
+    ended = run(account, role, QUERY, query(account, f"SELECT '{'x' * 262_144}'"))
+    assert (ended["status"], ended["error"]) == ("FAILED", "States.DataLimitExceeded")

@@ -6,12 +6,17 @@ difference, which compares assets by their content as this does.
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+
+from pm_contracts import topics
+from pm_contracts.messages import AirQualityReading, Alert, MachineReading
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = Path(__file__).with_name("registrations_of_dev.py")
@@ -75,6 +80,28 @@ def test_it_registers_the_components_and_exports_what_others_read(first: bytes) 
         "deployment_id",
     }
     assert all(found["outputs"].values())
+
+
+def test_a_rule_asks_for_fields_that_every_message_of_its_channel_has(first: bytes) -> None:
+    # AWS IoT takes a condition on a field that is missing for false, and says nothing.
+    kinds: dict[str, tuple[type[msgspec.Struct], ...]] = {
+        topics.READING: (AirQualityReading, MachineReading),
+        topics.HISTORY: (AirQualityReading, MachineReading),
+        topics.ALERT: (Alert,),
+    }
+    asked = 0
+    for logical, resource in json.loads(first)["resources"].items():
+        _, _, condition = resource["inputs"].get("sql", "").partition(" WHERE ")
+        fields = re.findall(r"(\w+) = ", condition)
+        if not logical.startswith("aws:iot/topicRule") or not fields:
+            continue
+        channel = resource["inputs"]["sql"].split("'")[1].rsplit("/", 1)[-1]
+        for kind in kinds[channel]:
+            written = {field.encode_name for field in msgspec.structs.fields(kind)} | {kind.__struct_config__.tag_field}
+            assert set(fields) <= written, f"{logical} asks for {fields}"
+            assert not kind.__struct_config__.omit_defaults
+        asked += 1
+    assert asked == 5
 
 
 def test_no_two_resources_of_a_type_share_a_physical_name(first: bytes) -> None:

@@ -186,6 +186,13 @@ def test_a_figure_that_is_no_number_fails_and_is_named(value: Any) -> None:
     assert found.reasons == ["metrics.json has no number for validation.rmse"]
 
 
+def test_figures_that_a_state_machine_cannot_carry_fail_the_model_alone() -> None:
+    found = verdict(curve=[0.123456] * 10_000)
+    assert (found.passed, found.metrics) == (False, {})
+    assert found.reasons[0].startswith("metrics.json has 90,0")
+    assert found.reasons[0].endswith("bytes below validation, allowed are 32,768")
+
+
 def test_the_wrong_kind_of_model_fails() -> None:
     found = verdict("fault", expected="forecast")
     assert not found.passed

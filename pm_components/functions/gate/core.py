@@ -23,6 +23,11 @@ FIGURES = {
 }
 
 
+#: What a model's figures may take of a state machine's 256 KiB ("Maximum input or output size for a task, state, or
+#: execution", AWS Step Functions quotas), which all models share and what is too large for ends for all of them.
+_FIGURES_BYTES = 32_768
+
+
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What the gate asks of a model."""
 
@@ -71,6 +76,10 @@ def judge(model: ModelArchive, kind: str, policy: Policy, champion: Champion | N
     """
     validation = model.metrics.get("validation", {})
     version = model.manifest.version
+    size = len(msgspec.json.encode(validation))
+    if size > _FIGURES_BYTES:
+        reasons = [f"metrics.json has {size:,} bytes below validation, allowed are {_FIGURES_BYTES:,}"]
+        return Verdict(kind=kind, passed=False, reasons=reasons, version=version)
     if model.kind != kind:
         reasons = [f"a {model.kind} model, and the job was to make a {kind} model"]
         return Verdict(kind=kind, passed=False, reasons=reasons, version=version)

@@ -22,7 +22,7 @@ from sandbox.cloud import seams
 _RUNTIME = "States.Runtime"
 _CONTEXT = "$$."
 #: What ends an execution whatever its Retry and Catch say.
-_TERMINAL = (_RUNTIME,)
+_TERMINAL = (_RUNTIME, "States.DataLimitExceeded")
 
 _COMPARISONS = ("Equals", "LessThan", "GreaterThan", "LessThanEquals", "GreaterThanEquals")
 #: What the emulator evaluates; it would take any other operator for false.

@@ -24,6 +24,8 @@ from sandbox.cloud import role_permissions, seams
 _PRINCIPAL = "states.amazonaws.com"
 _INTEGRATION = "arn:aws:states:::"
 _POLL_SECONDS = 0.2
+#: "Maximum input or output size for a task, state, or execution", AWS Step Functions quotas: 256 KiB, as UTF-8.
+_PAYLOAD_BYTES = 262_144
 
 _execution: contextvars.ContextVar[dict[str, Any]] = contextvars.ContextVar("step_functions_execution")
 
@@ -172,6 +174,21 @@ def _check(resource: str, parameters: dict[str, Any], role: str) -> None:
     role_permissions.require_permission(role, _PRINCIPAL, action, arn)
 
 
+def _within_limit(resource: str, result: Any) -> Any:
+    """The result of a task, where a state machine may take it.
+
+    Raises:
+        _ExecutionError: where it is too large, which ends the execution.
+    """
+    if len(json.dumps(result, ensure_ascii=False, separators=(",", ":"), default=str).encode()) > _PAYLOAD_BYTES:
+        raise stepfunctions._ExecutionError(
+            "States.DataLimitExceeded",
+            f"The state/task '{resource}' returned a result with a size exceeding the maximum number of bytes service "
+            "limit.",
+        )
+    return result
+
+
 #: Service -> what the names of its errors begin with, and the name of those that its API does not model: the base class
 #: of the service's exceptions in the AWS SDK for Java, 1.x.
 _ERROR_NAMES = {
@@ -202,9 +219,9 @@ def _invoke(resource: str, parameters: dict[str, Any], otherwise: Callable[[], A
     service = "lambda" if ":function:" in resource else resource.removeprefix(_INTEGRATION).split(":")[0]
     try:
         if job:
-            return _run_job(job, parameters, execution, role)
+            return _within_limit(resource, _run_job(job, parameters, execution, role))
         _check(resource, parameters, role)
-        return otherwise()
+        return _within_limit(resource, otherwise())
     except role_permissions.PermissionDenied as error:
         raise stepfunctions._ExecutionError(_error_name(service, "AccessDeniedException"), str(error)) from error
     except botocore.exceptions.ClientError as error:
