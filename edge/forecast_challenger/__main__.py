@@ -13,7 +13,7 @@ from typing import Any
 
 from edge.forecaster.core import Forecaster
 from edge.runtime.component import Component, ComponentError, main
-from edge.runtime.inference import read
+from edge.runtime.inference import read, subscribe_to_readings
 from edge.runtime.models import ForecastModel, load_model
 from edge.runtime.settings import parse_settings
 from pm_contracts import topics
@@ -43,9 +43,7 @@ class Challenger:
 
     def listen(self) -> None:
         """Subscribe to the readings of each station."""
-        for device in self._forecasters:
-            topic = topics.device_topic(self._component.settings.site, device, topics.READING)
-            self._component.bus.subscribe(topic, self.arrived)
+        subscribe_to_readings(self._component, AIR_QUALITY, self.arrived)
 
     def arrived(self, topic: str, payload: bytes) -> None:
         """Answer a reading; what a forecast of the model on trial has come to is published."""

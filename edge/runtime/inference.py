@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
-from edge.runtime.bus import guarded
+from edge.runtime.bus import Callback, guarded
 from edge.runtime.checkpoint import Checkpoint
 from edge.runtime.component import Component, Counters
 from edge.runtime.model_store import ModelStore
@@ -36,6 +36,26 @@ def read(topic: str, payload: bytes, as_type: type[_Reading]) -> _Reading:
     if topic != expected:
         raise Refused(f"a reading of {expected} came on {topic}")
     return reading
+
+
+def subscribe_to_readings(component: Component, device_type: str, callback: Callback) -> None:
+    """Have `callback` called with the readings of the site's devices of one type.
+
+    It is one subscription for any number of them, since nucleus lite has 99 for all components of a core device
+    together (GGL_PUBSUB_MAX_SUBSCRIPTIONS in aws-greengrass-lite 2.6.0, `modules/ggpubsubd/src/bus_server.c`).
+
+    Raises:
+        BusError: where the bus refuses the subscription.
+    """
+    settings = component.settings
+    wanted = {topics.device_topic(settings.site, device, topics.READING) for device in settings.devices_of(device_type)}
+
+    def arrived(topic: str, payload: bytes) -> None:
+        if topic in wanted:
+            callback(topic, payload)
+
+    if wanted:
+        component.bus.subscribe(topics.device_topic(settings.site, "+", topics.READING), arrived)
 
 
 class ModelWatch:
@@ -138,9 +158,7 @@ class Inference(ABC, Generic[_Reading, _Model]):
         with self._lock:
             for entry in self._checkpoint.recovered():
                 answer(entry.topic, entry.payload)
-        for device in self._component.settings.devices_of(self.device_type):
-            topic = topics.device_topic(self._site, device, topics.READING)
-            self._component.bus.subscribe(topic, self._arrived)
+        subscribe_to_readings(self._component, self.device_type, self._arrived)
         self._component.run(self._look_around, self._look_around)
 
     def _arrived(self, topic: str, payload: bytes) -> None:

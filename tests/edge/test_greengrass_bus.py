@@ -22,6 +22,7 @@ from awsiot.eventstreamrpc import ClientOperation
 from edge.runtime import greengrass_bus
 from edge.runtime.bus import WINDOW, BusError, TooLargeError, connect
 from edge.runtime.component import Component
+from edge.runtime.inference import subscribe_to_readings
 from edge.runtime.settings import Settings
 from edge.runtime.window import Window
 from pm_contracts.messages import Command, DeadLetter, decode, encode
@@ -331,6 +332,18 @@ def test_a_nucleus_that_does_not_even_greet_does_not_answer(tmp_path, monkeypatc
         monkeypatch.setenv("AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT", str(tmp_path / LITE_SOCKET))
         with pytest.raises(BusError, match="the Greengrass nucleus does not answer: TimeoutError"):
             connect("lindau", "pm.Test")
+
+
+def test_two_hundred_devices_take_one_subscription_and_others_are_not_heard(lite, tmp_path):
+    devices = {f"air-{number}": "air_quality" for number in range(200)} | {"machine-01": "machine"}
+    component = Component("pm.Test", Settings("lindau", devices, tmp_path), connect("lindau", "pm.Test"))
+    heard = Heard()
+    subscribe_to_readings(component, "air_quality", heard)
+    assert lite.subscriptions() == ["pm/lindau/+/reading"]
+    for device in ("machine-01", "air-200", "air-199", "air-0"):
+        component.bus.publish(f"pm/lindau/{device}/reading", device.encode())
+    assert heard.wait(2) == [(f"pm/lindau/{device}/reading", device.encode()) for device in ("air-199", "air-0")]
+    component.bus.close()
 
 
 def test_a_window_that_is_closed_says_why_and_lets_no_one_wait():
