@@ -70,6 +70,11 @@ def uses(deployment: LiteDeployment) -> Iterator[Use]:
             yield Use(what, _copied_bytes(policies), limits.LITE_GRANT_BYTES)
 
 
+def document_bytes(deployment: LiteDeployment) -> int:
+    """The bytes of a deployment's document, as any nucleus reads it."""
+    return len(_json(_document(deployment)))
+
+
 def problems(deployment: LiteDeployment) -> list[str]:
     """Why nucleus lite would not take a deployment, by name and size; empty where it does."""
     return [

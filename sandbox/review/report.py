@@ -21,6 +21,8 @@ def as_json(review: Review) -> dict[str, Any]:
         "findings": [finding._asdict() for finding in review.findings],
         "monthly_cost_usd": review.costs.monthly_usd,
         "cost_limit_usd": review.cost_limit_usd,
+        "component_versions": [one._asdict() for one in review.component_versions],
+        "service_limits": {site: [use._asdict() for use in uses] for site, uses in review.service_limits.items()},
         "difference": None
         if difference is None
         else {**difference._asdict(), "changed": [change._asdict() for change in difference.changed]},

@@ -9,6 +9,7 @@ from sandbox.review import snapshot as snapshots
 from sandbox.review.costs import Estimate, estimate
 from sandbox.review.findings import Finding, as_stack, findings
 from sandbox.review.permissions import Permission, permissions
+from sandbox.review.service_limits import ComponentVersion, Use, component_versions, service_limits
 from sandbox.review.settings import read
 
 SNAPSHOTS = "snapshots"
@@ -28,6 +29,9 @@ class Review(NamedTuple):
     findings: list[Finding]
     costs: Estimate
     cost_limit_usd: float
+    component_versions: list[ComponentVersion]
+    service_limits: dict[str, list[Use]]
+    """What each site uses of each quota, by its name."""
     difference: snapshots.Difference | None
     """What has changed since the last reviewed snapshot; None where there is none."""
     snapshot: snapshots.Snapshot
@@ -74,6 +78,8 @@ def review(program: Path, stack: str) -> Review:
         findings=findings(resources, settings),
         costs=costs,
         cost_limit_usd=settings.cost_limit_usd,
+        component_versions=component_versions(recording),
+        service_limits=service_limits(recording, settings.sites),
         difference=None if before is None else snapshots.compared(before, now),
         snapshot=now,
     )

@@ -13,13 +13,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from google.protobuf import struct_pb2
 from pulumi.runtime import rpc
 
-from sandbox.recorder import Recording, Registered
+from pm_components import limits
+from pm_components.config import Site
+from sandbox.recorder import Recording, Registered, record
 from sandbox.recorder.masking import MASK, masked
-from sandbox.review import snapshot
+from sandbox.review import service_limits, snapshot
 from sandbox.review.permissions import in_words, permissions
 from sandbox.review.review import by_component
 from sandbox.review.settings import difference
@@ -53,6 +56,13 @@ def test_a_review_is_accepted_and_then_nothing_has_changed(project: Path) -> Non
     assert {"AnalyticsStore store", "GreengrassSite lindau"} <= set(told["resources"]["by_component"])
     assert all(set(finding) == {"policy", "level", "urn", "message"} for finding in told["findings"])
     assert 10 < told["monthly_cost_usd"] < told["cost_limit_usd"]
+    versions = {one["name"]: one for one in told["component_versions"]}
+    assert versions["pm.Uplink"]["dependencies"] == {"pm.PythonRuntime": ">=0.0.0"}
+    detector = versions["aws.greengrass.clientdevices.IPDetector"]
+    assert (detector["version"], detector["dependencies"]) == ("2.2.3", {"aws.greengrass.Nucleus": ">=2.2.0 <2.17.0"})
+    (uses,) = told["service_limits"].values()
+    assert {use["quota"] for use in uses} == {"subscriptions a connection", "recipe", "deployment", "policy"}
+    assert all(0 < use["used"] <= use["limit"] and use["source"] and use["of"] for use in uses)
 
     again = pm("review", "dev", "--program", str(project))
     assert again.returncode == first.returncode, again.stdout
@@ -113,6 +123,34 @@ def test_a_changed_input_is_told_with_what_it_was_and_a_long_one_by_its_hash(rec
     assert (change.key, change.before, change.after) == ("bucket", "pm-dev-store-lake-123456789012", "new")
     hashed = {value for inputs in _taken(before).resources.values() for value in inputs.values() if len(value) > 80}
     assert not hashed
+
+
+def test_a_site_with_nucleus_lite_is_told_what_it_uses_of_its_buffers() -> None:
+    sites = [
+        {
+            "name": "ulm",
+            "core_devices": ["ulm-a"],
+            "devices": [{"name": f"m-{number}", "type": "machine"} for number in range(200)],
+            "nucleus": {"kind": "lite"},
+            "client_devices": False,
+        },
+        {
+            "name": "linz",
+            "core_devices": ["linz-a"],
+            "devices": [{"name": f"m-{n}", "type": "machine"} for n in range(30)],
+        },
+    ]
+    recording = record(ROOT, "dev", {"pm:sites": sites})
+    told = service_limits.service_limits(recording, msgspec.convert(sites, list[Site]))
+    lite = {use.of: use for use in told["ulm"] if use.quota == "nucleus lite"}
+    assert lite["the deployment"].limit == limits.LITE_DEPLOYMENT_BYTES
+    assert all(0 < use.used <= use.limit for use in lite.values())
+    # A classic nucleus keeps the shadows of thirty devices in step, two subscriptions each, on two connections.
+    (subscriptions,) = [use for use in told["linz"] if use.quota == "subscriptions a connection"]
+    assert (subscriptions.used, subscriptions.limit) == (50, limits.IOT_SUBSCRIPTIONS_PER_CONNECTION)
+    assert subscriptions.of == "a core device's nucleus: 72 on 2 connections, inferred"
+    versions = [one for one in service_limits.component_versions(recording) if one.name == "pm.SiteDevices"]
+    assert len(versions) == 2, "each site has a list of its own"
 
 
 def test_a_new_permission_and_a_dearer_month_are_told(recorded: Recorded) -> None:
