@@ -19,7 +19,7 @@ from sandbox.deployer.monitor import CloudMonitor
 from sandbox.deployer.program import run_program
 from sandbox.deployer.project import read_project
 from sandbox.deployer.records import Deployment, DeploymentError
-from sandbox.deployer.registry import Context
+from sandbox.provider.registry import Context
 
 
 def main() -> None:

@@ -10,13 +10,10 @@ from pulumi.runtime import rpc
 from pulumi.runtime.mocks import MockMonitor, MockResourceArgs, Mocks
 from pulumi.runtime.proto import resource_pb2
 
-from sandbox.deployer import handlers as _handlers  # noqa: F401 - importing them registers them
-from sandbox.deployer.assets import described
-from sandbox.deployer.inputs import InputError
-from sandbox.deployer.invokes import call
 from sandbox.deployer.records import DeploymentError, ResourceRecord
-from sandbox.deployer.registry import Context, make
-from sandbox.deployer.wire import plain
+from sandbox.provider import Context, InputError, Provider
+from sandbox.provider.assets import described
+from sandbox.provider.wire import plain
 
 _STACK = "pulumi:pulumi:Stack"
 
@@ -53,7 +50,7 @@ class CloudMonitor(MockMonitor):
         self.outputs: dict[str, Any] = {}
         self.failure: DeploymentError | None = None
         self.preview = preview
-        self._context = context
+        self._provider = Provider(context)
         self._on_resource = on_resource
         self._lock = threading.Lock()
 
@@ -104,12 +101,12 @@ class CloudMonitor(MockMonitor):
         return resource_pb2.ResourceInvokeResponse(**{"return": message})
 
     def made(self, token: str, name: str, values: dict[str, Any]) -> tuple[str, dict[str, Any], str]:  # noqa: ARG002
-        """Make a resource: its id, its outputs beside the inputs, and why it was only recorded; see `registry.make`."""
-        return make(token, values, self._context)
+        """Make a resource: its id, its outputs beside the inputs, why it was only recorded; see `Provider.create`."""
+        return self._provider.create(token, values)
 
     def answer(self, token: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        """A function's answer; see `invokes.call`."""
-        return call(token, arguments, self._context)
+        """A function's answer; see `Provider.invoke`."""
+        return self._provider.invoke(token, arguments)
 
     def plain(self, message: Any) -> tuple[dict[str, Any], list[str]]:
         """The properties of a message, and the paths that should have a value and have none; see `wire.plain`."""

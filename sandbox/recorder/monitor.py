@@ -10,7 +10,7 @@ from pulumi.runtime import rpc
 
 from sandbox.deployer.monitor import CloudMonitor
 from sandbox.deployer.records import DeploymentError
-from sandbox.deployer.registry import Context
+from sandbox.provider.registry import Context
 from sandbox.recorder import Registered
 from sandbox.recorder.masking import masked
 

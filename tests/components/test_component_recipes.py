@@ -24,7 +24,7 @@ from pm_components.functions import component_versions
 from pm_contracts import site_devices
 from pm_contracts.messages import Refused
 from sandbox.cloud import greengrass_recipe
-from sandbox.deployer.assets import archive_bytes
+from sandbox.provider.assets import archive_bytes
 
 DEVICES = {"air-1": "air_quality", "machine-01": "machine", "machine-02": "machine"}
 

@@ -27,8 +27,8 @@ from statelint.linter import Linter
 
 from pm_components import limits
 from sandbox.cloud import greengrass_recipe
-from sandbox.deployer import handlers as _handlers  # noqa: F401 - importing them registers them
-from sandbox.deployer.registry import HANDLERS, RECORD_ONLY
+from sandbox.provider import handlers as _handlers  # noqa: F401 - importing them registers them
+from sandbox.provider.registry import HANDLERS, RECORD_ONLY
 from sandbox.recorder import Registered
 
 DASHBOARD = json.loads((Path(__file__).parent / "cloudwatch_dashboard.schema.json").read_text())

@@ -13,8 +13,8 @@ import pytest
 
 from sandbox.cloud import Cloud
 from sandbox.deployer import Deployment, deploy
-from sandbox.deployer import handlers as _handlers  # noqa: F401 - fills the registry
-from sandbox.deployer.registry import HANDLERS
+from sandbox.provider import handlers as _handlers  # noqa: F401 - fills the registry
+from sandbox.provider.registry import HANDLERS
 
 #: Types of handlers that only `programs/small` and the tests of options make use of.
 OTHERS = {

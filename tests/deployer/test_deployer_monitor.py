@@ -18,8 +18,8 @@ from pulumi.runtime.proto import resource_pb2
 
 from sandbox.deployer.monitor import CloudMonitor
 from sandbox.deployer.records import DeploymentError, ResourceRecord
-from sandbox.deployer.registry import HANDLERS, RECORD_ONLY, Context
-from sandbox.deployer.wire import plain
+from sandbox.provider.registry import HANDLERS, RECORD_ONLY, Context
+from sandbox.provider.wire import plain
 
 SECRET = {rpc._special_sig_key: rpc._special_secret_sig}
 

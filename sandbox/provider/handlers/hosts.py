@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from sandbox.deployer.inputs import Inputs, pascal, tag_list
-from sandbox.deployer.registry import Context, Made, handles
+from sandbox.provider.inputs import Inputs, pascal, tag_list
+from sandbox.provider.registry import Context, Made, handles
 
 
 def _tagged(inputs: Inputs, kind: str) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from sandbox.deployer.inputs import Inputs, json_text, tag_list
-from sandbox.deployer.registry import Context, Made, handles
+from sandbox.provider.inputs import Inputs, json_text, tag_list
+from sandbox.provider.registry import Context, Made, handles
 
 
 def _attribute(value: Any) -> str:

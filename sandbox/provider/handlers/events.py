@@ -1,7 +1,7 @@
 """EventBridge rules and Scheduler schedules."""
 
-from sandbox.deployer.inputs import Inputs, json_text, pascal, tag_list
-from sandbox.deployer.registry import THROWN_AWAY, Context, Made, handles
+from sandbox.provider.inputs import Inputs, json_text, pascal, tag_list
+from sandbox.provider.registry import ON_DELETION, Context, Made, handles
 
 
 @handles("aws:scheduler/scheduleGroup:ScheduleGroup")
@@ -33,7 +33,7 @@ def schedule(inputs: Inputs, context: Context) -> Made:
     return f"{group}/{name}", {"arn": made["ScheduleArn"], "groupName": group}
 
 
-@handles("aws:cloudwatch/eventRule:EventRule", forceDestroy=THROWN_AWAY)
+@handles("aws:cloudwatch/eventRule:EventRule", forceDestroy=ON_DELETION)
 def event_rule(inputs: Inputs, context: Context) -> Made:
     """A rule of an event bus."""
     name = inputs.need("name")
@@ -46,7 +46,7 @@ def event_rule(inputs: Inputs, context: Context) -> Made:
     return name, {"arn": made["RuleArn"]}
 
 
-@handles("aws:cloudwatch/eventTarget:EventTarget", forceDestroy=THROWN_AWAY)
+@handles("aws:cloudwatch/eventTarget:EventTarget", forceDestroy=ON_DELETION)
 def event_target(inputs: Inputs, context: Context) -> Made:
     """A target of a rule."""
     rule, target_id = inputs.need("rule"), inputs.need("targetId")

@@ -1,10 +1,10 @@
 """IAM roles and policies."""
 
-from sandbox.deployer.inputs import Inputs, json_text, tag_list
-from sandbox.deployer.registry import THROWN_AWAY, Context, Made, handles
+from sandbox.provider.inputs import Inputs, json_text, tag_list
+from sandbox.provider.registry import ON_DELETION, Context, Made, handles
 
 
-@handles("aws:iam/role:Role", forceDetachPolicies=THROWN_AWAY)
+@handles("aws:iam/role:Role", forceDetachPolicies=ON_DELETION)
 def role(inputs: Inputs, context: Context) -> Made:
     """A role with its trust, inline and managed policies."""
     client, name = context.client("iam"), inputs.need("name")

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from sandbox.deployer.inputs import Inputs, pascal, tag_list
-from sandbox.deployer.registry import THROWN_AWAY, Context, Made, handles
+from sandbox.provider.inputs import Inputs, pascal, tag_list
+from sandbox.provider.registry import ON_DELETION, Context, Made, handles
 
 _FIREHOSE_NAMES = {"roleArn": "RoleARN", "bucketArn": "BucketARN", "catalogId": "CatalogId"}
 
@@ -94,7 +94,7 @@ def catalog_table(inputs: Inputs, context: Context) -> Made:
     }
 
 
-@handles("aws:athena/workgroup:Workgroup", forceDestroy=THROWN_AWAY)
+@handles("aws:athena/workgroup:Workgroup", forceDestroy=ON_DELETION)
 def workgroup(inputs: Inputs, context: Context) -> Made:
     """A workgroup and what it allows its queries."""
     client, name = context.client("athena"), inputs.need("name")

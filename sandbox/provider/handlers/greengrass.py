@@ -1,7 +1,7 @@
 """Greengrass V2, from the aws-native provider."""
 
-from sandbox.deployer.inputs import Inputs
-from sandbox.deployer.registry import Context, Made, handles
+from sandbox.provider.inputs import Inputs
+from sandbox.provider.registry import Context, Made, handles
 
 
 @handles("aws-native:greengrassv2:ComponentVersion")

@@ -5,7 +5,7 @@ from typing import Any
 from google.protobuf import struct_pb2
 from pulumi.runtime import rpc
 
-from sandbox.deployer.inputs import whole_numbers
+from sandbox.provider.inputs import whole_numbers
 
 
 def plain(message: Any, unknown: Any = None) -> tuple[dict[str, Any], list[str]]:

@@ -1,10 +1,10 @@
 """CloudWatch log groups and streams, alarms and dashboards."""
 
-from sandbox.deployer.inputs import Inputs, json_text, tag_list
-from sandbox.deployer.registry import THROWN_AWAY, Context, Made, handles
+from sandbox.provider.inputs import Inputs, json_text, tag_list
+from sandbox.provider.registry import ON_DELETION, Context, Made, handles
 
 
-@handles("aws:cloudwatch/logGroup:LogGroup", skipDestroy=THROWN_AWAY)
+@handles("aws:cloudwatch/logGroup:LogGroup", skipDestroy=ON_DELETION)
 def log_group(inputs: Inputs, context: Context) -> Made:
     """A log group with its retention."""
     client, name = context.client("logs"), inputs.need("name")

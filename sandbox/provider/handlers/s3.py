@@ -4,14 +4,14 @@ import base64
 from typing import Any
 from urllib.parse import urlencode
 
-from sandbox.deployer.assets import content_bytes
-from sandbox.deployer.inputs import InputError, Inputs, json_text, pascal, tag_list
-from sandbox.deployer.registry import THROWN_AWAY, Context, Made, handles
+from sandbox.provider.assets import content_bytes
+from sandbox.provider.inputs import InputError, Inputs, json_text, pascal, tag_list
+from sandbox.provider.registry import ON_DELETION, Context, Made, handles
 
-_UPDATE_TRIGGER = "says when to upload anew, and the sandbox uploads once"
+_UPDATE_TRIGGER = "says that the content is another one, and the content is stored whenever the resource is made"
 
 
-@handles("aws:s3/bucket:Bucket", forceDestroy=THROWN_AWAY)
+@handles("aws:s3/bucket:Bucket", forceDestroy=ON_DELETION)
 def bucket(inputs: Inputs, context: Context) -> Made:
     """A bucket in the cloud's region."""
     name = inputs.need("bucket")
@@ -50,7 +50,7 @@ def bucket_encryption(inputs: Inputs, context: Context) -> Made:
     return name, {}
 
 
-@handles("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock", skipDestroy=THROWN_AWAY)
+@handles("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock", skipDestroy=ON_DELETION)
 def bucket_public_access_block(inputs: Inputs, context: Context) -> Made:
     """A bucket's refusal of public access."""
     name = inputs.need("bucket")
@@ -100,7 +100,7 @@ def bucket_ownership(inputs: Inputs, context: Context) -> Made:
 
 
 @handles(
-    "aws:s3/bucketObjectv2:BucketObjectv2", forceDestroy=THROWN_AWAY, sourceHash=_UPDATE_TRIGGER, etag=_UPDATE_TRIGGER
+    "aws:s3/bucketObjectv2:BucketObjectv2", forceDestroy=ON_DELETION, sourceHash=_UPDATE_TRIGGER, etag=_UPDATE_TRIGGER
 )
 def bucket_object(inputs: Inputs, context: Context) -> Made:
     """An object, of an asset, an archive or text."""

@@ -4,11 +4,11 @@ import hashlib
 import json
 from typing import Any
 
-from sandbox.deployer.assets import archive_bytes
-from sandbox.deployer.inputs import Inputs, pascal
-from sandbox.deployer.registry import THROWN_AWAY, Context, Made, handles
+from sandbox.provider.assets import archive_bytes
+from sandbox.provider.inputs import Inputs, pascal
+from sandbox.provider.registry import ON_DELETION, Context, Made, handles
 
-_UPDATE_TRIGGER = "says when to upload anew, and the sandbox uploads once"
+_UPDATE_TRIGGER = "says that the content is another one, and the content is stored whenever the resource is made"
 #: The cloud says "Pending" for half a second after a function's creation, and refuses to run it until then.
 _WAIT = {"Delay": 0.1, "MaxAttempts": 100}
 
@@ -19,7 +19,7 @@ def _code(inputs: Inputs) -> dict[str, Any]:
     return inputs.renamed(s3Bucket="S3Bucket", s3Key="S3Key", s3ObjectVersion="S3ObjectVersion")
 
 
-@handles("aws:lambda/function:Function", skipDestroy=THROWN_AWAY, sourceCodeHash=_UPDATE_TRIGGER)
+@handles("aws:lambda/function:Function", skipDestroy=ON_DELETION, sourceCodeHash=_UPDATE_TRIGGER)
 def function(inputs: Inputs, context: Context) -> Made:
     """A function of a zip archive, ready to be called."""
     client, name = context.client("lambda"), inputs.need("name")
@@ -59,7 +59,7 @@ def function(inputs: Inputs, context: Context) -> Made:
     }
 
 
-@handles("aws:lambda/layerVersion:LayerVersion", skipDestroy=THROWN_AWAY, sourceCodeHash=_UPDATE_TRIGGER)
+@handles("aws:lambda/layerVersion:LayerVersion", skipDestroy=ON_DELETION, sourceCodeHash=_UPDATE_TRIGGER)
 def layer_version(inputs: Inputs, context: Context) -> Made:
     """A version of a layer."""
     made = context.client("lambda").publish_layer_version(

@@ -1,6 +1,6 @@
 """The handlers, by service: each makes one Pulumi type in the cloud. Importing this package registers them all."""
 
-from sandbox.deployer.handlers import (
+from sandbox.provider.handlers import (
     analytics,
     events,
     functions,

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from sandbox.deployer.inputs import Inputs, tag_list
-from sandbox.deployer.registry import Context, Made, handles
+from sandbox.provider.inputs import Inputs, tag_list
+from sandbox.provider.registry import Context, Made, handles
 
 _WAIT = {"Delay": 0.1, "MaxAttempts": 100}
 

@@ -4,8 +4,8 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from sandbox.deployer.inputs import InputError
-from sandbox.deployer.registry import Context
+from sandbox.provider.inputs import InputError
+from sandbox.provider.registry import Context
 
 
 @functools.cache

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from sandbox.deployer.inputs import InputError, Inputs, json_text, tag_list
-from sandbox.deployer.registry import Context, Made, handles, records
+from sandbox.provider.inputs import InputError, Inputs, json_text, tag_list
+from sandbox.provider.registry import Context, Made, handles, records
 
 #: Pulumi's input of a topic rule -> the action's name in AWS's interface. A rule holds a list of each.
 _ACTIONS = {

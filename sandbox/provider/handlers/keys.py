@@ -1,10 +1,10 @@
 """KMS keys and aliases."""
 
-from sandbox.deployer.inputs import Inputs, json_text
-from sandbox.deployer.registry import THROWN_AWAY, Context, Made, handles
+from sandbox.provider.inputs import Inputs, json_text
+from sandbox.provider.registry import ON_DELETION, Context, Made, handles
 
 
-@handles("aws:kms/key:Key", deletionWindowInDays=THROWN_AWAY)
+@handles("aws:kms/key:Key", deletionWindowInDays=ON_DELETION)
 def key(inputs: Inputs, context: Context) -> Made:
     """A key."""
     client = context.client("kms")

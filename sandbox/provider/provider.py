@@ -1,0 +1,163 @@
+"""The provider's core, in plain values: what Pulumi's protocol asks of a provider, without the protocol."""
+
+from typing import Any, NamedTuple
+
+from sandbox.provider import handlers as _handlers  # noqa: F401 - importing them registers them
+from sandbox.provider.differences import Kind, as_the_cloud_has, differences
+from sandbox.provider.inputs import InputError, Inputs
+from sandbox.provider.invokes import call
+from sandbox.provider.registry import DELETES, HANDLERS, READS, RECORD_ONLY, UPDATES, Context
+from sandbox.provider.replacements import replacing
+
+
+class Made(NamedTuple):
+    """A resource that was made.
+
+    Attributes:
+        id: Its id in the cloud.
+        outputs: What the cloud made up, beside the inputs.
+        record_only: Why nothing was made in the cloud; empty where something was.
+    """
+
+    id: str
+    outputs: dict[str, Any]
+    record_only: str
+
+
+class Diff(NamedTuple):
+    """What a change of inputs would do.
+
+    Attributes:
+        changes: The kind of each change, by property path.
+        replaces: The inputs, of those that change, that make the resource anew; else it is changed in place.
+        deletes_first: Whether the old one must go before the new one can be made.
+    """
+
+    changes: dict[str, Kind]
+    replaces: list[str]
+    deletes_first: bool
+
+
+class Provider:
+    """Makes, reads, changes and deletes resources in one cloud. Its methods are called from several threads."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def diff(self, token: str, olds: dict[str, Any], news: dict[str, Any]) -> Diff:
+        """Compare the inputs that a resource has with those that it shall have.
+
+        Raises:
+            InputError: if the provider has no such type.
+        """
+        _known(token)
+        entry = replacing(token, news)
+        changed = [key for key in sorted(olds.keys() | news.keys()) if _changes(key, olds, news)]
+        replaces = [key for key in changed if key in entry.inputs]
+        changes = {path: kind for key in changed for path, kind in _changes(key, olds, news).items()}
+        return Diff(changes, replaces, bool(replaces) and entry.deletes_first(olds, news))
+
+    def create(self, token: str, values: dict[str, Any]) -> Made:
+        """Make a resource.
+
+        Raises:
+            InputError: if the provider has no such type, or cannot honour an input.
+        """
+        _known(token)
+        inputs = Inputs(values)
+        if token in RECORD_ONLY:
+            reason, create = RECORD_ONLY[token]
+            return Made(*create(inputs, self._context), reason)
+        creation = HANDLERS[token]
+        made = creation.create(inputs, self._context)
+        _refuse_unread(path for path in inputs.unread() if path not in creation.ignores)
+        return Made(*made, "")
+
+    def read(self, token: str, id_: str, inputs: dict[str, Any], state: dict[str, Any]) -> dict[str, Any] | None:
+        """The inputs as the cloud has them now; None where the resource is gone.
+
+        What the cloud does not tell, such as a function's archive, is taken to be as it was asked for.
+
+        Args:
+            token: The resource's type.
+            id_: Its id.
+            inputs: The inputs that it was made of.
+            state: Its inputs and outputs.
+
+        Raises:
+            InputError: if the provider has no such type, or does not read it.
+        """
+        _known(token)
+        if token in RECORD_ONLY and token not in READS:
+            return inputs
+        found = _function(READS, token, "read")(id_, state, self._context)
+        if found is None:
+            return None
+        told = {key: as_the_cloud_has(key, value, found[key]) for key, value in inputs.items() if key in found}
+        return {key: told.get(key, value) for key, value in inputs.items() if told.get(key, value) is not None}
+
+    def update(
+        self, token: str, id_: str, inputs: dict[str, Any], state: dict[str, Any], news: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Change a resource in place; returns its outputs beside the inputs.
+
+        Args:
+            token: The resource's type.
+            id_: Its id.
+            inputs: The inputs that it has.
+            state: Its inputs and outputs until now.
+            news: The inputs that it shall have, of which none that changes replaces it.
+
+        Raises:
+            InputError: if the provider has no such type, does not change it, or cannot honour an input that changes.
+        """
+        _known(token)
+        computed = {key: value for key, value in state.items() if key not in inputs and key not in news}
+        if token in RECORD_ONLY and token not in UPDATES:
+            return computed
+        asked = Inputs(news)
+        outputs = _function(UPDATES, token, "change")(id_, state, asked, self._context)
+        ignores = HANDLERS[token].ignores if token in HANDLERS else {}
+        changed = {key for key in news if _changes(key, inputs, news)}
+        _refuse_unread(path for path in asked.unread() if _key(path) in changed and path not in ignores)
+        return {**computed, **outputs}
+
+    def delete(self, token: str, id_: str, state: dict[str, Any]) -> None:
+        """Delete a resource; one that is not there any more is no error.
+
+        Raises:
+            InputError: if the provider has no such type, or does not delete it.
+        """
+        _known(token)
+        if token in RECORD_ONLY and token not in DELETES:
+            return
+        _function(DELETES, token, "delete")(id_, state, self._context)
+
+    def invoke(self, token: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """A function's answer; see `invokes.call`."""
+        return call(token, arguments, self._context)
+
+
+def _known(token: str) -> None:
+    if token not in HANDLERS and token not in RECORD_ONLY:
+        raise InputError("the sandbox has no handler for this type, and it is not among those that it only records")
+
+
+def _function(table: dict[str, Any], token: str, verb: str) -> Any:
+    if token not in table:
+        raise InputError(f"the sandbox does not {verb} this type")
+    return table[token]
+
+
+def _refuse_unread(paths: Any) -> None:
+    if dropped := list(paths):
+        raise InputError(f"the sandbox cannot honour the input(s) {', '.join(dropped)}")
+
+
+def _changes(key: str, olds: dict[str, Any], news: dict[str, Any]) -> dict[str, Kind]:
+    return dict(differences(olds.get(key), news.get(key), key))
+
+
+def _key(path: str) -> str:
+    """The input that a path is in."""
+    return path.split(".")[0].split("[")[0]

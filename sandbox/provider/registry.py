@@ -1,0 +1,117 @@
+"""The functions that make, read, change and delete each Pulumi type, and what is only recorded or ignored, and why."""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from sandbox.provider.inputs import Inputs
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+class Cloud(Protocol):
+    """The cloud, as far as a handler needs it."""
+
+    region: str
+    account_id: str
+    mqtt_host: str
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of the service."""
+
+
+class Context:
+    """What a handler works with: the cloud's clients and names. Used from several threads."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+        self.region = cloud.region
+        self.account_id = cloud.account_id
+        self._lock = threading.Lock()
+        self._clients: dict[str, Any] = {}
+
+    def client(self, service: str) -> Any:
+        """A boto3 client; made once, under a lock, since boto3's session is not safe for threads."""
+        with self._lock:
+            if service not in self._clients:
+                self._clients[service] = self.cloud.client(service)
+            return self._clients[service]
+
+    def arn(self, service: str, resource: str) -> str:
+        """The ARN of a resource of this account and region."""
+        return f"arn:aws:{service}:{self.region}:{self.account_id}:{resource}"
+
+
+Made = tuple[str, dict[str, Any]]
+Create = Callable[[Inputs, Context], Made]
+#: `(id, state, context)`: the inputs as the cloud has them now, as far as it tells them; None where it is gone.
+Read = Callable[[str, dict[str, Any], Context], dict[str, Any] | None]
+#: `(id, olds, news, context)`: what does not replace is changed, from the state `olds`; answers outputs beside inputs.
+Update = Callable[[str, dict[str, Any], Inputs, Context], dict[str, Any]]
+#: `(id, state, context)`: raises what AWS refuses; what is not there any more is no error of a deletion.
+Delete = Callable[[str, dict[str, Any], Context], None]
+
+
+@dataclass(frozen=True)
+class Creation:
+    """How a type is made, and the inputs that this ignores, each with the reason."""
+
+    create: Create
+    ignores: Mapping[str, str]
+
+
+HANDLERS: dict[str, Creation] = {}
+"""By type token; the modules of `handlers` fill this and the next three."""
+READS: dict[str, Read] = {}
+UPDATES: dict[str, Update] = {}
+DELETES: dict[str, Delete] = {}
+
+RECORD_ONLY: dict[str, tuple[str, Create]] = {}
+"""Type token -> why nothing is made in the cloud, and the handler that says its id and outputs."""
+
+#: Why an input is ignored as a resource is made: its deletion reads it from the state.
+ON_DELETION = "is honoured when the resource is deleted"
+
+
+def handles(token: str, **ignores: str) -> Callable[[Create], Create]:
+    """Register how a type is made; the keywords are the inputs that this ignores, with the reason."""
+
+    def register(function: Create) -> Create:
+        HANDLERS[token] = Creation(function, ignores)
+        return function
+
+    return register
+
+
+def reads(*tokens: str) -> Callable[[Read], Read]:
+    """Register how types are read back."""
+    return _registers(READS, tokens)
+
+
+def updates(*tokens: str) -> Callable[[Update], Update]:
+    """Register how types are changed in place."""
+    return _registers(UPDATES, tokens)
+
+
+def deletes(*tokens: str) -> Callable[[Delete], Delete]:
+    """Register how types are deleted."""
+    return _registers(DELETES, tokens)
+
+
+def records(token: str, reason: str) -> Callable[[Create], Create]:
+    """Register a type that the sandbox only records; the handler says its id and outputs."""
+
+    def register(function: Create) -> Create:
+        RECORD_ONLY[token] = (reason, function)
+        return function
+
+    return register
+
+
+def _registers(table: dict[str, _Function], tokens: tuple[str, ...]) -> Callable[[_Function], _Function]:
+    def register(function: _Function) -> _Function:
+        table.update(dict.fromkeys(tokens, function))
+        return function
+
+    return register
