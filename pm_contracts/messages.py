@@ -178,8 +178,12 @@ class Command(_Message, frozen=True, kw_only=True):
     parameters: dict[str, str | int | float | bool | None] = {}
 
 
-class Status(_Message, frozen=True, kw_only=True):
-    """How a component of a site is doing."""
+class Status(_Message, frozen=True, kw_only=True, forbid_unknown_fields=False, omit_defaults=True):
+    """How a component of a site is doing.
+
+    The one message that may grow: whoever reads it passes over fields that it does not know, and `reason` is there only
+    where there is one, for those who do not.
+    """
 
     kind: ClassVar[str] = "status"
     identity: ClassVar[tuple[str, ...]] = ("site", "component", "reported_at")
@@ -188,6 +192,9 @@ class Status(_Message, frozen=True, kw_only=True):
     reported_at: Annotated[Time, Meta(description="by the component's own clock, UTC")]
     state: Annotated[str, Meta(pattern="^(running|offline|idle|stopping)$")]
     counters: dict[str, int] = {}
+    reason: Annotated[
+        str, Meta(max_length=2000, description="why it is not well, or why it ended the last time; empty where neither")
+    ] = ""
 
 
 class DeadLetter(_Message, frozen=True, kw_only=True):

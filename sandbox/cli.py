@@ -9,9 +9,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import IO, Annotated, Any
+from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Column, Table
 from typer.core import TyperGroup
 
@@ -19,6 +20,10 @@ from edge.simulator.sources import SourceError
 from sandbox import cli_alarms, cli_clear, cli_lake, cli_models, cli_review
 from sandbox.cli_options import BACKGROUND, DATA_FILE, FACTORY, Directory, attached
 from sandbox.console import FAILED, ConsoleProgress, console, fail, waiting
+
+if TYPE_CHECKING:
+    from pm_contracts.messages import Status
+    from sandbox.factory import Factory
 
 
 class _Commands(TyperGroup):
@@ -52,6 +57,8 @@ Data = Annotated[
 ]
 #: A demo leaves 84 MB; logs and the lake's files are larger while it runs.
 _DEMO_BYTES = 300_000_000
+#: Components report every two seconds.
+_STATUS_SECONDS = 5.0
 
 
 @app.command(rich_help_panel=FACTORY)
@@ -179,7 +186,9 @@ def _watch(process: "subprocess.Popen[bytes]", told: IO[str], progress: ConsoleP
 
 @app.command(rich_help_panel=FACTORY)
 def status(directory: Directory = BACKGROUND) -> None:
-    """Show the factory that runs in the background: components, versions, the lake.
+    """Show the factory that runs in the background: components, what is wrong with them, the lake.
+
+    What is wrong is what the components say themselves, as it comes to the cloud.
 
     Example: pm status
     """
@@ -191,12 +200,31 @@ def status(directory: Directory = BACKGROUND) -> None:
             used = (f"{state['cpu_percent']:.0f}", f"{state['memory_bytes'] / 1e6:.0f}") if state["pid"] else ("", "")
             components.add_row(name, component, state["version"], state["state"], str(state["restarts"]), *used)
     console.print(components)
+    for (site, component), said in sorted(_statuses(factory).items()):
+        if said.reason:
+            console.print(f"[yellow]{site} {component}[/]: {escape(said.reason)}")
     lake = Table("Table", Column("Rows", justify="right"), Column("Messages", justify="right"), title="In the lake")
     for table in factory.deployment.outputs["streams"]:
         stored, messages = factory.operator.count(table)
         lake.add_row(table, f"{stored:,}", f"{messages:,}")
     console.print(lake)
     console.print(f"AWS APIs: {factory.cloud.endpoint}   logs: {directory}")
+
+
+def _statuses(factory: "Factory") -> "dict[tuple[str, str], Status]":
+    """What the components with code of ours say in the cloud, within a little more than they take to say it."""
+    from sandbox.status_ear import StatusEar
+
+    expected = {
+        (name, component)
+        for name, site in factory.deployment.outputs["sites"].items()
+        for device in site["core_devices"]
+        for component, state in factory.core_devices[device].status()["components"].items()
+        if component.startswith("pm.") and state["pid"]
+    }
+    with waiting("Listening to what the components say"), StatusEar(factory.cloud) as ear:
+        ear.wait_for(expected, _STATUS_SECONDS)
+        return ear.latest()
 
 
 @app.command(rich_help_panel=FACTORY)

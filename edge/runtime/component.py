@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from edge.runtime import last_end
 from edge.runtime.bus import Bus, BusError, TooLargeError, connect
 from edge.runtime.dead_letters import MAXIMUM_BYTES, dead_letter
 from edge.runtime.settings import Settings
@@ -70,6 +71,8 @@ class Component:
         self.stopping = threading.Event()
         self._state = state
         self._failure = ""
+        self._trouble = ""
+        self._last_end = last_end.told(settings.data_directory, name)
         self._is_ready = False
         self.begins_anew = False
         self._report = threading.Event()
@@ -84,6 +87,12 @@ class Component:
         """Report itself as in `state` from now on; a change is reported at once."""
         if state != self._state:
             self._state = state
+            self._report.set()
+
+    def trouble(self, reason: str) -> None:
+        """Say in the status from now on what is wrong; empty where all is well again."""
+        if reason != self._trouble:
+            self._trouble = reason
             self._report.set()
 
     def report_soon(self) -> None:
@@ -179,22 +188,41 @@ class Component:
             _log.warning("the local bus did not acknowledge all messages before the end")
         self.bus.close()
 
+    def tell_end(self, reason: str) -> None:
+        """Publish a last status that says why the component ends, as far as its bus lets it within some seconds."""
+        self._state, self._trouble = "stopping", reason
+        # A bus that is away may hold a publisher for as long as it is.
+        teller = threading.Thread(target=self._tell_end, name="last-status", daemon=True)
+        teller.start()
+        teller.join(_FLUSH_SECONDS)
+
+    def _tell_end(self) -> None:
+        try:
+            # Not as the others, which may be lost: there is no next one to make up for it.
+            self.bus.publish(self._topic, encode(self._status()))
+            self.bus.flush(_FLUSH_SECONDS)
+        except (BusError, TooLargeError) as error:
+            _log.warning("nobody hears why %s ends: %s", self.name, error)
+
     def _publish_status(self, each_status: Callable[[], None] | None) -> None:
         if each_status is not None:
             each_status()
-        status = Status(
+        # A status must not wait for a subscriber that is away, which may be this component itself.
+        try:
+            self.bus.publish_at_most_once(self._topic, encode(self._status()))
+        except TooLargeError as error:
+            self.counters.add("too_large")
+            _log.error("not published: %s", error)
+
+    def _status(self) -> Status:
+        return Status(
             site=self.settings.site,
             component=self.name,
             reported_at=dt.datetime.now(dt.UTC),
             state=self._state,
             counters=self.counters.snapshot(),
+            reason=(self._trouble or self._last_end)[: last_end.MAXIMUM_REASON],
         )
-        # A status must not wait for a subscriber that is away, which may be this component itself.
-        try:
-            self.bus.publish_at_most_once(self._topic, encode(status))
-        except TooLargeError as error:
-            self.counters.add("too_large")
-            _log.error("not published: %s", error)
 
 
 def main(name: str, settings: Settings, run: Callable[[Component], None], state: str = "running") -> int:
@@ -214,20 +242,33 @@ def main(name: str, settings: Settings, run: Callable[[Component], None], state:
         The process's exit status, 1, with the reason in the log, for each end that nobody has asked for.
     """
     configure_log()
+    component: Component | None = None
     try:
         component = Component(name, settings, connect(settings.site, name), state)
         end = on_end(component.stop)
         run(component)
+        reason, begins_anew = "", component.begins_anew
     except (BusError, ComponentError) as error:
-        _log.error("%s ends: %s", name, error)
-        return 1
-    end()
-    if component.begins_anew:
-        _log.info("%s begins anew: the site has other devices", name)
-        sys.stdout.flush()
-        os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - what was started, started again
-    _log.error("%s ends, and nobody has asked it to", name)
+        reason = str(error)
+    except Exception as error:
+        _note_end(name, settings, component, f"{type(error).__name__}: {error}")
+        raise
+    if not reason:
+        end()
+        if begins_anew:
+            _log.info("%s begins anew: the site has other devices", name)
+            sys.stdout.flush()
+            os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - what was started, started again
+        reason = "nobody has asked it to"
+    _log.error("%s ends: %s", name, reason)
+    _note_end(name, settings, component, reason)
     return 1
+
+
+def _note_end(name: str, settings: Settings, component: Component | None, reason: str) -> None:
+    last_end.note(settings.data_directory, name, reason)
+    if component is not None:
+        component.tell_end(reason)
 
 
 def configure_log() -> None:

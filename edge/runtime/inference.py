@@ -63,6 +63,7 @@ class ModelWatch:
 
     Attributes:
         version: Of the model in use, empty where there is none.
+        trouble: What is wrong with the latest model that came; empty where it is in use.
     """
 
     def __init__(self, data_directory: Path, kind: str, counters: Counters) -> None:
@@ -71,27 +72,33 @@ class ModelWatch:
         self._counters = counters
         self._refused = 0
         self.version = ""
+        self.trouble = ""
         counters.set("models_loaded", 0)
         counters.set("models_refused", 0)
 
     def poll(self) -> Model | None:
         """A model that has come since the last call, or the one to use in its place; None where nothing changes."""
         model = self._store.poll()
+        if model is not None:
+            self.trouble = ""
         if self._store.refused > self._refused:
             self._refused = self._store.refused
             self._counters.set("models_refused", self._refused)
-            _log.error("model refused, the one before it stays: %s", self._store.reason)
+            self.trouble = f"model refused, the one before it stays: {self._store.reason}"
+            _log.error("%s", self.trouble)
         if model is not None:
             self._taken_up(model)
         return model
 
     def give_up(self, reason: str) -> Model | None:
         """Never use the model in use again, for `reason`; the one before it, None where there is none."""
-        _log.error("model %s is given up: %s", self.version, reason)
+        trouble = f"model {self.version} is given up: {reason}"
+        _log.error("%s", trouble)
         self.version = ""
         model = self._store.give_up(reason)
         if model is not None:
             self._taken_up(model)
+        self.trouble = trouble
         return model
 
     def _taken_up(self, model: Model) -> None:
@@ -197,6 +204,7 @@ class Inference(ABC, Generic[_Reading, _Model]):
             counts = dict(self.counts())
         for name, value in counts.items():
             self._component.counters.set(name, value)
+        self._component.trouble(self._models.trouble)
         if state is not None and not self._checkpoint.save(state, begun):
             self._unsaved = True
 

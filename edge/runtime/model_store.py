@@ -1,9 +1,10 @@
 """The models of one kind on a device: which is in use, which came before it, and which are not to be used again.
 
 A model component puts each version into a directory of its own below `models/{kind}` and turns the link `current` to
-it. The store answers with a link of its own, `in-use`, to what it took up; model components keep what either link
-names. A model that was given up is marked by a file in its directory and not taken up again, also after a restart; in
-its place comes the one that was in use before it, or else the newest other one that can be loaded.
+it. The store answers with a link of its own, `in-use`, to what it took up, or with a file in the version's directory
+that says why it refuses it; by either the model component knows how its deployment went. Model components keep what
+either link names. A model that was given up is marked by a file in its directory and not taken up again, also after a
+restart; in its place comes the one that was in use before it, or else the newest other one that can be loaded.
 """
 
 import contextlib
@@ -18,6 +19,8 @@ CURRENT = "current"
 IN_USE = "in-use"
 #: In a model's directory: why it was given up. Without the file it would be tried again.
 GIVEN_UP = "given-up"
+#: In a model's directory: why it was refused.
+REFUSED = "refused"
 _MAXIMUM_REASON = 2000
 
 _log = logging.getLogger(__name__)
@@ -48,11 +51,16 @@ class ModelStore:
         if target is None or identity is None or identity == self._seen:
             return None
         self._seen = identity
+        if target == self._in_use:  # the link was turned away from it and back
+            return None
         try:
             model = self._load(target)
         except Refused as error:
             self.refused += 1
             self.reason = f"{target}: {error}"
+            if not (target / GIVEN_UP).exists():
+                _leave(target / REFUSED, str(error))
+                self._seen = _identity(target)
             return None if self._in_use else self._fall_back()
         self._note(target)
         return model
@@ -61,10 +69,7 @@ class ModelStore:
         """Never use the model in use again; the one to use in its place, None where there is none."""
         given_up, self._in_use = self._in_use, None
         if given_up is not None:
-            try:
-                write_atomically(given_up / GIVEN_UP, reason[:_MAXIMUM_REASON].encode())
-            except OSError as error:
-                _log.error("after a restart %s will be tried again: %s", given_up, error)
+            _leave(given_up / GIVEN_UP, reason)
             if given_up == self._target(CURRENT):
                 self._seen = _identity(given_up)
         return self._fall_back(given_up)
@@ -114,6 +119,13 @@ class ModelStore:
             new.replace(link)
         except OSError as error:
             _log.error("which model is in use is not noted: %s", error)
+
+
+def _leave(path: Path, reason: str) -> None:
+    try:
+        write_atomically(path, reason[:_MAXIMUM_REASON].encode())
+    except OSError as error:
+        _log.error("why the model is not used is not noted in %s: %s", path, error)
 
 
 def _identity(directory: Path) -> tuple[str, int] | None:

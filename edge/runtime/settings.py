@@ -6,8 +6,9 @@ import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
+from edge.runtime import last_end
 from pm_contracts import site_devices
 from pm_contracts.measurements import AIR_QUALITY
 from pm_contracts.messages import NAME_PATTERN, Refused
@@ -50,9 +51,31 @@ class Settings(NamedTuple):
             return False
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser that keeps why it refuses its arguments for the next start: there is no bus yet to say it on."""
+
+    def __init__(self, module: str, description: str) -> None:
+        super().__init__(prog=f"python -m {module}", description=description)
+        self._component = component_name(module)
+        self.set_defaults(component=self._component)
+
+    def error(self, message: str) -> NoReturn:
+        place = argparse.ArgumentParser(add_help=False)
+        place.add_argument("--data-directory", type=Path)
+        directory = place.parse_known_args()[0].data_directory
+        if directory is not None:
+            last_end.note(directory, self._component, f"wrong settings: {message}")
+        super().error(message)
+
+
+def component_name(module: str) -> str:
+    """The Greengrass name of the component in a module: `pm.FaultDetector` of `edge.fault_detector`."""
+    return "pm." + "".join(word.capitalize() for word in module.removeprefix("edge.").split("_"))
+
+
 def argument_parser(module: str, description: str) -> argparse.ArgumentParser:
     """A parser of the arguments that every component takes; a component may add its own."""
-    parser = argparse.ArgumentParser(prog=f"python -m {module}", description=description)
+    parser = _Parser(module, description)
     parser.add_argument("--site", required=True, type=_name, help="name of the site")
     parser.add_argument(
         "--devices", type=_devices, metavar="NAME=TYPE,..",
@@ -86,6 +109,7 @@ def settings_of(parsed: argparse.Namespace, seconds: float = LIST_SECONDS) -> Se
             return Settings(parsed.site, _listed(file, parsed.site), parsed.data_directory, file)
         except SettingsError as error:
             if time.monotonic() >= end:
+                last_end.note(parsed.data_directory, parsed.component, str(error))
                 raise SystemExit(str(error)) from error
         time.sleep(_LOOK_SECONDS)
 

@@ -34,6 +34,7 @@ from pm_contracts.measurements import MACHINE_MEASUREMENTS, MachineMeasurements
 from pm_contracts.messages import MachineReading, Reading, Status, decode, encode
 from sandbox.core_device.supervisor import FAILURES_UNTIL_BROKEN
 from sandbox.factory import Factory
+from sandbox.status_ear import StatusEar
 from tests.waiting import eventually
 
 SITE = "lindau"
@@ -137,6 +138,7 @@ class Plant:
         port = self.device.status()["broker_port"]
         self.mouth = MqttBus("127.0.0.1", port, "drill-sensor")
         self._ear = MqttBus("127.0.0.1", port, "drill-ear")
+        self._cloud_ear = StatusEar(self.cloud)
         self._ear.subscribe(f"{topics.ROOT}/{SITE}/#", self._arrived)
         self._air = sources.readings(SITE, {"air-1": "air_quality"}, start=_FIRST)
         self._machines = sources.readings(SITE, {f"machine-{n:02}": "machine" for n in range(1, 11)}, start=_FIRST)
@@ -147,7 +149,7 @@ class Plant:
         self.models: dict[str, str] = {}
 
     def close(self) -> None:
-        for bus in (self.mouth, self._ear):
+        for bus in (self.mouth, self._ear, self._cloud_ear):
             bus.close()
 
     # What is said on the floor.
@@ -171,6 +173,10 @@ class Plant:
     def state(self, component: str) -> str:
         status = self._statuses.get(component)
         return status.state if status else ""
+
+    def reason_in_the_cloud(self, component: str) -> str:
+        """Why a component is not well, as the cloud hears it."""
+        return self._cloud_ear.reason(SITE, component)
 
     def until(self, condition: Callable[[], Any], what: str, seconds: float = 120.0) -> None:
         """Wait until `condition` holds."""

@@ -1,11 +1,16 @@
 """Bad models and a bad configuration are deployed; the floor goes on with what it had.
 
-Not proved here: how the cloud hears that a device has gone back; the device's counters and its forecasts' versions say.
+Not proved here: what a real nucleus reports of a way back; the device's counters and its forecasts' versions say.
 """
+
+import re
+
+from typer.testing import CliRunner
 
 from pm_contracts import topics
 from pm_contracts.manifest import MODEL_FILE
 from pm_contracts.messages import PERSISTENCE, Forecast, decode
+from sandbox import cli
 
 
 def observe(plant, count: int) -> list[str]:
@@ -30,8 +35,12 @@ def test_bad_models_are_refused_or_given_up_and_the_one_before_answers_also_afte
     damaged = make_forecast_model(2.0)
     damaged[MODEL_FILE] = damaged[MODEL_FILE][:-1] + b"\x00"
     refused = plant.counter("pm.Forecaster", "models_refused")
-    assert plant.ship("pm.ForecastModel", "1.0.2", damaged)["status"] == "SUCCEEDED"
+    result = plant.ship("pm.ForecastModel", "1.0.2", damaged)
+    assert (result["status"], result["code"]) == ("FAILED", "FAILED_ROLLBACK_COMPLETE")
+    assert "forecast model: 1.0.2 is refused: model.onnx has SHA-256" in result["cause"]
     plant.until(lambda: plant.counter("pm.Forecaster", "models_refused") == refused + 1, "its refusal")
+    # What the device's log says reaches the cloud by the status.
+    plant.until(lambda: "1.0.2: model.onnx" in plant.reason_in_the_cloud("pm.Forecaster"), "the reason in the cloud")
     assert set(observe(plant, 10)) == {good}
     plant.kill("pm.Forecaster")
     assert set(observe(plant, 10)) == {good}, "a restart finds the one before on the disk"
@@ -53,7 +62,7 @@ def test_bad_models_are_refused_or_given_up_and_the_one_before_answers_also_afte
     assert newest not in (good, PERSISTENCE)
 
 
-def test_a_bad_configuration_fails_its_deployment_and_the_one_before_comes_back(plant):
+def test_a_bad_configuration_fails_its_deployment_and_the_one_before_comes_back(plant, monkeypatch):
     before = plant.greengrass.get_deployment(deploymentId=plant.site["deployment_id"])["components"]
     air = plant.air(100)
     plant.publish(air[:50])
@@ -70,6 +79,11 @@ def test_a_bad_configuration_fails_its_deployment_and_the_one_before_comes_back(
     assert (result["status"], result["code"]) == ("FAILED", "FAILED_ROLLBACK_COMPLETE")
     assert "pm.Uplink" in result["detail"]
     assert "'lots': allowed are 1 to 1,000,000" in plant.device.logs("pm.Uplink")
+    # The version that is back says why the other one ended.
+    plant.until(lambda: "'lots': allowed" in plant.reason_in_the_cloud("pm.Uplink"), "the reason in the cloud")
+    monkeypatch.setattr(cli, "attached", lambda _: plant.factory)
+    shown = CliRunner().invoke(cli.app, ["status"])
+    assert re.search(r"lindau pm.Uplink: it ended at .*'lots': allowed", " ".join(shown.output.split())), shown.output
     plant.publish(air[50:])
     plant.settle()
     plant.assert_all_in_lake(air)

@@ -7,14 +7,16 @@ import argparse
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from edge.runtime.settings import argument_parser, parse_settings
+from edge.runtime.settings import argument_parser, component_name, parse_settings
 from pm_contracts import site_devices, topics
+from tests.waiting import eventually
 
 EDGE = Path(__file__).parents[2] / "edge"
 CODE = {
@@ -125,6 +127,7 @@ def test_the_run_script_starts_the_folder_s_main_with_arguments_that_it_takes(fo
         argument_parser(f"edge.{folder}", "")
     # The devices come from the file that pm.SiteDevices installs.
     assert given == taken - {"--help", "--devices"}
+    assert component_name(f"edge.{folder}") == CODE[folder]
 
 
 @pytest.mark.parametrize("folder", CODE)
@@ -160,20 +163,27 @@ def test_its_readme_names_each_setting_and_topic_of_a_recipe_and_how_to_remove_i
     assert re.search(r"^(## )?To remove it", text, re.MULTILINE)
 
 
-def _install(folder: str, root: Path, version: str, content: str, thing: str = "lindau-core") -> str:
+def _install(folder: str, root: Path, version: str, content: str, seconds: int = 0) -> str:
     """Run a model's install step as a nucleus would, of an artifact with one file; what it printed."""
+    return _installation(folder, root, version, content, seconds).stdout
+
+
+def _installation(
+    folder: str, root: Path, version: str, content: str, seconds: int = 0, *, check: bool = True
+) -> subprocess.CompletedProcess[str]:
     unpacked = root / "artifacts-unarchived" / ALL[folder] / version
     (unpacked / "model").mkdir(parents=True, exist_ok=True)
     (unpacked / "model" / "model.onnx").write_text(content)
     script = steps_of(recipe_of(folder))["install"]["Script"]
     values = {
         "{configuration:/dataDirectory}": str(root / "data"),
-        "{iot:thingName}": thing,
+        "{configuration:/takeUpSeconds}": str(seconds),
+        "{iot:thingName}": "lindau-core",
         "{artifacts:decompressedPath}": f"{unpacked}/",  # lite has a slash at the end, and classic none
     }
     for variable, value in values.items():
         script = script.replace(variable, value)
-    return subprocess.run(["/bin/sh", "-c", script], check=True, capture_output=True, text=True).stdout
+    return subprocess.run(["/bin/sh", "-c", script], check=check, capture_output=True, text=True)
 
 
 @pytest.mark.parametrize(("folder", "kind"), [("forecast_model", "forecast"), ("fault_model", "fault")])
@@ -184,7 +194,9 @@ def test_a_model_s_install_turns_current_and_keeps_the_one_before_it(folder, kin
     assert (current / "model.onnx").read_text() == "one"
     _install(folder, tmp_path, "1.0.2", "two")
     said = _install(folder, tmp_path, "1.0.3", "three")
-    assert said == f"{kind} model: 1.0.3 is current, before it was: 1.0.2\n"
+    assert said == (
+        f"{kind} model: 1.0.3 is current, before it was: 1.0.2\n{kind} model: nothing here has taken 1.0.3 up\n"
+    )
     assert current.readlink() == Path("1.0.3")
     assert (current / "model.onnx").read_text() == "three"
     assert sorted(path.name for path in models.iterdir()) == ["1.0.2", "1.0.3", "current"]
@@ -203,6 +215,54 @@ def test_a_model_s_install_turns_current_and_keeps_the_one_before_it(folder, kin
     (models / "in-use").symlink_to("1.0.2")
     _install(folder, tmp_path, "1.0.5", "five")
     assert sorted(path.name for path in models.iterdir()) == ["1.0.2", "1.0.5", "current", "in-use"]
+
+
+@pytest.mark.parametrize(("folder", "kind"), [("forecast_model", "forecast"), ("fault_model", "fault")])
+def test_a_model_s_install_waits_for_the_word_of_who_uses_it(folder, kind, tmp_path):
+    models = tmp_path / "data" / "lindau-core" / "models" / kind
+    _install(folder, tmp_path, "1.0.1", "one")
+
+    def answer(version: str, name: str) -> threading.Thread:
+        """Wait for the version to be current, as its user does, and say that."""
+
+        def run() -> None:
+            eventually(lambda: (models / "current").readlink() == Path(version), f"{version} to be current")
+            if name == "in-use":
+                (models / "in-use.new").symlink_to(version)
+                (models / "in-use.new").replace(models / "in-use")
+            else:
+                (models / version / name).write_text("its checksum is wrong")
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        return thread
+
+    user = answer("1.0.2", "in-use")
+    said = _install(folder, tmp_path, "1.0.2", "two", 600)
+    user.join()
+    assert said == f"{kind} model: 1.0.2 is current, before it was: 1.0.1\n"
+
+    user = answer("1.0.3", "refused")
+    refused = _installation(folder, tmp_path, "1.0.3", "three", 600, check=False)
+    user.join()
+    assert (refused.returncode, refused.stderr) == (1, f"{kind} model: 1.0.3 is refused: its checksum is wrong\n")
+    # The nucleus tries it twice more.
+    assert _installation(folder, tmp_path, "1.0.3", "three", 600, check=False).stderr == refused.stderr
+    _install(folder, tmp_path, "1.0.2", "two", 600)
+    # In a later deployment it is judged anew.
+    assert "nothing here has taken 1.0.3 up" in _install(folder, tmp_path, "1.0.3", "three")
+
+    _install(folder, tmp_path, "1.0.2", "two", 600)
+    (models / "1.0.3" / "given-up").write_text("nonsense three times")
+    given_up = _installation(folder, tmp_path, "1.0.3", "three", 600, check=False)
+    assert (given_up.returncode, given_up.stderr) == (
+        1, f"{kind} model: 1.0.3 was given up before: nonsense three times\n",
+    )  # fmt: skip
+    assert (models / "current").readlink() == Path("1.0.2")
+    # One that was given up later does not fail the step of a device that starts again.
+    (models / "1.0.2" / "given-up").write_text("nonsense three times")
+    (models / "in-use").unlink()
+    _install(folder, tmp_path, "1.0.2", "two", 600)
 
 
 def test_a_model_s_install_fails_without_a_model(tmp_path):

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edge.runtime.model_store import ModelStore
+from edge.runtime.model_store import REFUSED, ModelStore
 from edge.runtime.models import FaultModel, ForecastModel, load_model
 from ml.export import describe
 from pm_contracts.forecast_features import FEATURES
@@ -72,12 +72,20 @@ def test_a_cut_model_is_refused_once_and_the_next_one_is_taken(
     assert store.poll() is None
     assert store.poll() is None
     assert store.refused == 1
-    assert f"model.onnx has {len(content) - 100} bytes, and the manifest says {len(content)}" in store.reason
+    reason = f"model.onnx has {len(content) - 100} bytes, and the manifest says {len(content)}"
+    assert reason in store.reason
+    assert (tmp_path / "forecast" / "cut" / REFUSED).read_text() == reason, "for the model component"
 
     put(tmp_path / "forecast" / "whole", manifest, content)
     turn(tmp_path, "forecast", "whole")
     assert store.poll() is not None
     assert store.refused == 1
+
+    turn(tmp_path, "forecast", "cut")
+    assert store.poll() is None
+    assert store.refused == 2, "in a later deployment it is tried again"
+    turn(tmp_path, "forecast", "whole")
+    assert store.poll() is None, "it is in use, as it was"
 
 
 def ship(models: Path, manifest: Manifest, content: bytes, kind: str = "forecast") -> Path:
