@@ -1,4 +1,4 @@
-"""Archives as files, byte for byte the same for the same content, and versions that follow from content.
+"""Archives as files, byte for byte the same for the same content.
 
 For what is uploaded as an object under a key of its own (a component's code, the training code); the code of a Lambda
 function is an archive that Pulumi makes (`packaging.archive`).
@@ -9,21 +9,17 @@ import io
 import os
 import struct
 import tarfile
-import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
 ARCHIVES = Path(__file__).resolve().parent.parent / "build" / "archives"
 
-_ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 _MODE = 0o644
 #: Deflate, no flags, no time, no level, no operating system: "Member format", RFC 1952.
 _GZIP_HEADER = b"\x1f\x8b\x08\x00" + bytes(4) + b"\x00\xff"
 #: LEN of a stored block has 16 bits: "Non-compressed blocks", RFC 1951.
 _STORED_BLOCK_BYTES = 0xFFFF
-#: Largest major, minor and patch number of a component version that AWS IoT Greengrass takes: six digits each.
-_VERSION_PART = 1_000_000
 
 
 def digest(files: Mapping[str, bytes]) -> str:
@@ -35,39 +31,15 @@ def digest(files: Mapping[str, bytes]) -> str:
     return total.hexdigest()
 
 
-def content_version(hex_digest: str) -> str:
-    """A semantic version `1.MINOR.PATCH` that stands for a content: 40 bits of its hash, six decimal digits a part.
-
-    Versions of other contents differ, but which is newer they do not say; a deployment names the one it means.
-    """
-    return f"1.{int(hex_digest[:10], 16) % _VERSION_PART}.{int(hex_digest[10:20], 16) % _VERSION_PART}"
-
-
 def read_files(files: Mapping[str, Path]) -> dict[str, bytes]:
     """The contents of `files`, by path in the archive."""
     return {path: file.read_bytes() for path, file in files.items()}
 
 
-def zip_bytes(files: Mapping[str, bytes]) -> bytes:
-    """A ZIP archive of `files`, without times, owners or an order of its own.
-
-    It is stored, not deflated: other versions of zlib deflate to other bytes, and Greengrass keeps the digest that an
-    artifact had when its version was registered.
-    """
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for path, content in sorted(files.items()):
-            entry = zipfile.ZipInfo(path, _ZIP_EPOCH)
-            entry.compress_type = zipfile.ZIP_STORED
-            entry.external_attr = _MODE << 16
-            archive.writestr(entry, content)
-    return buffer.getvalue()
-
-
 def tar_gz_bytes(files: Mapping[str, bytes]) -> bytes:
     """A gzipped tar archive of `files`, without times, owners or an order of its own.
 
-    It is stored, not deflated, as `zip_bytes`: Pulumi compares files by their digest, and would replace the object on
+    It is stored, not deflated: Pulumi compares files by their digest, and would replace the object on
     a machine with another zlib.
     """
     buffer = io.BytesIO()

@@ -162,8 +162,8 @@ class CoreDeviceHost(pulumi.ComponentResource):
         return aws.s3.BucketObjectv2(
             f"{self._name}-packages",
             bucket=bucket,
-            # An object of its own: the hosts of two sites share the bucket, and one of them may go.
-            key=f"hosts/{self._name}/{version}/requirements.txt",
+            # An object of its own: hosts of other sites or stacks may share the bucket, and one of them may go.
+            key=f"hosts/{naming.physical_name(self._name)}/{version}/requirements.txt",
             source=pulumi.FileAsset(str(file)),
             content_type="text/plain",
             opts=self._child,
@@ -179,7 +179,9 @@ class CoreDeviceHost(pulumi.ComponentResource):
             [
                 allow(["iot:CreateProvisioningClaim"], [template]),
                 allow(["iot:DescribeEndpoint"], ["*"]),
-                allow(["s3:GetObject"], [pulumi.Output.concat(bucket_arn, f"/hosts/{self._name}/*")]),
+                allow(
+                    ["s3:GetObject"], [pulumi.Output.concat(bucket_arn, f"/hosts/{naming.physical_name(self._name)}/*")]
+                ),
             ],
             parent=self,
         )

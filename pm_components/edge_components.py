@@ -8,7 +8,7 @@ import pulumi
 import pulumi_aws as aws
 from pulumi_aws_native import greengrassv2
 
-from pm_components import archives, recipes
+from pm_components import archives, naming, recipes
 from pm_components.tagging import tagged_options
 
 #: The folders below `edge/` whose components a site runs; models come by a deployment of their own.
@@ -29,9 +29,10 @@ class EdgeComponentsArgs(TypedDict):
 
 
 class EdgeComponents(pulumi.ComponentResource):
-    """A version of each component of `edge/`, once for all sites of an account and region.
+    """A version of each component of `edge/`, once for all sites of a stack.
 
-    A version follows from the recipe and the files that the component runs, so that it changes with them and only then.
+    A version follows from the recipe, the files that the component runs, and where they lie, so that it changes with
+    them and only then, and no other stack has it.
     """
 
     versions: pulumi.Output[Mapping[str, str]]
@@ -52,30 +53,29 @@ def publish(
     """Register a version of a component, its artifact in `bucket`; gives the version, known once it is there.
 
     Args:
-        name: what the logical names of its resources begin with, and the publication that the artifact belongs to.
+        name: what the logical names of its resources begin with, and after the stack the artifact's key.
         source: the component.
         bucket: name of the artifact bucket.
         parent: the component resource that they belong to.
     """
     logical = f"{name}-{source.folder.replace('_', '-')}"
+    # Stacks may share a bucket, and a stack may publish twice into one.
+    prefix = f"components/{naming.physical_name(name)}"
     artifacts: list[pulumi.Resource] = []
-    key = source.artifact_key(name)
     if source.artifact_name:
-        file = archives.stored(f"{source.folder}.zip", source.artifact())
         artifacts.append(
             aws.s3.BucketObjectv2(
                 f"{logical}-artifact",
                 bucket=bucket,
-                key=key,
-                source=pulumi.FileAsset(str(file)),
+                key=source.artifact_key(prefix),
+                source=pulumi.FileAsset(str(archives.stored(f"{source.folder}.zip", source.artifact()))),
                 content_type="application/zip",
                 opts=pulumi.ResourceOptions(parent=parent),
             )
         )
-    uri = pulumi.Output.concat("s3://", bucket, "/", key)
     version = greengrassv2.ComponentVersion(
         f"{logical}-component",
-        inline_recipe=uri.apply(lambda known: recipes.published(source.recipe, source.version, known)),
+        inline_recipe=pulumi.Output.from_input(bucket).apply(lambda known: source.published(known, prefix).recipe),
         # Greengrass reads the artifact while it registers the version, and keeps its digest.
         opts=pulumi.ResourceOptions(parent=parent, depends_on=artifacts),
     )

@@ -78,6 +78,7 @@ class PipelineFunctions:
     def release(self, data_directory: pulumi.Input[str]) -> LambdaFunction:
         """Ships models to the model groups of all sites."""
         sources = {kind: recipes.load(folder) for kind, folder in _MODEL_RECIPES.items()}
+        recipes.require_roots((one.recipe for one in sources.values()), {one.name for one in sources.values()})
         settings = {
             "artifact_bucket": self._bucket,
             "component_arn": self._component_arn(),
@@ -120,6 +121,7 @@ class PipelineFunctions:
     ) -> LambdaFunction:
         """Tries a forecast model on the core devices of the canary groups; `policy` is of `trial.core.Policy`."""
         source = recipes.load(_CHALLENGER)
+        recipes.require_roots([source.recipe], {source.name})
         settings = {
             "artifact_bucket": self._bucket,
             "component_arn": self._component_arn(),

@@ -5,31 +5,26 @@ A recipe file holds placeholders where only the library knows better: the versio
 """
 
 import ast
-import copy
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 
 from pm_components import archives, packaging
+from pm_components.functions import component_recipes
+from pm_components.functions.component_recipes import VERSION_PLACEHOLDER, Published, RecipeError
 from pm_components.limits import COMPONENT_RECIPE_BYTES
 from pm_contracts import site_devices as site_devices_contract
 
 EDGE = packaging.ROOT / "edge"
 
-ARTIFACT_PREFIX = "s3://BUCKET/KEY/"
 CODE_ARTIFACT = "component.zip"
 """The artifact of a component that runs code of ours; a model's artifact comes from the pipeline."""
 SITE_DEVICES = "site_devices"
 """The folder of the component that brings a site's list of devices."""
-VERSION_PLACEHOLDER = "0.0.0"
 _SITE = "SITE"
-
-
-class RecipeError(ValueError):
-    """A recipe file that cannot be published; the text names the file, what was found and what is allowed."""
 
 
 class ComponentSource(NamedTuple):
@@ -45,23 +40,28 @@ class ComponentSource(NamedTuple):
         return str(self.recipe["ComponentName"])
 
     @property
-    def version(self) -> str:
-        """The version, which changes when the recipe or a file of the artifact changes, and only then."""
-        recipe = json.dumps(self.recipe, sort_keys=True).encode()
-        return archives.content_version(archives.digest({**self.files, "recipe.json": recipe}))
-
-    @property
     def artifact_name(self) -> str:
         """The artifact's file name, empty where the component has none."""
-        return artifact_name(self.recipe)
+        return component_recipes.artifact_name(self.recipe)
 
-    def artifact_key(self, publication: str) -> str:
-        """Where the artifact lies in the artifact bucket; a version that `publication` makes has a key of its own."""
-        return f"components/{publication}/{self.name}/{self.version}/{self.artifact_name}"
+    def artifact_key(self, prefix: str) -> str:
+        """The key of the artifact in its bucket, `prefix` being that of all that the publisher keeps there."""
+        return component_recipes.artifact_key(self.recipe, prefix, self.artifact())
+
+    def published(self, bucket: str, prefix: str) -> Published:
+        """The recipe as it is registered, and the version that follows from it; see `component_recipes.published`.
+
+        Raises:
+            RecipeError: if the text is longer than Greengrass takes.
+        """
+        made = component_recipes.published(self.recipe, bucket, prefix, self.artifact())
+        if problem := size_problem(made.recipe):
+            raise RecipeError(f"recipe of {self.name}: {problem}")
+        return made
 
     def artifact(self) -> bytes:
         """The artifact, a ZIP archive that is the same for the same files."""
-        return archives.zip_bytes(self.files)
+        return component_recipes.zipped(self.files)
 
 
 def load(folder: str) -> ComponentSource:
@@ -80,7 +80,7 @@ def load(folder: str) -> ComponentSource:
             f"{path}: ComponentVersion is {recipe.get('ComponentVersion')!r}, allowed is {VERSION_PLACEHOLDER!r}: "
             "the library derives it from the content"
         )
-    name = artifact_name(recipe, path)
+    name = component_recipes.artifact_name(recipe, path)
     if name != CODE_ARTIFACT:
         return ComponentSource(folder, recipe, {})
     if not (EDGE / folder / "__main__.py").exists():
@@ -102,18 +102,6 @@ def site_devices(site: str, devices: Mapping[str, str]) -> ComponentSource:
     return source._replace(files={site_devices_contract.FILE_NAME: site_devices_contract.encode(site, devices)})
 
 
-def artifact_name(recipe: Mapping[str, Any], path: Path | None = None) -> str:
-    """The file name of a recipe's artifact, empty where it has none.
-
-    Raises:
-        RecipeError: for more than one artifact, or one that is not at the placeholder.
-    """
-    uris = sorted({artifact["Uri"] for artifact in _artifacts(recipe)})
-    if len(uris) > 1 or any(not uri.startswith(ARTIFACT_PREFIX) for uri in uris):
-        raise RecipeError(f"{path or 'recipe'}: artifacts {uris}, allowed is one at most, at {ARTIFACT_PREFIX}NAME")
-    return uris[0].removeprefix(ARTIFACT_PREFIX) if uris else ""
-
-
 def artifact_files(folder: str) -> dict[str, Path]:
     """What the component runs, by path: its folder, the folders of `edge` that these import, and the contracts."""
     folders: list[str] = []
@@ -130,25 +118,25 @@ def artifact_files(folder: str) -> dict[str, Path]:
     return files | packaging.below("pm_contracts", packaging.files_below(packaging.ROOT / "pm_contracts"))
 
 
-def published(recipe: Mapping[str, Any], version: str, artifact_uri: str) -> str:
-    """The recipe as it is registered, JSON.
+def require_roots(templates: Iterable[Mapping[str, Any]], deployed: Collection[str]) -> None:
+    """Refuse a deployment that leaves open in which version a dependency comes.
+
+    Greengrass takes the newest of all versions in account and region, those of other stacks, too, where a recipe allows
+    it and no deployment of the device names another.
 
     Args:
-        recipe: with placeholders.
-        version: the component's version.
-        artifact_uri: `s3://bucket/key` of the artifact; not used where the recipe has none.
+        templates: the recipes of the deployment's components.
+        deployed: all components that the deployment names.
 
     Raises:
-        RecipeError: where the text is longer than Greengrass takes.
+        RecipeError: if a dependency is not among them.
     """
-    filled = copy.deepcopy(dict(recipe))
-    filled["ComponentVersion"] = version
-    for artifact in _artifacts(filled):
-        artifact["Uri"] = artifact_uri
-    text = json.dumps(filled, indent=1)
-    if problem := size_problem(text):
-        raise RecipeError(f"recipe of {recipe['ComponentName']}: {problem}")
-    return text
+    for template in templates:
+        if missing := sorted(set(component_recipes.dependencies(template)) - set(deployed)):
+            raise RecipeError(
+                f"recipe of {template['ComponentName']}: depends on {', '.join(missing)}, and its deployment names "
+                f"{', '.join(sorted(deployed))}: let it name the version of what it depends on, too"
+            )
 
 
 def size_problem(text: str) -> str:
@@ -222,11 +210,6 @@ def merged(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]
 def _site_topic(topic: str, site: str) -> str:
     """`topic` with the site's name."""
     return "/".join(site if level == _SITE else level for level in topic.split("/"))
-
-
-def _artifacts(recipe: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    for manifest in recipe.get("Manifests", []):
-        yield from manifest.get("Artifacts", [])
 
 
 def _imported_folders(directory: Path) -> set[str]:

@@ -67,6 +67,7 @@ def site_deployment(
         parent: the component that it belongs to.
 
     Raises:
+        RecipeError: if a component depends on one that the deployment does not name.
         ValueError: where something is set of a component that is not deployed, a component that the devices need is not
             known to run on the nucleus, or nucleus lite has no room for the site.
     """
@@ -102,6 +103,7 @@ def site_deployment(
     }
     for component, one in public.items():
         components[component] = _public_specification(one, own.get(component, {}))
+    recipes.require_roots((source.recipe for source in ours), components)
     return greengrassv2.Deployment(
         f"{name}-deployment",
         target_arn=group.arn,

@@ -24,7 +24,7 @@ const pipeline = new pm.ForecastPipeline("pipeline", {
   alarmTopicArns: [alerting.topicArn],
 });
 
-// Published once for all plants: component versions belong to the account and region.
+// Published once for all plants of the stack; another stack has versions of its own.
 const edge = new pm.EdgeComponents("edge", { artifactBucket: pipeline.artifactBucket });
 
 for (const [site, plant] of Object.entries(plants)) {

@@ -18,7 +18,7 @@ from sandbox.cloud import Cloud
 from sandbox.deployer.monitor import CloudMonitor
 from sandbox.deployer.program import run_program
 from sandbox.deployer.project import read_project
-from sandbox.deployer.records import Deployment, DeploymentError
+from sandbox.deployer.records import Deployment, DeploymentError, record
 from sandbox.provider.registry import Context
 
 
@@ -35,7 +35,7 @@ def main() -> None:
         gc.disable()
         logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
         try:
-            deployment = _deploy(json.load(sys.stdin), lambda record: say("resource", asdict(record)))
+            deployment = _deploy(json.load(sys.stdin), lambda made: say("resource", asdict(made)))
         except DeploymentError as error:
             traceback.print_exc()
             say("error", str(error))
@@ -53,7 +53,7 @@ def _deploy(request: dict[str, Any], on_resource: Any) -> Deployment:
     cloud = Cloud.attach(Path(request["cloud"]))
     program, stack = Path(request["program"]), request["stack"]
     project = read_project(program, stack, {"aws:region": cloud.region, **request["config"]})
-    monitor = CloudMonitor(Context(cloud), on_resource)
+    monitor = CloudMonitor(Context(cloud), on_resource, map(record, request["beside"]))
     try:
         run_program(program, stack, project, monitor)
     except BaseException as error:

@@ -1,7 +1,7 @@
 """The resource monitor that the Pulumi SDK talks to: it makes each registered resource in the emulated cloud."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -10,6 +10,7 @@ from pulumi.runtime import rpc
 from pulumi.runtime.mocks import MockMonitor, MockResourceArgs, Mocks
 from pulumi.runtime.proto import resource_pb2
 
+from sandbox.deployer.owners import Owners
 from sandbox.deployer.records import DeploymentError, ResourceRecord
 from sandbox.provider import Context, InputError, Provider
 from sandbox.provider.assets import described
@@ -42,9 +43,17 @@ class CloudMonitor(MockMonitor):
     """
 
     def __init__(
-        self, context: Context, on_resource: Callable[[ResourceRecord], None], *, preview: bool = False
+        self,
+        context: Context,
+        on_resource: Callable[[ResourceRecord], None],
+        beside: Iterable[ResourceRecord] = (),
+        *,
+        preview: bool = False,
     ) -> None:
-        """Work in `context`; call `on_resource` for each resource and component, from one thread at a time."""
+        """Work in `context`; call `on_resource` for each resource and component, from one thread at a time.
+
+        `beside` is what the cloud has already, of other stacks.
+        """
         super().__init__(_NoMocks())
         self.records: dict[str, ResourceRecord] = {}
         self.outputs: dict[str, Any] = {}
@@ -52,6 +61,8 @@ class CloudMonitor(MockMonitor):
         self.preview = preview
         self._provider = Provider(context)
         self._on_resource = on_resource
+        self._owners = Owners(beside)
+        self._registered: set[str] = set()
         self._lock = threading.Lock()
 
     def make_urn(self, parent: str, type_: str, name: str) -> str:
@@ -100,9 +111,12 @@ class CloudMonitor(MockMonitor):
         message.update(self._guarded(f"function {request.tok}", answer))
         return resource_pb2.ResourceInvokeResponse(**{"return": message})
 
-    def made(self, token: str, name: str, values: dict[str, Any]) -> tuple[str, dict[str, Any], str]:  # noqa: ARG002
+    def made(self, token: str, name: str, values: dict[str, Any]) -> tuple[str, dict[str, Any], str]:
         """Make a resource: its id, its outputs beside the inputs, why it was only recorded; see `Provider.create`."""
-        return self._provider.create(token, values)
+        physical_id, outputs, reason = self._provider.create(token, values)
+        with self._lock:
+            self._owners.claim(token, physical_id, name)
+        return physical_id, outputs, reason
 
     def answer(self, token: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """A function's answer; see `Provider.invoke`."""
@@ -153,14 +167,16 @@ class CloudMonitor(MockMonitor):
         if missing:
             sources = {urn for dependency in request.propertyDependencies.values() for urn in dependency.urns}
             raise DeploymentError(f"{_without_value('input', missing)}; it depends on {', '.join(sorted(sources))}")
+        with self._lock:
+            if urn in self._registered:
+                raise DeploymentError(f"there are two resources of this type and name: {urn}")
+            self._registered.add(urn)
         if request.custom:
             physical_id, outputs, reason = self.made(request.type, request.name, values)
         else:
             physical_id, outputs, reason = "", {}, ""
         inputs = described(values)
         with self._lock:
-            if urn in self.records:
-                raise DeploymentError(f"there are two resources of this type and name: {urn}")
             self.records[urn] = ResourceRecord(
                 type=request.type,
                 name=request.name,

@@ -5,7 +5,10 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-FILE_NAME = "deployment.json"
+
+def file_name(number: int) -> str:
+    """The name of the file with a cloud's deployment, that of the first one for `number` 0, in the cloud's folder."""
+    return f"deployment-{number + 1}.json" if number else "deployment.json"
 
 
 class DeploymentError(Exception):
@@ -59,11 +62,9 @@ class Deployment:
     outputs: dict[str, Any]
     resources: list[ResourceRecord]
 
-    def save(self, cloud: HasDirectory) -> Path:
-        """Write the deployment beside the cloud that it was made in; returns the file."""
-        path = cloud.directory / FILE_NAME
-        path.write_text(json.dumps(asdict(self), indent=1))
-        return path
+    def save(self, file: Path) -> None:
+        """Write the deployment to a file, see `file_name`."""
+        file.write_text(json.dumps(asdict(self), indent=1))
 
     def physical_id(self, type_: str, name: str) -> str:
         """The id in the cloud of the resource with this type and logical name.
@@ -78,12 +79,12 @@ class Deployment:
 
     @classmethod
     def load(cls, cloud: HasDirectory) -> Self:
-        """Read the deployment of a cloud.
+        """Read the first deployment of a cloud.
 
         Raises:
             DeploymentError: where nothing was deployed to it, or its file is not one of ours.
         """
-        path = cloud.directory / FILE_NAME
+        path = cloud.directory / file_name(0)
         try:
             read = json.loads(path.read_text())
             return cls(

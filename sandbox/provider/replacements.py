@@ -72,7 +72,6 @@ REPLACING: dict[str, Replacing] = {
     "aws:iam/rolePolicy:RolePolicy": _of("iam/role_policy.go", "role", name="name"),
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment": _of("iam/role_policy_attachment.go", "policyArn", "role"),
     "aws:iot/policy:Policy": _of("iot/policy.go", name="name"),
-    "aws:iot/policyAttachment:PolicyAttachment": _of("iot/policy_attachment.go", "policy", "target"),
     "aws:iot/provisioningTemplate:ProvisioningTemplate": _of("iot/provisioning_template.go", "type", name="name"),
     "aws:iot/roleAlias:RoleAlias": _of("iot/role_alias.go", "alias"),
     "aws:iot/thing:Thing": _of("iot/thing.go", name="name"),

@@ -6,6 +6,7 @@ Not proved here: that a nucleus runs them (tests/core_device runs them in the em
 import gzip
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,7 @@ import pytest
 
 from pm_components import archives, edge_components, recipes
 from pm_components.edge_components import FOLDERS
-from pm_components.functions import component_versions
+from pm_components.functions import component_recipes
 from pm_contracts import site_devices
 from pm_contracts.messages import Refused
 from sandbox.cloud import greengrass_recipe
@@ -40,9 +41,11 @@ def edge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("folder", [*FOLDERS, "forecast_model", "fault_model", "site_devices"])
 def test_published_recipes_pass_the_rules_of_greengrass(folder: str) -> None:
     source = recipes.load(folder)
-    text = recipes.published(source.recipe, source.version, "s3://bucket/key.zip")
-    assert greengrass_recipe.parse_recipe(text.encode())["ComponentVersion"] == source.version
-    assert "BUCKET" not in text
+    made = source.published("bucket", "components/edge")
+    assert greengrass_recipe.parse_recipe(made.recipe.encode())["ComponentVersion"] == made.version
+    assert "BUCKET" not in made.recipe
+    if source.artifact_name:
+        assert f"s3://bucket/{source.artifact_key('components/edge')}" in made.recipe
 
 
 @pytest.mark.parametrize("folder", [folder for folder in FOLDERS if folder != "python_runtime"])
@@ -63,17 +66,40 @@ def test_an_artifact_holds_all_that_its_main_imports(folder: str, tmp_path: Path
     assert "--data-directory" in ran.stdout
 
 
+def _versions(bucket: str = "bucket", prefix: str = "components/edge") -> dict[str, str]:
+    return {folder: recipes.load(folder).published(bucket, prefix).version for folder in FOLDERS}
+
+
 def test_a_version_follows_from_what_the_component_runs_and_from_nothing_else(edge: Path) -> None:
-    before = {folder: recipes.load(folder).version for folder in FOLDERS}
+    before = _versions()
     module = edge / "forecaster" / "__main__.py"
     module.write_text(module.read_text() + "\n# changed\n")
     (edge / "uplink" / "README.md").write_text("notes")
-    changed = {folder for folder in FOLDERS if recipes.load(folder).version != before[folder]}
+    changed = {folder for folder, version in _versions().items() if version != before[folder]}
     assert changed == {"forecaster"}
     shared = next((edge / "runtime").glob("*.py"))
     shared.write_text(shared.read_text() + "\n# changed\n")
-    changed = {folder for folder in FOLDERS if recipes.load(folder).version != before[folder]}
+    changed = {folder for folder, version in _versions().items() if version != before[folder]}
     assert changed == set(FOLDERS) - {"python_runtime"}
+
+
+def test_a_version_in_another_bucket_or_by_another_publisher_is_another_one() -> None:
+    """Also of a component without an artifact: destroying one stack must not take what another one deployed."""
+    found = [_versions(), _versions(bucket="other"), _versions(prefix="components/other")]
+    for folder in FOLDERS:
+        assert len({versions[folder] for versions in found}) == 3, folder
+    assert _versions() == found[0]
+
+
+def test_what_a_component_depends_on_is_named_by_its_deployment() -> None:
+    templates = [recipes.load(folder).recipe for folder in FOLDERS]
+    names = [template["ComponentName"] for template in templates]
+    recipes.require_roots(templates, names)
+    assert any(component_recipes.dependencies(template) for template in templates)
+    with pytest.raises(
+        recipes.RecipeError, match=r"recipe of pm\.Uplink: depends on pm\.PythonRuntime, .* names pm\.Up"
+    ):
+        recipes.require_roots([recipes.load("uplink").recipe], ["pm.Uplink"])
 
 
 def test_a_site_gets_its_topics_and_what_differs_from_the_defaults() -> None:
@@ -103,9 +129,9 @@ def test_the_list_of_devices_is_a_version_of_each_sites_own() -> None:
     with zipfile.ZipFile(io.BytesIO(one.artifact())) as archive:
         assert archive.namelist() == ["devices.json"]
         assert site_devices.decode(archive.read("devices.json")).devices == DEVICES
-    assert one.version == recipes.site_devices("lindau", dict(reversed(DEVICES.items()))).version
+    assert one == recipes.site_devices("lindau", dict(reversed(DEVICES.items())))
     others = [recipes.site_devices("gera", DEVICES), recipes.site_devices("lindau", {"air-1": "air_quality"})]
-    assert len({one.version, *(other.version for other in others)}) == 3
+    assert len({source.published("bucket", "components").version for source in (one, *others)}) == 3
     with pytest.raises(Refused, match="Invalid enum value 'pump'"):
         recipes.site_devices("lindau", {"a": "pump"})
 
@@ -131,15 +157,16 @@ def test_code_without_a_main_is_refused(edge: Path) -> None:
 
 
 def test_a_recipe_that_is_too_long_is_refused() -> None:
-    recipe = {**recipes.load("uplink").recipe, "ComponentDescription": "x" * 16_000}
+    source = recipes.load("uplink")
+    long = source._replace(recipe={**source.recipe, "ComponentDescription": "x" * 16_000})
     with pytest.raises(recipes.RecipeError, match="allowed are 16000"):
-        recipes.published(recipe, "1.0.0", "s3://a/b")
+        long.published("bucket", "components")
 
 
 def test_archives_have_the_same_bytes_whatever_the_order() -> None:
     files = {"b/c.py": b"1", "a.py": b"2"}
     backwards = dict(reversed(files.items()))
-    assert archives.zip_bytes(files) == archives.zip_bytes(backwards)
+    assert component_recipes.zipped(files) == component_recipes.zipped(backwards)
     assert archives.tar_gz_bytes(files) == archives.tar_gz_bytes(backwards)
     assert archives.digest(files) == archives.digest(backwards)
     with tarfile.open(fileobj=io.BytesIO(archives.tar_gz_bytes(files))) as archive:
@@ -163,7 +190,7 @@ def test_no_archive_depends_on_the_version_of_zlib(monkeypatch: pytest.MonkeyPat
         assert extracted.read() == large
     assert len(gzip.decompress(packed)) % tarfile.BLOCKSIZE == 0  # its checksum and length hold
     made = {source.name: source.artifact() for source in edge_components.sources()}
-    made["model"] = component_versions.zipped({"model.onnx": large})
+    made["model"] = component_recipes.zipped({"model.onnx": large})
     made["function"] = archive_bytes(pulumi.AssetArchive({"a.py": pulumi.StringAsset("pass")}))
     for name, content in made.items():
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -172,7 +199,8 @@ def test_no_archive_depends_on_the_version_of_zlib(monkeypatch: pytest.MonkeyPat
 
 
 def test_versions_are_such_as_greengrass_takes() -> None:
-    major, minor, patch = archives.content_version("f" * 64).split(".")
-    assert major == "1"
-    assert int(minor) < 1_000_000
-    assert int(patch) < 1_000_000
+    for content in (b"a", b"b", b"c"):
+        version = component_recipes.content_version(content)
+        assert version.split(".")[0] == "1"
+        assert re.fullmatch(greengrass_recipe.VERSION_PATTERN, version)
+        assert all(int(part) < 1_000_000 and str(int(part)) == part for part in version.split("."))

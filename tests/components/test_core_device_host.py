@@ -107,7 +107,7 @@ def test_the_instance_may_enrol_by_its_template_and_be_logged_in_to_and_nothing_
     assert {action: one["Resource"] for one in statements for action in one["Action"]} == {
         "iot:CreateProvisioningClaim": ["arn:aws:iot:eu-central-1:123456789012:provisioningtemplate/pm-test-ulm"],
         "iot:DescribeEndpoint": ["*"],
-        "s3:GetObject": ["arn:aws:s3:::artifacts/hosts/ulm-host/*"],
+        "s3:GetObject": ["arn:aws:s3:::artifacts/hosts/pm-test-ulm-host/*"],
     }
     (attachment,) = host.of_type("aws:iam/rolePolicyAttachment:RolePolicyAttachment").values()
     assert attachment["policyArn"] == "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"

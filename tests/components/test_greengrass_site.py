@@ -33,8 +33,10 @@ def _site(record: Record, **args: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def versions() -> dict[str, str]:
+    prefix = "components/pm-test-lindau"
+    places = {**dict.fromkeys(FOLDERS, f"{prefix}-edge"), "site_devices": prefix}
     sources = [*map(recipes.load, FOLDERS), recipes.site_devices("lindau", DEVICES)]
-    return {source.name: source.version for source in sources}
+    return {source.name: source.published("artifacts", places[source.folder]).version for source in sources}
 
 
 def test_registers_exactly_these_resources(record: Record) -> None:

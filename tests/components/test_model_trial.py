@@ -19,6 +19,7 @@ from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS, AirQualityMeasur
 from pm_contracts.messages import AirQualityReading, Alert, MachineReading, Outcome, TrialOutcome, encode
 from sandbox.cloud import Cloud
 from sandbox.deployer import deploy
+from tests.components.published_models import model_versions
 from tests.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
@@ -103,13 +104,14 @@ class Factory(NamedTuple):
         return str(self.package(package["ModelPackageArn"])["CustomerMetadataProperties"]["version"])
 
     def model_components(self) -> dict[str, str]:
+        """The version of the model that each component of the model deployment brings."""
         greengrass, group = self.cloud.client("greengrassv2"), "pm-dev-lindau-model"
         arn = self.cloud.client("iot").describe_thing_group(thingGroupName=group)["thingGroupArn"]
         found = greengrass.list_deployments(targetArn=arn, historyFilter="LATEST_ONLY")["deployments"]
         if not found:
             return {}
         components = greengrass.get_deployment(deploymentId=found[0]["deploymentId"])["components"]
-        return {name: component["componentVersion"] for name, component in components.items()}
+        return model_versions(self.cloud, {name: its["componentVersion"] for name, its in components.items()})
 
 
 def outcomes(version: str, error: float, kind: type[Outcome] = Outcome) -> list[Outcome]:

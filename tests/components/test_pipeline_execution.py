@@ -20,6 +20,7 @@ from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS, AirQualityMeasur
 from pm_contracts.messages import AirQualityReading, MachineReading, encode
 from sandbox.cloud import Cloud
 from sandbox.deployer import deploy
+from tests.components.published_models import model_versions, recipe
 from tests.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
@@ -59,6 +60,10 @@ class Pipeline(NamedTuple):
 
         found = eventually(ended, "the state machine to end", DEADLINE_SECONDS)
         return found["status"], json.loads(found["output"]) if found["status"] == "SUCCEEDED" else found
+
+    def released(self, output: dict[str, Any]) -> dict[str, str]:
+        """The version of the model in each component that an execution released."""
+        return model_versions(self.cloud, output["release"]["versions"])
 
     def model_deployments(self) -> list[dict[str, Any]]:
         """The deployments to the site's model group, newest first."""
@@ -111,7 +116,7 @@ def test_a_bad_forecast_model_is_registered_as_rejected_and_only_the_fault_model
     assert "does not beat persistence" in forecast["reasons"][0]
     # Each reading once, though the first came twice.
     assert forecast["metrics"]["validation"]["rows"] == fault["metrics"]["validation"]["rows"] == ROWS
-    assert output["release"]["versions"] == {"pm.FaultModel": fault["version"]}
+    assert pipeline.released(output) == {"pm.FaultModel": fault["version"]}
     # Nobody plays the core device here, so that its job still waits when the watch ends.
     assert output["rollout"] == {"status": "PENDING", "devices": {"lindau-core": "QUEUED"}}
     sagemaker = pipeline.cloud.client("sagemaker")
@@ -127,14 +132,17 @@ def test_a_released_model_arrives_as_component_beside_the_one_that_is_there(pipe
     status, output = pipeline.execute()
     assert status == "SUCCEEDED", output
     forecast = output["models"][0]
-    assert output["release"]["versions"] == {"pm.ForecastModel": forecast["version"]}
+    assert pipeline.released(output) == {"pm.ForecastModel": forecast["version"]}
     newest = pipeline.model_deployments()[0]
     assert newest["deploymentId"] == output["release"]["deployments"][0]["deployment_id"]
     assert set(newest["components"]) == {"pm.ForecastModel", "pm.FaultModel"}
     merged = json.loads(newest["components"]["pm.ForecastModel"]["configurationUpdate"]["merge"])
     assert merged == {"dataDirectory": "/var/lib/pm"}
-    key = f"models/pm.ForecastModel/{forecast['version']}/model.zip"
-    stored = pipeline.cloud.client("s3").get_object(Bucket=pipeline.outputs["artifact_bucket"], Key=key)["Body"].read()
+    published = recipe(pipeline.cloud, "pm.ForecastModel", newest["components"]["pm.ForecastModel"]["componentVersion"])
+    (artifact,) = published["Manifests"][0]["Artifacts"]
+    bucket, _, key = artifact["Uri"].removeprefix("s3://").partition("/")
+    assert (bucket, key.split("/")[:2]) == (pipeline.outputs["artifact_bucket"], ["models", "pm.ForecastModel"])
+    stored = pipeline.cloud.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
     with zipfile.ZipFile(io.BytesIO(stored)) as archive:
         assert sorted(archive.namelist()) == ["manifest.json", "metrics.json", "model.onnx"]
         # The hyperparameters of the configuration reached the script.
@@ -174,7 +182,8 @@ def test_a_job_that_fails_does_not_stop_the_other_model(pipeline: Pipeline) -> N
     assert len(after) == len(before) + 1
     forecast, fault = json.loads(failure["cause"])
     assert (forecast["passed"], fault["passed"]) == (True, False)
-    assert after[0]["components"]["pm.ForecastModel"]["componentVersion"] == forecast["version"]
+    shipped = recipe(pipeline.cloud, "pm.ForecastModel", after[0]["components"]["pm.ForecastModel"]["componentVersion"])
+    assert shipped["ComponentDescription"].endswith(f"Model {forecast['version']}.")
 
 
 def test_a_model_that_falls_behind_the_champion_stays_at_home(pipeline: Pipeline) -> None:

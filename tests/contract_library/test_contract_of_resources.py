@@ -164,7 +164,7 @@ VARIABLE = re.compile(
 
 
 def claimed_names(resources: Iterable[Registered]) -> dict[tuple[str, str, str], Registered]:
-    """Who claims a name, by type, what it is unique within (empty: account or region) and the name.
+    """The resources by type, what their name is unique within (empty: account or region), and the name they claim.
 
     Raises:
         AssertionError: where two resources claim the same.
@@ -175,9 +175,14 @@ def claimed_names(resources: Iterable[Registered]) -> dict[tuple[str, str, str],
         if one.type in NAMED:
             scope = one.inputs[WITHIN[one.type]] if one.type in WITHIN else ""
             name = (one.type, scope, one.inputs[NAMED[one.type][0]])
-            if name in owners:
-                twice.append(f"{one.urn} and {owners[name].urn} are both called {name[2]}")
-            owners[name] = one
+        elif one.type == "aws-native:greengrassv2:ComponentVersion":
+            recipe = json.loads(one.inputs["inlineRecipe"])
+            name = (one.type, recipe["ComponentName"], recipe["ComponentVersion"])
+        else:
+            continue
+        if name in owners:
+            twice.append(f"{one.urn} and {owners[name].urn} are both called {name[2]}")
+        owners[name] = one
     assert not twice, "\n".join(twice)
     return owners
 
@@ -301,6 +306,23 @@ def test_configuration_merges_are_objects_for_components_of_the_deployment(envir
             assert re.fullmatch(greengrass_recipe.VERSION_PATTERN, component["componentVersion"]), name
             if merge := component.get("configurationUpdate", {}).get("merge"):
                 assert isinstance(json.loads(merge), dict)
+
+
+def test_deployments_name_the_version_of_all_that_their_components_depend_on(environment: list[Registered]) -> None:
+    texts = [one.inputs["inlineRecipe"] for one in _of(environment, "aws-native:greengrassv2:ComponentVersion")]
+    published = {(one["ComponentName"], one["ComponentVersion"]): one for one in map(json.loads, texts)}
+    held = 0
+    for deployment in _of(environment, "aws-native:greengrassv2:Deployment"):
+        components = deployment.inputs["components"]
+        for name, component in components.items():
+            recipe = published.get((name, component["componentVersion"]), {})
+            for dependency in recipe.get("ComponentDependencies", {}):
+                # In a version of this stack's own, or of AWS.
+                assert dependency in components, f"{name} depends on {dependency}, in whatever version there is"
+                pinned = (dependency, components[dependency]["componentVersion"])
+                assert pinned in published or dependency.startswith("aws."), pinned
+                held += 1
+    assert held >= 5
 
 
 def test_one_deployment_a_thing_group(environment: list[Registered]) -> None:

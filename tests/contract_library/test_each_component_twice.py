@@ -57,10 +57,11 @@ def every_argument(number: int) -> list[Instance]:
 def twice(provider_process: Provider, request: pytest.FixtureRequest) -> list[Registered]:
     """All that two components of each kind register; those of different kinds have one name, for that is allowed."""
     provider_process.registered()
+    outputs: dict[str, dict[str, Any]] = {}
     for number in (1, 2):
-        outputs: dict[str, dict[str, Any]] = {}
         for type_, key, arguments in request.param(number):
-            outputs[key] = provider_process.construct(type_, f"plant-{number}", resolved(arguments, outputs))
+            made = provider_process.construct(type_, f"plant-{number}", resolved(arguments, outputs))
+            outputs.setdefault(key, made)  # the second ones work in the buckets of the first
     return provider_process.registered()
 
 
@@ -72,7 +73,8 @@ def test_every_component_is_there_twice(twice: list[Registered]) -> None:
 
 def test_no_two_resources_claim_one_name(twice: list[Registered]) -> None:
     claimed = claimed_names(twice)
-    assert len(claimed) == sum(one.type in NAMED for one in twice) > 240
+    named = sum(one.type in {*NAMED, "aws-native:greengrassv2:ComponentVersion"} for one in twice)
+    assert len(claimed) == named > 240
     kinds = {type_ for type_, _, _ in claimed}
     assert len(kinds) > 20, kinds
 

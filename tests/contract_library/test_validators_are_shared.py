@@ -38,9 +38,9 @@ def test_what_a_policy_may_allow() -> None:
 
 def test_how_long_a_recipe_may_be() -> None:
     source = recipes.load("uplink")
-    long = {**source.recipe, "ComponentDescription": "x" * 16_000}
+    long = source._replace(recipe={**source.recipe, "ComponentDescription": "x" * 16_000})
     with pytest.raises(recipes.RecipeError) as refusal:
-        recipes.published(long, source.version, "s3://bucket/key.zip")
+        long.published("bucket", "components")
     size = int(str(refusal.value).split(": ")[1].split(" bytes")[0])
     version = Resource("aws-native:greengrassv2:ComponentVersion", "one", "urn", {"inlineRecipe": "x" * size})
     (found,) = recipe_size.check(version, {})

@@ -31,7 +31,7 @@ def parsed() -> dict[str, Recipe]:
     """The components of a site as a device has them."""
     found = {}
     for source in (*sources(), recipes.site_devices("lindau", DEVICES)):
-        text = recipes.published(source.recipe, source.version, "s3://bucket/key.zip")
+        text = source.published("bucket", "components").recipe
         document = json.loads(text)
         for manifest in document["Manifests"]:
             for artifact in manifest.get("Artifacts", []):

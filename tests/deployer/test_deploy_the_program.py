@@ -7,7 +7,7 @@ deployment takes.
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 
@@ -15,6 +15,7 @@ from sandbox.cloud import Cloud
 from sandbox.deployer import Deployment, deploy
 from sandbox.provider import handlers as _handlers  # noqa: F401 - fills the registry
 from sandbox.provider.registry import HANDLERS
+from tests.deployer.listed import LISTED, kept_id, listed
 
 #: Types of handlers that only `programs/small` and the tests of options make use of.
 OTHERS = {
@@ -84,58 +85,11 @@ def test_no_handler_goes_untried(factory: Factory) -> None:
     assert set(HANDLERS) - {record.type for record in factory.deployment.resources} <= OTHERS
 
 
-def _names(client: Any, operation: str, path: str, **arguments: Any) -> set[str]:
-    """What a service lists: `path` is the list's key and the item's, as `rules.ruleName`."""
-    items_key, _, name_key = path.partition(".")
-    items: list[Any] = []
-    if client.can_paginate(operation):
-        for page in client.get_paginator(operation).paginate(**arguments):
-            items += page.get(items_key, [])
-    else:
-        items = getattr(client, operation)(**arguments).get(items_key, [])
-    return {item[name_key] if name_key else item for item in items}
-
-
-@pytest.mark.parametrize(
-    ("type_", "service", "operation", "path"),
-    [
-        ("aws:cloudwatch/logGroup:LogGroup", "logs", "describe_log_groups", "logGroups.logGroupName"),
-        ("aws:cloudwatch/metricAlarm:MetricAlarm", "cloudwatch", "describe_alarms", "MetricAlarms.AlarmName"),
-        ("aws:dynamodb/table:Table", "dynamodb", "list_tables", "TableNames"),
-        ("aws:iam/role:Role", "iam", "list_roles", "Roles.RoleName"),
-        ("aws:iot/policy:Policy", "iot", "list_policies", "policies.policyName"),
-        ("aws:iot/thing:Thing", "iot", "list_things", "things.thingName"),
-        ("aws:iot/thingGroup:ThingGroup", "iot", "list_thing_groups", "thingGroups.groupName"),
-        ("aws:iot/topicRule:TopicRule", "iot", "list_topic_rules", "rules.ruleName"),
-        ("aws:lambda/function:Function", "lambda", "list_functions", "Functions.FunctionName"),
-        (
-            "aws:lambda/eventSourceMapping:EventSourceMapping",
-            "lambda",
-            "list_event_source_mappings",
-            "EventSourceMappings.UUID",
-        ),
-        ("aws:s3/bucket:Bucket", "s3", "list_buckets", "Buckets.Name"),
-        ("aws:sfn/stateMachine:StateMachine", "stepfunctions", "list_state_machines", "stateMachines.stateMachineArn"),
-        ("aws:sns/topicSubscription:TopicSubscription", "sns", "list_subscriptions", "Subscriptions.SubscriptionArn"),
-        ("aws:sqs/queue:Queue", "sqs", "list_queues", "QueueUrls"),
-        (
-            "aws:kinesis/firehoseDeliveryStream:FirehoseDeliveryStream",
-            "firehose",
-            "list_delivery_streams",
-            "DeliveryStreamNames",
-        ),
-    ],
-)
-def test_the_cloud_holds_what_the_program_asked_for(
-    factory: Factory, type_: str, service: str, operation: str, path: str
-) -> None:
-    made = {
-        record.physical_id.split("/")[-1] if service == "firehose" else record.physical_id
-        for record in factory.deployment.resources
-        if record.type == type_
-    }
+@pytest.mark.parametrize("type_", LISTED)
+def test_the_cloud_holds_what_the_program_asked_for(factory: Factory, type_: str) -> None:
+    made = {kept_id(type_, one.physical_id) for one in factory.deployment.resources if one.type == type_}
     assert made
-    assert made <= _names(factory.cloud.client(service), operation, path)
+    assert made <= listed(factory.cloud, type_)
 
 
 def test_the_core_device_has_its_components_to_run(factory: Factory) -> None:

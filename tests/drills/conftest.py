@@ -272,11 +272,11 @@ class Plant:
         self.until(results, "the deployment to end")
         return results()[0]
 
-    def ship(self, component: str, version: str, files: Files) -> dict[str, Any]:
+    def ship(self, component: str, files: Files) -> dict[str, Any]:
         """Deploy a model beside the other one that is there."""
         folder = {"pm.ForecastModel": "forecast_model", "pm.FaultModel": "fault_model"}[component]
         recipe = yaml.safe_load((_EDGE / folder / "recipe.yaml").read_text())
-        self.versions.publish(recipe, version, files)
+        _, version = self.versions.publish(recipe, files)
         wanted = {**self.models, component: version}
         merge = f'{{"dataDirectory": "{self.device.directory.parent}"}}'
         components = {
@@ -328,7 +328,7 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
     with Factory.start(tmp_path_factory.mktemp("drills"), {"training": training}) as factory:
         running = Plant(factory)
         for component, files in (("pm.ForecastModel", forecast_model(1.0)), ("pm.FaultModel", fault_model())):
-            result = running.ship(component, "1.0.1", files)
+            result = running.ship(component, files)
             assert result["status"] == "SUCCEEDED", result
         for component in ("pm.Forecaster", "pm.FaultDetector"):
             running.until(lambda c=component: running.counter(c, "models_loaded") >= 1, f"the model of {component}")

@@ -16,7 +16,7 @@ import pytest
 
 from edge.simulator import sources
 from pm_components import recipes
-from pm_components.functions.component_versions import zipped
+from pm_components.functions.component_recipes import zipped
 from pm_components.functions.trial import core
 from pm_contracts import topics
 from pm_contracts.manifest import MANIFEST_FILE, MODEL_FILE, encode_manifest

@@ -15,7 +15,7 @@ from typing import Any
 import botocore.exceptions
 import pytest
 
-from pm_components.functions import component_versions, model_archive, registry_texts
+from pm_components.functions import component_recipes, model_archive, registry_texts
 from pm_components.functions.gate.core import Champion, Policy, judge
 from pm_components.functions.gate.handler import Gate
 from pm_components.functions.register.core import model_package
@@ -330,7 +330,7 @@ def test_an_approval_is_described_in_one_line(cloud: Cloud) -> None:
 
 def test_an_artifact_has_the_same_bytes_for_the_same_model() -> None:
     one, other = (model_archive.read(packed(files())) for _ in range(2))
-    assert component_versions.zipped(one.files) == component_versions.zipped(other.files)
+    assert component_recipes.zipped(one.files) == component_recipes.zipped(other.files)
 
 
 def test_a_deployment_keeps_the_other_model() -> None:

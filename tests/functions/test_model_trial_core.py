@@ -62,13 +62,6 @@ def test_the_challenger_has_the_forecasters_configuration_and_may_publish_trials
     ]
 
 
-def test_a_component_version_follows_from_its_content() -> None:
-    one, other = core.component_version({"a": b"1", "b": b"2"}), core.component_version({"a": b"1", "b": b"3"})
-    assert one != other
-    assert one == core.component_version({"b": b"2", "a": b"1"})
-    assert all(0 <= int(part) < 1_000_000 for part in one.split("."))
-
-
 def test_the_query_compares_the_same_hours_of_the_same_stations_each_message_once() -> None:
     connection = duckdb.connect()
     columns = "site VARCHAR, device VARCHAR, target_time INTEGER, value DOUBLE, actual DOUBLE, model_version VARCHAR"

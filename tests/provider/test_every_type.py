@@ -27,7 +27,6 @@ NEVER_CHANGED = {
     "aws:athena/namedQuery:NamedQuery",
     "aws:cloudwatch/logStream:LogStream",
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
-    "aws:iot/policyAttachment:PolicyAttachment",
     "aws:iot/thingGroupMembership:ThingGroupMembership",
     "aws:lambda/layerVersion:LayerVersion",
     "aws:lambda/permission:Permission",

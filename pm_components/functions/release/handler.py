@@ -13,6 +13,7 @@ import boto3
 import msgspec
 
 from pm_components.functions import model_archive, site_groups
+from pm_components.functions.component_recipes import of_model
 from pm_components.functions.component_versions import ComponentVersions, deployment_policies
 from pm_components.functions.release import core
 
@@ -78,8 +79,7 @@ class Release:
     def _publish(self, model: Mapping[str, Any]) -> tuple[str, str]:
         """Make the component version of a model; its name and version."""
         archive = model_archive.read(model_archive.fetch(self._s3, model["model_data"]))
-        version = archive.manifest.version
-        return self._versions.publish(self._recipes[archive.kind], version, archive.files), version
+        return self._versions.publish(of_model(self._recipes[archive.kind], archive.manifest.version), archive.files)
 
     def _deploy(self, site: str, group_arn: str, versions: Mapping[str, str]) -> str:
         """The deployment that brings `versions` to a site; the present one where it asks for them already."""

@@ -1,7 +1,6 @@
 """A trial's pure core: what runs on the core device, how it is measured, and what follows from it."""
 
 import datetime as dt
-import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -20,7 +19,6 @@ ROLL_BACK = "ROLL_BACK"
 
 #: What of the forecaster's configuration the challenger takes over as it is, where it is not the default.
 _SHARED = ("python", "dataDirectory")
-_VERSION_PART = 1_000_000
 
 
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -49,16 +47,6 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 def artifact_files(code: Mapping[str, bytes], model: Mapping[str, bytes]) -> dict[str, bytes]:
     """What the challenger's component unpacks: the code, and the model in `model/`."""
     return {**code, **{f"model/{name}": content for name, content in model.items()}}
-
-
-def component_version(files: Mapping[str, bytes]) -> str:
-    """A version that stands for the component's content, code and model; which of two is newer it does not say."""
-    total = hashlib.sha256()
-    for path, content in sorted(files.items()):
-        total.update(f"{len(path)}:{path}:{len(content)}:".encode())
-        total.update(content)
-    digest = int.from_bytes(total.digest()[:10], "big")
-    return f"1.{digest % _VERSION_PART}.{digest // _VERSION_PART % _VERSION_PART}"
 
 
 def configuration(champion: Mapping[str, Any], component: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ import boto3
 import msgspec
 
 from pm_components.functions import model_archive, registry_texts, site_groups
+from pm_components.functions.component_recipes import of_model
 from pm_components.functions.component_versions import ComponentVersions, deployment_policies
 from pm_components.functions.core_devices import BAD, CoreDevices
 from pm_components.functions.trial import core
@@ -104,8 +105,7 @@ class Trial:
             )
         archive = model_archive.read(model_archive.fetch(self._clients["s3"], model["model_data"]))
         files = core.artifact_files(self._code, archive.files)
-        version = core.component_version(files)
-        component = self._versions.publish(self._recipe, version, files)
+        component, version = self._versions.publish(of_model(self._recipe, archive.manifest.version), files)
         started_at = self._now()
         return {
             "started_at": started_at.isoformat(),

@@ -134,11 +134,3 @@ def role_alias(inputs: Inputs, context: Context) -> Made:
     if f":{context.account_id}:role/" not in inputs.need("roleArn"):
         raise InputError(f"roleArn {inputs.need('roleArn')!r} is not a role of this account")
     return name, {"arn": context.arn("iot", f"rolealias/{name}")}
-
-
-@handles("aws:iot/policyAttachment:PolicyAttachment")
-def policy_attachment(inputs: Inputs, context: Context) -> Made:
-    """A policy on a certificate or a thing group."""
-    name, target = inputs.need("policy"), inputs.need("target")
-    context.client("iot").attach_policy(policyName=name, target=target)
-    return f"{name}|{target}", {}

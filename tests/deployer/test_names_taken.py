@@ -1,0 +1,204 @@
+"""A second resource of a name, of each type that the program has: refused, as AWS does or because it would be shared.
+
+AWS refuses most by itself; others it lets two stacks share without a word, and the one that is destroyed first takes
+the other's. Not proved here: that the program never asks for one name twice (tests/contract_library).
+"""
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from google.protobuf import struct_pb2
+from pulumi.runtime.proto import resource_pb2
+
+from pm_components.functions.component_recipes import zipped
+from sandbox.cloud import Cloud
+from sandbox.deployer.monitor import CloudMonitor
+from sandbox.deployer.owners import WATCHED
+from sandbox.deployer.records import DeploymentError
+from sandbox.provider.registry import Context
+from tests.contract_library.test_contract_of_resources import NAMED
+
+ROLE = "arn:aws:iam::000000000000:role/taken"
+
+
+def _policy(**statement: Any) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement}]})
+
+
+TRUST = _policy(Principal={"Service": ["firehose.amazonaws.com", "lambda.amazonaws.com"]}, Action="sts:AssumeRole")
+POLICY = _policy(Action="s3:GetObject", Resource="arn:aws:s3:::a/b")
+_ID = "AWS::IoT::Certificate::Id"
+_CERTIFICATE = {"CertificateId": {"Ref": _ID}, "Status": "Active"}
+TEMPLATE = json.dumps(
+    {
+        "Parameters": {_ID: {"Type": "String"}},
+        "Resources": {"certificate": {"Type": "AWS::IoT::Certificate", "Properties": _CERTIFICATE}},
+    }
+)
+CODE = base64.b64encode(zipped({"a.py": b"def h(event, context): pass"})).decode()
+RECIPE = json.dumps(
+    {
+        "RecipeFormatVersion": "2020-01-25",
+        "ComponentName": "a.b",
+        "ComponentVersion": "1.0.0",
+        "Manifests": [{"Platform": {"os": "linux", "runtime": "*"}, "Lifecycle": {}}],
+    }
+)
+S3_DESTINATION = {"bucketArn": "arn:aws:s3:::taken", "roleArn": ROLE}
+#: A resource of each type in an order in which they can be made, as small as AWS takes it.
+RESOURCES: dict[str, dict[str, Any]] = {
+    "aws:iam/role:Role": {"name": "taken", "assumeRolePolicy": TRUST},
+    "aws:iam/rolePolicy:RolePolicy": {"name": "taken", "role": "taken", "policy": POLICY},
+    "aws:iam/instanceProfile:InstanceProfile": {"name": "taken", "role": "taken"},
+    "aws:s3/bucket:Bucket": {"bucket": "taken"},
+    "aws:s3/bucketObjectv2:BucketObjectv2": {"bucket": "taken", "key": "code.zip", "contentBase64": CODE},
+    "aws:cloudwatch/logGroup:LogGroup": {"name": "taken"},
+    "aws:cloudwatch/logStream:LogStream": {"logGroupName": "taken", "name": "taken"},
+    "aws:cloudwatch/dashboard:Dashboard": {"dashboardName": "taken", "dashboardBody": '{"widgets": []}'},
+    "aws:cloudwatch/metricAlarm:MetricAlarm": {
+        "name": "taken",
+        "metricName": "m",
+        "namespace": "n",
+        "statistic": "Sum",
+        "period": 60,
+        "threshold": 1,
+        "comparisonOperator": "GreaterThanThreshold",
+        "evaluationPeriods": 1,
+    },
+    "aws:cloudwatch/eventRule:EventRule": {"name": "taken", "eventPattern": '{"source": ["aws.s3"]}'},
+    "aws:athena/workgroup:Workgroup": {"name": "taken"},
+    "aws:dynamodb/table:Table": {
+        "name": "taken",
+        "billingMode": "PAY_PER_REQUEST",
+        "hashKey": "a",
+        "attributes": [{"name": "a", "type": "S"}],
+    },
+    "aws:glue/catalogDatabase:CatalogDatabase": {"name": "taken"},
+    "aws:glue/catalogTable:CatalogTable": {"databaseName": "taken", "name": "taken"},
+    "aws:iot/policy:Policy": {"name": "taken", "policy": POLICY},
+    "aws:iot/thingType:ThingType": {"name": "taken"},
+    "aws:iot/thing:Thing": {"name": "taken"},
+    "aws:iot/thingGroup:ThingGroup": {"name": "taken"},
+    "aws:iot/roleAlias:RoleAlias": {"alias": "taken", "roleArn": ROLE, "credentialDuration": 3600},
+    "aws:iot/provisioningTemplate:ProvisioningTemplate": {
+        "name": "taken",
+        "provisioningRoleArn": ROLE,
+        "templateBody": TEMPLATE,
+        "enabled": True,
+    },
+    "aws:sqs/queue:Queue": {"name": "taken"},
+    "aws:iot/topicRule:TopicRule": {
+        "name": "taken",
+        "enabled": True,
+        "sql": "SELECT * FROM 'a'",
+        "sqlVersion": "2016-03-23",
+        "sqs": [{"queueUrl": "https://queue", "roleArn": ROLE, "useBase64": False}],
+    },
+    "aws:sns/topic:Topic": {"name": "taken"},
+    "aws:kms/alias:Alias": {"name": "alias/taken", "targetKeyId": "${key}"},
+    "aws:kinesis/firehoseDeliveryStream:FirehoseDeliveryStream": {
+        "name": "taken",
+        "destination": "extended_s3",
+        "extendedS3Configuration": S3_DESTINATION,
+    },
+    "aws:lambda/function:Function": {
+        "name": "taken",
+        "runtime": "python3.11",
+        "handler": "a.h",
+        "role": ROLE,
+        "s3Bucket": "taken",
+        "s3Key": "code.zip",
+    },
+    "aws:sagemaker/modelPackageGroup:ModelPackageGroup": {"modelPackageGroupName": "taken"},
+    "aws:sagemaker/notebookInstance:NotebookInstance": {
+        "name": "taken",
+        "roleArn": ROLE,
+        "instanceType": "ml.t3.medium",
+    },
+    "aws:sagemaker/notebookInstanceLifecycleConfiguration:NotebookInstanceLifecycleConfiguration": {"name": "taken"},
+    "aws:scheduler/scheduleGroup:ScheduleGroup": {"name": "taken"},
+    "aws:scheduler/schedule:Schedule": {
+        "name": "taken",
+        "scheduleExpression": "rate(1 day)",
+        "flexibleTimeWindow": {"mode": "OFF"},
+        "target": {"arn": "arn:aws:sqs:eu-central-1:000000000000:taken", "roleArn": ROLE},
+    },
+    "aws:sfn/stateMachine:StateMachine": {
+        "name": "taken",
+        "roleArn": ROLE,
+        "definition": '{"StartAt": "a", "States": {"a": {"Type": "Succeed"}}}',
+    },
+    "aws:ec2/securityGroup:SecurityGroup": {"name": "taken", "description": "d", "vpcId": "${vpc}"},
+    "aws-native:greengrassv2:ComponentVersion": {"inlineRecipe": RECIPE, "tags": {"a": "b"}},
+}
+#: Names that may occur twice: versions count up, and queries and deployments have ids of their own.
+REPEATABLE = {
+    "aws:athena/namedQuery:NamedQuery",
+    "aws:lambda/layerVersion:LayerVersion",
+    "aws-native:greengrassv2:Deployment",
+}
+
+Register = Callable[[CloudMonitor, str], str]
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    with Cloud.start(tmp_path_factory.mktemp("names")) as cloud:
+        yield cloud
+
+
+@pytest.fixture(scope="module")
+def ids(cloud: Cloud) -> dict[str, str]:
+    """Ids of what the cloud names itself."""
+    vpc = cloud.client("ec2").create_vpc(CidrBlock="10.0.0.0/28")["Vpc"]["VpcId"]
+    return {"${key}": cloud.client("kms").create_key()["KeyMetadata"]["KeyId"], "${vpc}": vpc}
+
+
+@pytest.fixture(scope="module")
+def register(ids: dict[str, str]) -> Register:
+    def register(monitor: CloudMonitor, type_: str) -> str:
+        message = struct_pb2.Struct()
+        message.update(
+            {key: ids.get(value, value) if isinstance(value, str) else value for key, value in RESOURCES[type_].items()}
+        )
+        request = resource_pb2.RegisterResourceRequest(type=type_, name="it", custom=True, object=message)
+        return str(monitor.RegisterResource(request).id)
+
+    return register
+
+
+@pytest.fixture(scope="module")
+def first(cloud: Cloud, register: Register) -> Iterator[CloudMonitor]:
+    """The stack that came first: it has one resource of each type."""
+    with pytest.MonkeyPatch.context() as patch:
+        _as_stack(patch, "first")
+        monitor = CloudMonitor(Context(cloud), lambda _: None)
+        for type_ in RESOURCES:
+            assert register(monitor, type_), type_
+        yield monitor
+
+
+def _as_stack(patch: pytest.MonkeyPatch, stack: str) -> None:
+    patch.setattr("pulumi.runtime.mocks.get_stack", lambda: stack)
+    patch.setattr("pulumi.runtime.mocks.get_project", lambda: "pm")
+
+
+def test_every_named_type_of_the_program_is_tried() -> None:
+    assert set(RESOURCES) - {"aws-native:greengrassv2:ComponentVersion"} == set(NAMED) - REPEATABLE
+    assert set(RESOURCES) >= WATCHED
+
+
+@pytest.mark.parametrize("type_", RESOURCES)
+def test_another_stacks_resource_is_not_taken_over(
+    cloud: Cloud, first: CloudMonitor, register: Register, monkeypatch: pytest.MonkeyPatch, type_: str
+) -> None:
+    _as_stack(monkeypatch, "second")
+    second = CloudMonitor(Context(cloud), lambda _: None, first.records.values())
+    with pytest.raises(DeploymentError, match=r"(?i)already|duplicate") as refusal:
+        register(second, type_)
+    if type_ in WATCHED:
+        assert f"as urn:pulumi:first::pm::{type_}::it" in str(refusal.value)
+    assert second.records == {}
