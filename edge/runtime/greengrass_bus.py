@@ -8,6 +8,7 @@ import logging
 import os
 import random
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -40,6 +41,8 @@ _FRAME_OVERHEAD = 300
 _TOKEN_VARIABLE = "SVCUID"  # noqa: S105 - the name of a variable
 
 _ANSWER_SECONDS = 10.0
+#: Seconds in which nucleus lite must answer at first.
+_START_SECONDS = 60.0
 #: Seconds, doubled with each vain attempt; the wait is a random part of it (full jitter).
 _BACK_OFF = (0.5, 10.0)
 
@@ -249,6 +252,24 @@ class GreengrassBus:
         return MessageAmendment(payload=json.dumps(words).encode())
 
     def _begin(self) -> None:
+        """Connect; on nucleus lite, whose process for the bus may be starting anew, within `_START_SECONDS`.
+
+        An end instead would be one of the few starts within an hour that lite allows.
+
+        Raises:
+            BusError: where the nucleus does not answer, with its first problem.
+        """
+        end = time.monotonic() + (_START_SECONDS if self._is_lite else 0.0)
+        delay, longest = _BACK_OFF
+        while (problem := self._begin_once()) is not None:
+            if time.monotonic() >= end:
+                raise BusError(f"the Greengrass nucleus does not answer: {_reason(problem)}") from problem
+            if delay == _BACK_OFF[0]:
+                _log.warning("the nucleus does not answer yet (%s); it is waited for", _reason(problem))
+            time.sleep(random.uniform(0, delay))  # noqa: S311 - not for secrets
+            delay = min(longest, delay * 2)
+
+    def _begin_once(self) -> Exception | None:
         problem: Exception | None = None
         # A process of lite that has begun anew shows a token which may be of an earlier time.
         for shows_token in (True, False) if self._is_lite else (True,):
@@ -260,8 +281,8 @@ class GreengrassBus:
                 problem = problem or error
             else:
                 self._shows_token = False
-                return
-        raise BusError(f"the Greengrass nucleus does not answer: {_reason(problem)}") from problem
+                return None
+        return problem
 
     def _hang_up(self) -> None:
         with contextlib.suppress(Exception):  # why it was lost is known already

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+import yaml
 
 from pm_components.nuclei import NucleusKind
 from sandbox.core_device import nucleus as nucleus_module
@@ -20,6 +21,7 @@ from sandbox.core_device.nucleus import Nucleus, Result
 from sandbox.core_device.plug_ins import RunningNucleus
 from sandbox.core_device.supervisor import FAILURES_UNTIL_BROKEN, State, Supervisor
 
+EDGE = Path(__file__).parents[2] / "edge"
 LIMIT = 120.0
 CLASSIC, LITE = NucleusKind
 FAILS_AT_ONCE = "echo out of paper; exit 3"
@@ -54,13 +56,19 @@ class Device:
         self._folder = folder
         self._jobs = 0
 
-    async def deploy(self, *recipes: Mapping[str, Any]) -> Result:
+    async def deploy(self, *recipes: Mapping[str, Any], **merge: Mapping[str, Any]) -> Result:
+        """Deploy these components, and merge what is given into the configurations of those named."""
         self._jobs += 1
+        components: dict[str, Any] = {
+            one["ComponentName"]: {"componentVersion": one["ComponentVersion"]} for one in recipes
+        }
+        for name, values in merge.items():
+            components[name]["configurationUpdate"] = {"merge": dict(values)}
         return await self.nucleus.deploy(
             {
                 "deploymentId": str(self._jobs),
                 "targetArn": "arn:aws:iot:eu-central-1:000000000000:thinggroup/ulm",
-                "components": {one["ComponentName"]: {"componentVersion": one["ComponentVersion"]} for one in recipes},
+                "components": components,
                 "recipes": {one["ComponentName"]: one for one in recipes},
             }
         )
@@ -71,6 +79,11 @@ class Device:
     async def until_running(self, name: str, failures: int) -> None:
         """Wait until a component runs that has failed so often."""
         while (status := (await self.supervisor.status())[name])["state"] != "RUNNING" or status["failures"] < failures:
+            await asyncio.sleep(0.02)
+
+    async def until_says(self, name: str, line: str) -> None:
+        """Wait until a component has written a line."""
+        while line not in self.log(name).splitlines():
             await asyncio.sleep(0.02)
 
     def log(self, name: str) -> str:
@@ -188,6 +201,40 @@ def test_nucleus_lite_refuses_a_component_that_it_would_wait_for_in_vain(tmp_pat
         assert "waits 300 s for a component that has neither run nor startup" in result.detail
 
     on(LITE, tmp_path, body)
+
+
+@pytest.mark.parametrize("kind", NucleusKind)
+def test_a_changed_configuration_alone_starts_a_component_anew(tmp_path: Path, kind: NucleusKind) -> None:
+    """On nucleus lite since 2.6.0."""
+    printer = recipe("Printer", "1.0.0", {"run": f"echo {{configuration:/ink}}; {STAYS}"})
+    printer["ComponentConfiguration"] = {"DefaultConfiguration": {"ink": "blue"}}
+
+    async def body(device: Device) -> None:
+        await device.deploy(printer)
+        assert (await device.deploy(printer, Printer={"ink": "red"})).status == "SUCCEEDED"
+        await device.until_says("Printer", "red")
+        assert device.log("Printer").count("Printer 1.0.0: run") == 2
+
+    on(kind, tmp_path, body)
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"), [(CLASSIC, "FAILED_ROLLBACK_COMPLETE"), (LITE, "FAILED_ROLLBACK_NOT_REQUESTED")]
+)
+def test_a_device_whose_interpreter_cannot_run_the_components_fails_its_deployment(
+    tmp_path: Path, kind: NucleusKind, code: str
+) -> None:
+    check = yaml.safe_load((EDGE / "python_runtime" / "recipe.yaml").read_text())
+    name, nowhere = check["ComponentName"], str(tmp_path / "python")
+    check["ComponentVersion"] = "1.0.0"
+    component = recipe("Component", "1.0.0", {"run": STAYS}, **{name: "SOFT"})
+
+    async def body(device: Device) -> None:
+        result = await device.deploy(check, component, **{name: {"python": nowhere}})
+        assert (result.status, result.code) == ("FAILED", code)
+        assert f"{nowhere} cannot run the components: give it Python 3.11" in result.cause
+
+    on(kind, tmp_path, body)
 
 
 @pytest.mark.parametrize(("kind", "installs"), [(CLASSIC, 2), (LITE, 1)])

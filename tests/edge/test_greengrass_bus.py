@@ -79,6 +79,32 @@ def test_messages_go_over_the_nucleus_in_order_with_their_bytes_its_own_too(nucl
     bus.close()
 
 
+def test_on_lite_a_bus_that_is_not_there_yet_is_waited_for(lite, monkeypatch):
+    lite.stop()
+    tried = threading.Event()
+
+    def wait(_seconds: float) -> None:
+        if not tried.is_set():
+            tried.set()
+            lite.start()
+
+    monkeypatch.setattr(greengrass_bus.time, "sleep", wait)
+    bus = connect("lindau", "pm.Test")
+    assert tried.is_set()
+    heard = Heard()
+    bus.subscribe("pm/lindau/alert", heard)
+    bus.publish("pm/lindau/alert", b"at last")
+    assert heard.wait(1) == [("pm/lindau/alert", b"at last")]
+    bus.close()
+
+
+def test_a_bus_that_is_never_there_is_given_up_on_either_nucleus(nucleus, monkeypatch):
+    nucleus.stop()
+    monkeypatch.setattr(greengrass_bus, "_START_SECONDS", 0.1)
+    with pytest.raises(BusError, match="the Greengrass nucleus does not answer"):
+        connect("lindau", "pm.Test")
+
+
 def test_a_component_says_to_a_classic_nucleus_that_it_runs_and_nothing_to_lite_which_knows(nucleus):
     bus = connect("lindau", "pm.Test")
     bus.ready()
@@ -179,6 +205,7 @@ def test_what_the_recipe_s_access_control_forbids_is_an_error_with_the_topic(nuc
 def test_a_wrong_token_is_refused(nucleus, monkeypatch):
     monkeypatch.setenv("SVCUID", "stolen")
     nucleus.vouches = False
+    monkeypatch.setattr(greengrass_bus, "_START_SECONDS", 0.1)
     with pytest.raises(BusError, match="the Greengrass nucleus does not answer"):
         connect("lindau", "pm.Test")
 
