@@ -48,7 +48,7 @@ class AnalyticsStoreArgs(TypedDict):
     retention_days: NotRequired[pulumi.Input[int]]
     """Days after which data is deleted, counted from its arrival. By default 1,825 (5 years)."""
     scan_limit_bytes: NotRequired[pulumi.Input[int]]
-    """Bytes after which Athena ends a query, 10,000,000 at least. By default 10 GB."""
+    """Bytes after which Athena ends a query, 10,485,760 (10 MiB) at least. By default 10 GB."""
     alarm_topic_arns: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]]]
     """SNS topics that hear of dead letters and of data that is stuck. By default only the console shows the alarms."""
     disposable: NotRequired[pulumi.Input[bool]]

@@ -10,7 +10,12 @@ from msgspec import Meta
 from pulumi.runtime import config as pulumi_config
 
 from pm_components import tiers
-from pm_components.limits import LOG_RETENTION_DAYS
+from pm_components.limits import (
+    ATHENA_SCAN_LIMIT_MINIMUM_BYTES,
+    INSTANCE_TYPE,
+    LOG_RETENTION_DAYS,
+    ML_INSTANCE_TYPE,
+)
 from pm_contracts.measurements import AIR_QUALITY, MACHINE
 from pm_contracts.messages import NAME_PATTERN
 
@@ -28,6 +33,11 @@ _Tag = Annotated[
 _SerialNumber = Annotated[
     str, Meta(pattern=r"^[A-Za-z0-9._:-]{1,64}$", description="1 to 64 of letters, digits, '.', '_', ':' and '-'")
 ]
+_ScanLimit = Annotated[
+    int, Meta(ge=ATHENA_SCAN_LIMIT_MINIMUM_BYTES, description=f"{ATHENA_SCAN_LIMIT_MINIMUM_BYTES} bytes and more")
+]
+_InstanceType = Annotated[str, Meta(pattern=INSTANCE_TYPE, description="FAMILY.SIZE")]
+_MlInstanceType = Annotated[str, Meta(pattern=ML_INSTANCE_TYPE, description="ml.FAMILY.SIZE")]
 _Voice = Annotated[str, Meta(pattern="^[A-Z][a-zA-Z]+$", description="a voice of Amazon Polly")]
 _ENGINES = "standard, neural, long-form or generative"
 _Engine = Annotated[str, Meta(pattern="^(standard|neural|long-form|generative)$", description=_ENGINES)]
@@ -78,7 +88,7 @@ class Site(_Settings, frozen=True, kw_only=True):
     """Whether devices connect to the core devices by MQTT; false for core devices with nucleus lite."""
     serial_numbers: dict[_Name, _SerialNumber] = {}
     """Serial number by core device, of those that may enrol themselves with a claim certificate."""
-    host_instance_type: Annotated[str, Meta(pattern=r"^[a-z0-9]+\.[a-z0-9]+$", description="FAMILY.SIZE")] | None = None
+    host_instance_type: _InstanceType | None = None
     """Instance type of an EC2 host that plays the first core device; it needs a serial number."""
     nucleus: NucleusSettings | None = None
     """Nucleus of its core devices; lite goes with `client_devices` false."""
@@ -104,7 +114,7 @@ class LakeSettings(_Settings, frozen=True, kw_only=True):
 
     customer_key: bool | None = None
     """Whether a key of the account's own encrypts the lake and all on the way to it."""
-    scan_limit_bytes: Annotated[int, Meta(ge=10_000_000, description="10,000,000 bytes and more")] | None = None
+    scan_limit_bytes: _ScanLimit | None = None
     """Bytes after which Athena ends a query."""
 
 
@@ -134,7 +144,7 @@ class CanarySettings(_Settings, frozen=True, kw_only=True):
 class WorkbenchSettings(_Settings, frozen=True, kw_only=True):
     """A notebook instance; what is not set is the component's default."""
 
-    instance_type: Annotated[str, Meta(pattern=r"^ml\.[a-z0-9.-]+$", description="ml.FAMILY.SIZE")] | None = None
+    instance_type: _MlInstanceType | None = None
     volume_gibibytes: Annotated[int, Meta(ge=5, le=16_384, description="5 to 16384 GiB")] | None = None
     """Size of its encrypted volume."""
     subnet_id: Annotated[str, Meta(pattern="^subnet-[0-9a-f]+$", description="subnet-ID")] | None = None
@@ -158,7 +168,7 @@ class TrainingSettings(_Settings, frozen=True, kw_only=True):
     """How models are trained, judged and rolled out; what is not set is the component's default."""
 
     image_uri: str | None = None
-    instance_type: Annotated[str, Meta(pattern=r"^ml\.[a-z0-9.-]+$", description="ml.FAMILY.SIZE")] | None = None
+    instance_type: _MlInstanceType | None = None
     maximum_seconds: Annotated[int, Meta(ge=60, le=432_000, description="60 to 432000 seconds")] | None = None
     spot: bool | None = None
     hyperparameters: dict[str, str] = {}
@@ -316,11 +326,25 @@ def _check_trial(config: Config) -> None:
 
 
 def _check_names(config: Config) -> None:
-    """Names that become physical names, topic levels or keys may be given once."""
+    """Names that become physical names, topic levels or keys, and what resources are named by, may be given once."""
     _check_unique("sites[].name", [site.name for site in config.sites])
     _check_unique("sites[].core_devices", [core for site in config.sites for core in site.core_devices])
     for index, site in enumerate(config.sites):
-        _check_unique(f"sites[{index}].devices[].name", [device.name for device in site.devices])
+        devices = [device.name for device in site.devices]
+        _check_unique(f"sites[{index}].devices[].name", devices)
+        _check_unique(f"sites[{index}].canary_devices", site.canary_devices or [])
+        if both := sorted(set(devices) & set(site.core_devices)):
+            raise ConfigError(
+                f"{NAMESPACE}:sites[{index}].devices[].name: found {', '.join(both)}, the name of a core device of "
+                "the site, allowed is another"
+            )
+    # A site's name and that of a thing together name the thing's resource: `a` with `b-c` as `a-b` with `c`.
+    _check_unique(
+        "sites[].name with the names of its core devices and devices",
+        [f"{site.name}-{thing}" for site in config.sites for thing in (*site.core_devices, *site.device_types)],
+    )
+    _check_unique("alert_emails", config.alert_emails)
+    _check_unique("escalation_emails", config.escalation_emails)
 
 
 def _check_unique(key: str, names: list[str]) -> None:

@@ -116,6 +116,11 @@ class GreengrassSite(pulumi.ComponentResource):
         self._child = pulumi.ResourceOptions(parent=self)
         cores = plain_texts(args["core_devices"], "GreengrassSite.core_devices")
         devices = plain_mapping(args["devices"], "GreengrassSite.devices")
+        if both := sorted(set(cores) & set(devices)):
+            raise ValueError(
+                f"GreengrassSite.devices: found {', '.join(both)}, which core_devices has too, allowed is a name of its "
+                "own for each"
+            )
 
         nucleus = stated_nucleus(args.get("nucleus", {}), "GreengrassSite.nucleus")
         serves_devices = bool(args.get("client_devices", True))

@@ -22,8 +22,9 @@ QUEUE_RETENTION_SECONDS = 14 * 24 * 3600
 VISIBILITY_TIMEOUTS_PER_FUNCTION_TIMEOUT = 6
 #: "Configuring a queue to use with Lambda": maxReceiveCount is to be 5 at least.
 RECEIVE_COUNT_BEFORE_DEAD_LETTER = 5
-#: BytesScannedCutoffPerQuery of an Amazon Athena workgroup: 10 MB at least.
-ATHENA_SCAN_LIMIT_MINIMUM_BYTES = 10_000_000
+#: `bytes_scanned_cutoff_per_query` of pulumi-aws's `Workgroup`: 10 MiB at least. The API takes 10,000,000, the provider
+#: does not.
+ATHENA_SCAN_LIMIT_MINIMUM_BYTES = 10_485_760
 #: "Timeout", AWS Lambda quotas, in seconds.
 LAMBDA_TIMEOUT_SECONDS = 900
 #: "Maximum component recipe size", AWS IoT Greengrass V2 quotas: 16 KB.
@@ -79,3 +80,7 @@ LITE_LIST_ITEM_BYTES = 11
 LITE_OBJECT_ITEM_BYTES = 21
 #: "Maximum size of deployment document ... with large configuration support", AWS IoT Greengrass V2 quotas: 6 MB.
 DEPLOYMENT_DOCUMENT_BYTES = 6_000_000
+#: An instance type, as `m7i-flex.large` and `m7i.metal-24xl`: InstanceType of RunInstances, Amazon EC2 API reference.
+INSTANCE_TYPE = r"^[a-z0-9]+(-[a-z0-9]+)*\.[a-z0-9]+(-[a-z0-9]+)*$"
+#: The same of CreateTrainingJob and CreateNotebookInstance, Amazon SageMaker API reference.
+ML_INSTANCE_TYPE = INSTANCE_TYPE.replace("^", r"^ml\.", 1)

@@ -89,7 +89,7 @@ def access(configuration: Mapping[str, str]) -> Access:
     keys = {key.removeprefix("aws:"): value for key, value in configuration.items() if key.startswith("aws:")}
     _refuse_unknown(keys)
     # Greengrass is made by the provider `aws-native`, which knows no endpoint of its own for it.
-    (native,) = _read(configuration, "aws-native:endpoints", tuple[dict[str, str]], ({},))
+    native = _read(configuration, "aws-native:endpoints", dict[str, str], {})
     try:
         made = _logged_in(keys, native.get("cloudcontrol"))
     except (BotoCoreError, ClientError, OSError) as error:

@@ -279,7 +279,7 @@ def test_alarms_tell_the_topics_that_they_are_given(record_component: Record) ->
 
 
 def test_a_scan_limit_below_what_athena_takes_is_refused(record_component: Record) -> None:
-    with pytest.raises(ValueError, match="scan_limit_bytes: found 5, allowed are 10000000 and more"):
+    with pytest.raises(ValueError, match="scan_limit_bytes: found 5, allowed are 10485760 and more"):
         _store(record_component, scan_limit_bytes=5)
 
 

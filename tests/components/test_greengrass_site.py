@@ -256,6 +256,7 @@ def test_what_resources_are_named_by_must_be_known(record: Record, args: dict[st
 @pytest.mark.parametrize(
     ("args", "reason"),
     [
+        ({"devices": {"core-a": "machine"}}, "devices: found core-a, which core_devices has too"),
         ({"canary_devices": ["core-c"]}, "canary_devices: found core-c, allowed are core-a, core-b"),
         ({"serial_numbers": {"core-c": "1"}}, "serial_numbers: found core-c, allowed are core-a, core-b"),
         ({"serial_numbers": {"core-a": "1", "core-b": "1"}}, "serial_numbers: two core devices have the same"),

@@ -198,7 +198,7 @@ def every_option() -> list[tuple[str, str, dict[str, Any]]]:
             {
                 "sites": [one["name"] for one in SITES],
                 "retentionDays": 30,
-                "scanLimitBytes": 10_000_000,
+                "scanLimitBytes": 10_485_760,
                 "alarmTopicArns": alarms,
                 "disposable": True,
                 "customerKey": True,

@@ -102,7 +102,7 @@ def test_what_is_no_integer_is_refused(value: object, provider: Any) -> None:
 
 
 def test_an_argument_that_a_component_refuses_names_itself(own_provider: Any) -> None:
-    with pytest.raises(grpc.RpcError, match="scan_limit_bytes: found 5, allowed are 10000000 and more"):
+    with pytest.raises(grpc.RpcError, match="scan_limit_bytes: found 5, allowed are 10485760 and more"):
         own_provider.construct("pm:index:AnalyticsStore", "store", {"sites": ["lindau"], "scanLimitBytes": 5})
 
 
