@@ -4,13 +4,15 @@ Not proved here: that Pulumi's own command line reads `Pulumi.yaml` the same way
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
+import botocore.session
 import pytest
 import yaml
 
-from pm_components import config, tiers
+from pm_components import config, limits, tiers
 
 ROOT = Path(__file__).parents[2]
 SITE = {"name": "a", "core_devices": ["a-core"], "devices": [{"name": "d", "type": "machine"}]}
@@ -132,12 +134,49 @@ def test_a_missing_key_is_named() -> None:
         ([SITE, SITE], "sites[].name: found a more than once"),
         ([SITE, {**SITE, "name": "b"}], "sites[].core_devices: found a-core more than once"),
         ([{**SITE, "devices": SITE["devices"] * 2}], "sites[0].devices[].name: found d more than once"),
+        ([{**SITE, "canary_devices": ["a-core"] * 2}], "sites[0].canary_devices: found a-core more than once"),
+        (
+            [{**SITE, "devices": [{"name": "a-core", "type": "machine"}]}],
+            "pm:sites[0].devices[].name: found a-core, the name of a core device of the site, allowed is another",
+        ),
+        (
+            [{**SITE, "core_devices": ["b-c"]}, {**SITE, "name": "a-b", "core_devices": ["c"]}],
+            "sites[].name with the names of its core devices and devices: found a-b-c more than once",
+        ),
     ],
 )
 def test_names_are_given_once(sites: list[Any], key: str) -> None:
     with pytest.raises(config.ConfigError) as refused:
         parse(sites=sites)
     assert key in str(refused.value)
+
+
+@pytest.mark.parametrize("key", ["alert_emails", "escalation_emails"])
+def test_an_address_is_given_once(key: str) -> None:
+    with pytest.raises(config.ConfigError, match=f"pm:{key}: found a@example.com more than once"):
+        parse(**{key: ["a@example.com", "b@example.com", "a@example.com"]})
+
+
+def test_every_instance_type_of_aws_is_taken() -> None:
+    session = botocore.session.Session()
+    for service, shape, pattern in (
+        ("ec2", "InstanceType", limits.INSTANCE_TYPE),
+        ("sagemaker", "TrainingInstanceType", limits.ML_INSTANCE_TYPE),
+        ("sagemaker", "InstanceType", limits.ML_INSTANCE_TYPE),
+    ):
+        types = session.get_service_model(service).shape_for(shape).enum
+        assert len(types) > 100
+        assert [one for one in types if not re.search(pattern, one)] == []
+    flexible = {"host_instance_type": "m7i-flex.large", "serial_numbers": {"a-core": "1"}}
+    assert parse(sites=[{**SITE, **flexible}]).sites[0].host_instance_type == "m7i-flex.large"
+    for wrong in ("large", "m7i-.large", "m7i.large.x", "M5.large"):
+        with pytest.raises(config.ConfigError, match="allowed is FAMILY.SIZE"):
+            parse(sites=[{**SITE, "host_instance_type": wrong}])
+
+
+def test_a_scan_limit_that_the_provider_refuses_is_refused() -> None:
+    with pytest.raises(config.ConfigError, match=r"pm:lake.scan_limit_bytes: found 10000000; .* 10485760 bytes and"):
+        parse(lake={"scan_limit_bytes": 10_000_000})
 
 
 def test_what_a_site_says_of_its_core_devices_reaches_the_component() -> None:
