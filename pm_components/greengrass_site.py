@@ -118,8 +118,8 @@ class GreengrassSite(pulumi.ComponentResource):
         devices = plain_mapping(args["devices"], "GreengrassSite.devices")
         if both := sorted(set(cores) & set(devices)):
             raise ValueError(
-                f"GreengrassSite.devices: found {', '.join(both)}, which core_devices has too, allowed is a name of its "
-                "own for each"
+                f"GreengrassSite.devices: found {', '.join(both)}, which core_devices has too, allowed is a "
+                "name of its own for each"
             )
 
         nucleus = stated_nucleus(args.get("nucleus", {}), "GreengrassSite.nucleus")

@@ -12,6 +12,7 @@ from sandbox.deployer.monitor import CloudMonitor
 from sandbox.deployer.records import DeploymentError
 from sandbox.provider.registry import Context
 from sandbox.recorder import Registered
+from sandbox.recorder.arns import arn
 from sandbox.recorder.masking import masked
 
 ACCOUNT = "123456789012"
@@ -101,19 +102,19 @@ class RecordingMonitor(CloudMonitor):
             # The SDK takes an output that is not there for unknown too.
             return "", dict.fromkeys([*values, "arn"], rpc.UNKNOWN), ""
         service = re.split(r"[:/]", token)[1] if token.startswith("aws:") else token.split(":")[1]
-        arn = f"arn:aws:{service}:{self._region}:{ACCOUNT}:{name}"
         outputs: dict[str, Any] = {
-            "arn": arn,
             "url": f"https://sqs.{self._region}.amazonaws.com/{ACCOUNT}/{name}",
             "keyId": f"key-of-{name}",
             "hasPolicy": True,
             "deploymentId": f"deployment-of-{name}",
-            "invokeArn": arn,
             "id": f"{name}-id",
         }
         if token == "aws-native:greengrassv2:ComponentVersion":  # noqa: S105 - a type's token
-            outputs["componentVersion"] = json.loads(values["inlineRecipe"])["ComponentVersion"]
-        return f"{name}-id", outputs, ""
+            recipe = json.loads(values["inlineRecipe"])
+            outputs["componentName"], outputs["componentVersion"] = recipe["ComponentName"], recipe["ComponentVersion"]
+        made_up = f"arn:aws:{service}:{self._region}:{ACCOUNT}:{name}"
+        own = arn(token, outputs["id"], {**values, **outputs}, self._region, ACCOUNT) or made_up
+        return outputs["id"], {**outputs, "arn": own, "invokeArn": own}, ""
 
     def answer(self, token: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """What a provider's function would answer."""

@@ -170,7 +170,7 @@ def test_every_instance_type_of_aws_is_taken() -> None:
     flexible = {"host_instance_type": "m7i-flex.large", "serial_numbers": {"a-core": "1"}}
     assert parse(sites=[{**SITE, **flexible}]).sites[0].host_instance_type == "m7i-flex.large"
     for wrong in ("large", "m7i-.large", "m7i.large.x", "M5.large"):
-        with pytest.raises(config.ConfigError, match="allowed is FAMILY.SIZE"):
+        with pytest.raises(config.ConfigError, match=r"allowed is FAMILY\.SIZE"):
             parse(sites=[{**SITE, "host_instance_type": wrong}])
 
 
