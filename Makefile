@@ -9,7 +9,7 @@ DATA ?=
 # Of `make picture`.
 CHROMIUM ?= chromium
 
-.PHONY: help setup sagemaker demo test test-slow bench check format lock picture clean
+.PHONY: help setup sagemaker demo test test-slow test-engine bench check format lock picture clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -60,6 +60,9 @@ test: setup ## run the tests, two files at a time
 
 test-slow: setup ## run the tests of the benchmarks that train models first
 	$(BIN)/pytest -m slow
+
+test-engine: setup ## run the tests with Pulumi's own engine, built from source first (needs Go); writes out/engine.json
+	$(BIN)/pytest -m engine tests/engine
 
 bench: setup ## measure the figures into out/bench.json
 	$(BIN)/python -m bench

@@ -152,7 +152,9 @@ def up(
     except FactoryError as error:
         fail(f"{error}; see {directory / 'factory.log'}", FAILED)
     if cloud_only:
-        console.print("\nIt runs, and nothing is deployed. Next: [bold]pulumi up --stack local[/], [bold]pm down[/]")
+        console.print("\nIt runs, and nothing is deployed. Pulumi finds its provider, for aws and aws-native, by:\n")
+        console.print(f"export PULUMI_DEBUG_PROVIDERS={read_state(directory)['debug_providers']}", soft_wrap=True)
+        console.print("\nNext, in the same shell: [bold]pulumi up --stack local[/]; at the end: [bold]pm down[/]")
         return
     console.print(
         "\nIt runs. Next: [bold]pm status[/], [bold]pm replay[/], [bold]pm logs pm.Uplink[/], [bold]pm down[/]"

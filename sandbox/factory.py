@@ -21,6 +21,8 @@ from sandbox.core_device.interpreter import make_interpreter
 from sandbox.deployer import Deployment, deploy
 from sandbox.operator import Operator
 from sandbox.progress import SILENT, Progress
+from sandbox.provider import Context
+from sandbox.provider.server import Server, debug_providers
 
 PROGRAM = Path(__file__).resolve().parent.parent
 #: Below it each core device has its folder, which is its data directory too.
@@ -203,14 +205,16 @@ def main() -> None:
     telling = _Telling(directory / STARTING_FILE)
     with _until_told() as told:
         try:
-            running: Cloud | Factory
-            if given.cloud_only:
-                running = _cloud(directory, given.port, telling)
-            else:
-                running = Factory.start(directory, progress=telling, port=given.port)
-            with running:
-                core_devices = sorted(running.core_devices) if isinstance(running, Factory) else []
-                (directory / STATE_FILE).write_text(json.dumps({"pid": os.getpid(), "core_devices": core_devices}))
+            with contextlib.ExitStack() as running:
+                state: dict[str, Any] = {"pid": os.getpid(), "core_devices": []}
+                if given.cloud_only:
+                    cloud = running.enter_context(_cloud(directory, given.port, telling))
+                    server = running.enter_context(Server(Context(cloud)))
+                    state["debug_providers"] = debug_providers(server.port)
+                else:
+                    factory = running.enter_context(Factory.start(directory, progress=telling, port=given.port))
+                    state["core_devices"] = sorted(factory.core_devices)
+                (directory / STATE_FILE).write_text(json.dumps(state))
                 telling.end()
                 told.wait()
         except BaseException as error:

@@ -24,6 +24,13 @@ class Made(NamedTuple):
     record_only: str
 
 
+class Failure(NamedTuple):
+    """An input that is refused, empty where the resource is as a whole, and why."""
+
+    input: str
+    reason: str
+
+
 class Diff(NamedTuple):
     """What a change of inputs would do.
 
@@ -43,6 +50,14 @@ class Provider:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+
+    def check(self, token: str, values: dict[str, Any]) -> list[Failure]:  # noqa: ARG002 - values come to be checked
+        """Why a resource with these inputs is refused before anything is made; empty where it is not."""
+        try:
+            _known(token)
+        except InputError as error:
+            return [Failure("", str(error))]
+        return []
 
     def diff(self, token: str, olds: dict[str, Any], news: dict[str, Any]) -> Diff:
         """Compare the inputs that a resource has with those that it shall have.

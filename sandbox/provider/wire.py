@@ -7,8 +7,11 @@ from pulumi.runtime import rpc
 
 from sandbox.provider.inputs import whole_numbers
 
+#: The mark of a value that is not known yet.
+UNKNOWN: str = rpc.UNKNOWN
 
-def plain(message: Any, unknown: Any = None) -> tuple[dict[str, Any], list[str]]:
+
+def plain(message: Any, unknown: Any = None, *, assets_by_hash: bool = False) -> tuple[dict[str, Any], list[str]]:
     """The properties of a message, and the paths within it that have no value.
 
     Secrets are unwrapped, a reference to a resource becomes its id (its URN for a component), assets and archives
@@ -17,26 +20,50 @@ def plain(message: Any, unknown: Any = None) -> tuple[dict[str, Any], list[str]]
     Args:
         message: the properties of a resource, or the arguments of a function.
         unknown: what stands where there is no value; None leaves the property out.
+        assets_by_hash: whether an asset or archive is told by its hash alone, which the engine sends with each.
     """
     missing: list[str] = []
-    values = {key: _plain(value, key, missing, unknown) for key, value in message.items()}
+    values = {key: _plain(value, key, missing, unknown, assets_by_hash) for key, value in message.items()}
     return whole_numbers({key: value for key, value in values.items() if value is not None}), missing
 
 
-def _plain(value: Any, path: str, missing: list[str], unknown: Any) -> Any:
+def message_of(values: dict[str, Any]) -> Any:
+    """A message of the values."""
+    message = struct_pb2.Struct()
+    message.update(values)
+    return message
+
+
+def secret(value: Any) -> dict[str, Any]:
+    """A value as the wire has it where it is secret."""
+    return {rpc._special_sig_key: rpc._special_secret_sig, "value": value}
+
+
+def is_secret(value: Any) -> bool:
+    """Whether a value of a message is a secret, or holds one."""
+    if isinstance(value, struct_pb2.Struct):
+        return _signature(value) == rpc._special_secret_sig or any(is_secret(item) for _, item in value.items())
+    return isinstance(value, struct_pb2.ListValue) and any(map(is_secret, value))
+
+
+def _signature(value: Any) -> Any:
+    return value[rpc._special_sig_key] if rpc._special_sig_key in value else None  # noqa: SIM401 - no `get`
+
+
+def _plain(value: Any, path: str, missing: list[str], unknown: Any, assets_by_hash: bool) -> Any:
     if value == rpc.UNKNOWN:
         missing.append(path)
         return unknown
     if isinstance(value, struct_pb2.ListValue):
-        return [_plain(item, f"{path}[{index}]", missing, unknown) for index, item in enumerate(value)]
+        return [_plain(item, f"{path}[{index}]", missing, unknown, assets_by_hash) for index, item in enumerate(value)]
     if isinstance(value, struct_pb2.Struct):
-        signature = value[rpc._special_sig_key] if rpc._special_sig_key in value else None  # noqa: SIM401 - no `get`
+        signature = _signature(value)
         if signature == rpc._special_secret_sig:
-            return _plain(value["value"], path, missing, unknown)
+            return _plain(value["value"], path, missing, unknown, assets_by_hash)
         if signature == rpc._special_resource_sig:
             return value["id"] if "id" in value else value["urn"]
         if signature is not None:
-            return rpc.deserialize_property(value)
-        items = {key: _plain(item, f"{path}.{key}", missing, unknown) for key, item in value.items()}
+            return f"{signature} {value['hash']}" if assets_by_hash else rpc.deserialize_property(value)
+        items = {key: _plain(item, f"{path}.{key}", missing, unknown, assets_by_hash) for key, item in value.items()}
         return {key: item for key, item in items.items() if item is not None}
     return value

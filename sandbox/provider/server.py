@@ -1,0 +1,269 @@
+"""The provider over the protocol of Pulumi's engine: one port of loopback for both of its packages.
+
+The engine finds it by PULUMI_DEBUG_PROVIDERS and installs nothing. It serves one cloud, and asks nothing of who calls:
+who reaches loopback is the operator, as for the emulated AWS itself.
+"""
+
+import traceback
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from importlib.metadata import version
+from typing import Any, Self
+
+import grpc
+from botocore.exceptions import BotoCoreError, ClientError
+from google.protobuf import empty_pb2, struct_pb2
+from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
+
+from sandbox.provider.differences import same
+from sandbox.provider.inputs import InputError
+from sandbox.provider.provider import Provider
+from sandbox.provider.registry import Context
+from sandbox.provider.wire import UNKNOWN, is_secret, message_of, plain, secret
+
+PACKAGES = ("aws", "aws-native")
+_HOST = "127.0.0.1"
+#: Calls at a time: the engine makes four a processor, and they wait for the cloud.
+_THREADS = 32
+#: Bytes; as the engine allows (`maxRPCMessageSize`, sdk/go/common/util/rpcutil/serve.go).
+_MESSAGE_LIMIT = 400 * 1024 * 1024
+#: Keys of the providers' configuration that say how to reach a cloud, and this one is reached already.
+_WAYS_TO_THE_CLOUD = {
+    "accessKey",
+    "endpoints",
+    "profile",
+    "s3UsePathStyle",
+    "secretKey",
+    "skipCredentialsValidation",
+    "skipMetadataApiCheck",
+    "skipRegionValidation",
+    "skipRequestingAccountId",
+    "token",
+    "version",
+}
+#: The engine's own, in every configuration and in every function's arguments.
+_ENGINES_KEYS = {"version", "pluginDownloadURL", "__internal"}
+_KINDS = {
+    "add": (provider_pb2.PropertyDiff.ADD, provider_pb2.PropertyDiff.ADD_REPLACE),
+    "delete": (provider_pb2.PropertyDiff.DELETE, provider_pb2.PropertyDiff.DELETE_REPLACE),
+    "update": (provider_pb2.PropertyDiff.UPDATE, provider_pb2.PropertyDiff.UPDATE_REPLACE),
+}
+
+
+class Server:
+    """A provider that serves until it is stopped.
+
+    Attributes:
+        port: Where on loopback.
+    """
+
+    def __init__(self, context: Context) -> None:
+        """Serve the cloud of `context`."""
+        size = [("grpc.max_receive_message_length", _MESSAGE_LIMIT), ("grpc.max_send_message_length", _MESSAGE_LIMIT)]
+        self._server = grpc.server(ThreadPoolExecutor(_THREADS), options=size)
+        servicer = _Servicer(Provider(context), context.region)
+        provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer, self._server)
+        self.port: int = self._server.add_insecure_port(f"{_HOST}:0")
+        self._server.start()
+
+    def stop(self) -> None:
+        """Let calls that are under way end, and take no more."""
+        self._server.stop(grace=None).wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def debug_providers(port: int) -> str:
+    """The value of PULUMI_DEBUG_PROVIDERS by which the engine finds a server at the port."""
+    return ",".join(f"{package}:{port}" for package in PACKAGES)
+
+
+class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
+    """The protocol's calls, one method each. What the core refuses is an error of the call, in one line."""
+
+    def __init__(self, provider: Provider, region: str) -> None:
+        self._provider = provider
+        self._region = region
+
+    def Attach(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 - the protocol's
+        """Nothing: the engine says where it is, and nothing here asks it anything."""
+        return empty_pb2.Empty()
+
+    def Handshake(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 - the protocol's
+        """What of the protocol is understood: secrets are, so that they come and go as such."""
+        return provider_pb2.ProviderHandshakeResponse(accept_secrets=True)
+
+    def GetPluginInfo(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 - the protocol's
+        """The version of the newer SDK: the engine warns of a provider that is older than what a program asks for."""
+        return plugin_pb2.PluginInfo(version=version("pulumi-aws"))
+
+    def GetSchema(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 - the protocol's
+        """Refuse: the SDKs are generated from the real providers' schemas, and the engine needs none to deploy."""
+        context.abort(grpc.StatusCode.UNIMPLEMENTED, "the sandbox has no schema: use the real SDKs")
+
+    def CheckConfig(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's
+        """Refuse what a provider is configured to do that this one would not do."""
+        with _answering(context):
+            news, _ = plain(request.news, UNKNOWN)
+            failures = list(_refused_configuration(news, self._region))
+        return provider_pb2.CheckResponse(inputs=request.news, failures=failures)
+
+    def DiffConfig(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 - the protocol's
+        """Nothing: all configurations mean the one cloud."""
+        return provider_pb2.DiffResponse(changes=provider_pb2.DiffResponse.DIFF_NONE)
+
+    def Configure(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 - the protocol's
+        """Nothing to do; see `CheckConfig`."""
+        return provider_pb2.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
+
+    def Check(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's
+        """Refuse a type that is not known, in a preview as in an update."""
+        failures = []
+        with _answering(context):
+            for failure in self._provider.check(_token(request), plain(request.news, UNKNOWN)[0]):
+                failures.append(provider_pb2.CheckFailure(property=failure.input, reason=failure.reason))
+        return provider_pb2.CheckResponse(inputs=request.news, failures=failures)
+
+    def Diff(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's
+        """Which inputs differ, and whether that replaces."""
+        with _answering(context):
+            olds, news = _compared(request.old_inputs), _compared(request.news)
+            diff = self._provider.diff(_token(request), olds, news)
+        detailed = {
+            path: provider_pb2.PropertyDiff(kind=_KINDS[kind][_input_of(path) in diff.replaces], inputDiff=True)
+            for path, kind in diff.changes.items()
+        }
+        some, none = provider_pb2.DiffResponse.DIFF_SOME, provider_pb2.DiffResponse.DIFF_NONE
+        return provider_pb2.DiffResponse(
+            changes=some if diff.changes else none,
+            diffs=sorted({_input_of(path) for path in diff.changes}),
+            replaces=diff.replaces,
+            deleteBeforeReplace=diff.deletes_first,
+            detailedDiff=detailed,
+            hasDetailedDiff=True,
+        )
+
+    def Create(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's
+        """Make a resource. In a preview its outputs are not known, for which SDKs take an output that is not there."""
+        if request.preview:
+            return provider_pb2.CreateResponse(properties=request.properties)
+        with _answering(context):
+            made = self._provider.create(_token(request), _known_values(request.properties))
+        return provider_pb2.CreateResponse(id=made.id, properties=_state(request.properties, made.outputs))
+
+    def Read(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's
+        """A resource as the cloud has it now; no id where it is gone."""
+        with _answering(context):
+            if not len(request.properties):
+                raise InputError("the sandbox does not look up or import a resource that this stack has not made")
+            asked, state = _compared(request.inputs), _compared(request.properties)
+            found = self._provider.read(_token(request), request.id, asked, state)
+        if found is None:
+            return provider_pb2.ReadResponse()
+        inputs, properties = struct_pb2.Struct(), struct_pb2.Struct()
+        inputs.update(_as_before(request.inputs, asked, found))
+        gone = {key for key in asked if key not in found}
+        properties.update({key: value for key, value in request.properties.items() if key not in gone})
+        properties.update({key: value for key, value in inputs.items()})  # noqa: C416 - a Struct is no dict
+        return provider_pb2.ReadResponse(id=request.id, properties=properties, inputs=inputs)
+
+    def Update(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's
+        """Change a resource in place."""
+        if request.preview:
+            return provider_pb2.UpdateResponse(properties=_state(request.news, _computed(request)))
+        with _answering(context):
+            outputs = self._provider.update(
+                _token(request),
+                request.id,
+                _compared(request.old_inputs),
+                _compared(request.olds),
+                _known_values(request.news),
+            )
+        return provider_pb2.UpdateResponse(properties=_state(request.news, {**_computed(request), **outputs}))
+
+    def Delete(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's
+        """Delete a resource."""
+        with _answering(context):
+            self._provider.delete(_token(request), request.id, _compared(request.properties))
+        return empty_pb2.Empty()
+
+    def Invoke(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's
+        """Answer a function."""
+        with _answering(context):
+            arguments = {key: value for key, value in _known_values(request.args).items() if key not in _ENGINES_KEYS}
+            answer = self._provider.invoke(request.tok, arguments)
+        return provider_pb2.InvokeResponse(**{"return": message_of(answer)})
+
+    def Cancel(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 - the protocol's
+        """Nothing: each call is short, and the engine waits for those that are under way."""
+        return empty_pb2.Empty()
+
+
+@contextmanager
+def _answering(context: Any) -> Iterator[None]:
+    """What is refused becomes the call's error; an error of our own goes to the log with its trace as well."""
+    try:
+        yield
+    except (ClientError, BotoCoreError, InputError) as error:
+        context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+    except Exception as error:
+        traceback.print_exc()
+        context.abort(grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {error}")
+
+
+def _refused_configuration(news: dict[str, Any], region: str) -> Iterator[Any]:
+    given = {key: value for key, value in news.items() if key not in _ENGINES_KEYS | _WAYS_TO_THE_CLOUD}
+    if (asked := given.pop("region", region)) not in (region, UNKNOWN):
+        yield provider_pb2.CheckFailure(property="region", reason=f"is {asked}, and the sandbox's cloud is in {region}")
+    for key in sorted(given):
+        yield provider_pb2.CheckFailure(property=key, reason="is not done by the sandbox's provider")
+
+
+def _token(request: Any) -> str:
+    """The type of the resource that a request is about: the last one of those in its URN."""
+    token: str = request.urn.split("::")[2].rsplit("$", 1)[-1]
+    return token
+
+
+def _input_of(path: str) -> str:
+    return path.split(".")[0].split("[")[0]
+
+
+def _compared(message: Any) -> dict[str, Any]:
+    """Values to compare: assets by their hash alone, since a file of the state may hold something else by now."""
+    return plain(message, UNKNOWN, assets_by_hash=True)[0]
+
+
+def _known_values(message: Any) -> dict[str, Any]:
+    values, missing = plain(message)
+    if missing:
+        raise InputError(f"input {', '.join(missing)} has no value")
+    return values
+
+
+def _state(inputs: Any, outputs: dict[str, Any]) -> Any:
+    """A resource's properties: its inputs as they came, secrets among them, and its outputs."""
+    message = struct_pb2.Struct()
+    message.CopyFrom(inputs)
+    message.update(outputs)
+    return message
+
+
+def _computed(request: Any) -> dict[str, Any]:
+    """The outputs that a resource had beside its inputs, as the state has them."""
+    inputs = request.old_inputs
+    return {key: value for key, value in request.olds.items() if key not in inputs and key not in request.news}
+
+
+def _as_before(message: Any, asked: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    """What was found, for the engine: what is the same stays as it was sent, and what was secret stays secret."""
+    before: Callable[[str], Any] = message.__getitem__
+    return {
+        key: before(key) if same(asked[key], value) else secret(value) if is_secret(before(key)) else value
+        for key, value in found.items()
+    }

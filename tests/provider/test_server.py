@@ -1,0 +1,129 @@
+"""The provider over its protocol, asked as the engine asks, with a service that keeps what it is told.
+
+Not proved: that the real engine understands the answers (`make test-engine`), nor what a real cloud would do.
+"""
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import grpc
+import pytest
+from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
+
+from sandbox.provider import Context
+from sandbox.provider.registry import READS
+from sandbox.provider.server import Server, debug_providers
+from sandbox.provider.wire import UNKNOWN, message_of, secret
+
+URN = "urn:pulumi:dev::pm::pm:index:Site$aws:sqs/queue:Queue::it"
+CALLS: list[tuple[str, dict[str, Any]]] = []
+
+
+class FakeService:
+    """A client of which each call succeeds."""
+
+    def __getattr__(self, name: str) -> Any:
+        def call(**arguments: Any) -> dict[str, Any]:
+            CALLS.append((name, arguments))
+            return {"QueueUrl": "http://queue"}
+
+        return call
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[Any]:
+    cloud = SimpleNamespace(
+        region="eu-central-1", account_id="000000000000", mqtt_host="h", client=lambda _: FakeService()
+    )
+    with Server(Context(cloud)) as server, grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        assert debug_providers(server.port) == f"aws:{server.port},aws-native:{server.port}"
+        yield provider_pb2_grpc.ResourceProviderStub(channel)
+
+
+@pytest.fixture(autouse=True)
+def _no_calls() -> None:
+    CALLS.clear()
+
+
+def _dict(message: Any) -> dict[str, Any]:
+    return {key: dict(value) if hasattr(value, "items") else value for key, value in message.items()}
+
+
+def test_a_secret_reaches_the_cloud_plain_and_the_engine_as_a_secret(provider: Any) -> None:
+    inputs = {"name": "q", "kmsMasterKeyId": secret("key-id")}
+    made = provider.Create(provider_pb2.CreateRequest(urn=URN, properties=message_of(inputs)))
+    assert CALLS == [("create_queue", {"QueueName": "q", "Attributes": {"KmsMasterKeyId": "key-id"}, "tags": {}})]
+    assert made.id == "http://queue"
+    assert _dict(made.properties)["kmsMasterKeyId"] == secret("key-id")
+    assert made.properties["arn"] == "arn:aws:sqs:eu-central-1:000000000000:q"
+
+
+def test_a_preview_makes_nothing_and_takes_what_is_not_known(provider: Any) -> None:
+    inputs = message_of({"name": UNKNOWN})
+    assert not provider.Check(provider_pb2.CheckRequest(urn=URN, news=inputs)).failures
+    made = provider.Create(provider_pb2.CreateRequest(urn=URN, properties=inputs, preview=True))
+    assert not made.id
+    assert "arn" not in made.properties, "an SDK takes what is not there for unknown"
+    assert CALLS == []
+
+
+def test_a_difference_says_what_it_does(provider: Any) -> None:
+    olds, news = {"name": "q", "tags": {"a": "1"}}, {"name": "p", "tags": {"a": "2"}}
+    answer = provider.Diff(
+        provider_pb2.DiffRequest(urn=URN, id="i", old_inputs=message_of(olds), news=message_of(news))
+    )
+    assert answer.changes == provider_pb2.DiffResponse.DIFF_SOME
+    assert list(answer.replaces) == ["name"]
+    assert {path: one.kind for path, one in answer.detailedDiff.items()} == {
+        "name": provider_pb2.PropertyDiff.UPDATE_REPLACE,
+        "tags.a": provider_pb2.PropertyDiff.UPDATE,
+    }
+
+
+def test_what_was_changed_by_hand_is_read_and_what_was_secret_stays_so(
+    provider: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {"delaySeconds": 7, "kmsMasterKeyId": "other"}
+    monkeypatch.setitem(READS, "aws:sqs/queue:Queue", lambda id_, state, context: found if id_ == "i" else None)
+    inputs = message_of({"name": "q", "delaySeconds": 5, "kmsMasterKeyId": secret("key-id")})
+    request = {"urn": URN, "inputs": inputs, "properties": message_of({**_dict(inputs), "arn": "a"})}
+    answer = provider.Read(provider_pb2.ReadRequest(id="i", **request))
+    assert _dict(answer.inputs) == {"name": "q", "delaySeconds": 7, "kmsMasterKeyId": secret("other")}
+    assert answer.properties["arn"] == "a"
+    assert not provider.Read(provider_pb2.ReadRequest(id="gone", **request)).id
+
+
+@pytest.mark.parametrize(
+    ("method", "request_", "message"),
+    [
+        (
+            "Create",
+            provider_pb2.CreateRequest(urn=URN, properties=message_of({"name": "q", "colour": "red"})),
+            "cannot honour the input(s) colour",
+        ),
+        (
+            "Create",
+            provider_pb2.CreateRequest(urn=URN, properties=message_of({"name": UNKNOWN})),
+            "input name has no value",
+        ),
+        ("Read", provider_pb2.ReadRequest(urn=URN, id="x"), "does not look up or import"),
+        ("Invoke", provider_pb2.InvokeRequest(tok="aws:ec2/getVpc:getVpc"), "no answer to this function"),
+    ],
+)
+def test_what_is_refused_is_an_error_of_the_call(provider: Any, method: str, request_: Any, message: str) -> None:
+    with pytest.raises(grpc.RpcError) as error:
+        getattr(provider, method)(request_)
+    assert message in error.value.details()
+
+
+def test_a_type_and_a_configuration_that_are_not_done_are_refused_before_anything_is_made(provider: Any) -> None:
+    urn = "urn:pulumi:dev::pm::aws:redshift/cluster:Cluster::it"
+    (failure,) = provider.Check(provider_pb2.CheckRequest(urn=urn, news=message_of({}))).failures
+    assert "no handler for this type" in failure.reason
+    news = message_of({"region": "us-east-1", "defaultTags": "{}", "accessKey": "test", "version": "7.51.1"})
+    failures = provider.CheckConfig(provider_pb2.CheckRequest(urn="urn:x", news=news)).failures
+    assert {one.property: one.reason for one in failures} == {
+        "region": "is us-east-1, and the sandbox's cloud is in eu-central-1",
+        "defaultTags": "is not done by the sandbox's provider",
+    }
