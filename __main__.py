@@ -33,6 +33,7 @@ core = {
     "python": stack.python,
     "data_directory": stack.data_directory,
     "flow_control": stack.flow_control,
+    "alarm_topic_arns": [alerting.topic_arn],
 }
 made = {site.name: GreengrassSite(site.name, {**core, **site.arguments}) for site in stack.sites}
 

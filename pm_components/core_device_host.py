@@ -1,5 +1,7 @@
 """`CoreDeviceHost`: an EC2 instance that plays a core device, for a factory without hardware of its own."""
 
+import base64
+from collections.abc import Sequence
 from typing import NotRequired, Optional, TypedDict
 
 import pulumi
@@ -7,9 +9,11 @@ import pulumi_aws as aws
 
 from pm_components import archives, naming, packaging
 from pm_components.core_device_scripts import user_data
+from pm_components.core_device_termination import host_termination
 from pm_components.nuclei import NucleusKind
 from pm_components.nucleus_args import NucleusArgs, stated_nucleus
 from pm_components.permissions import allow, service_role
+from pm_components.plain import plain_list
 from pm_components.tagging import tagged_options
 
 DEFAULT_INSTANCE_TYPE = "t3.small"
@@ -21,6 +25,10 @@ _IMAGE_PARAMETERS = {
 }
 _NETWORK = "10.71.0.0/28"
 _DISK_GIBIBYTES = 16
+#: Of the volume for outbox, models and what the components remember.
+_DATA_GIBIBYTES = 8
+#: Where both images have their root volume.
+_ROOT_DEVICE = "/dev/xvda"
 #: What a core device needs of the network, all of it TLS, out of the house: "Allow device traffic through a proxy or
 #: firewall", AWS IoT Greengrass V2 developer guide.
 _OUTBOUND_PORTS = {
@@ -41,17 +49,22 @@ class CoreDeviceHostArgs(TypedDict):
     """The fleet provisioning template that it enrols by."""
     role_alias: pulumi.Input[str]
     """Role alias of the token exchange role."""
+    thing_groups: pulumi.Input[Sequence[pulumi.Input[str]]]
+    """Names of the thing groups that it is in, whose deployments an instance that takes another one's place carries out
+    again. The list is known while the program runs, the names need not be."""
     artifact_bucket: pulumi.Input[str]
     """Name of the bucket that keeps the list of its Python packages, below `hosts/`."""
     nucleus: NotRequired[pulumi.Input[NucleusArgs]]
     """Its nucleus, in the stated version: `classic` (default) on Amazon Linux 2023, or `lite` on Debian 12, which runs
     no client device components."""
     instance_type: NotRequired[pulumi.Input[str]]
-    """Instance type, of x86_64; default `t3.small`."""
+    """Instance type, of x86_64 and built on the AWS Nitro System; default `t3.small`."""
     python: NotRequired[pulumi.Input[str]]
     """Where its Python interpreter is to be, in a virtual environment; default `/opt/pm/venv/bin/python`."""
     data_directory: NotRequired[pulumi.Input[str]]
-    """Directory for outbox, models and identity; default `/var/lib/pm`."""
+    """Directory for outbox, models and identity, on a volume of its own; default `/var/lib/pm`."""
+    alarm_topic_arns: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]]]
+    """SNS topics that hear when the name of an instance that has ended could not be freed; default none."""
 
 
 class CoreDeviceHost(pulumi.ComponentResource):
@@ -59,18 +72,75 @@ class CoreDeviceHost(pulumi.ComponentResource):
 
     No inbound rule: who has to log in uses Session Manager. It may ask for a claim that lives for minutes, makes its
     private key itself, and enrols by the site's template; what it may do as a core device, it may by its certificate.
+
+    An instance that is lost, or whose script has changed, is replaced: an Auto Scaling group keeps one. When it ends,
+    its certificate is deactivated and detached; only then may the next one enrol under the thing's name. What is
+    collected and not yet sent is on a volume that outlives the instances, and is deleted with a last snapshot.
     """
 
-    instance_id: pulumi.Output[str]
-    """The instance, to log in with `aws ssm start-session --target`."""
+    auto_scaling_group: pulumi.Output[str]
+    """The Auto Scaling group that keeps the instance; `aws autoscaling describe-auto-scaling-groups` tells which it is,
+    to log in with `aws ssm start-session --target`."""
 
     def __init__(self, name: str, args: CoreDeviceHostArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__("pm:index:CoreDeviceHost", name, None, tagged_options(opts, "CoreDeviceHost"))
         self._name = name
         self._child = pulumi.ResourceOptions(parent=self)
+        groups = plain_list(args["thing_groups"], "CoreDeviceHost.thing_groups")
         subnet, security_group = self._network()
+        volume = aws.ebs.Volume(
+            f"{name}-data",
+            availability_zone=subnet.availability_zone,
+            type="gp3",
+            size=_DATA_GIBIBYTES,
+            encrypted=True,
+            final_snapshot=True,
+            tags={"Name": naming.physical_name(name, "data")},
+            opts=self._child,
+        )
+        template = self._template(args, security_group, volume)
+        physical = naming.physical_name(name)
+        group = aws.autoscaling.Group(
+            f"{name}-group",
+            name=physical,
+            min_size=1,
+            max_size=1,
+            desired_capacity=1,
+            vpc_zone_identifiers=[subnet.id],
+            launch_template={
+                "id": template.id,
+                "version": template.latest_version.apply(lambda known: str(int(known))),
+            },
+            health_check_type="EC2",
+            # The one instance ends, and the next takes its place, never one beside the other: "Instance maintenance
+            # policies", Amazon EC2 Auto Scaling user guide.
+            instance_maintenance_policy={"min_healthy_percentage": 0, "max_healthy_percentage": 100},
+            instance_refresh={
+                "strategy": "Rolling",
+                "preferences": {"min_healthy_percentage": 0, "max_healthy_percentage": 100},
+            },
+            tags=[{"key": "Name", "value": physical, "propagate_at_launch": True}],
+            opts=self._child,
+        )
+        host_termination(
+            name,
+            args["thing_name"],
+            groups,
+            group,
+            physical,
+            parent=self,
+            alarm_topic_arns=args.get("alarm_topic_arns"),
+        )
+        self.auto_scaling_group = group.name
+        self.register_outputs({"auto_scaling_group": self.auto_scaling_group})
+
+    def _template(
+        self, args: CoreDeviceHostArgs, security_group: aws.ec2.SecurityGroup, volume: aws.ebs.Volume
+    ) -> aws.ec2.LaunchTemplate:
+        """What an instance is made by."""
+        name = self._name
         packages = self._packages(args["artifact_bucket"])
-        profile = self._profile(args)
+        profile = self._profile(args, volume)
         nucleus = stated_nucleus(args.get("nucleus", {}), "CoreDeviceHost.nucleus")
         image = aws.ssm.get_parameter_output(
             name=_IMAGE_PARAMETERS[nucleus.kind], opts=pulumi.InvokeOutputOptions(parent=self)
@@ -82,32 +152,44 @@ class CoreDeviceHost(pulumi.ComponentResource):
             role_alias=args["role_alias"],
             region=naming.region(self),
             packages=pulumi.Output.concat("s3://", packages.bucket, "/", packages.key),
+            volume=volume.id,
             python=args.get("python", "/opt/pm/venv/bin/python"),
             data_directory=args.get("data_directory", "/var/lib/pm"),
         ).apply(lambda known: user_data(nucleus, unused=packaging.patterns(packaging.EDGE_UNUSED), **known))
-        instance = aws.ec2.Instance(
-            # A name of its own for each nucleus: an instance that has become another keeps its image, as said below.
-            f"{name}-instance" if nucleus.kind is NucleusKind.CLASSIC else f"{name}-{nucleus.kind}-instance",
-            ami=image.value,
+        # A name of its own for each nucleus: one that has become another would keep its image, as said below.
+        words = ("template",) if nucleus.kind is NucleusKind.CLASSIC else (str(nucleus.kind), "template")
+        return aws.ec2.LaunchTemplate(
+            "-".join((name, *words)),
+            name=naming.physical_name(name, *words),
+            image_id=image.value,
             instance_type=args.get("instance_type", DEFAULT_INSTANCE_TYPE),
-            subnet_id=subnet.id,
-            vpc_security_group_ids=[security_group.id],
-            associate_public_ip_address=True,  # the way out; a NAT gateway costs more than the instance
-            iam_instance_profile=profile.name,
+            iam_instance_profile={"name": profile.name},
+            network_interfaces=[
+                {
+                    "associate_public_ip_address": "true",  # the way out; a NAT gateway costs more than the instance
+                    "security_groups": [security_group.id],
+                }
+            ],
             metadata_options={
                 "http_endpoint": "enabled",
                 "http_tokens": "required",
                 "http_put_response_hop_limit": 1,
             },
-            root_block_device={"encrypted": True, "volume_type": "gp3", "volume_size": _DISK_GIBIBYTES},
-            user_data=script,
-            user_data_replace_on_change=True,
-            tags={"Name": naming.physical_name(name)},
+            block_device_mappings=[
+                {
+                    "device_name": _ROOT_DEVICE,
+                    "ebs": {
+                        "encrypted": "true",
+                        "volume_type": "gp3",
+                        "volume_size": _DISK_GIBIBYTES,
+                        "delete_on_termination": "true",
+                    },
+                }
+            ],
+            user_data=script.apply(lambda text: base64.b64encode(text.encode()).decode()),
             # A newer image is no reason to replace a core device.
-            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["ami"]),
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["imageId"]),
         )
-        self.instance_id = instance.id
-        self.register_outputs({"instance_id": self.instance_id})
 
     def _network(self) -> tuple[aws.ec2.Subnet, aws.ec2.SecurityGroup]:
         """A network with one subnet, a way out, and no way in."""
@@ -169,8 +251,8 @@ class CoreDeviceHost(pulumi.ComponentResource):
             opts=self._child,
         )
 
-    def _profile(self, args: CoreDeviceHostArgs) -> aws.iam.InstanceProfile:
-        """What the instance may do besides being a core device: enrol, read its packages, be logged in to."""
+    def _profile(self, args: CoreDeviceHostArgs, volume: aws.ebs.Volume) -> aws.iam.InstanceProfile:
+        """What the instance may do besides being a core device: enrol, take its volume, read its packages."""
         bucket_arn = pulumi.Output.concat("arn:", naming.partition(self), ":s3:::", args["artifact_bucket"])
         template = naming.arn("iot", pulumi.Output.concat("provisioningtemplate/", args["provisioning_template"]), self)
         role = service_role(
@@ -179,6 +261,17 @@ class CoreDeviceHost(pulumi.ComponentResource):
             [
                 allow(["iot:CreateProvisioningClaim"], [template]),
                 allow(["iot:DescribeEndpoint"], ["*"]),
+                # Whether the name is free yet.
+                allow(
+                    ["iot:ListThingPrincipals"],
+                    [naming.arn("iot", pulumi.Output.concat("thing/", args["thing_name"]), self)],
+                ),
+                allow(["ec2:AttachVolume"], [volume.arn]),
+                allow(
+                    ["ec2:AttachVolume"],
+                    [naming.arn("ec2", "instance/*", self)],
+                    {"StringEquals": {"aws:ResourceTag/Name": naming.physical_name(self._name)}},
+                ),
                 allow(
                     ["s3:GetObject"], [pulumi.Output.concat(bucket_arn, f"/hosts/{naming.physical_name(self._name)}/*")]
                 ),

@@ -31,6 +31,10 @@ _NUCLEUS_URLS = {
 #: What the package of nucleus lite writes (`debian/postinst`), with its own user for the components. It is read after
 #: `/etc/greengrass/config.yaml`, and wins (`ggconfig_load_dir` of ggconfigd).
 _LITE_CONFIGURATION = "/etc/greengrass/config.d/greengrass-lite.yaml"
+#: For an hour it waits for what the instance before it has to let go of, and that waits for its certificate to be
+#: detached for a quarter of it (`core_device_termination`).
+_ATTEMPTS = 240
+_PAUSE_SECONDS = 15
 #: Where nucleus lite keeps what it enrolled with.
 _LITE_CREDENTIALS = "/var/lib/greengrass/credentials"
 
@@ -43,6 +47,7 @@ def user_data(
     role_alias: str,
     region: str,
     packages: str,
+    volume: str,
     unused: Sequence[str],
     python: str,
     data_directory: str,
@@ -57,15 +62,21 @@ def user_data(
         role_alias: role alias of the token exchange role.
         region: AWS region.
         packages: `s3://bucket/key` of its Python packages, with their hashes.
+        volume: id of the EBS volume that `data_directory` is on, of the same availability zone.
         unused: what of the packages to delete: paths and patterns in `site-packages`.
         python: the interpreter to make, `ENVIRONMENT/bin/python`.
         data_directory: of the components.
 
     Raises:
-        ValueError: where `python` is in no virtual environment, or the script is longer than EC2 takes.
+        ValueError: where `python` is in no virtual environment, `data_directory` has white space, or the script is
+            longer than EC2 takes.
     """
     if not python.endswith("/bin/python"):
         raise ValueError(f"python: found {python}, allowed on an EC2 host is ENVIRONMENT/bin/python")
+    if not data_directory.startswith("/") or len(data_directory.split()) != 1:
+        raise ValueError(
+            f"data_directory: found {data_directory!r}, allowed on an EC2 host is an absolute path without white space"
+        )
     identity = f"{data_directory}/{thing_name}/identity"
     known = {
         "thing": thing_name,
@@ -81,6 +92,11 @@ def user_data(
         "template": shlex.quote(template),
         "region": shlex.quote(region),
         "packages": shlex.quote(packages),
+        "volume": shlex.quote(volume),
+        # udev's name for it: "Identify NVMe EBS volumes", Amazon EC2 user guide.
+        "disk": shlex.quote(f"/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_{volume.replace('-', '')}"),
+        "attempts": _ATTEMPTS,
+        "pause": _PAUSE_SECONDS,
         "unused": " ".join(unused),
         "environment": shlex.quote(python.removesuffix("/bin/python")),
         "data": shlex.quote(data_directory),
@@ -92,10 +108,10 @@ def user_data(
         "lite_configuration": _LITE_CONFIGURATION,
     }
     if nucleus.kind is NucleusKind.LITE:
-        parts = (_START, _DEBIAN, _PREPARE, _LITE, _END)
+        parts = (_START, _DEBIAN, _VOLUME, _PREPARE, _LITE, _END)
         quoted["configuration"] = yaml.safe_dump(_lite_configuration(known), sort_keys=False)
     else:
-        parts = (_START, _AMAZON_LINUX, _PREPARE, _CLASSIC, _END)
+        parts = (_START, _AMAZON_LINUX, _VOLUME, _PREPARE, _CLASSIC, _END)
         quoted["configuration"] = yaml.safe_dump(_plugin_configuration(known), sort_keys=False)
     script = "\n".join(parts).format(**quoted)
     if len(script.encode()) > EC2_USER_DATA_BYTES:
@@ -172,6 +188,15 @@ set -euo pipefail
 umask 077
 export AWS_DEFAULT_REGION={region}
 fetch() {{ curl --fail --silent --show-error --location --proto '=https' --proto-redir '=https' -o "$1" "$2"; }}
+# Tries a command again for as long as the instance before this one may take to end.
+patiently() {{
+  for _ in $(seq {attempts}); do
+    if "$@"; then return 0; fi
+    sleep {pause}
+  done
+  echo "given up after {attempts} tries, {pause} s apart: $*" >&2
+  return 1
+}}
 """
 
 _AMAZON_LINUX = """dnf install -y java-17-amazon-corretto-headless python3.11 unzip
@@ -187,6 +212,18 @@ fetch /root/amazon-ssm-agent.deb \\
 dpkg -i /root/amazon-ssm-agent.deb
 """
 
+_VOLUME = """# Outbox, models and what the components remember outlive the instances, on a volume of their own.
+instance=$(cat /var/lib/cloud/data/instance-id)
+attach() {{ aws ec2 attach-volume --volume-id {volume} --instance-id "$instance" --device /dev/sdf > /dev/null; }}
+patiently attach
+patiently test -e {disk}
+if ! blkid {disk} > /dev/null; then mkfs.ext4 -q {disk}; fi
+install -d -m 755 {data}
+echo {disk} {data} ext4 defaults,nofail 0 2 >> /etc/fstab
+mount {data}
+rm -rf {identity}  # of the instance before, whose certificate is of no use any more
+"""
+
 _PREPARE = """# The components' Python, with packages of known hashes.
 install -d -m 755 "$(dirname {environment})"
 python3.11 -m venv {environment}
@@ -194,6 +231,12 @@ aws s3 cp --only-show-errors {packages} /root/requirements.txt
 {environment}/bin/pip install --quiet --require-hashes -r /root/requirements.txt
 (cd {environment}/lib/python3.11/site-packages && rm -rf {unused})
 chmod -R a+rX {environment}
+
+# The name is free once the certificate of the instance before is detached.
+name_is_free() {{
+  [ "$(aws iot list-thing-principals --thing-name {thing} --query 'length(principals)' --output text)" = 0 ]
+}}
+patiently name_is_free
 
 # A claim that lives for minutes, and whom to show it to.
 install -d -m 755 {data}
@@ -260,6 +303,7 @@ install -d -m 700 -o gg_component "$(dirname {identity})" {identity}
 install -m 600 -o gg_component {credentials}/priv_key {identity}/private-key.pem
 install -m 600 -o gg_component {credentials}/certificate.pem {identity}/certificate.pem
 install -m 600 -o gg_component /root/claim/root-ca.pem {identity}/root-ca.pem
+chown -R gg_component: "$(dirname {identity})"  # what an instance before has left, too
 """
 
 _END = """rm -rf /root/claim

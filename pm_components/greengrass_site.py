@@ -17,7 +17,7 @@ from pm_components.nucleus_args import NucleusArgs, stated_nucleus
 from pm_components.permissions import allow, service_role
 from pm_components.plain import plain_keys, plain_mapping, plain_text, plain_texts
 from pm_components.site_deployment import SiteSettings, site_deployment
-from pm_components.site_registry import site_groups, site_things
+from pm_components.site_registry import SiteGroups, site_groups, site_things
 from pm_components.tagging import tagged_options
 
 CREDENTIAL_SECONDS = 3600
@@ -78,6 +78,8 @@ class GreengrassSiteArgs(TypedDict):
     that is stated for `classic` is deployed too (`aws.greengrass.Nucleus`): a core device with another one changes to
     it, and restarts. Without one no deployment touches a plant's nucleus, and one that does not take the client device
     components fails their deployment. Known while the program runs."""
+    alarm_topic_arns: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]]]
+    """SNS topics that hear when that host has ended and its name could not be freed; default none."""
 
 
 class GreengrassSite(pulumi.ComponentResource):
@@ -136,7 +138,7 @@ class GreengrassSite(pulumi.ComponentResource):
         policy = self._core_device_policy(site, alias.arn)
         serving = self._device_policies(site, cores) if serves_devices else None
         policies = [policy, serving] if serving else [policy]
-        provisioning = self._provisioning(site, args, nucleus, things, policies, alias)
+        provisioning = self._provisioning(site, args, nucleus, things, policies, alias, groups)
         settings = SiteSettings(
             site=site,
             core_devices=cores,
@@ -235,6 +237,7 @@ class GreengrassSite(pulumi.ComponentResource):
         things: Mapping[str, aws.iot.Thing],
         policies: Sequence[aws.iot.Policy],
         alias: aws.iot.RoleAlias,
+        groups: SiteGroups,
     ) -> Optional[FleetProvisioning]:
         """How core devices enrol themselves, where any may, and the host that does so, where there is one."""
         serials = plain_mapping(args.get("serial_numbers", {}), "GreengrassSite.serial_numbers")
@@ -254,11 +257,17 @@ class GreengrassSite(pulumi.ComponentResource):
                     "serial_number": serials[core],
                     "provisioning_template": provisioning.template,
                     "role_alias": alias.alias,
+                    "thing_groups": [
+                        groups.code.name,
+                        groups.model.name,
+                        *([groups.canary.name] if core in _canaries(args, list(things)) else []),
+                    ],
                     "artifact_bucket": args["artifact_bucket"],
                     "nucleus": {"kind": nucleus.kind, "version": nucleus.version},
                     "instance_type": instance_type,
                     "python": args.get("python", DEFAULT_PYTHON),
                     "data_directory": args.get("data_directory", DEFAULT_DATA_DIRECTORY),
+                    "alarm_topic_arns": args.get("alarm_topic_arns", []),
                 },
                 opts=self._child,
             )

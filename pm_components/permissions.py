@@ -46,6 +46,7 @@ ACTIONS_WITHOUT_RESOURCE = frozenset(
 #: external id ("Controlling access with Amazon Data Firehose", "Allow Firehose to assume an IAM role"), the others as
 #: "Cross-service confused deputy prevention" says in their guides. Those that are not here tell nothing.
 _TELLS_ACCOUNT = {
+    "autoscaling.amazonaws.com": "aws:SourceAccount",
     "firehose.amazonaws.com": "sts:ExternalId",
     "iot.amazonaws.com": "aws:SourceAccount",
     "sagemaker.amazonaws.com": "aws:SourceAccount",

@@ -21,11 +21,16 @@ def plain_text(value: Any, key: str) -> str:
     return value
 
 
-def plain_texts(value: Any, key: str) -> list[str]:
-    """`value`, a list of texts that are known; raises TypeError as `plain_text`."""
+def plain_list(value: Any, key: str) -> list[Any]:
+    """`value`, a list that is known, of values that may be outputs; raises TypeError as `plain_text`."""
     if not isinstance(value, Sequence) or isinstance(value, str):
         raise TypeError(f"{key}: found {_kind(value)}, allowed is a list that is known while the program runs")
-    return [plain_text(item, f"{key}[{index}]") for index, item in enumerate(value)]
+    return list(value)
+
+
+def plain_texts(value: Any, key: str) -> list[str]:
+    """`value`, a list of texts that are known; raises TypeError as `plain_text`."""
+    return [plain_text(item, f"{key}[{index}]") for index, item in enumerate(plain_list(value, key))]
 
 
 def plain_mapping(value: Any, key: str) -> dict[str, str]:

@@ -5,6 +5,9 @@ from typing import Any, Optional
 
 import pulumi
 
+#: The one type that has its tags as a list, each of which its instances take over or not.
+_AUTO_SCALING_GROUP = "aws:autoscaling/group:Group"
+
 
 def tagged_options(
     opts: Optional[pulumi.ResourceOptions], component: str, tags: Optional[Mapping[str, str]] = None
@@ -38,5 +41,11 @@ def with_tags(type_: str, props: Mapping[str, Any], tags: Mapping[str, str]) -> 
     if not type_.startswith(("aws:", "aws-native:greengrassv2:")) or "tags" not in props:
         return dict(props)
     own: Any = props["tags"]
+    if type_ == _AUTO_SCALING_GROUP:
+        return {**props, "tags": _as_list({**tags, **{tag["key"]: tag["value"] for tag in own or []}})}
     merged = dict(tags) if own is None else pulumi.Output.from_input(own).apply(lambda given: {**tags, **given})
     return {**props, "tags": merged}
+
+
+def _as_list(tags: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [{"key": key, "value": value, "propagate_at_launch": True} for key, value in tags.items()]

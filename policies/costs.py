@@ -143,6 +143,21 @@ def _instance(inputs: Mapping[str, Any], usage: Usage) -> float:
     return HOURS * (_hours(inputs.get("instanceType")) + address) + root * _price("volume_gigabyte")
 
 
+def _launch_template(inputs: Mapping[str, Any], usage: Usage) -> float:
+    """One instance: a group of more has no price here."""
+    disks = sum(at(one, "ebs", "volumeSize") or 0 for one in items(inputs.get("blockDeviceMappings")))
+    public = [one for one in items(inputs.get("networkInterfaces")) if one.get("associatePublicIpAddress") == "true"]
+    hourly = _hours(inputs.get("instanceType")) + len(public) * _price("public_address")
+    return HOURS * hourly + (disks or usage.gigabytes_per_volume) * _price("volume_gigabyte")
+
+
+def _group(inputs: Mapping[str, Any], _usage: Usage) -> float:
+    """Nothing beside its one instance, which is priced with the launch template."""
+    if inputs.get("maxSize") != 1:
+        raise Unpriced(f"a group of up to {inputs.get('maxSize')} instances is not estimated, only one of 1")
+    return 0.0
+
+
 def _notebook(inputs: Mapping[str, Any], usage: Usage) -> float:
     size = inputs.get("volumeSize") or usage.gigabytes_per_volume
     return HOURS * _hours(inputs.get("instanceType")) + size * _price("volume_gigabyte")
@@ -227,6 +242,8 @@ _CHARGES: dict[str, Callable[[Mapping[str, Any], Usage], float]] = {
     "aws:athena/workgroup:Workgroup": lambda _inputs, usage: usage.terabytes_per_workgroup * _price("athena_terabyte"),
     "aws:sfn/stateMachine:StateMachine": _state_machine,
     "aws:ec2/instance:Instance": _instance,
+    "aws:ec2/launchTemplate:LaunchTemplate": _launch_template,
+    "aws:autoscaling/group:Group": _group,
     "aws:ebs/volume:Volume": lambda inputs, usage: (
         (inputs.get("size") or usage.gigabytes_per_volume) * _price("volume_gigabyte")
     ),
@@ -242,6 +259,7 @@ _FREE = frozenset(
         "aws-native:greengrassv2:ComponentVersion",
         "aws-native:greengrassv2:Deployment",
         "aws:athena/namedQuery:NamedQuery",
+        "aws:autoscaling/lifecycleHook:LifecycleHook",
         "aws:cloudwatch/eventRule:EventRule",
         "aws:cloudwatch/eventTarget:EventTarget",
         "aws:cloudwatch/logStream:LogStream",

@@ -55,6 +55,16 @@ def _instance(inputs: Mapping[str, Any]) -> Iterator[str]:
             yield f"ebsBlockDevices {device.get('deviceName')}: encrypted is not true"
 
 
+def _launch_template(inputs: Mapping[str, Any]) -> Iterator[str]:
+    """A volume that it does not speak of is the image's, and encrypted or not as that is."""
+    devices = items(inputs.get("blockDeviceMappings"))
+    if not devices:
+        yield "blockDeviceMappings is not set"
+    for device in devices:
+        if str(at(device, "ebs", "encrypted")).lower() != "true":
+            yield f"blockDeviceMappings {device.get('deviceName')}: ebs.encrypted is not true"
+
+
 def _notebook(inputs: Mapping[str, Any]) -> Iterator[str]:
     if not is_set(inputs, "kmsKeyId"):
         yield "kmsKeyId is not set"
@@ -70,6 +80,7 @@ _CHECKS: dict[str, Callable[[Mapping[str, Any]], Iterator[str]]] = {
     "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": _bucket_encryption,
     "aws:ebs/volume:Volume": _volume,
     "aws:ec2/instance:Instance": _instance,
+    "aws:ec2/launchTemplate:LaunchTemplate": _launch_template,
     "aws:sagemaker/notebookInstance:NotebookInstance": _notebook,
 }
 

@@ -1,5 +1,6 @@
 """No secret lies in plain text."""
 
+import base64
 import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -29,19 +30,29 @@ _NAME = re.compile(r"(?:^|_)(?:PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|PRIVATE_?KE
 #: What names a secret and is none: its ARN, or where it lies.
 _REFERENCE = re.compile(r"^(?:arn:|\{\{resolve:|ssm:|/[A-Za-z0-9_./-]+$)")
 _FUNCTION = "aws:lambda/function:Function"
+_LAUNCH_TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
 
 
 def check(resource: Resource, _settings: Settings) -> Iterator[str]:
     """What looks like a secret, by its form or by what it is called."""
     for path, text in texts(resource.inputs):
+        written = _decoded(text) if (resource.type, path) == (_LAUNCH_TEMPLATE, "userData") else text
         for kind in KINDS:
-            if kind.form.search(text):
+            if kind.form.search(written):
                 yield f"{path} holds {kind.name}"
     if resource.type == _FUNCTION:
         variables = at(resource.inputs, "environment", "variables") or {}
         for name in variables:
             if _NAME.search(name) and _is_value(variables, name):
                 yield f"environment variable {name} holds a value, allowed is the ARN or path of a secret"
+
+
+def _decoded(script: str) -> str:
+    """The script of a launch template, which takes it in base64 alone; as it is where it is none."""
+    try:
+        return base64.b64decode(script, validate=True).decode()
+    except ValueError:
+        return script
 
 
 def _is_value(variables: Any, name: str) -> bool:

@@ -7,14 +7,17 @@ from typing import Any
 #: by ...", Service Authorization Reference.
 _FORMS = {
     "aws:athena/workgroup:Workgroup": "athena:{region}:{account}:workgroup/{name}",
+    "aws:autoscaling/group:Group": "autoscaling:{region}:{account}:autoScalingGroup:{id}:autoScalingGroupName/{name}",
     "aws:cloudwatch/dashboard:Dashboard": "cloudwatch::{account}:dashboard/{dashboardName}",
     "aws:cloudwatch/eventRule:EventRule": "events:{region}:{account}:rule/{name}",
     "aws:cloudwatch/logGroup:LogGroup": "logs:{region}:{account}:log-group:{name}",
     "aws:cloudwatch/logStream:LogStream": "logs:{region}:{account}:log-group:{logGroupName}:log-stream:{name}",
     "aws:cloudwatch/metricAlarm:MetricAlarm": "cloudwatch:{region}:{account}:alarm:{name}",
     "aws:dynamodb/table:Table": "dynamodb:{region}:{account}:table/{name}",
+    "aws:ebs/volume:Volume": "ec2:{region}:{account}:volume/{id}",
     "aws:ec2/instance:Instance": "ec2:{region}:{account}:instance/{id}",
     "aws:ec2/internetGateway:InternetGateway": "ec2:{region}:{account}:internet-gateway/{id}",
+    "aws:ec2/launchTemplate:LaunchTemplate": "ec2:{region}:{account}:launch-template/{id}",
     "aws:ec2/routeTable:RouteTable": "ec2:{region}:{account}:route-table/{id}",
     "aws:ec2/securityGroup:SecurityGroup": "ec2:{region}:{account}:security-group/{id}",
     "aws:ec2/subnet:Subnet": "ec2:{region}:{account}:subnet/{id}",

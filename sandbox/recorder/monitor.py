@@ -107,6 +107,8 @@ class RecordingMonitor(CloudMonitor):
             "keyId": f"key-of-{name}",
             "hasPolicy": True,
             "deploymentId": f"deployment-of-{name}",
+            "availabilityZone": f"{self._region}a",
+            "latestVersion": 1,
             "id": f"{name}-id",
         }
         if token == "aws-native:greengrassv2:ComponentVersion":  # noqa: S105 - a type's token

@@ -62,6 +62,8 @@ class _Cloud(mocks.Mocks):
             "keyId": f"key-of-{args.name}",
             "hasPolicy": True,
             "deploymentId": f"deployment-of-{args.name}",
+            "availabilityZone": "eu-central-1a",
+            "latestVersion": 1,
         }
         if args.typ == "aws-native:greengrassv2:ComponentVersion":
             made_up["componentVersion"] = json.loads(args.inputs["inlineRecipe"])["ComponentVersion"]

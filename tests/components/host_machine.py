@@ -36,6 +36,9 @@ _COMMANDS: dict[str, str] = {
     "sleep": 'echo "$1" >> "$MACHINE/slept"',
     "curl": 'while [ "$1" != -o ]; do shift; done; echo fetched > "$2"',
     "unzip": "exit 0",
+    "blkid": "exit 0",
+    "mkfs.ext4": 'echo "${@: -1}" >> "$MACHINE/made"',
+    "mount": 'echo "$1" >> "$MACHINE/mounted"',
     "systemctl": 'echo "$@" >> "$MACHINE/systemctl"',
     "python3.11": """
         if [ "$1" = -m ]; then
@@ -51,6 +54,11 @@ _COMMANDS: dict[str, str] = {
           "s3 cp") echo > "${@: -1}" ;;
           "iot create-provisioning-claim") echo '{"certificatePem": "c", "keyPair": {"PrivateKey": "k"}}' ;;
           "iot describe-endpoint") echo endpoint.example ;;
+          "iot list-thing-principals") echo 0 ;;
+          "ec2 attach-volume")
+            mkdir -p "$MACHINE/dev/disk/by-id"
+            touch "$MACHINE/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_$(echo "$4" | tr -d -)"
+            ;;
           *) echo "aws $1 $2: nobody answers" >&2; exit 1 ;;
         esac
     """,
@@ -88,6 +96,8 @@ class Machine:
         self._programs = directory / "programs"
         for folder in (self.root / "etc", self.root / "root", self.root / "var" / "lib", self._programs):
             folder.mkdir(parents=True)
+        (self.root / "var" / "lib" / "cloud" / "data").mkdir(parents=True)
+        (self.root / "var" / "lib" / "cloud" / "data" / "instance-id").write_text("i-0123456789abcdef0\n")
         for name, body in {**_COMMANDS, **(commands or {})}.items():
             program = self._programs / name
             program.write_text("#!/bin/bash\n" + textwrap.dedent(body))

@@ -4,6 +4,7 @@ Not proved here: that a core device can connect with this policy and no other (t
 AWS), that AWS accepts it, and that a release upgrades without replacing a resource.
 """
 
+import base64
 import json
 from collections.abc import Callable
 from typing import Any
@@ -334,8 +335,8 @@ def test_a_device_may_speak_to_the_core_device_for_itself_alone(record: Record) 
 def test_without_client_devices_nucleus_lite_can_run_all_of_it(record: Record, versions: dict[str, str]) -> None:
     host = {"serial_numbers": {"core-a": "4711"}, "host_instance_type": "t3.micro", "nucleus": {"kind": "lite"}}
     site = _site(record, client_devices=False, **host)
-    (instance,) = site.of_type("aws:ec2/instance:Instance").values()
-    assert "greengrass-lite.target" in instance["userData"]
+    (template,) = site.of_type("aws:ec2/launchTemplate:LaunchTemplate").values()
+    assert "greengrass-lite.target" in base64.b64decode(template["userData"]).decode()
     (deployment,) = site.of_type("aws-native:greengrassv2:Deployment").values()
     assert set(deployment["components"]) == set(versions)
     assert set(site.of_type("aws:iot/policy:Policy")) == {"lindau-policy", "lindau-claim-policy"}

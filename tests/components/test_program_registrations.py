@@ -74,9 +74,9 @@ def test_it_registers_the_components_and_exports_what_others_read(first: bytes) 
         "devices",
         "device_policy",
         "serving_policy",
+        "nucleus",
         "token_exchange_role_arn",
         "role_alias",
-        "nucleus",
         "deployment_id",
     }
     assert all(found["outputs"].values())

@@ -257,6 +257,7 @@ def every_option() -> list[tuple[str, str, dict[str, Any]]]:
                 "serialNumbers": {core: "SN-0001"},
                 "hostInstanceType": "t3.medium",
                 "nucleus": {"kind": "classic", "version": "2.16.0"},
+                "alarmTopicArns": ["${alerting.topicArn}"],
             },
         ),
         (
@@ -267,6 +268,8 @@ def every_option() -> list[tuple[str, str, dict[str, Any]]]:
                 "serialNumber": "SN-0002",
                 "provisioningTemplate": "pm-test-lindau",
                 "roleAlias": "pm-test-lindau",
+                "thingGroups": ["pm-test-lindau"],
+                "alarmTopicArns": ["${alerting.topicArn}"],
                 "artifactBucket": "${pipeline.artifactBucket}",
                 "instanceType": "t3.large",
                 "nucleus": {"kind": "lite", "version": "2.6.0"},

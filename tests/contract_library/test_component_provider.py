@@ -28,6 +28,7 @@ REQUIRED: dict[str, dict[str, Any]] = {
         "serialNumber": "SN-1",
         "provisioningTemplate": "template",
         "roleAlias": "alias",
+        "thingGroups": ["group"],
         "artifactBucket": "artifacts",
     },
     "pm:index:EdgeComponents": {"artifactBucket": "artifacts"},

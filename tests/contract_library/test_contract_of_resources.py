@@ -36,12 +36,15 @@ DASHBOARD = json.loads((Path(__file__).parent / "cloudwatch_dashboard.schema.jso
 NAMED = {
     "aws:athena/namedQuery:NamedQuery": ("name", "athena", "CreateNamedQuery", "Name"),
     "aws:athena/workgroup:Workgroup": ("name", "athena", "CreateWorkGroup", "Name"),
+    "aws:autoscaling/group:Group": ("name", "autoscaling", "CreateAutoScalingGroup", "AutoScalingGroupName"),
+    "aws:autoscaling/lifecycleHook:LifecycleHook": ("name", "autoscaling", "PutLifecycleHook", "LifecycleHookName"),
     "aws:cloudwatch/dashboard:Dashboard": ("dashboardName", "cloudwatch", "PutDashboard", "DashboardName"),
     "aws:cloudwatch/eventRule:EventRule": ("name", "events", "PutRule", "Name"),
     "aws:cloudwatch/logGroup:LogGroup": ("name", "logs", "CreateLogGroup", "logGroupName"),
     "aws:cloudwatch/logStream:LogStream": ("name", "logs", "CreateLogStream", "logStreamName"),
     "aws:cloudwatch/metricAlarm:MetricAlarm": ("name", "cloudwatch", "PutMetricAlarm", "AlarmName"),
     "aws:dynamodb/table:Table": ("name", "dynamodb", "CreateTable", "TableName"),
+    "aws:ec2/launchTemplate:LaunchTemplate": ("name", "ec2", "CreateLaunchTemplate", "LaunchTemplateName"),
     "aws:ec2/securityGroup:SecurityGroup": ("name", "ec2", "CreateSecurityGroup", "GroupName"),
     "aws:glue/catalogDatabase:CatalogDatabase": ("name", "glue", "CreateDatabase", "DatabaseInput.Name"),
     "aws:glue/catalogTable:CatalogTable": ("name", "glue", "CreateTable", "TableInput.Name"),
@@ -107,7 +110,7 @@ UNNAMED = {
     "aws:cloudwatch/eventTarget:EventTarget",
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
     "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup",
-    "aws:ec2/instance:Instance",
+    "aws:ebs/volume:Volume",
     "aws:ec2/internetGateway:InternetGateway",
     "aws:ec2/route:Route",
     "aws:ec2/routeTable:RouteTable",
@@ -137,11 +140,15 @@ LENGTHS = {
     "aws:s3/bucket:Bucket": limits.BUCKET_NAME_LENGTH,
     # GroupName of CreateSecurityGroup, Amazon EC2 API reference.
     "aws:ec2/securityGroup:SecurityGroup": 255,
+    # LaunchTemplateName of CreateLaunchTemplate, Amazon EC2 API reference.
+    "aws:ec2/launchTemplate:LaunchTemplate": 128,
     # "Topic name", Amazon SNS API reference, CreateTopic.
     "aws:sns/topic:Topic": 256,
 }
 #: Patterns that say more than the API's model, or say it in a form that Python does not read.
 PATTERNS = {
+    # AutoScalingGroupName of CreateAutoScalingGroup, Amazon EC2 Auto Scaling API reference; no colon either.
+    "aws:autoscaling/group:Group": r"[ -9;-~]+",
     # "Bucket naming rules", Amazon S3 user guide.
     "aws:s3/bucket:Bucket": r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
     # "Names for tables, databases, and columns in Athena", Amazon Athena user guide.
@@ -152,6 +159,7 @@ PATTERNS = {
 #: others within an account or a region.
 WITHIN = {
     "aws:athena/namedQuery:NamedQuery": "workgroup",
+    "aws:autoscaling/lifecycleHook:LifecycleHook": "autoscalingGroupName",
     "aws:cloudwatch/logStream:LogStream": "logGroupName",
     "aws:glue/catalogTable:CatalogTable": "databaseName",
     "aws:iam/rolePolicy:RolePolicy": "role",
@@ -236,6 +244,8 @@ def test_every_resource_that_takes_tags_says_whose_it_is(environment: list[Regis
     assert len(tagged) > 60
     for one in tagged:
         tags = one.inputs.get("tags", {})
+        if one.type == "aws:autoscaling/group:Group":
+            tags = {tag["key"]: tag["value"] for tag in tags if tag["propagateAtLaunch"]}
         assert set(tags) >= {"Project", "Stack", "Component"}, one.urn
         assert tags["Component"] == components[one.parent].type.split(":")[2]
         assert all(tags.values()), one.urn

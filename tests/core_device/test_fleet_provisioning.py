@@ -1,10 +1,11 @@
 """A core device that enrols itself: the program deployed with IAM enforced, a claim, MQTT, the hook, a deployment.
 
-Not proved: that AWS takes the template, the policies and the instance's script; that a real nucleus does the same. The
-instance is kept by the emulator and boots nothing.
+Not proved: that AWS takes the template, the policies and the instance's script; that a real nucleus does the same; that
+Auto Scaling tells of an end. The instance is kept by the emulator and boots nothing.
 """
 
 import datetime as dt
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -84,6 +85,40 @@ class Fleet(NamedTuple):
             self.cloud.mqtt_port,
         )
 
+    def host_ends(self, before: str = "") -> None:
+        """Tell that the host of the first core device ends, and wait until the function has done with it.
+
+        Args:
+            before: a certificate that was made after the host had ended; by default it ends now.
+        """
+        sqs, at = self.cloud.client("sqs"), dt.datetime.now(dt.UTC)
+        if before:
+            described = self.cloud.client("iot").describe_certificate(certificateId=before.rpartition("/")[2])
+            at = described["certificateDescription"]["creationDate"] - dt.timedelta(seconds=1)
+        body = {
+            "AutoScalingGroupName": "pm-test-ulm-host",
+            "LifecycleHookName": "certificate",
+            "EC2InstanceId": "i-0123456789abcdef0",
+            "LifecycleActionToken": "71514b9d-6a40-4b26-8523-05e7ee35fa40",
+            "LifecycleTransition": "autoscaling:EC2_INSTANCE_TERMINATING",
+            "Time": at.isoformat(),
+        }
+        url = sqs.get_queue_url(QueueName="pm-test-ulm-host-termination")["QueueUrl"]
+        sqs.send_message(QueueUrl=url, MessageBody=json.dumps(body))
+        eventually(lambda: self.waiting("pm-test-ulm-host-termination") == 0, self.said)
+
+    def said(self) -> str:
+        """What the function has said so far."""
+        logs = self.cloud.client("logs").filter_log_events(logGroupName="/aws/lambda/pm-test-ulm-host-termination")
+        return "\n".join(event["message"] for event in logs["events"])
+
+    def waiting(self, queue: str) -> int:
+        """How many messages lie in a queue or are being worked off."""
+        sqs = self.cloud.client("sqs")
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
+        return sum(map(int, sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"].values()))
+
     def principals(self, thing: str) -> list[str]:
         """The certificates of a thing."""
         return list(self.cloud.client("iot").list_thing_principals(thingName=thing)["principals"])
@@ -152,20 +187,69 @@ def test_whom_the_hook_refuses_gets_nothing(fleet: Fleet, thing: str, serial: st
     assert any(why in event["message"] for event in logs["events"])
 
 
-def test_the_host_has_no_way_in_and_an_encrypted_disk(fleet: Fleet) -> None:
+def test_the_host_has_no_way_in_and_encrypted_disks(fleet: Fleet) -> None:
     ec2 = fleet.cloud.client("ec2")
-    (reservation,) = ec2.describe_instances()["Reservations"]
-    (instance,) = reservation["Instances"]
-    assert instance["InstanceType"] == "t3.small"
-    (group,) = ec2.describe_security_groups(GroupIds=[instance["SecurityGroups"][0]["GroupId"]])["SecurityGroups"]
-    assert group["IpPermissions"] == []
-    assert sorted(rule["FromPort"] for rule in group["IpPermissionsEgress"]) == [443, 8443, 8883]
+    (group,) = fleet.cloud.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
+    assert (group["MinSize"], group["MaxSize"], len(group["Instances"])) == (1, 1, 1)
+    (version,) = ec2.describe_launch_template_versions(LaunchTemplateId=group["LaunchTemplate"]["LaunchTemplateId"])[
+        "LaunchTemplateVersions"
+    ]
+    template = version["LaunchTemplateData"]
+    assert template["InstanceType"] == "t3.small"
+    assert template["MetadataOptions"]["HttpTokens"] == "required"
+    assert [device["Ebs"]["Encrypted"] for device in template["BlockDeviceMappings"]] == [True]
+    (volume,) = ec2.describe_volumes()["Volumes"]
+    assert volume["Encrypted"]
+    (subnet,) = ec2.describe_subnets(SubnetIds=[group["VPCZoneIdentifier"]])["Subnets"]
+    assert volume["AvailabilityZone"] == subnet["AvailabilityZone"]
+    (interface,) = template["NetworkInterfaces"]
+    (firewall,) = ec2.describe_security_groups(GroupIds=interface["Groups"])["SecurityGroups"]
+    assert firewall["IpPermissions"] == []
+    assert sorted(rule["FromPort"] for rule in firewall["IpPermissionsEgress"]) == [443, 8443, 8883]
     profile = fleet.cloud.client("iam").get_instance_profile(InstanceProfileName="pm-test-ulm-host")
     (role,) = profile["InstanceProfile"]["Roles"]
     policy = fleet.cloud.client("iam").get_role_policy(RoleName=role["RoleName"], PolicyName="permissions")
     allowed = {action for one in policy["PolicyDocument"]["Statement"] for action in one["Action"]}
-    assert allowed == {"iot:CreateProvisioningClaim", "iot:DescribeEndpoint", "s3:GetObject"}
-    # The emulator does not tell these two again.
-    (record,) = (one for one in fleet.deployment.resources if one.type == "aws:ec2/instance:Instance")
-    assert record.inputs["metadataOptions"]["httpTokens"] == "required"
-    assert record.inputs["rootBlockDevice"]["encrypted"] is True
+    assert allowed == {
+        "ec2:AttachVolume",
+        "iot:CreateProvisioningClaim",
+        "iot:DescribeEndpoint",
+        "iot:ListThingPrincipals",
+        "s3:GetObject",
+    }
+
+
+def test_the_next_host_has_the_name_once_the_one_before_has_ended(fleet: Fleet) -> None:
+    """What Auto Scaling tells the queue is sent by hand: the emulator's instances never end."""
+    iot = fleet.cloud.client("iot")
+    if not fleet.principals("ulm-a"):
+        fleet.enrol(fleet.claim(), "ulm-a", "4711")
+    if not iot.list_job_executions_for_thing(thingName="ulm-a", status="SUCCEEDED")["executionSummaries"]:
+        with CoreDevice.start(fleet.cloud, fleet.devices / "ulm-a", "ulm-a", fleet.site) as device:
+            device.wait_for_deployment(fleet.site["deployment_id"])
+    (old,) = fleet.principals("ulm-a")
+    number = old.rpartition("/")[2]
+    assert iot.describe_certificate(certificateId=number)["certificateDescription"]["status"] == "ACTIVE"
+    next_host = fleet._replace(devices=fleet.devices / "next")
+    next_host.devices.mkdir()
+    with pytest.raises(NotProvisioned, match="Access Denied"):
+        next_host.enrol(fleet.claim(), "ulm-a", "4711")
+
+    fleet.host_ends()
+    assert fleet.principals("ulm-a") == []
+    assert iot.describe_certificate(certificateId=number)["certificateDescription"]["status"] == "INACTIVE"
+    groups = iot.list_thing_groups_for_thing(thingName="ulm-a")["thingGroups"]
+    assert {group["groupName"] for group in groups} == {"pm-test-ulm", "pm-test-ulm-canary", "pm-test-ulm-model"}
+
+    next_host.enrol(fleet.claim(), "ulm-a", "4711")
+    (new,) = fleet.principals("ulm-a")
+    assert new != old
+    # The site's deployment comes to it, which the one before has carried out: its disk is empty.
+    with CoreDevice.start(fleet.cloud, next_host.devices / "ulm-a", "ulm-a", fleet.site) as device:
+        device.wait_for_deployment(fleet.site["deployment_id"])
+
+    # Told once more, as a queue may, it leaves the new one alone.
+    fleet.host_ends(before=new)
+    assert fleet.principals("ulm-a") == [new]
+    # Not even the test that a hook's queue is sent has become a dead letter.
+    assert fleet.waiting("pm-test-ulm-host-termination-dead-letters") == 0

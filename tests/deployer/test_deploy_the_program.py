@@ -20,8 +20,12 @@ from tests.deployer.listed import LISTED, kept_id, listed
 #: Types of handlers that only `programs/small` and the tests of options make use of.
 OTHERS = {
     # tests/core_device/test_fleet_provisioning.py
+    "aws:autoscaling/group:Group",
+    "aws:autoscaling/lifecycleHook:LifecycleHook",
+    "aws:ebs/volume:Volume",
     "aws:ec2/instance:Instance",
     "aws:ec2/internetGateway:InternetGateway",
+    "aws:ec2/launchTemplate:LaunchTemplate",
     "aws:ec2/routeTable:RouteTable",
     "aws:ec2/routeTableAssociation:RouteTableAssociation",
     "aws:ec2/securityGroup:SecurityGroup",

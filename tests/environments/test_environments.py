@@ -203,7 +203,7 @@ def test_what_may_be_switched_on_breaks_no_policy_either() -> None:
     settings, providers = read(ROOT, "prod")
     stack = as_stack(record(ROOT, "prod", given), providers["aws:region"])
     assert {one.type for one in stack.resources} >= {
-        "aws:ec2/instance:Instance",
+        "aws:autoscaling/group:Group",
         "aws:iot/provisioningTemplate:ProvisioningTemplate",
         "aws:sagemaker/notebookInstance:NotebookInstance",
     }

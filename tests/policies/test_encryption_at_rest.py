@@ -15,6 +15,7 @@ STREAM = "aws:kinesis/firehoseDeliveryStream:FirehoseDeliveryStream"
 BUCKET = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
 WORKGROUP = "aws:athena/workgroup:Workgroup"
 HOST = "aws:ec2/instance:Instance"
+TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
 VOLUME = "aws:ebs/volume:Volume"
 NOTEBOOK = "aws:sagemaker/notebookInstance:NotebookInstance"
 KINESIS = "aws:kinesis/stream:Stream"
@@ -40,6 +41,7 @@ GOOD = [
         },
     ),
     (HOST, {"rootBlockDevice": {"encrypted": True}}),
+    (TEMPLATE, {"blockDeviceMappings": [{"deviceName": "/dev/xvda", "ebs": {"encrypted": "true"}}]}),
     (VOLUME, {"encrypted": True}),
     (NOTEBOOK, {"kmsKeyId": "key"}),
     (KINESIS, {"encryptionType": "KMS"}),
@@ -61,6 +63,12 @@ BAD = [
         HOST,
         {"rootBlockDevice": [{"encrypted": True}], "ebsBlockDevices": [{"deviceName": "/dev/sdb"}]},
         "ebsBlockDevices /dev/sdb: encrypted is not true",
+    ),
+    (TEMPLATE, {}, "blockDeviceMappings is not set"),
+    (
+        TEMPLATE,
+        {"blockDeviceMappings": [{"deviceName": "/dev/xvda", "ebs": {"volumeSize": 8}}]},
+        "blockDeviceMappings /dev/xvda: ebs.encrypted is not true",
     ),
     (VOLUME, {}, "encrypted is not true"),
     (NOTEBOOK, {}, "kmsKeyId is not set"),

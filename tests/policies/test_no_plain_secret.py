@@ -1,5 +1,6 @@
 """Secrets in inputs, by form and by name. Not proved here: that one of no known form and no telling name is found."""
 
+import base64
 from collections.abc import Callable
 
 import pytest
@@ -29,6 +30,18 @@ def test_a_secret_of_a_known_form_is_found_wherever_it_is(
 ) -> None:
     resource = make("aws:ec2/instance:Instance", metadata=[{"later": UNKNOWN}, {"userData": text}])
     assert messages(RULE, resource) == [f"metadata[1].userData holds {kind}"]
+
+
+@pytest.mark.parametrize("encode", [str, lambda text: base64.b64encode(text.encode()).decode()])
+def test_the_script_of_a_launch_template_is_read_through_its_encoding(
+    make: Callable, messages: Callable, encode: Callable[[str], str]
+) -> None:
+    template = "aws:ec2/launchTemplate:LaunchTemplate"
+    assert messages(RULE, make(template, userData=encode(f"#!/bin/sh\nexport KEY={ACCESS_KEY}\n"))) == [
+        "userData holds an AWS access key id"
+    ]
+    assert messages(RULE, make(template, userData=encode("#!/bin/sh\n"))) == []
+    assert messages(RULE, make(template, userData=UNKNOWN)) == []
 
 
 def _variable(make: Callable, name: str, value: str) -> object:

@@ -25,6 +25,22 @@ def test_the_sum_is_that_of_the_lines_with_the_surcharge(make: Callable) -> None
     assert found.unpriced == []
 
 
+def test_a_group_costs_what_its_one_instance_does(make: Callable) -> None:
+    template = make(
+        "aws:ec2/launchTemplate:LaunchTemplate",
+        instanceType="t3.micro",
+        networkInterfaces=[{"associatePublicIpAddress": "true"}],
+        blockDeviceMappings=[{"ebs": {"volumeSize": 16}}],
+    )
+    one = estimate([template, make("aws:autoscaling/group:Group", maxSize=1)])
+    assert one.total_usd == pytest.approx((HOURS * (0.0104 + 0.005) + 16 * 0.08) * REGIONAL_SURCHARGE)
+    assert one.unpriced == []
+    more = make("aws:autoscaling/group:Group", maxSize=3)
+    assert dict(estimate([template, more]).unpriced) == {
+        more.urn: "a group of up to 3 instances is not estimated, only one of 1"
+    }
+
+
 def test_a_core_device_is_counted_once_whatever_groups_it_is_in(make: Callable) -> None:
     membership = "aws:iot/thingGroupMembership:ThingGroupMembership"
     members = [make(membership, f"{name}-{group}", thingName=name) for name in "ab" for group in ("code", "model")]

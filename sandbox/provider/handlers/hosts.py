@@ -1,8 +1,9 @@
-"""EC2: a network, and an instance in it. The emulator keeps them and boots nothing."""
+"""EC2: a network, instances in it, and a group that keeps them. The emulator keeps it all and boots nothing."""
 
+import json
 from typing import Any
 
-from sandbox.provider.inputs import Inputs, pascal, tag_list
+from sandbox.provider.inputs import InputError, Inputs, pascal, tag_list
 from sandbox.provider.registry import Context, Made, handles
 
 
@@ -36,12 +37,13 @@ def internet_gateway(inputs: Inputs, context: Context) -> Made:
 def subnet(inputs: Inputs, context: Context) -> Made:
     """A part of a network."""
     client = context.client("ec2")
-    made = client.create_subnet(
+    part = client.create_subnet(
         VpcId=inputs.need("vpcId"), CidrBlock=inputs.need("cidrBlock"), **_tagged(inputs, "subnet")
-    )["Subnet"]["SubnetId"]
+    )["Subnet"]
+    made = part["SubnetId"]
     if "mapPublicIpOnLaunch" in inputs:
         client.modify_subnet_attribute(SubnetId=made, MapPublicIpOnLaunch={"Value": inputs.get("mapPublicIpOnLaunch")})
-    return made, {"arn": context.arn("ec2", f"subnet/{made}")}
+    return made, {"arn": context.arn("ec2", f"subnet/{made}"), "availabilityZone": part["AvailabilityZone"]}
 
 
 @handles("aws:ec2/routeTable:RouteTable")
@@ -126,3 +128,115 @@ def instance(inputs: Inputs, context: Context) -> Made:
         **arguments,
     )["Instances"][0]
     return made["InstanceId"], {"arn": context.arn("ec2", f"instance/{made['InstanceId']}")}
+
+
+@handles(
+    "aws:ebs/volume:Volume",
+    finalSnapshot="says what happens to it at its end, and the sandbox is thrown away as a whole",
+)
+def volume(inputs: Inputs, context: Context) -> Made:
+    """A disk that outlives the instances that it is attached to."""
+    made = context.client("ec2").create_volume(
+        AvailabilityZone=inputs.need("availabilityZone"),
+        **inputs.renamed(encrypted="Encrypted", kmsKeyId="KmsKeyId", size="Size", type="VolumeType"),
+        **_tagged(inputs, "volume"),
+    )["VolumeId"]
+    return made, {"arn": context.arn("ec2", f"volume/{made}")}
+
+
+@handles("aws:ec2/launchTemplate:LaunchTemplate")
+def launch_template(inputs: Inputs, context: Context) -> Made:
+    """What instances are made by; its user data is encoded already."""
+    data: dict[str, Any] = inputs.renamed(imageId="ImageId", instanceType="InstanceType", userData="UserData")
+    for key in ("iamInstanceProfile", "metadataOptions"):
+        if key in inputs:
+            data |= pascal({key: inputs.get(key)})
+    data["NetworkInterfaces"] = [
+        {
+            "DeviceIndex": index,
+            "AssociatePublicIpAddress": interface.get("associatePublicIpAddress") == "true",
+            "Groups": interface.get("securityGroups", []),
+        }
+        for index, interface in enumerate(inputs.blocks("networkInterfaces"))
+    ]
+    data["BlockDeviceMappings"] = [
+        {"DeviceName": device.need("deviceName"), "Ebs": _disk(disk)}
+        for device in inputs.blocks("blockDeviceMappings")
+        for disk in device.blocks("ebs")
+    ]
+    name = inputs.need("name")
+    made = context.client("ec2").create_launch_template(
+        LaunchTemplateName=name, LaunchTemplateData=data, **_tagged(inputs, "launch-template")
+    )["LaunchTemplate"]
+    return made["LaunchTemplateId"], {
+        "arn": context.arn("ec2", f"launch-template/{made['LaunchTemplateId']}"),
+        "defaultVersion": made["DefaultVersionNumber"],
+        "latestVersion": made["LatestVersionNumber"],
+    }
+
+
+def _disk(disk: Inputs) -> dict[str, Any]:
+    return {
+        **disk.renamed(volumeType="VolumeType", volumeSize="VolumeSize"),
+        "Encrypted": disk.get("encrypted") == "true",
+        "DeleteOnTermination": disk.get("deleteOnTermination") == "true",
+    }
+
+
+@handles(
+    "aws:autoscaling/group:Group",
+    instanceRefresh="says how instances are replaced when the template has changed, and the sandbox makes it once",
+    instanceMaintenancePolicy="the emulator's instances are never replaced",
+)
+def auto_scaling_group(inputs: Inputs, context: Context) -> Made:
+    """A group that keeps a number of instances; the emulator gives them ids, and nothing more."""
+    name = inputs.need("name")
+    template = inputs.block("launchTemplate")
+    if template is None:
+        raise InputError("launchTemplate is missing: a group without one is not honoured")
+    tags = [
+        {"Key": tag.need("key"), "Value": tag.need("value"), "PropagateAtLaunch": tag.need("propagateAtLaunch")}
+        for tag in inputs.blocks("tags")
+    ]
+    client = context.client("autoscaling")
+    client.create_auto_scaling_group(
+        AutoScalingGroupName=name,
+        MinSize=inputs.need("minSize"),
+        MaxSize=inputs.need("maxSize"),
+        LaunchTemplate={"LaunchTemplateId": template.need("id"), "Version": template.need("version")},
+        VPCZoneIdentifier=",".join(inputs.need("vpcZoneIdentifiers")),
+        Tags=tags,
+        **inputs.renamed(desiredCapacity="DesiredCapacity", healthCheckType="HealthCheckType"),
+    )
+    (made,) = client.describe_auto_scaling_groups(AutoScalingGroupNames=[name])["AutoScalingGroups"]
+    return name, {"arn": made["AutoScalingGroupARN"]}
+
+
+@handles("aws:autoscaling/lifecycleHook:LifecycleHook")
+def lifecycle_hook(inputs: Inputs, context: Context) -> Made:
+    """What an instance waits for. As AWS does, a queue that is to hear of it is sent a test."""
+    name, group = inputs.need("name"), inputs.need("autoscalingGroupName")
+    target = inputs.get("notificationTargetArn")
+    context.client("autoscaling").put_lifecycle_hook(
+        LifecycleHookName=name,
+        AutoScalingGroupName=group,
+        LifecycleTransition=inputs.need("lifecycleTransition"),
+        **({"NotificationTargetARN": target} if target else {}),
+        **inputs.renamed(
+            defaultResult="DefaultResult",
+            heartbeatTimeout="HeartbeatTimeout",
+            notificationMetadata="NotificationMetadata",
+            roleArn="RoleARN",
+        ),
+    )
+    if target:
+        sqs = context.client("sqs")
+        test = {
+            "AccountId": context.account_id,
+            "AutoScalingGroupName": group,
+            "Event": "autoscaling:TEST_NOTIFICATION",
+            "Service": "AWS Auto Scaling",
+        }
+        url = sqs.get_queue_url(QueueName=target.rpartition(":")[2])["QueueUrl"]
+        sqs.send_message(QueueUrl=url, MessageBody=json.dumps(test))
+    return name, {}
