@@ -92,6 +92,34 @@ def pascal(value: Any, **names: str) -> Any:
     return value
 
 
+def camel(value: Any, **names: str) -> Any:
+    """The reverse of `pascal`: what AWS answers, in Pulumi's names.
+
+    Args:
+        value: The answer, or a part of it.
+        names: Pulumi's names whose AWS name is another: `camel(value, roleArn="RoleARN")`, as for `pascal`.
+
+    Returns:
+        A copy. The object `parameters` keeps its keys.
+    """
+    back = {there: here for here, there in names.items()}
+    if isinstance(value, dict):
+        return {
+            back.get(key, key[:1].lower() + key[1:]): dict(item)
+            if key == "Parameters" and isinstance(item, dict)
+            else camel(item, **names)
+            for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [camel(item, **names) for item in value]
+    return value
+
+
+def told(answer: Mapping[str, Any], **names: str) -> dict[str, Any]:
+    """The reverse of `Inputs.renamed`: what AWS answers for each input; None where it has nothing."""
+    return {old: answer.get(new) for old, new in names.items()}
+
+
 def json_text(value: Any) -> str:
     """A policy or another document as JSON text; programs give it as text or as an object."""
     return value if isinstance(value, str) else json.dumps(value)

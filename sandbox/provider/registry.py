@@ -1,10 +1,14 @@
 """The functions that make, read, change and delete each Pulumi type, and what is only recorded or ignored, and why."""
 
+import functools
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from botocore.exceptions import ClientError
+
+from sandbox.provider.absence import is_absence
 from sandbox.provider.inputs import Inputs
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -84,9 +88,23 @@ def handles(token: str, **ignores: str) -> Callable[[Create], Create]:
     return register
 
 
+def puts(token: str, **ignores: str) -> Callable[[Create], Create]:
+    """Register how a type is made and, by the same calls, changed."""
+
+    def register(function: Create) -> Create:
+        updates(token)(lambda id_, olds, news, context: function(news, context)[1])  # noqa: ARG005 - as all updates
+        return handles(token, **ignores)(function)
+
+    return register
+
+
 def reads(*tokens: str) -> Callable[[Read], Read]:
-    """Register how types are read back."""
-    return _registers(READS, tokens)
+    """Register how types are read back; where the cloud says that something is not there, the resource is gone."""
+
+    def register(function: Read) -> Read:
+        return _registers(READS, tokens)(_none_if_absent(function))
+
+    return register
 
 
 def updates(*tokens: str) -> Callable[[Update], Update]:
@@ -95,8 +113,12 @@ def updates(*tokens: str) -> Callable[[Update], Update]:
 
 
 def deletes(*tokens: str) -> Callable[[Delete], Delete]:
-    """Register how types are deleted."""
-    return _registers(DELETES, tokens)
+    """Register how types are deleted; what the cloud does not have any more is deleted."""
+
+    def register(function: Delete) -> Delete:
+        return _registers(DELETES, tokens)(_none_if_absent(function))
+
+    return register
 
 
 def records(token: str, reason: str) -> Callable[[Create], Create]:
@@ -107,6 +129,19 @@ def records(token: str, reason: str) -> Callable[[Create], Create]:
         return function
 
     return register
+
+
+def _none_if_absent(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def asked(*arguments: Any) -> Any:
+        try:
+            return function(*arguments)
+        except ClientError as error:
+            if is_absence(error):
+                return None
+            raise
+
+    return asked
 
 
 def _registers(table: dict[str, _Function], tokens: tuple[str, ...]) -> Callable[[_Function], _Function]:

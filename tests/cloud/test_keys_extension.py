@@ -248,3 +248,20 @@ def test_a_log_group_needs_a_key_that_lets_cloudwatch_logs_in(account: Any) -> N
 def test_no_key_policy_of_the_library_asks_a_service_for_what_it_does_not_send() -> None:
     for user in KEY_USERS:
         assert user.sends_source_account == ("aws:sourceaccount" in SENT_BY_SERVICE.get(user.principal, ())), user.sid
+
+
+def test_a_log_group_gets_another_key_that_logs_may_use_and_none(account: Any) -> None:
+    logs, name = account.cloud.client("logs"), f"{account.prefix}-group"
+    logs.create_log_group(logGroupName=name)
+    with pytest.raises(ClientError, match=r"logs\.eu-central-1\.amazonaws\.com is not authorized to perform: kms"):
+        logs.associate_kms_key(logGroupName=name, kmsKeyId=key(account))
+    uses = service("logs.eu-central-1.amazonaws.com") | {"Action": [*SEND, "kms:Encrypt"]}
+    arn = key(account, uses)
+    logs.associate_kms_key(logGroupName=name, kmsKeyId=arn)
+    (found,) = logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+    assert found["kmsKeyId"] == arn
+    logs.disassociate_kms_key(logGroupName=name)
+    (found,) = logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+    assert "kmsKeyId" not in found
+    with pytest.raises(logs.exceptions.ResourceNotFoundException, match="does not exist"):
+        logs.disassociate_kms_key(logGroupName=f"{name}-other")

@@ -1,5 +1,6 @@
 """Encrypted queues, topics, buckets and log groups: whoever uses one is asked for the use of its key.
 
+A log group gets another key, or none, too (AssociateKmsKey, DisassociateKmsKey), which the emulator cannot give it.
 Callers of the APIs and the roles that services act with are asked by the checks that are there already; services that
 act in their own name (EventBridge, CloudWatch alarms, CloudWatch Logs) are asked here, for the queue's or topic's own
 policy as well. A delivery that is refused is lost but for the dead letters of an EventBridge target, as on AWS.
@@ -10,6 +11,7 @@ import json
 import logging
 from typing import Any
 
+from ministack import app
 from ministack.core import arn as arns
 from ministack.core import iam_actions, iam_evaluator, responses
 from ministack.services import cloudwatch, cloudwatch_logs, eventbridge, sqs
@@ -161,14 +163,41 @@ def _group_where_allowed(create: Any) -> Any:
     """How a log group is made, once CloudWatch Logs may use its key."""
 
     def created(data: dict[str, Any]) -> Any:
-        if key := data.get("kmsKeyId"):
-            group = cloudwatch_logs._make_group_arn_no_star(data.get("logGroupName", ""))
-            service = Service(f"logs.{responses.get_region()}.amazonaws.com", group)
-            if reason := key_permissions.use_refusal(key, _LOG_USES, "logs", {"aws:logs:arn": group}, service):
-                return responses.error_response_json("InvalidParameterException", reason, 400)
-        return create(data)
+        return _refused_log_key(data) or create(data)
 
     return created
+
+
+def _refused_log_key(data: dict[str, Any]) -> Any:
+    """The answer to a request that gives a log group a key which CloudWatch Logs may not use; None where it may."""
+    if key := data.get("kmsKeyId"):
+        group = cloudwatch_logs._make_group_arn_no_star(data.get("logGroupName", ""))
+        service = Service(f"logs.{responses.get_region()}.amazonaws.com", group)
+        if reason := key_permissions.use_refusal(key, _LOG_USES, "logs", {"aws:logs:arn": group}, service):
+            return responses.error_response_json("InvalidParameterException", reason, 400)
+    return None
+
+
+def _logs_with_keys(handle: Any) -> Any:
+    """CloudWatch Logs, which sets and takes away a log group's key as well."""
+
+    async def handled(
+        method: str, path: str, headers: dict[str, str], body: bytes, query_params: dict[str, list[str]]
+    ) -> Any:
+        operation = headers.get("x-amz-target", "").rpartition(".")[2]
+        if operation not in ("AssociateKmsKey", "DisassociateKmsKey"):
+            return await handle(method, path, headers, body, query_params)
+        data = json.loads(body)
+        name = data.get("logGroupName", "")
+        if name not in cloudwatch_logs._log_groups:
+            text = f"The specified log group does not exist: {name}"
+            return responses.error_response_json("ResourceNotFoundException", text, 400)
+        if refused := _refused_log_key(data):
+            return refused
+        cloudwatch_logs._log_groups[name]["kmsKeyId"] = data["kmsKeyId"] if operation == "AssociateKmsKey" else None
+        return responses.json_response({})
+
+    return handled
 
 
 async def _counts(_query: dict[str, list[str]]) -> dict[str, int]:
@@ -190,6 +219,9 @@ def install() -> None:
     dispatch = seams.require(cloudwatch, "_dispatch_alarm_actions", "alarm", "old_state", "new_state", "reason")
     create = seams.require(cloudwatch_logs, "_create_log_group", "data")
     seams.require(cloudwatch_logs, "_make_group_arn_no_star", "name")
+    seams.require_value(cloudwatch_logs, "_log_groups", responses.AccountRegionScopedDict)
+    handlers = seams.require_value(app, "SERVICE_HANDLERS", dict)
+    handlers["logs"] = _logs_with_keys(handlers["logs"])
     iam_evaluator.enforce = _enforce_with_keys(enforce)
     iam_actions.s3_service_context = _context_with_key(context_of)
     eventbridge._invoke_target = _invoke_where_allowed(invoke)

@@ -1,0 +1,39 @@
+"""What an update has to do: which inputs are others, and which tags go and come."""
+
+from typing import Any, NamedTuple
+
+from sandbox.provider.differences import same
+from sandbox.provider.inputs import Inputs
+
+
+class TagChanges(NamedTuple):
+    """What becomes of a resource's tags.
+
+    Attributes:
+        removed: The keys of those that go, sorted.
+        set: Those that come or get another value.
+    """
+
+    removed: list[str]
+    set: dict[str, str]
+
+    @property
+    def pairs(self) -> list[dict[str, str]]:
+        """Those that come, as AWS's list of keys and values."""
+        return [{"Key": key, "Value": value} for key, value in sorted(self.set.items())]
+
+
+def changed(olds: dict[str, Any], news: Inputs, *keys: str) -> list[str]:
+    """The inputs, of those named, that are not what they were; all of them count as read."""
+    return [key for key in keys if not same(olds.get(key), news.get(key))]
+
+
+def tag_changes(olds: dict[str, Any], news: Inputs) -> TagChanges:
+    """What becomes of the tags."""
+    old, new = olds.get("tags") or {}, news.get("tags") or {}
+    return TagChanges(sorted(old.keys() - new.keys()), {key: new[key] for key in new if old.get(key) != new[key]})
+
+
+def tags_of(pairs: Any, key: str = "Key", value: str = "Value") -> dict[str, str]:
+    """The tags of AWS's list of keys and values."""
+    return {pair[key]: pair[value] for pair in pairs or []}

@@ -1,0 +1,736 @@
+"""The inputs of each type that the tests give it a life with: made, changed in all that does not replace, deleted."""
+
+import functools
+import json
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pulumi
+
+from sandbox.cloud import Cloud
+from sandbox.provider import Context, Made, Provider
+
+
+class Lab:
+    """A provider, names that no other test has, and what many types need beside them, made once.
+
+    Attributes:
+        provider: The provider's core.
+        context: What its functions work with.
+        prefix: The beginning of all names.
+    """
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.context = Context(cloud)
+        self.provider = Provider(self.context)
+        self.prefix = f"t{uuid.uuid4().hex[:10]}"
+
+    def name(self, suffix: str = "") -> str:
+        return f"{self.prefix}-{suffix or uuid.uuid4().hex[:6]}"
+
+    def make(self, token: str, **inputs: Any) -> Made:
+        return self.provider.create(token, inputs)
+
+    def client(self, service: str) -> Any:
+        return self.context.client(service)
+
+    def bucket(self) -> str:
+        """A bucket of the caller's own."""
+        return self.make("aws:s3/bucket:Bucket", bucket=self.name()).id
+
+    @functools.cached_property
+    def role(self) -> str:
+        """ARN of a role that all services may assume and that may do all."""
+        services = [f"{name}.amazonaws.com" for name in ("lambda", "iot", "scheduler", "states", "firehose", "events")]
+        trust = allow("sts:AssumeRole", Principal={"Service": services})
+        name = self.name("any")
+        arn: str = self.make("aws:iam/role:Role", name=name, assumeRolePolicy=trust).outputs["arn"]
+        self.make("aws:iam/rolePolicy:RolePolicy", role=name, name="all", policy=allow("*", Resource="*"))
+        return arn
+
+    @functools.cached_property
+    def key(self) -> str:
+        """ARN of a key, with the policy that gives it to the account and its services."""
+        everybody = allow("kms:*", Principal={"AWS": "*", "Service": "logs.eu-central-1.amazonaws.com"}, Resource="*")
+        arn: str = self.make("aws:kms/key:Key", policy=everybody).outputs["arn"]
+        return arn
+
+    def queue(self) -> Made:
+        return self.make("aws:sqs/queue:Queue", name=self.name())
+
+    @functools.cached_property
+    def topic(self) -> str:
+        """ARN of a topic."""
+        return self.make("aws:sns/topic:Topic", name=self.name("topic")).id
+
+    @functools.cached_property
+    def function(self) -> str:
+        """Name of a function."""
+        return self.make("aws:lambda/function:Function", **function(self.name("function"), self.role)).id
+
+    def thing(self) -> str:
+        return self.make("aws:iot/thing:Thing", name=self.name()).id
+
+    def thing_group(self) -> Made:
+        return self.make("aws:iot/thingGroup:ThingGroup", name=self.name())
+
+
+@dataclass(frozen=True)
+class Life:
+    """What becomes of a resource.
+
+    Attributes:
+        inputs: What it is made of.
+        changes: One input after the other that is set to another value; None takes it away.
+        untold: The inputs that the cloud does not tell.
+        left: What reading tells after the deletion, of a setting that something else always has; else it is gone.
+    """
+
+    inputs: dict[str, Any]
+    changes: dict[str, Any] = field(default_factory=dict)
+    untold: frozenset[str] = frozenset()
+    left: dict[str, Any] | None = None
+
+
+LIVES: dict[str, Callable[[Lab], Life]] = {}
+TAGS, OTHER_TAGS = {"Stack": "a", "Owner": "b"}, {"Stack": "c", "Tier": "dev"}
+
+
+def life(token: str) -> Callable[[Callable[[Lab], Life]], Callable[[Lab], Life]]:
+    def register(function_: Callable[[Lab], Life]) -> Callable[[Lab], Life]:
+        LIVES[token] = function_
+        return function_
+
+    return register
+
+
+def allow(action: str, **others: Any) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": action, **others}]})
+
+
+def code(text: str) -> pulumi.Archive:
+    return pulumi.AssetArchive({"handler.py": pulumi.StringAsset(text)})
+
+
+def function(name: str, role: str, **others: Any) -> dict[str, Any]:
+    source = code("def handle(event, context):\n    return 1\n")
+    return {"name": name, "role": role, "runtime": "python3.11", "handler": "handler.handle", "code": source, **others}
+
+
+# S3
+
+
+@life("aws:s3/bucket:Bucket")
+def _bucket(lab: Lab) -> Life:
+    return Life(
+        {"bucket": lab.name(), "tags": TAGS, "forceDestroy": False},
+        {"tags": OTHER_TAGS, "forceDestroy": True},
+        frozenset({"forceDestroy"}),
+    )
+
+
+@life("aws:s3/bucketVersioning:BucketVersioning")
+def _versioning(lab: Lab) -> Life:
+    name = lab.bucket()
+    suspended = {"status": "Suspended"}
+    return Life(
+        {"bucket": name, "versioningConfiguration": {"status": "Enabled"}},
+        {"versioningConfiguration": suspended},
+        left={"bucket": name, "versioningConfiguration": suspended},
+    )
+
+
+@life("aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration")
+def _encryption(lab: Lab) -> Life:
+    def rules(**default: Any) -> list[dict[str, Any]]:
+        return [{"applyServerSideEncryptionByDefault": default, "bucketKeyEnabled": True}]
+
+    name = lab.bucket()
+    of_all = [{"applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256"}, "bucketKeyEnabled": False}]
+    return Life(
+        {"bucket": name, "rules": rules(sseAlgorithm="AES256")},
+        {"rules": rules(sseAlgorithm="aws:kms", kmsMasterKeyId=lab.key)},
+        left={"bucket": name, "rules": of_all},
+    )
+
+
+@life("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock")
+def _public_access(lab: Lab) -> Life:
+    names = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
+    return Life({"bucket": lab.bucket(), **dict.fromkeys(names, True)}, dict.fromkeys(names, False))
+
+
+@life("aws:s3/bucketPolicy:BucketPolicy")
+def _bucket_policy(lab: Lab) -> Life:
+    name = lab.bucket()
+
+    def policy(action: str) -> str:
+        return allow(action, Principal={"AWS": lab.role}, Resource=f"arn:aws:s3:::{name}/*")
+
+    return Life({"bucket": name, "policy": policy("s3:GetObject")}, {"policy": policy("s3:PutObject")})
+
+
+@life("aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration")
+def _lifecycle(lab: Lab) -> Life:
+    def rule(days: int) -> dict[str, Any]:
+        return {
+            "id": "old",
+            "status": "Enabled",
+            "filter": {"prefix": "a/"},
+            "expiration": {"days": days},
+            "abortIncompleteMultipartUpload": {"daysAfterInitiation": 7},
+            "noncurrentVersionExpiration": {"noncurrentDays": 30},
+        }
+
+    return Life({"bucket": lab.bucket(), "rules": [rule(5)]}, {"rules": [rule(6), {**rule(7), "id": "other"}]})
+
+
+@life("aws:s3/bucketNotification:BucketNotification")
+def _notification(lab: Lab) -> Life:
+    name = lab.bucket()
+    return Life(
+        {"bucket": name, "eventbridge": True}, {"eventbridge": False}, left={"bucket": name, "eventbridge": False}
+    )
+
+
+@life("aws:s3/bucketOwnershipControls:BucketOwnershipControls")
+def _ownership(lab: Lab) -> Life:
+    return Life(
+        {"bucket": lab.bucket(), "rule": {"objectOwnership": "BucketOwnerEnforced"}},
+        {"rule": {"objectOwnership": "BucketOwnerPreferred"}},
+    )
+
+
+@life("aws:s3/bucketObjectv2:BucketObjectv2")
+def _object(lab: Lab) -> Life:
+    return Life(
+        {"bucket": lab.bucket(), "key": "a/b", "content": "x", "contentType": "text/plain", "tags": TAGS},
+        {"tags": OTHER_TAGS, "contentType": "text/csv", "content": "y"},
+        frozenset({"content"}),
+    )
+
+
+# DynamoDB and KMS
+
+
+@life("aws:dynamodb/table:Table")
+def _table(lab: Lab) -> Life:
+    return Life(
+        {
+            "name": lab.name(),
+            "hashKey": "id",
+            "rangeKey": "at",
+            "attributes": [{"name": "id", "type": "S"}, {"name": "at", "type": "N"}],
+            "billingMode": "PAY_PER_REQUEST",
+            "ttl": {"attributeName": "expires", "enabled": True},
+            "pointInTimeRecovery": {"enabled": True},
+            "deletionProtectionEnabled": True,
+            "serverSideEncryption": {"enabled": True, "kmsKeyArn": lab.key},
+            "tags": TAGS,
+        },
+        {
+            "tags": OTHER_TAGS,
+            "deletionProtectionEnabled": False,
+            "pointInTimeRecovery": {"enabled": False},
+            "ttl": {"attributeName": "expires", "enabled": False},
+            "serverSideEncryption": {"enabled": False},
+            "tableClass": "STANDARD_INFREQUENT_ACCESS",
+        },
+    )
+
+
+@life("aws:kms/key:Key")
+def _key(lab: Lab) -> Life:
+    def policy(sid: str) -> str:
+        return allow("kms:*", Sid=sid, Principal={"AWS": "arn:aws:iam::000000000000:root"}, Resource="*")
+
+    return Life(
+        {
+            "description": "a",
+            "policy": policy("a"),
+            "enableKeyRotation": True,
+            "deletionWindowInDays": 7,
+            "tags": TAGS,
+        },
+        {
+            "description": "b",
+            "policy": policy("b"),
+            "enableKeyRotation": False,
+            "deletionWindowInDays": 8,
+            "tags": OTHER_TAGS,
+        },
+        frozenset({"deletionWindowInDays"}),
+    )
+
+
+@life("aws:kms/alias:Alias")
+def _alias(lab: Lab) -> Life:
+    one, other = (lab.make("aws:kms/key:Key").id for _ in range(2))
+    return Life({"name": f"alias/{lab.name()}", "targetKeyId": one}, {"targetKeyId": other})
+
+
+# SNS and SQS
+
+
+@life("aws:sns/topic:Topic")
+def _topic(lab: Lab) -> Life:
+    return Life(
+        {"name": lab.name(), "displayName": "a", "kmsMasterKeyId": lab.key, "tags": TAGS},
+        {"displayName": "b", "kmsMasterKeyId": None, "tags": OTHER_TAGS},
+    )
+
+
+def _publish(lab: Lab, topic: str, sid: str) -> str:
+    return allow("sns:Publish", Sid=sid, Principal={"AWS": lab.role}, Resource=topic)
+
+
+@life("aws:sns/topicPolicy:TopicPolicy")
+def _topic_policy(lab: Lab) -> Life:
+    arn = lab.make("aws:sns/topic:Topic", name=lab.name()).id
+    owner = {
+        "Sid": "__default_statement_ID",
+        "Effect": "Allow",
+        "Principal": {"AWS": "*"},
+        "Action": [
+            "SNS:GetTopicAttributes",
+            "SNS:SetTopicAttributes",
+            "SNS:AddPermission",
+            "SNS:RemovePermission",
+            "SNS:DeleteTopic",
+            "SNS:Subscribe",
+            "SNS:ListSubscriptionsByTopic",
+            "SNS:Publish",
+        ],
+        "Resource": arn,
+        "Condition": {"StringEquals": {"AWS:SourceOwner": "000000000000"}},
+    }
+    policy = json.dumps({"Version": "2008-10-17", "Id": "__default_policy_ID", "Statement": [owner]})
+    return Life(
+        {"arn": arn, "policy": _publish(lab, arn, "a")},
+        {"policy": _publish(lab, arn, "b")},
+        left={"arn": arn, "policy": policy},
+    )
+
+
+@life("aws:sns/topicSubscription:TopicSubscription")
+def _subscription(lab: Lab) -> Life:
+    def filtered(kind: str) -> str:
+        return json.dumps({"kind": [kind]})
+
+    return Life(
+        {
+            "topic": lab.topic,
+            "protocol": "sqs",
+            "endpoint": lab.queue().outputs["arn"],
+            "rawMessageDelivery": True,
+            "filterPolicy": filtered("a"),
+        },
+        {"rawMessageDelivery": False, "filterPolicy": filtered("b")},
+    )
+
+
+@life("aws:sqs/queue:Queue")
+def _queue(lab: Lab) -> Life:
+    def redrive(count: int) -> str:
+        return json.dumps({"deadLetterTargetArn": dead, "maxReceiveCount": count})
+
+    dead = lab.queue().outputs["arn"]
+    return Life(
+        {
+            "name": lab.name(),
+            "delaySeconds": 1,
+            "messageRetentionSeconds": 600,
+            "visibilityTimeoutSeconds": 60,
+            "sqsManagedSseEnabled": True,
+            "redrivePolicy": redrive(3),
+            "tags": TAGS,
+        },
+        {
+            "delaySeconds": None,
+            "messageRetentionSeconds": 700,
+            "visibilityTimeoutSeconds": 90,
+            "sqsManagedSseEnabled": False,
+            "redrivePolicy": redrive(4),
+            "tags": OTHER_TAGS,
+        },
+    )
+
+
+@life("aws:sqs/queuePolicy:QueuePolicy")
+def _queue_policy(lab: Lab) -> Life:
+    queue = lab.queue()
+
+    def policy(sid: str) -> str:
+        return allow("sqs:SendMessage", Sid=sid, Principal={"AWS": lab.role}, Resource=queue.outputs["arn"])
+
+    return Life({"queueUrl": queue.id, "policy": policy("a")}, {"policy": policy("b")})
+
+
+@life("aws:sqs/redrivePolicy:RedrivePolicy")
+def _redrive(lab: Lab) -> Life:
+    def policy(count: int) -> str:
+        return json.dumps({"deadLetterTargetArn": dead, "maxReceiveCount": count})
+
+    dead = lab.queue().outputs["arn"]
+    return Life({"queueUrl": lab.queue().id, "redrivePolicy": policy(3)}, {"redrivePolicy": policy(4)})
+
+
+@life("aws:sqs/redriveAllowPolicy:RedriveAllowPolicy")
+def _redrive_allow(lab: Lab) -> Life:
+    def policy() -> str:
+        return json.dumps({"redrivePermission": "byQueue", "sourceQueueArns": [lab.queue().outputs["arn"]]})
+
+    return Life({"queueUrl": lab.queue().id, "redriveAllowPolicy": policy()}, {"redriveAllowPolicy": policy()})
+
+
+# IoT and Greengrass
+
+
+@life("aws:iot/thing:Thing")
+def _thing(lab: Lab) -> Life:
+    one, other = (lab.make("aws:iot/thingType:ThingType", name=lab.name()).id for _ in range(2))
+    return Life(
+        {"name": lab.name(), "thingTypeName": one, "attributes": {"site": "a", "device": "m"}},
+        {"thingTypeName": other, "attributes": {"site": "b"}},
+    )
+
+
+@life("aws:iot/thingType:ThingType")
+def _thing_type(lab: Lab) -> Life:
+    properties = {"description": "a", "searchableAttributes": ["site"]}
+    return Life({"name": lab.name(), "properties": properties, "tags": TAGS}, {"tags": OTHER_TAGS})
+
+
+@life("aws:iot/thingGroup:ThingGroup")
+def _thing_group(lab: Lab) -> Life:
+    return Life(
+        {"name": lab.name(), "properties": {"description": "a"}, "tags": TAGS},
+        {"properties": {"description": "b", "attributePayload": {"attributes": {"x": "y"}}}, "tags": OTHER_TAGS},
+    )
+
+
+@life("aws:iot/thingGroupMembership:ThingGroupMembership")
+def _membership(lab: Lab) -> Life:
+    return Life({"thingGroupName": lab.thing_group().id, "thingName": lab.thing()})
+
+
+def _device_policy(action: str) -> str:
+    return allow(action, Resource="*")
+
+
+@life("aws:iot/policy:Policy")
+def _iot_policy(lab: Lab) -> Life:
+    return Life(
+        {"name": lab.name(), "policy": _device_policy("iot:Connect"), "tags": TAGS},
+        {"policy": _device_policy("iot:Publish"), "tags": OTHER_TAGS},
+    )
+
+
+@life("aws:iot/topicRule:TopicRule")
+def _topic_rule(lab: Lab) -> Life:
+    def to_queue() -> dict[str, Any]:
+        return {"queueUrl": lab.queue().id, "roleArn": lab.role, "useBase64": False}
+
+    return Life(
+        {
+            "name": lab.name().replace("-", "_"),
+            "enabled": True,
+            "sql": "SELECT * FROM 'a/b'",
+            "sqlVersion": "2016-03-23",
+            "description": "a",
+            "sqs": [to_queue()],
+            "errorAction": {"sqs": to_queue()},
+            "tags": TAGS,
+        },
+        {
+            "enabled": False,
+            "sql": "SELECT * FROM 'a/c'",
+            "description": "b",
+            "sqs": [to_queue(), to_queue()],
+            "errorAction": {"sqs": to_queue()},
+            "tags": OTHER_TAGS,
+        },
+    )
+
+
+@life("aws:iot/provisioningTemplate:ProvisioningTemplate")
+def _template(lab: Lab) -> Life:
+    def body(status: str) -> str:
+        certificate = {
+            "Type": "AWS::IoT::Certificate",
+            "Properties": {"CertificateId": {"Ref": "AWS::IoT::Certificate::Id"}, "Status": status},
+        }
+        parameters = {"AWS::IoT::Certificate::Id": {"Type": "String"}}
+        return json.dumps({"Parameters": parameters, "Resources": {"certificate": certificate}})
+
+    return Life(
+        {
+            "name": lab.name(),
+            "enabled": True,
+            "description": "a",
+            "provisioningRoleArn": lab.role,
+            "templateBody": body("Active"),
+            "tags": TAGS,
+        },
+        {"enabled": False, "description": "b", "templateBody": body("Inactive"), "tags": OTHER_TAGS},
+    )
+
+
+@life("aws-native:greengrassv2:ComponentVersion")
+def _component(lab: Lab) -> Life:
+    recipe = {
+        "RecipeFormatVersion": "2020-01-25",
+        "ComponentName": f"com.{lab.name()}",
+        "ComponentVersion": "1.0.0",
+        "Manifests": [{"Platform": {"os": "linux"}, "Lifecycle": {"run": "true"}}],
+    }
+    return Life({"inlineRecipe": json.dumps(recipe), "tags": TAGS}, {"tags": OTHER_TAGS}, frozenset({"inlineRecipe"}))
+
+
+@life("aws-native:greengrassv2:Deployment")
+def _deployment(lab: Lab) -> Life:
+    return Life(
+        {
+            "targetArn": lab.thing_group().outputs["arn"],
+            "deploymentName": lab.name(),
+            "components": {"aws.greengrass.Nucleus": {"componentVersion": "2.12.0"}},
+            "deploymentPolicies": {"failureHandlingPolicy": "ROLLBACK"},
+            "tags": TAGS,
+        },
+        {"tags": OTHER_TAGS},
+    )
+
+
+# IAM
+
+
+@life("aws:iam/role:Role")
+def _role(lab: Lab) -> Life:
+    def trust(service: str) -> str:
+        return allow("sts:AssumeRole", Principal={"Service": f"{service}.amazonaws.com"})
+
+    def inline(action: str) -> list[dict[str, str]]:
+        return [{"name": action.replace(":", "-"), "policy": allow(action, Resource="*")}]
+
+    one, other = (
+        lab.make("aws:iam/policy:Policy", name=lab.name(), policy=allow("s3:GetObject", Resource="*")).id
+        for _ in range(2)
+    )
+    return Life(
+        {
+            "name": lab.name(),
+            "assumeRolePolicy": trust("lambda"),
+            "description": "a",
+            "maxSessionDuration": 3600,
+            "permissionsBoundary": one,
+            "inlinePolicies": inline("s3:GetObject"),
+            "managedPolicyArns": [one],
+            "forceDetachPolicies": False,
+            "tags": TAGS,
+        },
+        {
+            "assumeRolePolicy": trust("states"),
+            "description": "b",
+            "maxSessionDuration": 7200,
+            "permissionsBoundary": None,
+            "inlinePolicies": inline("s3:PutObject"),
+            "managedPolicyArns": [other],
+            "forceDetachPolicies": True,
+            "tags": OTHER_TAGS,
+        },
+        frozenset({"forceDetachPolicies"}),
+    )
+
+
+@life("aws:iam/rolePolicy:RolePolicy")
+def _role_policy(lab: Lab) -> Life:
+    role = lab.role.rsplit("/", 1)[-1]
+    return Life(
+        {"role": role, "name": lab.name(), "policy": allow("s3:GetObject", Resource="*")},
+        {"policy": allow("s3:PutObject", Resource="*")},
+    )
+
+
+@life("aws:iam/policy:Policy")
+def _policy(lab: Lab) -> Life:
+    return Life(
+        {"name": lab.name(), "description": "a", "policy": allow("s3:GetObject", Resource="*"), "tags": TAGS},
+        {"policy": allow("s3:PutObject", Resource="*"), "tags": OTHER_TAGS},
+    )
+
+
+@life("aws:iam/rolePolicyAttachment:RolePolicyAttachment")
+def _attachment(lab: Lab) -> Life:
+    policy = lab.make("aws:iam/policy:Policy", name=lab.name(), policy=allow("s3:GetObject", Resource="*")).id
+    return Life({"role": lab.role.rsplit("/", 1)[-1], "policyArn": policy})
+
+
+@life("aws:iam/instanceProfile:InstanceProfile")
+def _profile(lab: Lab) -> Life:
+    trust = allow("sts:AssumeRole", Principal={"Service": "ec2.amazonaws.com"})
+    one, other = (lab.make("aws:iam/role:Role", name=lab.name(), assumeRolePolicy=trust).id for _ in range(2))
+    return Life({"name": lab.name(), "role": one, "tags": TAGS}, {"role": other, "tags": OTHER_TAGS})
+
+
+# Lambda
+
+
+@life("aws:lambda/function:Function")
+def _function(lab: Lab) -> Life:
+    trust = allow("sts:AssumeRole", Principal={"Service": "lambda.amazonaws.com"})
+    other = lab.make("aws:iam/role:Role", name=lab.name(), assumeRolePolicy=trust).outputs["arn"]
+    layer = lab.make("aws:lambda/layerVersion:LayerVersion", layerName=lab.name(), code=code("x = 1\n")).id
+    return Life(
+        function(
+            lab.name(),
+            lab.role,
+            architectures=["x86_64"],
+            description="a",
+            environment={"variables": {"A": "1"}},
+            layers=[],
+            memorySize=128,
+            timeout=5,
+            tags=TAGS,
+        ),
+        {
+            "role": other,
+            "description": "b",
+            "environment": {"variables": {"B": "2"}},
+            "layers": [layer],
+            "memorySize": 256,
+            "timeout": None,
+            "handler": "handler.other",
+            "runtime": "python3.12",
+            "code": code("def other(event, context):\n    return 2\n"),
+            "architectures": ["arm64"],
+            "reservedConcurrentExecutions": 2,
+            "tags": OTHER_TAGS,
+        },
+        frozenset({"code"}),
+    )
+
+
+@life("aws:lambda/layerVersion:LayerVersion")
+def _layer(lab: Lab) -> Life:
+    return Life(
+        {
+            "layerName": lab.name(),
+            "code": code("x = 1\n"),
+            "compatibleArchitectures": ["x86_64"],
+            "compatibleRuntimes": ["python3.11"],
+        },
+        untold=frozenset({"code"}),
+    )
+
+
+@life("aws:lambda/permission:Permission")
+def _permission(lab: Lab) -> Life:
+    return Life(
+        {
+            "function": lab.function,
+            "statementId": lab.name(),
+            "action": "lambda:InvokeFunction",
+            "principal": "events.amazonaws.com",
+            "sourceAccount": "000000000000",
+            "sourceArn": lab.context.arn("events", "rule/a"),
+        }
+    )
+
+
+@life("aws:lambda/eventSourceMapping:EventSourceMapping")
+def _mapping(lab: Lab) -> Life:
+    other = lab.make("aws:lambda/function:Function", **function(lab.name(), lab.role)).outputs["arn"]
+    return Life(
+        {
+            "eventSourceArn": lab.queue().outputs["arn"],
+            "functionName": lab.function,
+            "batchSize": 5,
+            "enabled": False,
+            "functionResponseTypes": ["ReportBatchItemFailures"],
+            "maximumBatchingWindowInSeconds": 0,
+            "scalingConfig": {"maximumConcurrency": 2},
+            "tags": TAGS,
+        },
+        {
+            "functionName": other,
+            "batchSize": 6,
+            "functionResponseTypes": [],
+            "maximumBatchingWindowInSeconds": 1,
+            "scalingConfig": {"maximumConcurrency": 3},
+            "enabled": True,
+            "tags": OTHER_TAGS,
+        },
+    )
+
+
+@life("aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig")
+def _invoke_config(lab: Lab) -> Life:
+    return Life({"functionName": lab.function, "maximumRetryAttempts": 1}, {"maximumRetryAttempts": 2})
+
+
+# CloudWatch
+
+
+@life("aws:cloudwatch/logGroup:LogGroup")
+def _log_group(lab: Lab) -> Life:
+    return Life(
+        {"name": lab.name(), "retentionInDays": 30, "kmsKeyId": lab.key, "tags": TAGS},
+        {"retentionInDays": 60, "kmsKeyId": None, "tags": OTHER_TAGS},
+    )
+
+
+@life("aws:cloudwatch/logStream:LogStream")
+def _log_stream(lab: Lab) -> Life:
+    group = lab.make("aws:cloudwatch/logGroup:LogGroup", name=lab.name()).id
+    return Life({"logGroupName": group, "name": "a"})
+
+
+@life("aws:cloudwatch/metricAlarm:MetricAlarm")
+def _alarm(lab: Lab) -> Life:
+    return Life(
+        {
+            "name": lab.name(),
+            "actionsEnabled": True,
+            "alarmActions": [lab.topic],
+            "alarmDescription": "a",
+            "comparisonOperator": "GreaterThanThreshold",
+            "dimensions": {"QueueName": "q"},
+            "evaluationPeriods": 1,
+            "metricName": "NumberOfMessagesSent",
+            "namespace": "AWS/SQS",
+            "period": 300,
+            "statistic": "Sum",
+            "threshold": 1,
+            "treatMissingData": "notBreaching",
+            "okActions": [lab.topic],
+            "tags": TAGS,
+        },
+        {
+            "actionsEnabled": False,
+            "alarmActions": [],
+            "alarmDescription": "b",
+            "comparisonOperator": "GreaterThanOrEqualToThreshold",
+            "dimensions": {"QueueName": "r"},
+            "evaluationPeriods": 3,
+            "datapointsToAlarm": 2,
+            "metricName": "NumberOfMessagesReceived",
+            "namespace": "pm",
+            "period": 60,
+            "statistic": "Maximum",
+            "threshold": 2.5,
+            "treatMissingData": "breaching",
+            "okActions": None,
+            "tags": OTHER_TAGS,
+        },
+    )
+
+
+@life("aws:cloudwatch/dashboard:Dashboard")
+def _dashboard(lab: Lab) -> Life:
+    def body(text: str) -> str:
+        widget = {"type": "text", "x": 0, "y": 0, "width": 6, "height": 6, "properties": {"markdown": text}}
+        return json.dumps({"widgets": [widget]})
+
+    return Life({"dashboardName": lab.name(), "dashboardBody": body("a")}, {"dashboardBody": body("b")})
