@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable
+from importlib.metadata import version
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -10,13 +11,16 @@ from pulumi.runtime import rpc
 from pulumi.runtime.mocks import MockMonitor, MockResourceArgs, Mocks
 from pulumi.runtime.proto import resource_pb2
 
+from sandbox.deployer.masking import MASK, masked
 from sandbox.deployer.owners import Owners
 from sandbox.deployer.records import DeploymentError, ResourceRecord
-from sandbox.provider import Context, InputError, Provider
+from sandbox.provider import PACKAGES, Context, InputError, Provider
 from sandbox.provider.assets import described
-from sandbox.provider.wire import plain
+from sandbox.provider.wire import plain, secret
 
 _STACK = "pulumi:pulumi:Stack"
+#: Before the package's name in the type of an explicit provider.
+_PROVIDERS = "pulumi:providers:"
 
 
 class _NoMocks(Mocks):
@@ -79,6 +83,7 @@ class CloudMonitor(MockMonitor):
         physical_id, outputs = self._guarded(f"{request.type} {request.name!r}", lambda: self._register(request, urn))
         message = struct_pb2.Struct()
         message.update(outputs)
+        message.update({key: secret(outputs[key]) for key in request.additionalSecretOutputs if key in outputs})
         return resource_pb2.RegisterResourceResponse(urn=urn, id=physical_id, object=message, unknown=True)
 
     def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
@@ -88,6 +93,7 @@ class CloudMonitor(MockMonitor):
             outputs, missing = self.plain(request.outputs)
             if missing:
                 raise DeploymentError(_without_value("output", missing))
+            outputs = masked(request.outputs, outputs)
             with self._lock:
                 if request.urn in self.records:
                     before = self.records[request.urn]
@@ -113,6 +119,10 @@ class CloudMonitor(MockMonitor):
 
     def made(self, token: str, name: str, values: dict[str, Any]) -> tuple[str, dict[str, Any], str]:
         """Make a resource: its id, its outputs beside the inputs, why it was only recorded; see `Provider.create`."""
+        if token.startswith(_PROVIDERS):
+            if failures := self._provider.check_configuration(values):
+                raise DeploymentError("; ".join(f"{one.input} {one.reason}" for one in failures))
+            return name, {}, "the sandbox has one provider, and all that are configured alike are that one"
         physical_id, outputs, reason = self._provider.create(token, values)
         with self._lock:
             self._owners.claim(token, physical_id, name)
@@ -159,9 +169,12 @@ class CloudMonitor(MockMonitor):
             ("remote", "a component of another language"),
             ("transforms", "transforms; use transformations"),
             ("hooks", "hooks"),
+            ("customTimeouts", "custom_timeouts"),
         ):
-            if getattr(request, field) and (field != "hooks" or request.hooks.ByteSize()):
+            asked = getattr(request, field)
+            if asked.ByteSize() if field in ("hooks", "customTimeouts") else asked:
                 raise DeploymentError(f"asks for {option}, which the sandbox does not do")
+        _refuse_other_version(request)
         values, missing = self.plain(request.object)
         missing += [key for key, urns in request.propertyDependencies.items() if urns.urns and key not in values]
         if missing:
@@ -175,7 +188,8 @@ class CloudMonitor(MockMonitor):
             physical_id, outputs, reason = self.made(request.type, request.name, values)
         else:
             physical_id, outputs, reason = "", {}, ""
-        inputs = described(values)
+        inputs = masked(request.object, described(values))
+        secrets = dict.fromkeys(request.additionalSecretOutputs, MASK)
         with self._lock:
             self.records[urn] = ResourceRecord(
                 type=request.type,
@@ -184,7 +198,7 @@ class CloudMonitor(MockMonitor):
                 parent=request.parent,
                 physical_id=physical_id,
                 inputs=inputs,
-                outputs={**inputs, **outputs} if request.custom else {},
+                outputs={**inputs, **outputs, **secrets} if request.custom else {},
                 record_only=reason,
             )
             self._on_resource(self.records[urn])
@@ -208,6 +222,17 @@ def _reason(error: Exception) -> str:
     if isinstance(error, ClientError | BotoCoreError | InputError | DeploymentError):
         return str(error)
     return f"{type(error).__name__}: {error}"
+
+
+def _refuse_other_version(request: Any) -> None:
+    """The engine would look for a plug-in of the version that is asked for; here is that of the installed SDK alone."""
+    package = request.type.removeprefix(_PROVIDERS).split(":")[0]
+    if not request.version or package not in PACKAGES:
+        return
+    if request.version != (installed := version(f"pulumi-{package}")):
+        raise DeploymentError(
+            f"asks for version {request.version} of the provider {package}, and the sandbox plays {installed}"
+        )
 
 
 def _without_value(what: str, paths: list[str]) -> str:

@@ -4,7 +4,7 @@ Two engines drive it: the one of `sandbox.deployer` in-process, and Pulumi's own
 """
 
 from sandbox.provider.inputs import InputError
-from sandbox.provider.provider import Diff, Made, Provider
+from sandbox.provider.provider import PACKAGES, Diff, Made, Provider
 from sandbox.provider.registry import Context
 
-__all__ = ["Context", "Diff", "InputError", "Made", "Provider"]
+__all__ = ["PACKAGES", "Context", "Diff", "InputError", "Made", "Provider"]

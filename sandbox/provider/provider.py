@@ -9,6 +9,23 @@ from sandbox.provider.invokes import call
 from sandbox.provider.registry import DELETES, HANDLERS, READS, RECORD_ONLY, UPDATES, Context
 from sandbox.provider.replacements import replacing
 
+#: The providers that this one stands for.
+PACKAGES = ("aws", "aws-native")
+#: Keys of the providers' configuration that say how to reach a cloud, and this one is reached already.
+_WAYS_TO_THE_CLOUD = {
+    "accessKey",
+    "endpoints",
+    "profile",
+    "s3UsePathStyle",
+    "secretKey",
+    "skipCredentialsValidation",
+    "skipMetadataApiCheck",
+    "skipRegionValidation",
+    "skipRequestingAccountId",
+    "token",
+    "version",
+}
+
 
 class Made(NamedTuple):
     """A resource that was made.
@@ -50,6 +67,14 @@ class Provider:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+
+    def check_configuration(self, values: dict[str, Any]) -> list[Failure]:
+        """Why a provider that is configured so is refused; empty where it would do what this one does."""
+        given = {key: value for key, value in values.items() if key not in _WAYS_TO_THE_CLOUD}
+        here = self._context.region
+        region = given.pop("region", here)
+        failures = [] if region == here else [Failure("region", f"is {region}, and the sandbox's cloud is in {here}")]
+        return failures + [Failure(key, "is not done by the sandbox's provider") for key in sorted(given)]
 
     def check(self, token: str, values: dict[str, Any]) -> list[Failure]:  # noqa: ARG002 - values come to be checked
         """Why a resource with these inputs is refused before anything is made; empty where it is not."""

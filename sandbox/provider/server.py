@@ -18,30 +18,15 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
 from sandbox.provider.differences import same
 from sandbox.provider.inputs import InputError
-from sandbox.provider.provider import Provider
+from sandbox.provider.provider import PACKAGES, Failure, Provider
 from sandbox.provider.registry import Context
 from sandbox.provider.wire import UNKNOWN, is_secret, message_of, plain, secret
 
-PACKAGES = ("aws", "aws-native")
 _HOST = "127.0.0.1"
 #: Calls at a time: the engine makes four a processor, and they wait for the cloud.
 _THREADS = 32
 #: Bytes; as the engine allows (`maxRPCMessageSize`, sdk/go/common/util/rpcutil/serve.go).
 _MESSAGE_LIMIT = 400 * 1024 * 1024
-#: Keys of the providers' configuration that say how to reach a cloud, and this one is reached already.
-_WAYS_TO_THE_CLOUD = {
-    "accessKey",
-    "endpoints",
-    "profile",
-    "s3UsePathStyle",
-    "secretKey",
-    "skipCredentialsValidation",
-    "skipMetadataApiCheck",
-    "skipRegionValidation",
-    "skipRequestingAccountId",
-    "token",
-    "version",
-}
 #: The engine's own, in every configuration and in every function's arguments.
 _ENGINES_KEYS = {"version", "pluginDownloadURL", "__internal"}
 _KINDS = {
@@ -62,7 +47,7 @@ class Server:
         """Serve the cloud of `context`."""
         size = [("grpc.max_receive_message_length", _MESSAGE_LIMIT), ("grpc.max_send_message_length", _MESSAGE_LIMIT)]
         self._server = grpc.server(ThreadPoolExecutor(_THREADS), options=size)
-        servicer = _Servicer(Provider(context), context.region)
+        servicer = _Servicer(Provider(context))
         provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer, self._server)
         self.port: int = self._server.add_insecure_port(f"{_HOST}:0")
         self._server.start()
@@ -86,9 +71,8 @@ def debug_providers(port: int) -> str:
 class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
     """The protocol's calls, one method each. What the core refuses is an error of the call, in one line."""
 
-    def __init__(self, provider: Provider, region: str) -> None:
+    def __init__(self, provider: Provider) -> None:
         self._provider = provider
-        self._region = region
 
     def Attach(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 - the protocol's
         """Nothing: the engine says where it is, and nothing here asks it anything."""
@@ -109,9 +93,11 @@ class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def CheckConfig(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's
         """Refuse what a provider is configured to do that this one would not do."""
         with _answering(context):
-            news, _ = plain(request.news, UNKNOWN)
-            failures = list(_refused_configuration(news, self._region))
-        return provider_pb2.CheckResponse(inputs=request.news, failures=failures)
+            news = plain(request.news, UNKNOWN)[0]
+            failures = self._provider.check_configuration(
+                {key: value for key, value in news.items() if key not in _ENGINES_KEYS and value != UNKNOWN}
+            )
+        return _checked(request, failures)
 
     def DiffConfig(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 - the protocol's
         """Nothing: all configurations mean the one cloud."""
@@ -123,11 +109,9 @@ class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     def Check(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's
         """Refuse a type that is not known, in a preview as in an update."""
-        failures = []
         with _answering(context):
-            for failure in self._provider.check(_token(request), plain(request.news, UNKNOWN)[0]):
-                failures.append(provider_pb2.CheckFailure(property=failure.input, reason=failure.reason))
-        return provider_pb2.CheckResponse(inputs=request.news, failures=failures)
+            failures = self._provider.check(_token(request), plain(request.news, UNKNOWN)[0])
+        return _checked(request, failures)
 
     def Diff(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's
         """Which inputs differ, and whether that replaces."""
@@ -216,12 +200,9 @@ def _answering(context: Any) -> Iterator[None]:
         context.abort(grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {error}")
 
 
-def _refused_configuration(news: dict[str, Any], region: str) -> Iterator[Any]:
-    given = {key: value for key, value in news.items() if key not in _ENGINES_KEYS | _WAYS_TO_THE_CLOUD}
-    if (asked := given.pop("region", region)) not in (region, UNKNOWN):
-        yield provider_pb2.CheckFailure(property="region", reason=f"is {asked}, and the sandbox's cloud is in {region}")
-    for key in sorted(given):
-        yield provider_pb2.CheckFailure(property=key, reason="is not done by the sandbox's provider")
+def _checked(request: Any, failures: list[Failure]) -> Any:
+    said = [provider_pb2.CheckFailure(property=failure.input, reason=failure.reason) for failure in failures]
+    return provider_pb2.CheckResponse(inputs=request.news, failures=said)
 
 
 def _token(request: Any) -> str:

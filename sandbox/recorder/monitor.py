@@ -8,12 +8,12 @@ from typing import Any
 
 from pulumi.runtime import rpc
 
+from sandbox.deployer.masking import masked
 from sandbox.deployer.monitor import CloudMonitor
 from sandbox.deployer.records import DeploymentError
 from sandbox.provider.registry import Context
 from sandbox.recorder import Registered
 from sandbox.recorder.arns import arn
-from sandbox.recorder.masking import masked
 
 ACCOUNT = "123456789012"
 ENDPOINT = "a1b2c3d4e5f6g7-ats.iot.eu-central-1.amazonaws.com"

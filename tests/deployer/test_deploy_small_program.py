@@ -140,6 +140,12 @@ def test_the_deployment_can_be_read_again(deployed: Deployed) -> None:
     assert Deployment.load(deployed.cloud) == deployed.deployment
 
 
+def test_a_secret_is_not_written_down(deployed: Deployed) -> None:
+    assert _records(deployed)["function"].inputs["environment"]["variables"]["GREETING"] == "[secret]"
+    for file in ("deployment.json", "deploy.log"):
+        assert "moin" not in (deployed.cloud.directory / file).read_text()
+
+
 def test_what_the_program_prints_is_in_the_log(deployed: Deployed) -> None:
     assert "a program may print" in (deployed.cloud.directory / "deploy.log").read_text()
 

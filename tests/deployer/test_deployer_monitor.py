@@ -102,6 +102,16 @@ def test_whole_numbers_and_secrets_reach_the_cloud_as_plain_values(
             "asks for transforms; use transformations",
         ),
         (_request(QUEUE, {"name": "q"}, hooks={"after_create": ["h"]}), "asks for hooks"),
+        (_request(QUEUE, {"name": "q"}, customTimeouts={"create": "1s"}), "asks for custom_timeouts"),
+        (
+            _request(QUEUE, {"name": "q"}, version="9.9.9"),
+            "asks for version 9.9.9 of the provider aws, and the sandbox",
+        ),
+        (
+            _request("pulumi:providers:aws", {"region": "us-east-1"}),
+            "region is us-east-1, and the sandbox's cloud is in",
+        ),
+        (_request("pulumi:providers:aws", {"defaultTags": {"tags": {}}}), "defaultTags is not done"),
         (
             _request("aws:iam/role:Role", {"name": "r", "assumeRolePolicy": "{}", "inlinePolicies": [{"name": "p"}]}),
             r"input inlinePolicies\[0\].policy is missing",
@@ -122,6 +132,27 @@ def test_a_block_that_is_not_understood_is_refused(monitor: CloudMonitor) -> Non
     inputs = {"name": "r", "sql": "SELECT 1", "enabled": True, "errorAction": {"cloudwatchLogs": {"logGroupName": "x"}}}
     with pytest.raises(DeploymentError, match=r"cannot honour the input.s. errorAction.cloudwatchLogs"):
         monitor.RegisterResource(_request("aws:iot/topicRule:TopicRule", inputs))
+
+
+def test_what_the_program_holds_for_secret_is_no_part_of_the_record(
+    monitor: CloudMonitor, service: FakeService, seen: list[ResourceRecord]
+) -> None:
+    inputs = {"name": "q", "tags": {"a": {**SECRET, "value": "hush"}}}
+    response = monitor.RegisterResource(_request(QUEUE, inputs, additionalSecretOutputs=["url"]))
+    assert response.object["url"][rpc._special_sig_key] == rpc._special_secret_sig
+    outputs = struct_pb2.Struct()
+    outputs.update({"shown": "a", "hidden": {**SECRET, "value": "hush"}})
+    monitor.RegisterResourceOutputs(resource_pb2.RegisterResourceOutputsRequest(urn="urn:stack", outputs=outputs))
+    assert service.calls[0][1]["tags"] == {"a": "hush"}
+    assert seen[0].inputs["tags"] == seen[0].outputs["tags"] == {"a": "[secret]"}
+    assert seen[0].outputs["url"] == "[secret]"
+    assert monitor.outputs == {"shown": "a", "hidden": "[secret]"}
+
+
+def test_an_explicit_provider_for_this_cloud_is_the_one_that_there_is(monitor: CloudMonitor) -> None:
+    response = monitor.RegisterResource(_request("pulumi:providers:aws", {"region": "eu-central-1", "token": "t"}))
+    queue = _request(QUEUE, {"name": "q"}, provider=f"{response.urn}::{response.id}")
+    assert monitor.RegisterResource(queue).id == "http://queue"
 
 
 def test_nothing_is_made_after_a_failure(monitor: CloudMonitor, service: FakeService) -> None:

@@ -20,8 +20,8 @@ from pulumi.runtime import rpc
 
 from pm_components import limits
 from pm_components.config import Site
+from sandbox.deployer.masking import MASK, masked
 from sandbox.recorder import Recording, Registered, record
-from sandbox.recorder.masking import MASK, masked
 from sandbox.review import service_limits, snapshot
 from sandbox.review.permissions import in_words, permissions
 from sandbox.review.review import by_component

@@ -1,4 +1,4 @@
-"""Secrets taken out of what is told: a recording may be printed, and kept beside the code."""
+"""Secrets taken out of what is told: a recording and a deployment may be printed, and are kept in files."""
 
 from typing import Any
 
