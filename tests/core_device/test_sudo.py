@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 
 from pm_components import recipes
+from pm_contracts import site_devices
+from pm_contracts.measurements import AIR_QUALITY
 from sandbox.core_device.interpreter import make_interpreter
 from sandbox.core_device.recipes import interpolate
 from sandbox.core_device.sudo import REMOVED_NAMES, passed_on
@@ -69,14 +71,16 @@ def test_each_component_finds_its_code_when_sudo_starts_it(
     folder: str, step: dict[str, Any], interpreter: str, tmp_path: Path
 ) -> None:
     values = {
-        "/site": "lindau", "/devices": "air-1=air_quality", "/python": interpreter, "/dataDirectory": str(tmp_path),
+        "/site": "lindau", "/python": interpreter, "/dataDirectory": str(tmp_path),
         "/flowControl": "none", "/outboxMebibytes": "1", "/endpoint": "", "thingName": "lindau-core",
         "decompressedPath": str(unpacked(folder, tmp_path)),
     }  # fmt: skip
     given = {name: interpolate(value, lambda _, key: values[key]) for name, value in step.get("Setenv", {}).items()}
     script = interpolate(step["Script"], lambda _, key: values[key])
-    work = tmp_path / "work"
-    work.mkdir()
+    work, data = tmp_path / "work", tmp_path / "lindau-core"
+    for directory in (work, data):
+        directory.mkdir()
+    (data / site_devices.FILE_NAME).write_bytes(site_devices.encode("lindau", {"air-1": AIR_QUALITY}))
     ended = sudo("sh", "-c", script, environment={**ENVIRONMENT, **given}, work=work)
     assert NO_BROKER in ended.stdout, ended.stderr
     assert ended.returncode == 1
