@@ -80,6 +80,7 @@ format: setup ## format the code and mend what the linter can
 lock: setup ## resolve requirements/*.in anew
 	for set in setup dev sagemaker; do $(UV_COMPILE) requirements/$$set.in -o requirements/$$set.txt; done
 	for set in edge ml lambda; do $(UV_COMPILE) -c requirements/dev.txt requirements/$$set.in -o requirements/$$set.txt; done
+	$(UV_COMPILE) -c requirements/dev.txt requirements/infra.in -o component_provider/requirements.txt
 
 picture: ## draw docs/report.png anew, from the out/report.html of `make demo` (needs chromium)
 	$(CHROMIUM) --headless --hide-scrollbars --window-size=1180,1570 --virtual-time-budget=10000 \

@@ -1,8 +1,10 @@
 """The engine's side of the gRPC protocol: a monitor that records, and the component provider as its own process."""
 
 import json
+import os
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -71,9 +73,13 @@ class Provider:
         resource_pb2_grpc.add_ResourceMonitorServicer_to_server(self._served, self._server)
         self._address = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
         self._server.start()
-        # From elsewhere, without the checkout on the module path, as the engine does it.
+        # From elsewhere, without the checkout installed (`-S` leaves out what an editable installation adds), as the
+        # engine does it.
         self._process = subprocess.Popen(
-            [sys.executable, str(ROOT / "component_provider"), self._address], stdout=subprocess.PIPE, cwd="/"
+            [sys.executable, "-S", str(ROOT / "component_provider"), self._address],
+            stdout=subprocess.PIPE,
+            cwd="/",
+            env={**os.environ, "PYTHONPATH": sysconfig.get_path("purelib")},
         )
         assert self._process.stdout is not None
         self._channel = grpc.insecure_channel(f"127.0.0.1:{int(self._process.stdout.readline())}", options=_LIMITS)

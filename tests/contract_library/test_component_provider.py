@@ -1,11 +1,11 @@
 """The component provider as a process of its own, asked over gRPC as Pulumi's engine asks it.
 
-Not proved here: that the Pulumi command finds and starts the provider by `PulumiPlugin.yaml`, and the SDKs that it
-generates from the schema; there is no Pulumi command in the tests.
+Not proved here: that the Pulumi command makes the provider's environment, finds and starts the provider by
+`PulumiPlugin.yaml`, and the SDKs that it generates from the schema; there is no Pulumi command in the tests.
 """
 
 import json
-import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from pulumi.errors import InputPropertyError
 from pm_components import provider as library
 
 FOLDER = Path(__file__).parents[2] / "component_provider"
+REQUIREMENTS = FOLDER.parent / "requirements"
 LAKE = {"lakeBucket": "lake", "database": "lake", "workgroup": "lake"}
 SITE = {"site": "lindau", "coreDevices": ["core"], "devices": {"air-1": "air_quality"}, "artifactBucket": "artifacts"}
 #: What each component asks for at least.
@@ -43,6 +44,24 @@ def test_the_schema_is_the_one_that_is_kept(provider: Any) -> None:
     update = "python -m pm_components.provider > component_provider/schema.json"
     assert provider.schema() == json.loads(kept.read_text()), f"changed on purpose? {update}"
     assert library.schema_text() == kept.read_text(), f"the same schema in another form: {update}"
+
+
+def test_the_command_changes_an_environment_of_the_providers_own() -> None:
+    # `pulumi package add`, `get-schema` and `install` upgrade pip and setuptools in it, and install requirements.txt.
+    options = yaml.safe_load((FOLDER / "PulumiPlugin.yaml").read_text())["runtime"]["options"]
+    environment = (FOLDER / options["virtualenv"]).resolve()
+    assert options["toolchain"] == "pip"
+    assert environment.is_relative_to(FOLDER), f"{environment} is not the provider's own"
+    locked, ours = (_locked(path) for path in (FOLDER / "requirements.txt", REQUIREMENTS / "dev.txt"))
+    assert {"pulumi", "pulumi-aws", "pulumi-aws-native", "boto3", "msgspec", "pyyaml"} <= set(locked)
+    assert {name: version for name, version in locked.items() if ours.get(name) != version} == {}
+
+
+def _locked(path: Path) -> dict[str, str]:
+    """The version of each package of a lock, of which each has a hash."""
+    found = re.findall(r"^([a-z0-9._-]+)==(\S+) \\\n    --hash=sha256:", path.read_text(), re.MULTILINE)
+    assert len(found) == len(re.findall(r"^[a-z0-9]", path.read_text(), re.MULTILINE)), path
+    return dict(found)
 
 
 def test_the_examples_here_cover_every_component(provider: Any) -> None:
@@ -122,12 +141,6 @@ def test_a_structured_argument_that_is_an_output_is_refused_and_not_taken_for_em
     with pytest.raises(InputPropertyError) as refusal:
         _mapped("FaultAlerting", {"emails": [], "detector": pulumi.Output.from_input({"window": 10})})
     assert refusal.value.property_path == "detector"
-
-
-def test_the_manifest_names_the_runtime_that_make_setup_installs() -> None:
-    manifest = yaml.safe_load((FOLDER / "PulumiPlugin.yaml").read_text())
-    assert manifest["runtime"]["name"] == "python"
-    assert os.path.normpath(FOLDER / manifest["runtime"]["options"]["virtualenv"]) == str(FOLDER.parent / ".venv")
 
 
 def _mapped(component: str, inputs: dict[str, Any]) -> Any:
