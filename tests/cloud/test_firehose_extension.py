@@ -195,3 +195,29 @@ def test_a_stream_that_cannot_be_honoured_is_refused(account: Any, change: dict[
         firehose.create_delivery_stream(
             DeliveryStreamName=f"{stream}-3", ExtendedS3DestinationConfiguration=good | change
         )
+
+
+def test_a_destination_is_changed_as_far_as_a_new_one_would_be_honoured(account: Any) -> None:
+    bucket = account.bucket()
+    stream, firehose = account.reading_stream(bucket, COLUMNS), account.cloud.client("firehose")
+
+    def update(**change: Any) -> None:
+        found = firehose.describe_delivery_stream(DeliveryStreamName=stream)["DeliveryStreamDescription"]
+        firehose.update_destination(
+            DeliveryStreamName=stream,
+            CurrentDeliveryStreamVersionId=found["VersionId"],
+            DestinationId=found["Destinations"][0]["DestinationId"],
+            ExtendedS3DestinationUpdate=change,
+        )
+
+    update(Prefix="other/site=!{partitionKeyFromQuery:site}/at=!{timestamp:yyyy}/")
+    firehose.put_record(DeliveryStreamName=stream, Record={"Data": record("lindau")})
+    assert account.delivered(stream, 1)["delivered"] == 1
+    assert {key.rpartition("/at=")[0] for key in account.objects(bucket)} == {"other/site=lindau"}
+    for change, reason in (
+        ({"Prefix": "reading/"}, "must name every partition key"),
+        ({"DynamicPartitioningConfiguration": {"Enabled": False}}, "neither enabled nor disabled later"),
+        ({"RoleARN": account.role("lambda")}, "unable to assume role"),
+    ):
+        with pytest.raises(botocore.exceptions.ClientError, match=reason):
+            update(**change)

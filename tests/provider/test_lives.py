@@ -97,6 +97,25 @@ def _attached_policy(lab: Lab) -> tuple[str, str, str]:
     return "aws:iam/policy:Policy", life.inputs["policyArn"], "DeleteConflict"
 
 
+def _rule_with_a_target(lab: Lab) -> tuple[str, str, str]:
+    inputs = LIVES["aws:cloudwatch/eventTarget:EventTarget"](lab).inputs
+    lab.make("aws:cloudwatch/eventTarget:EventTarget", **inputs)
+    return "aws:cloudwatch/eventRule:EventRule", inputs["rule"], "targets"
+
+
+def _model_group_with_a_version(lab: Lab) -> tuple[str, str, str]:
+    token = "aws:sagemaker/modelPackageGroup:ModelPackageGroup"
+    name = lab.make(token, modelPackageGroupName=lab.name()).id
+    lab.client("sagemaker").create_model_package(ModelPackageGroupName=name)
+    return token, name, "ConflictException|ValidationException"
+
+
+def _workgroup_with_a_query(lab: Lab) -> tuple[str, str, str]:
+    inputs = LIVES["aws:athena/namedQuery:NamedQuery"](lab).inputs
+    lab.make("aws:athena/namedQuery:NamedQuery", **inputs)
+    return "aws:athena/workgroup:Workgroup", inputs["workgroup"], "not empty"
+
+
 @pytest.mark.parametrize(
     "refused",
     [
@@ -108,6 +127,9 @@ def _attached_policy(lab: Lab) -> tuple[str, str, str]:
         _attached_device_policy,
         _role_with_a_policy,
         _attached_policy,
+        _rule_with_a_target,
+        _model_group_with_a_version,
+        _workgroup_with_a_query,
     ],
 )
 def test_what_aws_does_not_delete_is_not_deleted(refused: Callable[[Lab], tuple[str, str, str]], lab: Lab) -> None:

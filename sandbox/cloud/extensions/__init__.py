@@ -21,6 +21,7 @@ MODULES: tuple[str, ...] = (
     "polly",
     "mail",
     "keys",
+    "refused_deletions",
     "scopes",
 )
 

@@ -286,10 +286,32 @@ def _checked_create(create: Any) -> Any:
     return create_delivery_stream
 
 
-def _refuse_update(_data: dict[str, Any]) -> Any:
-    return responses.error_response_json(
-        "InvalidArgumentException", "UpdateDestination is not honoured here: delete and create the stream", 400
-    )
+def _checked_update(update: Any) -> Any:
+    def update_destination(data: dict[str, Any]) -> Any:
+        stream = firehose._streams.get(data.get("DeliveryStreamName", ""))
+        change = data.get("ExtendedS3DestinationUpdate")
+        if stream is None:
+            return update(data)
+        (destination,) = stream["destinations"]
+        before = destination["config"]
+        config = {**before, **(change or {})}
+        if change is None:
+            error = "only an ExtendedS3DestinationUpdate is honoured here"
+        elif _is_partitioned(config) != _is_partitioned(before):
+            error = "Dynamic partitioning is set when a stream is created, and neither enabled nor disabled later"
+        elif not (error := delivery_destination.destination_error(config)):
+            role = config["RoleARN"]
+            if not role_permissions.may_assume(role, _PRINCIPAL):
+                error = f"Firehose is unable to assume role {role}. Please check the role provided."
+        if error:
+            return responses.error_response_json("InvalidArgumentException", error, 400)
+        return update(data)
+
+    return update_destination
+
+
+def _is_partitioned(config: dict[str, Any]) -> bool:
+    return bool((config.get("DynamicPartitioningConfiguration") or {}).get("Enabled"))
 
 
 def install() -> None:
@@ -304,7 +326,7 @@ def install() -> None:
     seams.require(firehose, "_s3_bucket_from_arn", "bucket_arn")
     seams.require(s3, "_put_object", "bucket_name", "key", "body", "headers")
     handlers["CreateDeliveryStream"] = _checked_create(seams.require(firehose, "_create_delivery_stream", "data"))
-    handlers["UpdateDestination"] = _refuse_update
+    handlers["UpdateDestination"] = _checked_update(seams.require(firehose, "_update_destination", "data"))
     handlers["PutRecord"] = _put_record
     handlers["PutRecordBatch"] = _put_record_batch
     seams.routes["/_pm/firehose"] = _counts

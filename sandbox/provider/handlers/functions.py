@@ -25,14 +25,19 @@ _CONFIGURATION = {
 #: What a function has of an input that the program takes away again.
 _DEFAULTS: dict[str, Any] = {"Description": "", "KMSKeyArn": "", "Layers": [], "MemorySize": 128, "Timeout": 3}
 #: Blocks with AWS's names but for the first letter.
-_BLOCKS = ("deadLetterConfig", "ephemeralStorage", "loggingConfig", "tracingConfig")
+_BLOCKS = {
+    "deadLetterConfig": "DeadLetterConfig",
+    "ephemeralStorage": "EphemeralStorage",
+    "loggingConfig": "LoggingConfig",
+    "tracingConfig": "TracingConfig",
+}
 _CODE = ("code", "s3Bucket", "s3Key", "s3ObjectVersion", "sourceCodeHash", "architectures")
 _EVENT_SOURCE = {
     "batchSize": "BatchSize",
     "functionResponseTypes": "FunctionResponseTypes",
     "maximumBatchingWindowInSeconds": "MaximumBatchingWindowInSeconds",
 }
-_EVENT_SOURCE_BLOCKS = ("filterCriteria", "scalingConfig")
+_EVENT_SOURCE_BLOCKS = {"filterCriteria": "FilterCriteria", "scalingConfig": "ScalingConfig"}
 _PERMISSION = {
     "action": "Action",
     "eventSourceToken": "EventSourceToken",
@@ -102,7 +107,7 @@ def read_function(id_: str, state: dict[str, Any], context: Context) -> dict[str
     return {
         "name": id_,
         **told(settings, **_CONFIGURATION, role="Role", architectures="Architectures", packageType="PackageType"),
-        **camel({key[:1].upper() + key[1:]: settings.get(key[:1].upper() + key[1:]) for key in _BLOCKS}),
+        **camel(told(settings, **_BLOCKS)),
         "layers": [layer["Arn"] for layer in settings.get("Layers", [])],
         "environment": {"variables": settings.get("Environment", {}).get("Variables", {})},
         "reservedConcurrentExecutions": found.get("Concurrency", {}).get("ReservedConcurrentExecutions"),
@@ -270,7 +275,7 @@ def read_event_source_mapping(id_: str, state: dict[str, Any], context: Context)
         "functionName": asked if arn.split(":")[6:7] == [asked] else arn,
         "enabled": found["State"] in ("Enabled", "Enabling", "Creating"),
         **told(found, **_EVENT_SOURCE),
-        **camel({key[:1].upper() + key[1:]: found.get(key[:1].upper() + key[1:]) for key in _EVENT_SOURCE_BLOCKS}),
+        **camel(told(found, **_EVENT_SOURCE_BLOCKS)),
         "tags": client.list_tags(Resource=state["arn"])["Tags"],
     }
 
@@ -279,7 +284,9 @@ def read_event_source_mapping(id_: str, state: dict[str, Any], context: Context)
 def update_event_source_mapping(id_: str, olds: dict[str, Any], news: Inputs, context: Context) -> dict[str, Any]:
     """A mapping's settings, all at once, and its tags."""
     if changed(olds, news, "functionName", "enabled", *_EVENT_SOURCE, *_EVENT_SOURCE_BLOCKS):
-        gone: dict[str, Any] = {pascal(key): {} for key in _EVENT_SOURCE_BLOCKS if key in olds and key not in news}
+        gone: dict[str, Any] = {
+            name: {} for key, name in _EVENT_SOURCE_BLOCKS.items() if key in olds and key not in news
+        }
         context.client("lambda").update_event_source_mapping(
             UUID=id_, FunctionName=news.need("functionName"), **{"Enabled": True, **gone, **_event_source(news)}
         )
