@@ -36,6 +36,7 @@ core = {
     "alarm_topic_arns": [alerting.topic_arn],
 }
 made = {site.name: GreengrassSite(site.name, {**core, **site.arguments}) for site in stack.sites}
+environment.guard(stack, [alerting, store, pipeline, edge, *made.values()])
 
 queues = pulumi.Output.all(store.dead_letter_queue_url, *(one.dead_letter_queue_urls for one in (pipeline, alerting)))
 for name, value in {**lake, "streams": store.streams, "replay_function": store.replay_function}.items():

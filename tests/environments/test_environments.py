@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pm_components.environment import PROTECTED_TYPES
+from pm_components.environment import GUARD, PROTECTED_TYPES
 from pm_components.tiers import DEFAULTS
 from policies.rules.required_tags import takes_tags
 from sandbox.recorder import Recording, RecordingError, Registered, record
@@ -22,6 +22,7 @@ from sandbox.review.costs import estimate
 from sandbox.review.findings import as_stack, findings
 from sandbox.review.review import snapshot_path
 from sandbox.review.settings import read
+from tests.guards import guard_of, unguarded
 from tests.previews import differences, unknown_inputs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -122,12 +123,61 @@ def test_a_deployment_makes_way_for_the_one_that_replaces_it(recorded: Recorded)
     assert [name for name, one in deployments.items() if not one.deleted_first] == []
 
 
-def test_production_protects_what_holds_data_and_development_nothing(recorded: Recorded) -> None:
+def test_production_protects_its_guard_and_what_holds_data_and_development_nothing(recorded: Recorded) -> None:
     production = {one.urn for one in recorded("prod").resources if one.protect}
-    assert production == {one.urn for one in recorded("prod").resources if one.type in PROTECTED_TYPES}
-    assert len(production) >= 6
+    assert production == {one.urn for one in recorded("prod").resources if one.type in {*PROTECTED_TYPES, GUARD}}
+    assert len(production) >= 7
     for environment in ("dev", "staging"):
         assert not any(one.protect for one in recorded(environment).resources)
+
+
+@pytest.mark.parametrize("environment", [*ENVIRONMENTS, "local"])
+def test_the_guard_of_a_stack_depends_on_all_the_rest(environment: str, recorded: Recorded) -> None:
+    # Pulumi deletes in the reverse order of dependencies: a guard that is protected ends it before anything is gone.
+    for recording in (recorded(environment), recorded(environment, preview=True)):
+        assert len(recording.resources) > 150
+        assert unguarded(recording.resources) == []
+        # Where the stack is let go of the guard is still there, to be released: it could not be deleted.
+        assert guard_of(recording.resources).protect is (environment == "prod")
+
+
+_UNGUARDED = """
+from types import SimpleNamespace
+
+import pulumi
+from pulumi_aws import sqs
+
+from pm_components import environment
+
+
+class Group(pulumi.ComponentResource):
+    def __init__(self, name):
+        super().__init__("pm:index:Group", name)
+        self.queue = sqs.Queue(f"{name}-queue", opts=pulumi.ResourceOptions(parent=self))
+        self.register_outputs({})
+
+
+group = Group("group")
+environment.guard(SimpleNamespace(protected=True), [group])
+"""
+
+
+@pytest.mark.parametrize(
+    ("statement", "outside"),
+    [
+        ("", []),
+        ("sqs.Queue('beside')", ["aws:sqs/queue:Queue::beside"]),
+        ("Group('late')", ["pm:index:Group$aws:sqs/queue:Queue::late-queue", "pm:index:Group::late"]),
+        # A child that a component gets before the guard is registered is guarded with the rest.
+        ("sqs.Queue('grown', opts=pulumi.ResourceOptions(parent=group))", []),
+    ],
+)
+def test_what_a_guard_does_not_depend_on_is_found(statement: str, outside: list[str], tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.yaml").write_text("name: planted\nruntime: python\n")
+    (tmp_path / "Pulumi.dev.yaml").write_text("config: {aws:region: eu-central-1}\n")
+    (tmp_path / "__main__.py").write_text(f"{_UNGUARDED}{statement}\n")
+    found = unguarded(record(tmp_path, "dev").resources)
+    assert [urn.split("::", 2)[2] for urn in found] == outside
 
 
 def test_destroying_development_leaves_nothing_of_the_program_behind(recorded: Recorded) -> None:

@@ -28,6 +28,7 @@ from examples.many_factories.orchestration import Result, State, roll_out, tear_
 from examples.many_factories.recorded import RecordedStack
 from examples.many_factories.workspaces import prepare
 from sandbox.recorder import RecordingError, record
+from tests.guards import guard_of, unguarded
 from tests.previews import differences, unknown_inputs
 
 FILE = Path(targets.__file__).with_name("factories.yaml")
@@ -241,6 +242,8 @@ def test_the_one_program_runs_for_targets_of_two_stages(tmp_path: Path) -> None:
     protected = {stage: sum(one.protect for one in recording.resources) for stage, recording in recordings.items()}
     assert protected["dev"] == 0
     assert protected["prod"] > 0
+    assert unguarded(recordings["prod"].resources) == []
+    assert guard_of(recordings["prod"].resources).protect
     for recording, (target,) in zip(recordings.values(), waves, strict=True):
         preview = record(prepare(target, tmp_path), target.stack, preview=True)
         assert differences(recording.resources, preview.resources) == []
