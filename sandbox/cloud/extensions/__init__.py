@@ -22,6 +22,7 @@ MODULES: tuple[str, ...] = (
     "mail",
     "keys",
     "refused_deletions",
+    "scaling_groups",
     "scopes",
 )
 
