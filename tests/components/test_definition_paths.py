@@ -113,7 +113,10 @@ def trial(archive: bytes) -> Trial:
     policy = TrialPolicy(minimum_outcomes=1, maximum_seconds=10, margin=0.0)
     settings = TrialSettings(artifact_bucket="b", component_arn="arn", sites=SITES, policy=policy)
     clients = {"s3": s3(archive), "greengrassv2": greengrass(), "athena": athena, "sagemaker": mock.MagicMock()}
-    return Trial(clients, core_devices, mock.MagicMock(), settings, {}, {}, lambda: TIME)
+    versions = mock.MagicMock()
+    versions.publish.return_value = ("pm.ForecastChallenger", "1.0.1")
+    recipe = {"ComponentDescription": "The challenger."}
+    return Trial(clients, core_devices, versions, settings, recipe, {}, lambda: TIME)
 
 
 def function_answers(
@@ -132,8 +135,9 @@ def function_answers(
         artifact_bucket="b", component_arn="arn", thing_groups={"a": "arn/a"}, data_directory="/d"
     )
     versions = mock.MagicMock()
-    versions.publish.return_value = "pm.ForecastModel"
-    shipping = Release(s3(packed(files())), greengrass(), versions, settings, {"forecast": {}, "fault": {}})
+    versions.publish.return_value = ("pm.ForecastModel", "1.0.1")
+    templates = {kind: {"ComponentDescription": f"The {kind} model."} for kind in ("forecast", "fault")}
+    shipping = Release(s3(packed(files())), greengrass(), versions, settings, templates)
     released = shipping.handle({"models": [good, not_made]})
     watch = Watch(trial(b"")._core_devices, watch_seconds=10)
     trying = trial(packed(files()))

@@ -120,7 +120,12 @@ def test_a_device_with_nucleus_lite_refuses_what_it_has_no_room_for(site: Site, 
     lifecycle = {"install": {"Script": "true"}, "run": {"Script": "true"}}
     site.component("test.Lite", "1.0.0", lifecycle, files={"a": "b"}, configuration={"list": ""})
     with CoreDevice.start(
-        site.cloud, folder.parent / CANARY, CANARY, site.output, RunningNucleus("lite", "2.6.0")
+        # A folder of its own: other tests have the same device run a classic nucleus, and a device changes for none.
+        site.cloud,
+        folder.parent / f"{CANARY}-lite",
+        CANARY,
+        site.output,
+        RunningNucleus("lite", "2.6.0"),
     ) as lite:
 
         def deploy(value: str) -> str:

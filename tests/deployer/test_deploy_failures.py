@@ -64,7 +64,9 @@ def test_ctrl_c_ends_the_program_too(empty_cloud: Cloud, tmp_path: Path) -> None
     running: list[psutil.Process] = []
 
     def stop(_: object) -> None:
-        running.extend(one for one in psutil.Process().children() if "sandbox.deployer" in one.cmdline())
+        # A child that has ended, of a test before this one, has no command line any more.
+        children = [one for one in psutil.Process().children() if not has_ended(one)]
+        running.extend(one for one in children if "sandbox.deployer" in one.cmdline())
         raise KeyboardInterrupt
 
     slow = "import time\naws.sqs.Queue('q', name='slow-q').id.apply(lambda _: time.sleep(600))"
