@@ -8,8 +8,10 @@ from collections.abc import Iterable
 
 from sandbox.deployer.records import DeploymentError, ResourceRecord
 
-#: Creating is putting, which replaces what is there: PutDashboard, PutMetricAlarm, PutRule, PutRolePolicy, PutObject.
+#: Creating is putting, which replaces what is there: PutLifecycleHook, PutDashboard, PutMetricAlarm, PutRule,
+#: PutRolePolicy, PutObject.
 _REPLACED = {
+    "aws:autoscaling/lifecycleHook:LifecycleHook",
     "aws:cloudwatch/dashboard:Dashboard",
     "aws:cloudwatch/eventRule:EventRule",
     "aws:cloudwatch/metricAlarm:MetricAlarm",

@@ -132,6 +132,19 @@ RESOURCES: dict[str, dict[str, Any]] = {
         "definition": '{"StartAt": "a", "States": {"a": {"Type": "Succeed"}}}',
     },
     "aws:ec2/securityGroup:SecurityGroup": {"name": "taken", "description": "d", "vpcId": "${vpc}"},
+    "aws:ec2/launchTemplate:LaunchTemplate": {"name": "taken", "imageId": "ami-1", "instanceType": "t3.small"},
+    "aws:autoscaling/group:Group": {
+        "name": "taken",
+        "minSize": 0,
+        "maxSize": 1,
+        "launchTemplate": {"id": "${template}", "version": "1"},
+        "vpcZoneIdentifiers": ["${subnet}"],
+    },
+    "aws:autoscaling/lifecycleHook:LifecycleHook": {
+        "name": "taken",
+        "autoscalingGroupName": "taken",
+        "lifecycleTransition": "autoscaling:EC2_INSTANCE_TERMINATING",
+    },
     "aws-native:greengrassv2:ComponentVersion": {"inlineRecipe": RECIPE, "tags": {"a": "b"}},
 }
 #: Names that may occur twice: versions count up, and queries and deployments have ids of their own.
@@ -153,17 +166,31 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 @pytest.fixture(scope="module")
 def ids(cloud: Cloud) -> dict[str, str]:
     """Ids of what the cloud names itself."""
-    vpc = cloud.client("ec2").create_vpc(CidrBlock="10.0.0.0/28")["Vpc"]["VpcId"]
-    return {"${key}": cloud.client("kms").create_key()["KeyMetadata"]["KeyId"], "${vpc}": vpc}
+    ec2 = cloud.client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/28")["Vpc"]["VpcId"]
+    template = ec2.create_launch_template(LaunchTemplateName="other", LaunchTemplateData={"InstanceType": "t3.small"})
+    return {
+        "${key}": cloud.client("kms").create_key()["KeyMetadata"]["KeyId"],
+        "${vpc}": vpc,
+        "${subnet}": ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/28")["Subnet"]["SubnetId"],
+        "${template}": template["LaunchTemplate"]["LaunchTemplateId"],
+    }
+
+
+def _filled(value: Any, ids: dict[str, str]) -> Any:
+    """`value` with the ids that stand in it as `${...}`."""
+    if isinstance(value, dict):
+        return {key: _filled(item, ids) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_filled(item, ids) for item in value]
+    return ids.get(value, value) if isinstance(value, str) else value
 
 
 @pytest.fixture(scope="module")
 def register(ids: dict[str, str]) -> Register:
     def register(monitor: CloudMonitor, type_: str) -> str:
         message = struct_pb2.Struct()
-        message.update(
-            {key: ids.get(value, value) if isinstance(value, str) else value for key, value in RESOURCES[type_].items()}
-        )
+        message.update(_filled(RESOURCES[type_], ids))
         request = resource_pb2.RegisterResourceRequest(type=type_, name="it", custom=True, object=message)
         return str(monitor.RegisterResource(request).id)
 
