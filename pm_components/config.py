@@ -225,7 +225,7 @@ class Config(_Settings, frozen=True, kw_only=True):
     disposable: bool
     """Whether `pulumi destroy` may delete buckets that still hold data, and keys after the shortest wait."""
     protected: bool
-    """Whether Pulumi refuses to destroy the stack, and to delete or replace buckets, tables, keys and volumes."""
+    """Have Pulumi refuse to destroy the stack, and to delete or replace buckets, tables, keys and volumes."""
     alarm_actions: bool
     """Whether CloudWatch alarms tell anyone; where not, only the console shows them."""
     cost_limit_usd: Annotated[float, Meta(gt=0, description="US dollars, above 0")]

@@ -137,7 +137,7 @@ class CoreDeviceHost(pulumi.ComponentResource):
     def _template(
         self, args: CoreDeviceHostArgs, security_group: aws.ec2.SecurityGroup, volume: aws.ebs.Volume
     ) -> aws.ec2.LaunchTemplate:
-        """What an instance is made by."""
+        """The launch template of the host's instances."""
         name = self._name
         packages = self._packages(args["artifact_bucket"])
         profile = self._profile(args, volume)
@@ -252,7 +252,7 @@ class CoreDeviceHost(pulumi.ComponentResource):
         )
 
     def _profile(self, args: CoreDeviceHostArgs, volume: aws.ebs.Volume) -> aws.iam.InstanceProfile:
-        """What the instance may do besides being a core device: enrol, take its volume, read its packages."""
+        """The instance's permissions besides those of a core device: enrol, attach its volume, read its packages."""
         bucket_arn = pulumi.Output.concat("arn:", naming.partition(self), ":s3:::", args["artifact_bucket"])
         template = naming.arn("iot", pulumi.Output.concat("provisioningtemplate/", args["provisioning_template"]), self)
         role = service_role(

@@ -211,7 +211,7 @@ class GreengrassSite(pulumi.ComponentResource):
         )
 
     def _device_policies(self, site: str, cores: Sequence[str]) -> aws.iot.Policy:
-        """What a core device may do for the devices behind it, given back, and what these may do at AWS IoT."""
+        """Make the policies of core devices for the devices behind them, which is returned, and of these devices."""
         serving = aws.iot.Policy(
             f"{self._name}-serving-policy",
             name=naming.physical_name(self._name, "serving"),

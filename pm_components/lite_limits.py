@@ -1,4 +1,4 @@
-"""What of a deployment nucleus lite has room for. Pure: the limits are constants of its source (`limits`).
+"""The room that nucleus lite has for a deployment. Pure: the limits are constants of its source (`limits`).
 
 Lite keeps all in buffers of fixed size. A deployment that does not fit reaches it and is dropped, or fails half-way; so
 a site that does not fit is refused before, and so does the sandbox's nucleus in its lite mode.
@@ -21,7 +21,7 @@ class LiteComponent(NamedTuple):
 
     version: str
     merge: Mapping[str, Any]
-    """What the deployment merges into its configuration."""
+    """The part that the deployment merges into its configuration."""
     reset: tuple[str, ...]
     """JSON pointers of what it sets back to the default."""
     configuration: Mapping[str, Any]
@@ -39,7 +39,7 @@ class LiteDeployment(NamedTuple):
 
 
 class Use(NamedTuple):
-    """What a deployment uses of one of lite's buffers."""
+    """The use that a deployment makes of one of lite's buffers."""
 
     what: str
     used: int
@@ -48,7 +48,7 @@ class Use(NamedTuple):
 
 
 def uses(deployment: LiteDeployment) -> Iterator[Use]:
-    """What a deployment uses of each buffer; of values and grants, the largest of each component."""
+    """The use of each buffer by a deployment; of values and grants, the largest of each component."""
     document = _document(deployment)
     answer = _answer(document)
     topic = f"$aws/things/{deployment.thing_name}/jobs/$next/get/accepted"

@@ -35,7 +35,7 @@ def any_model(flag: str, count: int, state: str) -> list[dict[str, Any]]:
 
 
 def release_states(rollout: Rollout, count: int) -> dict[str, Any]:
-    """What passed of `count` models goes to every site, and how it arrives is watched."""
+    """Release those of `count` models that passed to every site, and watch them arrive."""
     return {
         "Any good?": {
             "Type": "Choice",

@@ -35,11 +35,11 @@ class Nucleus(NamedTuple):
     kind: NucleusKind = NucleusKind.CLASSIC
     version: str = DEFAULT_VERSIONS[NucleusKind.CLASSIC]
     is_stated: bool = False
-    """Whether the site states the version, or leaves it to the default."""
+    """True if the site states the version, and does not leave it to the default."""
 
     @property
     def is_deployed(self) -> bool:
-        """Whether the deployment names the nucleus itself, so that a device with another version changes to it.
+        """True if the deployment names the nucleus itself, so that a device with another version changes to it.
 
         It does so only where the site states the version of a classic nucleus: the device then restarts into that
         version, which nobody may do to a plant without being asked. A lite one is no component of a deployment.

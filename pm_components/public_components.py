@@ -26,7 +26,7 @@ class VersionRange(NamedTuple):
     below: str
 
     def takes(self, version: str) -> bool:
-        """Whether `version` is one of them."""
+        """Return whether `version` is one of them."""
         return nuclei.numbers(self.at_least) <= nuclei.numbers(version) < nuclei.numbers(self.below)
 
     def __str__(self) -> str:
@@ -47,7 +47,7 @@ class Release(NamedTuple):
 
     @property
     def is_known(self) -> bool:
-        """Whether all that it depends on is documented."""
+        """Return whether all that it depends on is documented."""
         return UNKNOWN not in self.requires.values()
 
 
@@ -121,7 +121,7 @@ def chosen(nucleus_version: str) -> dict[str, Release]:
 
 
 def _unmet(release: Release, versions: Mapping[str, str]) -> Iterator[str]:
-    """What `release` requires and `versions` does not have."""
+    """The requirements of `release` that `versions` does not meet."""
     for component, takes in release.requires.items():
         if takes is None or component not in versions or not takes.takes(versions[component]):
             yield component

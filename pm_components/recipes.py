@@ -146,16 +146,16 @@ def size_problem(text: str) -> str:
 
 
 class ConfigurationUpdate(NamedTuple):
-    """What a deployment changes of a component's configuration, as small as it goes: lite has room for little."""
+    """The changes of a deployment to a component's configuration, as small as possible: lite has room for little."""
 
     merge: dict[str, Any]
-    """What differs from the recipe's defaults."""
+    """Values that differ from the recipe's defaults."""
     reset: list[str]
     """JSON pointers of what goes back to the default, where an earlier deployment has set it: a nucleus keeps that."""
 
 
 def site_configuration(recipe: Mapping[str, Any], site: str, values: Mapping[str, str]) -> ConfigurationUpdate:
-    """What a deployment changes of the component's configuration for one site.
+    """Return the changes of a deployment to the component's configuration for one site.
 
     Args:
         recipe: with placeholders.

@@ -40,7 +40,7 @@ class SiteSettings(NamedTuple):
 
 
 class _Known(NamedTuple):
-    """What the configuration of a site's components is made of, once it is known."""
+    """The sources of the configuration of a site's components, once they are known."""
 
     values: Mapping[str, str]
     own: Mapping[str, Mapping[str, Any]]
@@ -160,7 +160,7 @@ def _fitting(name: str, settings: SiteSettings, ours: Sequence[recipes.Component
 
 
 def _site_update(source: recipes.ComponentSource, site: str, known: _Known) -> recipes.ConfigurationUpdate:
-    """What the site's deployment changes of a component's configuration."""
+    """The changes of the site's deployment to a component's configuration."""
     update = recipes.site_configuration(source.recipe, site, known.values)
     return update._replace(merge=recipes.merged(update.merge, known.own.get(source.name, {})))
 

@@ -21,7 +21,7 @@ BUSY = {
     "MaxAttempts": 5,
     "BackoffRate": 2.0,
 }
-"""What a query is tried again for, and how: too many at once, and whatever the API does not model, as throttling."""
+"""Retry rules of a query: too many at once, and whatever the API does not model, as throttling."""
 QUERY = "arn:aws:states:::athena:startQueryExecution.sync"
 """The resource of a state that waits for a query."""
 INVOKE = "arn:aws:states:::lambda:invoke"

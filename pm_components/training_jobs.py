@@ -19,14 +19,14 @@ NO_CAPACITY = {
     "MaxAttempts": 5,
     "BackoffRate": 2.0,
 }
-"""What is tried again for want of a quota that others of the account use."""
+"""Errors to retry for want of a quota that others of the account use."""
 THROTTLED = {
     "ErrorEquals": ["SageMaker.AmazonSageMakerException"],
     "IntervalSeconds": 10,
     "MaxAttempts": 4,
     "BackoffRate": 2.0,
 }
-"""What is tried again where SageMaker throttles.
+"""Errors to retry if SageMaker throttles.
 
 Throttling is not among the errors that its API models, and a state machine sees all others under one name: refused
 permissions too, so that there are few attempts. Source: what the tests of AWS's Step Functions Data Science SDK retry,

@@ -37,7 +37,7 @@ class Causes(NamedTuple):
 
 
 class TrainingStart(NamedTuple):
-    """What starts the state machine."""
+    """The starter of the state machine."""
 
     queue: WorkQueue
     function: LambdaFunction

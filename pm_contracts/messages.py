@@ -179,7 +179,7 @@ class Command(_Message, frozen=True, kw_only=True):
 
 
 class Status(_Message, frozen=True, kw_only=True, forbid_unknown_fields=False, omit_defaults=True):
-    """How a component of a site is doing.
+    """The condition of a component of a site.
 
     The one message that may grow: whoever reads it passes over fields that it does not know, and `reason` is there only
     where there is one, for those who do not.

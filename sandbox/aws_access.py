@@ -41,7 +41,7 @@ class AccessRefused(Exception):
 
 
 class Access(NamedTuple):
-    """Who is asked: an account and a region."""
+    """An account and a region."""
 
     account: str
     region: str

@@ -214,7 +214,7 @@ def status(directory: Directory = BACKGROUND) -> None:
 
 
 def _statuses(factory: "Factory") -> "dict[tuple[str, str], Status]":
-    """What the components with code of ours say in the cloud, within a little more than they take to say it."""
+    """Listen in the cloud to the components with code of ours, for a little longer than they take to report."""
     from sandbox.status_ear import StatusEar
 
     expected = {

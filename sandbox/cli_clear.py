@@ -102,7 +102,7 @@ def _delete(found: "list[Leftover]", stack: str, *, yes: bool) -> None:
 
 
 def _stays(core: str, data_directory: str) -> str:
-    """What no call to AWS deletes of a core device, and how to."""
+    """The things on a core device that no call to AWS deletes, and how to delete them."""
     return (
         f"stays on {core}: the nucleus with its components and their logs (/greengrass/v2, of nucleus lite "
         f"/var/lib/greengrass), and {data_directory}/{core} with identity, models and outbox; messages that the outbox "

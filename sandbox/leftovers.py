@@ -1,4 +1,4 @@
-"""What a running system made beside Pulumi, and `pulumi destroy` would trip over or leave behind: found, and deleted.
+"""Leftovers of a running system, which `pulumi destroy` would trip over or leave behind: found, and deleted.
 
 Devices enrol and the pipeline releases models without Pulumi knowing: certificates that are attached to things and
 policies, deployments and component versions of models, registered models. AWS refuses to delete a thing, a policy or a
@@ -128,7 +128,7 @@ def scope(
 
 
 def find(scope: Scope, clients: Clients) -> Iterator[Leftover]:
-    """What hangs on the resources, in the order in which it can be deleted.
+    """List the leftovers that hang on the resources, in the order in which they can be deleted.
 
     Args:
         scope: the resources.
@@ -255,7 +255,7 @@ def _exists(iot: Any, group: str) -> bool:
 
 
 def _deploys_ours(scope: Scope, greengrass: Any, deployment: Mapping[str, Any]) -> bool:
-    """Whether a deployment brings a component version whose artifacts lie in the stack's buckets."""
+    """Return whether a deployment brings a component version whose artifacts lie in the stack's buckets."""
     head = deployment["targetArn"].replace(":iot:", ":greengrass:").rsplit(":", 1)[0]
     components = greengrass.get_deployment(deploymentId=deployment["deploymentId"]).get("components", {})
     for name, wanted in components.items():

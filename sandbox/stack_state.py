@@ -33,7 +33,7 @@ class Owned:
 
 @dataclass(frozen=True)
 class StackState:
-    """What a stack has, also what its program no longer registers and Pulumi has not deleted yet.
+    """The resources of a stack, with those that its program no longer registers and Pulumi has not deleted yet.
 
     Attributes:
         resources: those in the cloud, components left out.

@@ -16,7 +16,7 @@ def unknown_inputs(preview: Iterable[Registered]) -> int:
 
 
 def differences(ordinary: Iterable[Registered], preview: Iterable[Registered]) -> list[str]:
-    """What a preview of a program leaves out, adds, or says of a value that is not known yet."""
+    """Differences of a preview of a program: resources left out or added, and values told too early."""
     before = {one.urn: one for one in preview}
     after = {one.urn: one for one in ordinary}
     found = [f"not in the preview: {urn}" for urn in sorted(after.keys() - before.keys())]

@@ -1,4 +1,4 @@
-"""What each stack of the project registers, recorded once for a whole run of the tests, by whoever asks first."""
+"""The registrations of each stack of the project, recorded once for a run of the tests, by whoever asks first."""
 
 import fcntl
 import pickle

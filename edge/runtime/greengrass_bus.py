@@ -351,7 +351,7 @@ class _Lifecycle(LifecycleHandler):
 
 
 def _reason(error: BaseException | None) -> str:
-    """What the nucleus or the library says; of an error of nucleus lite the library knows the kind alone."""
+    """The words of the nucleus or the library; of an error of nucleus lite the library knows the kind alone."""
     if error is None:
         return "it was closed"
     return str(getattr(error, "message", None) or error).removesuffix("()") or type(error).__name__

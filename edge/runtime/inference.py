@@ -210,7 +210,7 @@ class Inference(ABC, Generic[_Reading, _Model]):
 
     @contextlib.contextmanager
     def _between_readings(self) -> Iterator[bool]:
-        """Whether no reading is being answered meanwhile; waits for that, but not for a bus that takes no answer."""
+        """Wait until no reading is being answered, but not for a bus that takes no answer; return whether none is."""
         is_between = self._lock.acquire(timeout=_PATIENCE_SECONDS)
         try:
             yield is_between

@@ -1,4 +1,4 @@
-"""What a component is told of where it works, on its command line and in the site's list of devices, checked."""
+"""The settings of a component, from its command line and the site's list of devices, checked."""
 
 import argparse
 import logging
@@ -41,7 +41,7 @@ class Settings(NamedTuple):
         return [name for name, its_type in self.devices.items() if its_type == device_type]
 
     def devices_have_changed(self) -> bool:
-        """Whether the site's list of devices is another one by now; one that cannot be used changes nothing."""
+        """Return whether the site's list of devices has changed; one that cannot be used changes nothing."""
         if self.devices_file is None:
             return False
         try:

@@ -206,7 +206,7 @@ class Link:
             self._on_taken(number)
 
     def _heard(self, topic: str, sent_at: float, future: "concurrent.futures.Future[Any]") -> bool:
-        """Whether a message on `topic` was acknowledged; where none is, that is said once, and when one is again."""
+        """Return whether a message on `topic` was acknowledged; say once that none is, and once that one is again."""
         error = future.exception()
         if error is None:
             self._acknowledged[topic] = sent_at

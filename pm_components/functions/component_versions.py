@@ -75,7 +75,7 @@ class ComponentVersions:
         return name, made.version
 
     def _described(self, arn: str) -> dict[str, Any] | None:
-        """What Greengrass says of a version; None where there is no such version."""
+        """Describe a version; None if there is no such version."""
         try:
             described: dict[str, Any] = self._greengrass.describe_component(arn=arn)
         except self._greengrass.exceptions.ResourceNotFoundException:

@@ -1,4 +1,4 @@
-"""What AWS is about to stop supporting, told half a year before: runtimes of functions and images of training jobs."""
+"""Ends of support, told half a year before: runtimes of functions and images of training jobs."""
 
 import datetime as dt
 import re
@@ -48,7 +48,7 @@ class _Used(NamedTuple):
 
 
 def check(resource: Resource, settings: Settings) -> Iterator[str]:
-    """What of a resource AWS supports no longer, or not much longer, or nobody knows how long."""
+    """The parts of a resource that AWS no longer supports, will soon not support, or has no known end for."""
     today = dt.date.fromisoformat(settings["today"]) if settings["today"] else dt.datetime.now(dt.UTC).date()
     for used in _used(resource):
         if used.ends is None:

@@ -37,7 +37,7 @@ def check_seams() -> None:
 def mqtt_allows(
     account_id: str, region: str, certificate_id: str, context: dict[str, str], action: str, resource: str
 ) -> bool:
-    """Whether a device may do `action` on `resource` over an MQTT connection.
+    """Return whether a device may do `action` on `resource` over an MQTT connection.
 
     Args:
         account_id: the account of the certificate.
@@ -53,7 +53,7 @@ def mqtt_allows(
 
 
 def https_allows(account_id: str, region: str, certificate_id: str, action: str, resource: str) -> bool:
-    """Whether a device may do `action` on `resource` by a request over HTTPS; arguments as of `mqtt_allows`."""
+    """Return whether a device may do `action` on `resource` by HTTPS; arguments as of `mqtt_allows`."""
     known = iot._mqtt_policy_context(account_id, region, certificate_id, "")
     context = {key: value for key, value in known.items() if key.startswith(_OF_THE_CERTIFICATE)}
     with responses.request_scope(account_id, region):

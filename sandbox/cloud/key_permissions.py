@@ -1,4 +1,4 @@
-"""What a customer's key lets those do who put something under it or read it: the key's policy, asked as AWS KMS is.
+"""Permissions of those who write or read under a customer's key: the key's policy, asked as AWS KMS is.
 
 The emulator marks what lies under a key with it, and asks its policy only of who calls KMS directly. On AWS every write
 to an encrypted queue, topic or bucket, and every read, is a call to KMS in the name of whoever writes or reads.
@@ -62,7 +62,7 @@ class Service(NamedTuple):
 
 
 class _Place(NamedTuple):
-    """Where something is put or read."""
+    """A place that is written to or read from."""
 
     key: str
     """As the resource names it: id, ARN or alias; empty where no customer's key encrypts it."""

@@ -201,7 +201,7 @@ class Cloud:
         return counts
 
     def undelivered(self) -> dict[str, int]:
-        """How many notices are lost since a queue, a topic or its key refused them, by ARN of the rule or alarm."""
+        """Numbers of lost notices, which a queue, a topic or its key refused, by ARN of the rule or alarm."""
         counts: dict[str, int] = self.get("/_pm/undelivered")
         return counts
 

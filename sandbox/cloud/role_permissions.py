@@ -65,7 +65,7 @@ def require_permission(role_arn: str, service: str, action: str, resource: str) 
 
 
 def may_assume(role_arn: str, service: str) -> bool:
-    """Whether `service` may take on the role of this account."""
+    """Return whether `service` may assume the role of this account."""
     account = responses.get_account_id()
     role = _role(role_arn, account)
     return role is not None and _trusts(role, service, account)

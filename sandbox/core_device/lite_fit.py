@@ -1,4 +1,4 @@
-"""Whether nucleus lite has room for a deployment, by the same rules that a site is held to. No I/O."""
+"""The check that nucleus lite has room for a deployment, by the rules that a site is held to. No I/O."""
 
 from collections.abc import Mapping
 

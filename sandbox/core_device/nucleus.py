@@ -347,7 +347,7 @@ class Nucleus:
         return in_order
 
     def _may_start(self, name: str, plan: _Plan, starting: list[str]) -> Callable[[], bool]:
-        """Whether a component that is installed may go on.
+        """Return whether a component that is installed may go on.
 
         On a classic nucleus it may where what it depends on HARD is up; a SOFT dependency is not waited for
         (`dependencyReady` of its class `GreengrassService`). On nucleus lite all components must have been installed.

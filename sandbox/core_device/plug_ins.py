@@ -1,4 +1,4 @@
-"""What AWS's own plug-ins make of a nucleus: their dependencies, resolved as a nucleus does. No I/O.
+"""The dependencies of AWS's own plug-ins, resolved as a nucleus does. No I/O.
 
 Source of the rules: `DependencyResolver` and `ComponentManager` of
 https://github.com/aws-greengrass/aws-greengrass-nucleus; of the dependencies: `pm_components.public_components`. A

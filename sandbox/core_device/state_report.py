@@ -1,4 +1,4 @@
-"""How a component without Greengrass's IPC says that it runs: `READY=1` on a socket, as to systemd (sd_notify(3)).
+"""The report of a component without Greengrass's IPC that it runs: `READY=1` on a socket, as in sd_notify(3).
 
 It stands for `UpdateState`: one socket a component, so that the socket says who speaks.
 """

@@ -106,7 +106,7 @@ class _Component:
 
     @property
     def is_held(self) -> bool:
-        """Whether it is installed and waits for others."""
+        """True if it is installed and waits for others."""
         return self.state is State.INSTALLED and not self._may_start()
 
     async def _live(self) -> None:
@@ -310,11 +310,11 @@ class Supervisor:
         return component.state if component is not None else None
 
     def is_installed(self, name: str) -> bool:
-        """Whether a component is there and its install step, if it has one, is done."""
+        """Return whether a component is there and its install step, if it has one, is done."""
         return name in self._components and self._components[name].is_installed
 
     def is_held(self, name: str) -> bool:
-        """Whether a component is installed and waits for others."""
+        """Return whether a component is installed and waits for others."""
         return self._components[name].is_held
 
     def problem(self, name: str) -> str | None:

@@ -37,7 +37,7 @@ WATCHED = _REPLACED | _SHARED | _NOT_MADE
 
 
 class Owners:
-    """Who has which resource.
+    """The owners of resources.
 
     Args:
         records: what is there already, of other stacks.

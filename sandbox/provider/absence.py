@@ -9,7 +9,7 @@ _CODES = ("NotFound", "NoSuch", "DoesNotExist", "NonExistent")
 
 
 def is_absence(error: ClientError) -> bool:
-    """Whether AWS says by an error that what was asked for is not there."""
+    """Return whether an error of AWS says that the resource is not there."""
     code, message = error.response["Error"].get("Code", ""), error.response["Error"].get("Message", "").lower()
     if code in _BAD_REQUESTS:
         return any(words in message for words in _WORDS)

@@ -1,4 +1,4 @@
-"""What an update has to do: which inputs are others, and which tags go and come."""
+"""The work of an update: inputs that changed, and tags that go and come."""
 
 from typing import Any, NamedTuple
 
@@ -7,7 +7,7 @@ from sandbox.provider.inputs import Inputs
 
 
 class TagChanges(NamedTuple):
-    """What becomes of a resource's tags.
+    """The change to a resource's tags.
 
     Attributes:
         removed: The keys of those that go, sorted.
@@ -29,7 +29,7 @@ def changed(olds: dict[str, Any], news: Inputs, *keys: str) -> list[str]:
 
 
 def tag_changes(olds: dict[str, Any], news: Inputs) -> TagChanges:
-    """What becomes of the tags."""
+    """The change to the tags."""
     old, new = olds.get("tags") or {}, news.get("tags") or {}
     return TagChanges(sorted(old.keys() - new.keys()), {key: new[key] for key in new if old.get(key) != new[key]})
 

@@ -32,7 +32,7 @@ def differences(old: Any, new: Any, path: str = "") -> Iterator[tuple[str, Kind]
 
 
 def same(old: Any, new: Any) -> bool:
-    """Whether two values are the same to a cloud; assets and archives are by their content."""
+    """Return whether two values are the same to a cloud; assets and archives are by their content."""
     if isinstance(old, str) and isinstance(new, str) and old[:1] in ("{", "[") and new[:1] in ("{", "["):
         try:
             return bool(json.loads(old) == json.loads(new))
@@ -48,7 +48,7 @@ def same(old: Any, new: Any) -> bool:
 
 
 def as_the_cloud_has(key: str, asked: Any, found: Any) -> Any:
-    """What a cloud has of an input: defaults that it adds are left out, and what is the same stays as asked.
+    """Reduce a cloud's value to the input: defaults that it adds are left out, and equal parts stay as asked.
 
     In an object of which the program makes up the keys, such as tags, nothing is a default.
     """

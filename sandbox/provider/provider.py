@@ -49,7 +49,7 @@ class Failure(NamedTuple):
 
 
 class Diff(NamedTuple):
-    """What a change of inputs would do.
+    """The effect of a change of inputs.
 
     Attributes:
         changes: The kind of each change, by property path.

@@ -26,7 +26,7 @@ class Cloud(Protocol):
 
 
 class Context:
-    """What a handler works with: the cloud's clients and names. Used from several threads."""
+    """The cloud's clients and names, for handlers. Used from several threads."""
 
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
@@ -59,7 +59,7 @@ Delete = Callable[[str, dict[str, Any], Context], None]
 
 @dataclass(frozen=True)
 class Creation:
-    """How a type is made, and the inputs that this ignores, each with the reason."""
+    """The handler that makes a type, and the inputs that it ignores, each with the reason."""
 
     create: Create
     ignores: Mapping[str, str]

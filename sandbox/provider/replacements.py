@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Replacing(NamedTuple):
-    """What makes a type anew.
+    """The inputs that replace a type.
 
     Attributes:
         source: Where that is written.
@@ -23,7 +23,7 @@ class Replacing(NamedTuple):
     name: str | None = None
 
     def deletes_first(self, olds: dict[str, object], news: dict[str, object]) -> bool:
-        """Whether the old resource must go before the new one is made."""
+        """True if the old resource must go before the new one is made."""
         return self.name is not None and self.name in news and olds.get(self.name) == news[self.name]
 
 
@@ -169,7 +169,7 @@ REPLACING: dict[str, Replacing] = {
 
 
 def replacing(token: str, news: dict[str, object]) -> Replacing:
-    """What makes a resource with these inputs anew.
+    """Return the inputs that replace a resource with these inputs.
 
     An instance is made anew for other user data only where the program says so: `userDataReplaceOnChange`.
     """

@@ -79,7 +79,7 @@ class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
         return empty_pb2.Empty()
 
     def Handshake(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 - the protocol's
-        """What of the protocol is understood: secrets are, so that they come and go as such."""
+        """Say which of the protocol's features are understood: secrets are, so that they come and go as such."""
         return provider_pb2.ProviderHandshakeResponse(accept_secrets=True)
 
     def GetPluginInfo(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 - the protocol's
@@ -114,7 +114,7 @@ class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
         return _checked(request, failures)
 
     def Diff(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's
-        """Which inputs differ, and whether that replaces."""
+        """Say which inputs differ, and whether that replaces."""
         with _answering(context):
             olds, news = _compared(request.old_inputs), _compared(request.news)
             diff = self._provider.diff(_token(request), olds, news)
@@ -190,7 +190,7 @@ class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
 @contextmanager
 def _answering(context: Any) -> Iterator[None]:
-    """What is refused becomes the call's error; an error of our own goes to the log with its trace as well."""
+    """Turn a refusal into the call's error; an error of our own goes to the log with its trace as well."""
     try:
         yield
     except (ClientError, BotoCoreError, InputError) as error:
@@ -242,7 +242,7 @@ def _computed(request: Any) -> dict[str, Any]:
 
 
 def _as_before(message: Any, asked: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
-    """What was found, for the engine: what is the same stays as it was sent, and what was secret stays secret."""
+    """Tell the engine what was found: equal values stay as they were sent, and secrets stay secret."""
     before: Callable[[str], Any] = message.__getitem__
     return {
         key: before(key) if same(asked[key], value) else secret(value) if is_secret(before(key)) else value

@@ -40,7 +40,7 @@ def secret(value: Any) -> dict[str, Any]:
 
 
 def is_secret(value: Any) -> bool:
-    """Whether a value of a message is a secret, or holds one."""
+    """Return whether a value of a message is a secret, or holds one."""
     if isinstance(value, struct_pb2.Struct):
         return _signature(value) == rpc._special_secret_sig or any(is_secret(item) for _, item in value.items())
     return isinstance(value, struct_pb2.ListValue) and any(map(is_secret, value))

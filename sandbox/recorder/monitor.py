@@ -97,7 +97,7 @@ class RecordingMonitor(CloudMonitor):
         return response
 
     def made(self, token: str, name: str, values: dict[str, Any]) -> tuple[str, dict[str, Any], str]:
-        """What AWS would make up of a resource: ids, ARNs, URLs; in a preview nothing."""
+        """The values that AWS would give a resource: ids, ARNs, URLs; in a preview none."""
         if self.preview:
             # The SDK takes an output that is not there for unknown too.
             return "", dict.fromkeys([*values, "arn"], rpc.UNKNOWN), ""

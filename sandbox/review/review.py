@@ -31,7 +31,7 @@ class Review(NamedTuple):
     cost_limit_usd: float
     component_versions: list[ComponentVersion]
     service_limits: dict[str, list[Use]]
-    """What each site uses of each quota, by its name."""
+    """Use of each quota by each site, by the site's name."""
     difference: snapshots.Difference | None
     """What has changed since the last reviewed snapshot; None where there is none."""
     snapshot: snapshots.Snapshot

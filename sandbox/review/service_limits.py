@@ -1,4 +1,4 @@
-"""What a stack's sites use of the quotas that a site grows into, and what its components depend on."""
+"""Use of quotas by a stack's sites, and the dependencies of their components."""
 
 import json
 import math
@@ -28,16 +28,16 @@ class ComponentVersion(NamedTuple):
 
 
 class Use(NamedTuple):
-    """What a site uses of a quota."""
+    """A site's use of a quota."""
 
     quota: str
     used: int
     limit: int
     unit: str
     of: str
-    """What uses it."""
+    """The user of the quota."""
     source: str
-    """Where the limit is documented."""
+    """Source of the limit."""
 
 
 def component_versions(recording: Recording) -> list[ComponentVersion]:
@@ -60,7 +60,7 @@ def component_versions(recording: Recording) -> list[ComponentVersion]:
 
 
 def service_limits(recording: Recording, sites: Sequence[Site]) -> dict[str, list[Use]]:
-    """What each site of a stack uses of each quota."""
+    """Return the use of each quota by each site of a stack."""
     recipes = {recipe["ComponentName"]: recipe for recipe in _recipes(recording)}
     return {site.name: list(_uses(recording, site, recipes)) for site in sites}
 
@@ -92,7 +92,7 @@ def _uses(recording: Recording, site: Site, recipes: Mapping[str, Mapping[str, A
 
 
 def _subscriptions(site: Site, kind: nuclei.NucleusKind) -> Use:
-    """What the fullest connection of a core device's nucleus has; it opens another one when one is full."""
+    """Subscriptions of the fullest connection of a core device's nucleus, which opens another when one is full."""
     serves = site.client_devices and kind is nuclei.NucleusKind.CLASSIC
     total = _OWN_SUBSCRIPTIONS + (_SUBSCRIPTIONS_A_SHADOW * len(site.devices) if serves else 0)
     limit = limits.IOT_SUBSCRIPTIONS_PER_CONNECTION

@@ -47,7 +47,7 @@ def client(cloud: Cloud, identity: Identity, client_id: str) -> mqtt.Client:
 
 
 def subscribed(connection: mqtt.Client, topic_filter: str) -> bool:
-    """Whether a subscription is taken; one that is not ends the connection."""
+    """Return whether a subscription is taken; one that is not ends the connection."""
     taken: list[bool] = []
     answered = threading.Event()
 
@@ -63,7 +63,7 @@ def subscribed(connection: mqtt.Client, topic_filter: str) -> bool:
 
 
 def published(connection: mqtt.Client, topic: str) -> bool:
-    """Whether a message is taken; one that is not ends the connection."""
+    """Return whether a message is taken; one that is not ends the connection."""
     taken: list[bool] = []
     answered = threading.Event()
 

@@ -1,4 +1,4 @@
-"""Who writes what a state machine reads: its paths, followed through all states and branches.
+"""The writers of what a state machine reads: its paths, followed through all states and branches.
 
 A shape says which fields are there on every way that leads to a state, and which states wrote them. Where two ways
 meet, what only one of them has is gone. A path that finds nothing in a shape is missing on some way.
@@ -24,7 +24,7 @@ _OPERANDS = re.compile(r"Path$")
 
 
 class Shape(NamedTuple):
-    """What is known to be in a value."""
+    """The known content of a value."""
 
     writers: frozenset[str]
     fields: Mapping[str, "Shape"] | None = None
@@ -43,7 +43,7 @@ class Shape(NamedTuple):
         return cls(writers)
 
     def meet(self, other: "Shape") -> "Shape":
-        """What both have."""
+        """The common part of both."""
         writers = self.writers | other.writers
         if self.fields is not None and other.fields is not None:
             common = self.fields.keys() & other.fields.keys()
@@ -54,7 +54,7 @@ class Shape(NamedTuple):
         return Shape(writers)
 
     def step(self, key: str | int) -> "Shape | None":
-        """What lies below a field or an index; None where it may be missing."""
+        """The value below a field or an index; None if it may be missing."""
         if isinstance(key, int):
             return self.items[key] if self.items is not None and key < len(self.items) else None
         return self.fields.get(key) if self.fields is not None else None
@@ -248,5 +248,5 @@ def missing(found: Sequence[Read]) -> list[str]:
 
 
 def table(found: Sequence[Read]) -> str:
-    """Who writes what, for people."""
+    """The writers by path, for people."""
     return json.dumps([[*read[:3], sorted(read.writers or ["NOBODY"])] for read in found], indent=1)

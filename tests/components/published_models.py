@@ -1,4 +1,4 @@
-"""What the emulated AWS IoT Greengrass says of a component that brings a model."""
+"""Queries of the emulated AWS IoT Greengrass about a component that brings a model."""
 
 import json
 from typing import Any

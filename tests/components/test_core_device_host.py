@@ -1,4 +1,4 @@
-"""What `CoreDeviceHost` registers, and its scripts, run by a shell on a machine of stand-ins.
+"""The registrations of `CoreDeviceHost`, and its scripts, run by a shell on a machine of stand-ins.
 
 Not proved here: that the scripts do their work on an instance of Amazon Linux or Debian, which needs an account; that
 the releases they fetch are there and hold what their documentation says; that nucleus lite runs the components.

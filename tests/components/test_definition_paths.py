@@ -82,7 +82,7 @@ def greengrass() -> Any:
 
 
 def made_models(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """What the registration answers of every kind of verdict."""
+    """The answers of the registration to every kind of verdict."""
     sagemaker = mock.MagicMock()
     sagemaker.create_model_package.return_value = {"ModelPackageArn": "arn"}
     sagemaker.describe_model_package.return_value = {"CustomerMetadataProperties": {"version": "1.0.0"}}
@@ -122,7 +122,7 @@ def trial(archive: bytes) -> Trial:
 def function_answers(
     monkeypatch: pytest.MonkeyPatch, count: int, not_made: Mapping[str, Any]
 ) -> dict[tuple[str, str], list[Any]]:
-    """What each function answers, by its ARN and the step that it is asked for: examples of all its ways.
+    """The answers of each function, by its ARN and the step that it is asked for: examples of all its ways.
 
     Args:
         monkeypatch: pytest's.
@@ -178,7 +178,7 @@ QUERIED = {"QueryExecution": {"QueryExecutionId": ""}}
 
 
 def answer(answers: Mapping[tuple[str, str], list[Any]]) -> Answer:
-    """What the tasks of the training workflow answer."""
+    """The answers of the tasks of the training workflow."""
     trained = required("sagemaker", "DescribeTrainingJob")
 
     def of(name: str, state: Mapping[str, Any], _given: Shape) -> Shape:

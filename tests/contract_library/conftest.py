@@ -67,7 +67,7 @@ class Provider:
         self._server = grpc.server(ThreadPoolExecutor(16), options=_LIMITS)
         self._engine = _Engine()
         self.preview = False
-        """Whether what is constructed next is a preview, in which no output of a resource has a value."""
+        """True if what is constructed next is a preview, in which no output of a resource has a value."""
         self._served = _Served(self._monitor())
         engine_pb2_grpc.add_EngineServicer_to_server(self._engine, self._server)
         resource_pb2_grpc.add_ResourceMonitorServicer_to_server(self._served, self._server)

@@ -108,12 +108,12 @@ class Fleet(NamedTuple):
         eventually(lambda: self.waiting("pm-test-ulm-host-termination") == 0, self.said)
 
     def said(self) -> str:
-        """What the function has said so far."""
+        """The log of the function so far."""
         logs = self.cloud.client("logs").filter_log_events(logGroupName="/aws/lambda/pm-test-ulm-host-termination")
         return "\n".join(event["message"] for event in logs["events"])
 
     def waiting(self, queue: str) -> int:
-        """How many messages lie in a queue or are being worked off."""
+        """The number of messages in a queue, those in flight included."""
         sqs = self.cloud.client("sqs")
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
@@ -220,7 +220,7 @@ def test_the_host_has_no_way_in_and_encrypted_disks(fleet: Fleet) -> None:
 
 
 def test_the_next_host_has_the_name_once_the_one_before_has_ended(fleet: Fleet) -> None:
-    """What Auto Scaling tells the queue is sent by hand: the emulator's instances never end."""
+    """The notice of Auto Scaling is sent by hand: the emulator's instances never end."""
     iot = fleet.cloud.client("iot")
     if not fleet.principals("ulm-a"):
         fleet.enrol(fleet.claim(), "ulm-a", "4711")

@@ -1,4 +1,4 @@
-"""What each nucleus promises of a deployment, and what not: real processes, the nucleus itself, recipes by hand.
+"""The promises of each nucleus for a deployment: real processes, the nucleus itself, recipes by hand.
 
 Without a cloud: that a deployment comes as a job is in `test_deployments.py`. That real nuclei judge so was read in
 their source, not run here.

@@ -1,4 +1,4 @@
-"""What of a deployment nucleus lite has room for, and what of a site's.
+"""The room of nucleus lite for a deployment, and for a site's.
 
 Not proved here: that a real nucleus lite counts alike. The sizes are those of its source, and a deployment has the form
 that those in the tests of AWS's nucleus have.
@@ -55,7 +55,7 @@ def checked(merges: dict[str, dict[str, Any]], resets: dict[str, list[str]] | No
 
 
 def as_before(devices: dict[str, str]) -> dict[str, dict[str, Any]]:
-    """What a site's deployment merged before: all of its values, and its grants written out, a line a device."""
+    """The merge of a site's deployment before: all of its values, and its grants written out, a line a device."""
     merges = {}
     for source in sources():
         defaults = recipes.default_configuration(source.recipe)

@@ -1,4 +1,4 @@
-"""What a cloud lists of the resources of a type, by the ids that a deployment keeps of them."""
+"""The resources of a type that a cloud lists, by the ids that a deployment keeps of them."""
 
 from sandbox.cloud import Cloud
 

@@ -29,7 +29,7 @@ class Account(NamedTuple):
     ulm: Deployment
     bremen: Deployment
     before: dict[str, set[str]]
-    """What there was before the second stack."""
+    """The resources before the second stack."""
 
 
 @pytest.fixture(scope="module")

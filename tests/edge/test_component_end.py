@@ -1,4 +1,4 @@
-"""How a component says that it works, and why it ends: `main` in this process, on a bus that only listens.
+"""A component's report that it works, and of its end: `main` in this process, on a bus that only listens.
 
 Not proved here: that a nucleus hears it (`test_greengrass_bus.py`, `tests/core_device/test_judging.py`).
 """

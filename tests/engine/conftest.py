@@ -34,7 +34,7 @@ def cli() -> Path:
 
 @pytest.fixture(scope="session")
 def figures(cli: Path) -> Iterator[dict[str, Any]]:
-    """What the tests measured, written to `out/engine.json` at the end."""
+    """The figures of the tests, written to `out/engine.json` at the end."""
     said = subprocess.run([cli, "version"], capture_output=True, text=True, check=True).stdout.strip()
     measured: dict[str, Any] = {"cli": said, "previews": {}}
     yield measured

@@ -18,7 +18,7 @@ class EngineError(Exception):
 
 
 class Done(NamedTuple):
-    """What an operation did.
+    """The outcome of an operation.
 
     Attributes:
         changes: How many resources by kind of change: `create`, `same`, `update`, `delete`, `replace`.

@@ -110,7 +110,7 @@ def clear(project: Project, *arguments: str, **environment: str) -> str:
 
 
 def _ship_a_model(cloud: Cloud, group: str, bucket: str, version: str) -> None:
-    """What the release function does: a component version, unless it is there, and its deployment to a group."""
+    """Act as the release function: a component version, unless it is there, and its deployment to a group."""
     greengrass = cloud.client("greengrassv2")
     cloud.client("s3").put_object(Bucket=bucket, Key="models/model.zip", Body=b"zip")
     recipe = {

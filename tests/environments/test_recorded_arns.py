@@ -17,7 +17,7 @@ _MODULES = {"lambda": "lambda_"}
 
 
 def _has_an_arn(resource: Registered) -> bool:
-    """Whether the provider tells an ARN of the type, which is not one of its inputs."""
+    """Return whether the provider tells an ARN of the type, which is not one of its inputs."""
     package, module, name = resource.type.split(":")
     service = module.split("/")[0]
     sdk = importlib.import_module(f"pulumi_{package.replace('-', '_')}.{_MODULES.get(service, service)}")
@@ -25,7 +25,7 @@ def _has_an_arn(resource: Registered) -> bool:
 
 
 def _known(arn: str) -> bool:
-    """Whether the reference has a resource of this form."""
+    """Return whether the reference has a resource of this form."""
     forms = get_raw_arns_for_service(arn.split(":")[2])
     return any(re.fullmatch(re.sub(r"\\\$\\\{\w+\\\}", "[^:]*", re.escape(form)), arn) for form in forms)
 

@@ -1,4 +1,4 @@
-"""What AWS Lambda gives every function: "Defined runtime environment variables", AWS Lambda developer guide."""
+"""The variables of every function: "Defined runtime environment variables", AWS Lambda developer guide."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""When support ends, by a day that the test sets. Not proved here: the days, which are copied from AWS's own pages."""
+"""Ends of support, by a day that the test sets. Not proved here: the days, which are copied from AWS's pages."""
 
 import datetime as dt
 import json

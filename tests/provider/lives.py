@@ -79,7 +79,7 @@ class Lab:
 
 @dataclass(frozen=True)
 class Life:
-    """What becomes of a resource.
+    """The life of a resource.
 
     Attributes:
         inputs: What it is made of.

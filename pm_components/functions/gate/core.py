@@ -57,7 +57,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     on_trial: bool = False
     """Whether it is to be tried on a core device before it is approved."""
     failed: bool = False
-    """Whether it could not be made, or its trial broke: no verdict says so, and every model that is made has it, since
+    """True for a model that could not be made, or whose trial broke. Every verdict carries it, false, since
     the state machine asks."""
     version: str = ""
     metrics: dict[str, Any] = {}

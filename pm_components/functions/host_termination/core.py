@@ -1,4 +1,4 @@
-"""What a notification of Auto Scaling means for the certificates of a core device, without I/O."""
+"""The meaning of a notification of Auto Scaling for the certificates of a core device, without I/O."""
 
 import datetime as dt
 import json
@@ -18,7 +18,7 @@ class Termination(NamedTuple):
     instance: str
     token: str
     at: dt.datetime
-    """When Auto Scaling gave it up."""
+    """Time at which Auto Scaling gave it up."""
 
 
 def termination(body: str) -> Optional[Termination]:

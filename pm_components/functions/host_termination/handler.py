@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class Means(NamedTuple):
-    """What the function works with."""
+    """Settings of the function."""
 
     iot: Any
     autoscaling: Any
@@ -69,7 +69,7 @@ def end(body: str, means: Means) -> str:
 
 
 def _certificates(means: Means) -> dict[str, dt.datetime]:
-    """When each certificate of the thing was made, by its ARN."""
+    """Time of creation of each certificate of the thing, by its ARN."""
     pages = means.iot.get_paginator("list_thing_principals").paginate(thingName=means.thing)
     arns = [arn for page in pages for arn in page["principals"] if ":cert/" in arn]
     described = {arn: means.iot.describe_certificate(certificateId=arn.rpartition("/")[2]) for arn in arns}

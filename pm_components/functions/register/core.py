@@ -36,7 +36,7 @@ def model_package(verdict: Mapping[str, Any], group: str, image_uri: str) -> dic
 
 
 def _metadata(verdict: Mapping[str, Any]) -> dict[str, str]:
-    """What the model is, and as many of its figures as there is room for, with how many were left out."""
+    """The model and as many of its figures as there is room for, with the number of those left out."""
     identity = {name: verdict[name] for name in ("version", "training_job", "champion") if verdict[name]}
     figures = sorted(_numbers(verdict["metrics"]).items())
     room = _METADATA_ENTRIES - len(identity)

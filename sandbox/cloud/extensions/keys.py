@@ -106,7 +106,7 @@ def _context_with_key(context_of: Any) -> Any:
 
 
 def _invoke_where_allowed(invoke: Any) -> Any:
-    """How EventBridge invokes a target, once queue or topic and their key let it."""
+    """Replace EventBridge's invocation of a target: queue or topic and their key must allow it."""
 
     def invoked(target: dict[str, Any], event: dict[str, Any], rule: dict[str, Any], view: Any = None) -> None:
         # A schedule has a role, which is asked.
@@ -144,7 +144,7 @@ def _to_dead_letters(
 
 
 def _alarm_where_allowed(dispatch: Any) -> Any:
-    """How CloudWatch tells of an alarm, once the topic and its key let it."""
+    """Replace CloudWatch's notice of an alarm: the topic and its key must allow it."""
 
     def dispatched(alarm: dict[str, Any], *change: Any) -> None:
         source, heard = alarm.get("AlarmArn", ""), dict(alarm)
@@ -160,7 +160,7 @@ def _alarm_where_allowed(dispatch: Any) -> Any:
 
 
 def _group_where_allowed(create: Any) -> Any:
-    """How a log group is made, once CloudWatch Logs may use its key."""
+    """Replace the creation of a log group: CloudWatch Logs must be allowed its key."""
 
     def created(data: dict[str, Any]) -> Any:
         return _refused_log_key(data) or create(data)

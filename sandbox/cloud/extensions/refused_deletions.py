@@ -9,7 +9,7 @@ from sandbox.cloud import seams
 
 
 def _rule_without_targets(delete: Any) -> Any:
-    """How a rule is deleted: "you must remove all targets", DeleteRule of the EventBridge API reference."""
+    """Replace the deletion of a rule: "you must remove all targets", DeleteRule of the EventBridge API reference."""
 
     def deleted(data: dict[str, Any]) -> Any:
         key = eventbridge._rule_key(data.get("Name", ""), data.get("EventBusName", "default"))
@@ -22,7 +22,7 @@ def _rule_without_targets(delete: Any) -> Any:
 
 
 def _empty_workgroup(delete: Any) -> Any:
-    """How a workgroup is deleted: RecursiveDeleteOption of DeleteWorkGroup, Athena API reference."""
+    """Replace the deletion of a workgroup: RecursiveDeleteOption of DeleteWorkGroup, Athena API reference."""
 
     def deleted(data: dict[str, Any]) -> Any:
         name = data.get("WorkGroup", "")

@@ -74,7 +74,7 @@ def _error(cause: str, name: str = _RUNTIME) -> Exception:
 
 
 def find(path: str, data: Any) -> Any:
-    """What a path selects.
+    """Resolve a path.
 
     Args:
         path: from `$`; with `[*]` or `.*` it selects a list, which may be empty.
@@ -118,7 +118,7 @@ def _holds(value: Any, kind: str, key: Any) -> bool:
 
 
 def _resolve(path: str, data: Any) -> Any:
-    """What a path selects, for the emulator; nothing ends the execution."""
+    """Resolve a path for the emulator; one that finds nothing ends the execution."""
     try:
         return find(path, data)
     except NothingThere:
@@ -126,7 +126,7 @@ def _resolve(path: str, data: Any) -> Any:
 
 
 def _resolve_context(path: str, context: Any) -> Any:
-    """What a path into the context object, `$$.`, selects."""
+    """Resolve a path into the context object, `$$.`."""
     return _resolve(path[1:], context)
 
 
@@ -135,7 +135,7 @@ def _either(path: str, data: Any, context: Any) -> Any:
 
 
 def _choice(path: str, data: Any, context: Any) -> Any:
-    """What a choice compares."""
+    """Resolve the value that a choice compares."""
     try:
         return _either(path, data, context)
     except NothingThere:
@@ -143,7 +143,7 @@ def _choice(path: str, data: Any, context: Any) -> Any:
 
 
 def _check_rule(rule: Mapping[str, Any], data: Any, context: Any) -> bool | None:
-    """Whether a rule holds that asks for presence; None for any other rule that can be evaluated."""
+    """Evaluate a rule that asks for presence; None for any other rule that can be evaluated."""
     operators = rule.keys() - {"Variable", "Next", "Comment", "Assign", "Output"}
     if "Variable" not in rule or len(operators) != 1 or not operators <= _OPERATORS:
         known = ", ".join(sorted(_OPERATORS))

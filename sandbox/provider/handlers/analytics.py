@@ -60,7 +60,7 @@ def delivery_stream(inputs: Inputs, context: Context) -> Made:
 
 
 def _encryption(inputs: Inputs) -> dict[str, str]:
-    """How a stream is encrypted; empty where it is not."""
+    """The encryption of a stream; empty if there is none."""
     block = inputs.block("serverSideEncryption")
     if block is None:
         return {}
@@ -182,7 +182,7 @@ def read_catalog_database(id_: str, state: dict[str, Any], context: Context) -> 
 
 @updates("aws:glue/catalogDatabase:CatalogDatabase")
 def update_catalog_database(id_: str, olds: dict[str, Any], news: Inputs, context: Context) -> dict[str, Any]:
-    """What a database says of itself, all at once, and its tags."""
+    """Update a database's settings, all at once, and its tags."""
     client, name = context.client("glue"), id_.partition(":")[2]
     if changed(olds, news, *_DATABASE):
         client.update_database(Name=name, DatabaseInput=news.renamed(**_DATABASE))

@@ -302,7 +302,7 @@ def delete_event_source_mapping(id_: str, state: dict[str, Any], context: Contex
 
 @puts("aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig")
 def function_event_invoke_config(inputs: Inputs, context: Context) -> Made:
-    """What happens to a function's asynchronous calls that fail."""
+    """The handling of a function's asynchronous calls that fail."""
     name = inputs.need("functionName")
     arguments: dict[str, Any] = inputs.renamed(
         maximumEventAgeInSeconds="MaximumEventAgeInSeconds",
@@ -317,7 +317,7 @@ def function_event_invoke_config(inputs: Inputs, context: Context) -> Made:
 
 @reads("aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig")
 def read_function_event_invoke_config(id_: str, state: dict[str, Any], context: Context) -> dict[str, Any]:
-    """What happens to a function's asynchronous calls that fail."""
+    """The handling of a function's asynchronous calls that fail."""
     qualifier = {"Qualifier": state["qualifier"]} if state.get("qualifier") else {}
     found = context.client("lambda").get_function_event_invoke_config(FunctionName=id_, **qualifier)
     return {

@@ -149,7 +149,7 @@ def read_subnet(id_: str, state: dict[str, Any], context: Context) -> dict[str, 
 
 @updates("aws:ec2/subnet:Subnet")
 def update_subnet(id_: str, olds: dict[str, Any], news: Inputs, context: Context) -> dict[str, Any]:
-    """Whether what starts in it has a public address, and tags."""
+    """Update the public addresses of what starts in it, and its tags."""
     if changed(olds, news, "mapPublicIpOnLaunch"):
         value = {"Value": news.get("mapPublicIpOnLaunch", False)}
         context.client("ec2").modify_subnet_attribute(SubnetId=id_, MapPublicIpOnLaunch=value)
@@ -437,7 +437,7 @@ def delete_volume(id_: str, state: dict[str, Any], context: Context) -> None:
 
 @handles("aws:ec2/launchTemplate:LaunchTemplate")
 def launch_template(inputs: Inputs, context: Context) -> Made:
-    """What instances are made by; its user data is encoded already."""
+    """A template of instances; its user data is encoded already."""
     name = inputs.need("name")
     made = context.client("ec2").create_launch_template(
         LaunchTemplateName=name, LaunchTemplateData=_template(inputs), **_tagged(inputs, "launch-template")
@@ -603,7 +603,7 @@ def delete_auto_scaling_group(id_: str, state: dict[str, Any], context: Context)
 
 @puts("aws:autoscaling/lifecycleHook:LifecycleHook")
 def lifecycle_hook(inputs: Inputs, context: Context) -> Made:
-    """What an instance waits for. As AWS does, a queue that is to hear of it is sent a test."""
+    """A hook that an instance waits for. As AWS does, a queue that is to hear of it is sent a test."""
     name, group = inputs.need("name"), inputs.need("autoscalingGroupName")
     inputs.need("lifecycleTransition")
     context.client("autoscaling").put_lifecycle_hook(
@@ -625,7 +625,7 @@ def lifecycle_hook(inputs: Inputs, context: Context) -> Made:
 
 @reads("aws:autoscaling/lifecycleHook:LifecycleHook")
 def read_lifecycle_hook(id_: str, state: dict[str, Any], context: Context) -> dict[str, Any] | None:
-    """What an instance waits for, if its group has it."""
+    """A hook that an instance waits for, if its group has it."""
     group = state["autoscalingGroupName"]
     hooks = context.client("autoscaling").describe_lifecycle_hooks(AutoScalingGroupName=group)["LifecycleHooks"]
     for found in hooks:
@@ -638,7 +638,7 @@ def read_lifecycle_hook(id_: str, state: dict[str, Any], context: Context) -> di
 
 @deletes("aws:autoscaling/lifecycleHook:LifecycleHook")
 def delete_lifecycle_hook(id_: str, state: dict[str, Any], context: Context) -> None:
-    """What an instance waits for; its group stays."""
+    """A hook that an instance waits for; its group stays."""
     context.client("autoscaling").delete_lifecycle_hook(
         LifecycleHookName=id_, AutoScalingGroupName=state["autoscalingGroupName"]
     )

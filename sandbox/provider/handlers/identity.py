@@ -64,7 +64,7 @@ def read_role(id_: str, state: dict[str, Any], context: Context) -> dict[str, An
 
 @updates("aws:iam/role:Role")
 def update_role(id_: str, olds: dict[str, Any], news: Inputs, context: Context) -> dict[str, Any]:
-    """What a role says of itself, each by a call of its own, and its policies."""
+    """Update a role's settings, each by a call of its own, and its policies."""
     client = context.client("iam")
     if changed(olds, news, "assumeRolePolicy"):
         document = json_text(news.need("assumeRolePolicy"))
@@ -226,7 +226,7 @@ def delete_role_policy_attachment(id_: str, state: dict[str, Any], context: Cont
 
 @handles("aws:iam/instanceProfile:InstanceProfile")
 def instance_profile(inputs: Inputs, context: Context) -> Made:
-    """What gives a role to an instance."""
+    """An instance profile, which gives a role to an instance."""
     client, name = context.client("iam"), inputs.need("name")
     made = client.create_instance_profile(InstanceProfileName=name, Tags=tag_list(inputs))["InstanceProfile"]
     client.add_role_to_instance_profile(InstanceProfileName=name, RoleName=inputs.need("role"))

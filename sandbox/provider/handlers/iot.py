@@ -307,7 +307,7 @@ def delete_topic_rule(id_: str, state: dict[str, Any], context: Context) -> None
 
 
 def _is_topic_rule(client: Any, name: str) -> bool:
-    """Whether there is such a rule: asked for one that is not there, AWS answers that it is not for the caller."""
+    """Return whether there is such a rule: for one that is not there, AWS answers that it is not for the caller."""
     pages = client.get_paginator("list_topic_rules").paginate()
     return name in {found["ruleName"] for page in pages for found in page["rules"]}
 

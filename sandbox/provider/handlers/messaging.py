@@ -254,13 +254,13 @@ def queue_policy(inputs: Inputs, context: Context) -> Made:
 
 @puts("aws:sqs/redrivePolicy:RedrivePolicy")
 def redrive_policy(inputs: Inputs, context: Context) -> Made:
-    """Where a queue's messages go that nobody could handle."""
+    """The dead-letter queue of a queue."""
     return _set_queue_attribute(inputs, context, "redrivePolicy")
 
 
 @puts("aws:sqs/redriveAllowPolicy:RedriveAllowPolicy")
 def redrive_allow_policy(inputs: Inputs, context: Context) -> Made:
-    """Which queues may send to this one what they could not handle."""
+    """The queues that may use this one as their dead-letter queue."""
     return _set_queue_attribute(inputs, context, "redriveAllowPolicy")
 
 

@@ -214,7 +214,7 @@ def delete_bucket_lifecycle(id_: str, state: dict[str, Any], context: Context) -
 
 @puts("aws:s3/bucketNotification:BucketNotification")
 def bucket_notification(inputs: Inputs, context: Context) -> Made:
-    """Whether a bucket tells EventBridge of its objects; other destinations are refused."""
+    """The notices of a bucket to EventBridge; other destinations are refused."""
     name = inputs.need("bucket")
     configuration: dict[str, Any] = {"EventBridgeConfiguration": {}} if inputs.get("eventbridge") else {}
     context.client("s3").put_bucket_notification_configuration(Bucket=name, NotificationConfiguration=configuration)
@@ -223,7 +223,7 @@ def bucket_notification(inputs: Inputs, context: Context) -> Made:
 
 @reads("aws:s3/bucketNotification:BucketNotification")
 def read_bucket_notification(id_: str, state: dict[str, Any], context: Context) -> dict[str, Any]:
-    """Whether a bucket tells EventBridge of its objects."""
+    """The notices of a bucket to EventBridge."""
     found = context.client("s3").get_bucket_notification_configuration(Bucket=id_)
     return {"bucket": id_, "eventbridge": "EventBridgeConfiguration" in found}
 
@@ -236,7 +236,7 @@ def delete_bucket_notification(id_: str, state: dict[str, Any], context: Context
 
 @puts("aws:s3/bucketOwnershipControls:BucketOwnershipControls")
 def bucket_ownership(inputs: Inputs, context: Context) -> Made:
-    """Who owns a bucket's objects."""
+    """The ownership of a bucket's objects."""
     name = inputs.need("bucket")
     controls = {"Rules": [pascal(inputs.need("rule"))]}
     context.client("s3").put_bucket_ownership_controls(Bucket=name, OwnershipControls=controls)
@@ -245,7 +245,7 @@ def bucket_ownership(inputs: Inputs, context: Context) -> Made:
 
 @reads("aws:s3/bucketOwnershipControls:BucketOwnershipControls")
 def read_bucket_ownership(id_: str, state: dict[str, Any], context: Context) -> dict[str, Any]:
-    """Who owns a bucket's objects."""
+    """The ownership of a bucket's objects."""
     (rule,) = context.client("s3").get_bucket_ownership_controls(Bucket=id_)["OwnershipControls"]["Rules"]
     return {"bucket": id_, "rule": camel(rule)}
 

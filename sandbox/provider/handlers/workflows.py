@@ -131,6 +131,6 @@ def notebook_instance(inputs: Inputs, context: Context) -> Made:
 
 @records("aws:sagemaker/notebookInstanceLifecycleConfiguration:NotebookInstanceLifecycleConfiguration", _NO_NOTEBOOKS)
 def notebook_life_cycle(inputs: Inputs, context: Context) -> Made:
-    """What runs when a notebook instance starts."""
+    """The script of a notebook instance's start."""
     name = inputs.need("name")
     return name, {"arn": context.arn("sagemaker", f"notebook-instance-lifecycle-config/{name}")}
