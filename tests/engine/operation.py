@@ -17,7 +17,7 @@ from sandbox.deployer.project import read_project
 
 
 def main() -> None:
-    """Do what is asked: `preview`, `up`, `refresh` or `destroy`."""
+    """Do what is asked: `preview`, `up`, `refresh`, `destroy` or `cancel`."""
     request = json.load(sys.stdin)
     with os.fdopen(os.dup(sys.stdout.fileno()), "w") as answer:
         # What the program and the engine print is for whoever looks for a failure's reason.
@@ -54,6 +54,9 @@ def _done(request: dict[str, Any]) -> dict[str, Any]:
 def _run(
     stack: automation.Stack, operation: str, options: dict[str, Any], on_event: Any
 ) -> tuple[dict[str, int], dict[str, Any]]:
+    if operation == "cancel":
+        stack.cancel()
+        return {}, {}
     call = getattr(stack, operation)
     result = call(on_output=print, on_event=on_event, **options)
     if operation == "preview":

@@ -1,10 +1,13 @@
 """A small program: a bucket, a role, a function fed by a queue, a rule, a table, a stream, a thing, a group."""
 
 import json
+from pathlib import Path
 
 import pulumi
 import pulumi_aws as aws
 
+#: Absolute: a provider that is attached to runs in another folder.
+FUNCTION = str(Path(__file__).resolve().parent / "function")
 config = pulumi.Config()
 limits = config.require_object("limits")
 account = aws.get_caller_identity_output().account_id
@@ -60,7 +63,12 @@ function = aws.lambda_.Function(
     role=role.arn,
     runtime="python3.11",
     handler="lib.handler.handle",
-    code=pulumi.AssetArchive({"lib": pulumi.FileArchive("function"), "lib/note.txt": pulumi.StringAsset("note")}),
+    code=pulumi.AssetArchive(
+        {
+            "lib": pulumi.FileArchive(FUNCTION),
+            "lib/note.txt": pulumi.StringAsset("note"),
+        }
+    ),
     timeout=limits["seconds"],
     environment={"variables": {"GREETING": pulumi.Output.secret(config.require("greeting"))}},
 )
