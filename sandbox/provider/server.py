@@ -29,6 +29,8 @@ _THREADS = 32
 _MESSAGE_LIMIT = 400 * 1024 * 1024
 #: The engine's own, in every configuration and in every function's arguments.
 _ENGINES_KEYS = {"version", "pluginDownloadURL", "__internal"}
+#: What opens a cloud, in a provider's configuration.
+_KEYS = {"accessKey", "secretKey", "token"}
 _KINDS = {
     "add": (provider_pb2.PropertyDiff.ADD, provider_pb2.PropertyDiff.ADD_REPLACE),
     "delete": (provider_pb2.PropertyDiff.DELETE, provider_pb2.PropertyDiff.DELETE_REPLACE),
@@ -91,13 +93,17 @@ class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
         context.abort(grpc.StatusCode.UNIMPLEMENTED, "the sandbox has no schema: use the real SDKs")
 
     def CheckConfig(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's
-        """Refuse what a provider is configured to do that this one would not do."""
+        """Refuse what a provider is configured to do that this one would not do; its keys are secrets in the state."""
         with _answering(context):
             news = plain(request.news, UNKNOWN)[0]
             failures = self._provider.check_configuration(
                 {key: value for key, value in news.items() if key not in _ENGINES_KEYS and value != UNKNOWN}
             )
-        return _checked(request, failures)
+        checked = _checked(request, failures)
+        checked.inputs.update(
+            {key: secret(value) for key, value in request.news.items() if key in _KEYS and not is_secret(value)}
+        )
+        return checked
 
     def DiffConfig(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 - the protocol's
         """Nothing: all configurations mean the one cloud."""

@@ -122,8 +122,9 @@ def test_a_type_and_a_configuration_that_are_not_done_are_refused_before_anythin
     (failure,) = provider.Check(provider_pb2.CheckRequest(urn=urn, news=message_of({}))).failures
     assert "no handler for this type" in failure.reason
     news = message_of({"region": "us-east-1", "defaultTags": "{}", "accessKey": "test", "version": "7.51.1"})
-    failures = provider.CheckConfig(provider_pb2.CheckRequest(urn="urn:x", news=news)).failures
-    assert {one.property: one.reason for one in failures} == {
+    checked = provider.CheckConfig(provider_pb2.CheckRequest(urn="urn:x", news=news))
+    assert _dict(checked.inputs)["accessKey"] == secret("test")
+    assert {one.property: one.reason for one in checked.failures} == {
         "region": "is us-east-1, and the sandbox's cloud is in eu-central-1",
         "defaultTags": "is not done by the sandbox's provider",
     }
