@@ -19,7 +19,8 @@ from the rules (`python -m policies.catalogue > policies/README.md`); a test hol
 - **advisory**: it is told. **mandatory**: the update is refused. **remediate**: the pack mends the resource before it
   is made, and says so; what it cannot mend is refused.
 - In a preview, values of resources that are still to be made are unknown. A rule that needs one says that it cannot be
-  judged yet, as an advisory finding, and is asked again in the update, where it refuses at its own level.
+  judged yet, and is asked again in the update, where it refuses at its own level. What waits is told at the end, as one
+  advisory finding for all resources that wait for the same input by the same rules.
 - `policies.json` sets a rule's level or settings: `{"log-retention": {"enforcementLevel": "mandatory", "maximum_days":
   90}}`. `tier` and `limit_usd` come from the stack's own `pm:tier` and `pm:cost_limit_usd` where it does not.
 - The monthly cost is an estimate: list prices in `policies/prices.py`, each with its page and what it was compared

@@ -2,9 +2,14 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
+import yaml
 from pulumi_policy.proxy import UnknownValueError
+
+#: The input with the recipe of an AWS IoT Greengrass component: JSON or YAML.
+RECIPE = "inlineRecipe"
 
 
 def is_set(inputs: Mapping[str, Any], key: str) -> bool:
@@ -50,15 +55,50 @@ def is_list(value: Any) -> bool:
 
 
 def document(inputs: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """The JSON document that `key` holds as text or as it is; empty where it is not set or holds no object.
+    """The document that `key` holds as JSON text or as it is; empty where there is none or it cannot be read.
+
+    The rule `readable-documents` refuses what cannot be read, so that no other rule has to.
 
     Raises:
         UnknownValueError: where it is not known yet.
     """
+    try:
+        return read_document(inputs, key)
+    except UnreadableError:
+        return {}
+
+
+class UnreadableError(ValueError):
+    """A text that holds no document; says what was found and what is allowed."""
+
+
+def read_document(inputs: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """The document that `key` holds as JSON text or as it is; empty where `key` is not set.
+
+    A recipe may be YAML too.
+
+    Raises:
+        UnknownValueError: where it is not known yet.
+        UnreadableError: where it is no JSON, or no object.
+    """
     value = inputs.get(key)
+    if value in (None, ""):
+        return {}
     if isinstance(value, str):
-        value = json.loads(value) if value else {}
-    return dict(value) if isinstance(value, Mapping) else {}
+        value = _parsed(value, key)
+    if not isinstance(value, Mapping):
+        raise UnreadableError(f"{key}: found a document of type {type(value).__name__}, allowed is an object")
+    return dict(value)
+
+
+def _parsed(text: str, key: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        if key == RECIPE:
+            with suppress(yaml.YAMLError):
+                return yaml.safe_load(text)
+        raise UnreadableError(f"{key}: found a text that is no JSON ({error}), allowed is a JSON object") from error
 
 
 def statements(policy: Mapping[str, Any]) -> list[Mapping[str, Any]]:

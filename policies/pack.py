@@ -119,6 +119,7 @@ class Analyzer(_PolicyAnalyzerServicer):
         self._rules = {rule.name: rule for rule in rules}
         self._levels = {rule.name: rule.level for rule in rules}
         self._of_stack: dict[str, Settings] = {}
+        self._waiting = _Waiting()
 
     def GetAnalyzerInfo(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
         """Name the rules, with what the SDK's class leaves out."""
@@ -143,7 +144,21 @@ class Analyzer(_PolicyAnalyzerServicer):
     def ConfigureStack(self, request: Any, _context: Any) -> Any:  # noqa: N802 - the protocol's name
         """Take from the stack's configuration what rules have in it."""
         self._of_stack = {name: stack_settings(rule, request.config) for name, rule in self._rules.items()}
+        self._waiting.take()
         return proto.AnalyzerStackConfigureResponse()
+
+    def AnalyzeStack(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
+        """Judge the stack, and name once what no rule could judge yet, of single resources too."""
+        response = super().AnalyzeStack(request, context)
+        for rules, message, urns in self._waiting.take():
+            names = ", ".join(sorted(urn.rpartition("::")[2] for urn in urns if urn))
+            of = f", of {len(urns)}: {names}" if names else ""
+            also = f" (also {', '.join(rules[1:])})" if rules[1:] else ""
+            urn = urns[0] if len(urns) == 1 else ""
+            response.diagnostics.append(
+                self._diagnostic(rules[0], f"{message}{of}{also}", urn, EnforcementLevel.ADVISORY)
+            )
+        return response
 
     def Remediate(self, request: Any, _context: Any) -> Any:  # noqa: N802 - the protocol's name
         """Mend a resource by each remediating rule in turn, each on what the one before it left."""
@@ -183,21 +198,47 @@ class Analyzer(_PolicyAnalyzerServicer):
         self, diagnostics: list[Any], policy_name: str, policy_description: str, enforcement_level: EnforcementLevel
     ) -> ReportViolation:
         def report(message: str, urn: str | None = None) -> None:
-            level = EnforcementLevel.ADVISORY if isinstance(message, Undecided) else enforcement_level
-            diagnostics.append(
-                proto.AnalyzeDiagnostic(
-                    policyName=policy_name,
-                    policyPackName=self._pack,
-                    policyPackVersion=VERSION,
-                    description=policy_description,
-                    message=f"{policy_description}\n{message}",
-                    urn=urn or "",
-                    enforcementLevel=proto.EnforcementLevel.Value(level.name),
-                    severity=_severity(self._rules[policy_name]),
-                )
-            )
+            if isinstance(message, Undecided):
+                self._waiting.add(policy_name, message, urn or "")
+            else:
+                text = f"{policy_description}\n{message}"
+                diagnostics.append(self._diagnostic(policy_name, text, urn or "", enforcement_level))
 
         return report
+
+    def _diagnostic(self, name: str, message: str, urn: str, level: EnforcementLevel) -> Any:
+        return proto.AnalyzeDiagnostic(
+            policyName=name,
+            policyPackName=self._pack,
+            policyPackVersion=VERSION,
+            description=self._rules[name].demand,
+            message=message,
+            urn=urn,
+            enforcementLevel=proto.EnforcementLevel.Value(level.name),
+            severity=_severity(self._rules[name]),
+        )
+
+
+class _Waiting:
+    """What rules could not judge yet. The engine asks of several resources at once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._rules: dict[tuple[str, str], set[str]] = {}
+
+    def add(self, rule: str, message: str, urn: str) -> None:
+        """Note that `rule` waits, by its message, for a value of the resource `urn`."""
+        with self._lock:
+            self._rules.setdefault((message, urn), set()).add(rule)
+
+    def take(self) -> list[tuple[list[str], str, list[str]]]:
+        """Rules, message and URNs of what waits: each resource once a message, those of the same rules together."""
+        with self._lock:
+            waiting, self._rules = self._rules, {}
+        together: dict[tuple[tuple[str, ...], str], list[str]] = {}
+        for (message, urn), rules in sorted(waiting.items()):
+            together.setdefault((tuple(sorted(rules)), message), []).append(urn)
+        return [(list(rules), message, urns) for (rules, message), urns in sorted(together.items())]
 
 
 def _severity(rule: Rule) -> Any:

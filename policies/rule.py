@@ -4,6 +4,9 @@ What is not known yet. In a preview, values that come from resources still to be
 such a value says so as an advisory finding ("cannot be judged before the update") and goes on with the next resource;
 the engine asks it again in the update, when the value is known, and then it refuses at its own level. Nothing passes
 for being unknown. Only where a rule asks whether something is set at all, an unknown value counts as set.
+
+What a rule stumbles over. A resource that a rule cannot make sense of, as one whose policy has a text where an object
+is due, is refused at the rule's own level, and the rule goes on with the next: one resource never ends a preview.
 """
 
 import json
@@ -137,6 +140,8 @@ class StackRule(Rule):
             yield from self.check(stack, self.with_defaults(given))
         except UnknownValueError as unknown:
             yield Finding("", undecided(unknown))
+        except Exception as fault:
+            yield Finding("", _stumbled(fault))
 
 
 def stack_settings(rule: Rule, configuration: Mapping[str, str]) -> Settings:
@@ -153,12 +158,18 @@ def stack_settings(rule: Rule, configuration: Mapping[str, str]) -> Settings:
 
 
 def judged(resource: Resource, messages: Iterable[str]) -> Iterator[Finding]:
-    """Findings on a resource from lazily made `messages`; where making one needs an unknown value, it says that."""
+    """Findings on a resource from lazily made `messages`; one where making them needs an unknown value, or fails."""
     try:
         for message in messages:
             yield Finding(resource.urn, message)
     except UnknownValueError as unknown:
         yield Finding(resource.urn, undecided(unknown))
+    except Exception as fault:
+        yield Finding(resource.urn, _stumbled(fault))
+
+
+def _stumbled(fault: Exception) -> str:
+    return f"its inputs are not of the form that they are documented in ({type(fault).__name__}: {fault})"
 
 
 def undecided(unknown: UnknownValueError) -> Undecided:

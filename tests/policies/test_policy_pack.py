@@ -68,11 +68,64 @@ def test_in_a_preview_what_is_unknown_is_told_and_refuses_nothing(
     assert review.refusals() == set()
     assert review.mended == []
     assert review.decided() == set()
-    waiting = {(one.rule, one.urn.split("::")[-1]) for one in review.diagnostics}
-    permissions = {("least-privilege", name) for name in recorded(stack).of_type("aws:iam/rolePolicy:RolePolicy")}
-    assert permissions
-    assert permissions <= waiting
     assert {one.level for one in review.diagnostics} == {"ADVISORY"}
+    # Rules that wait for the same input tell it once, together, for all resources that they wait for.
+    (permissions,) = (
+        one for one in review.diagnostics if "policy is not known" in one.message and "(also least-priv" in one.message
+    )
+    assert permissions.rule == "discontinued-services"
+    for name in recorded(stack).of_type("aws:iam/rolePolicy:RolePolicy"):
+        assert name in permissions.message
+    assert len({(one.rule, one.message) for one in review.diagnostics}) == len(review.diagnostics) < 40
+
+
+def test_what_waits_is_told_once_and_not_again_in_the_next_operation(engine: Any) -> None:
+    unknown = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+    type_, urn = "aws:iam/rolePolicy:RolePolicy", "urn:pulumi:dev::pm::aws:iam/rolePolicy:RolePolicy::"
+
+    def roles(policy: str) -> list[Registered]:
+        inputs = {"role": "delivery", "policy": policy}
+        return [Registered(type_, name, urn + name, "", True, False, inputs, {}, [], {}, None) for name in ("a", "b")]
+
+    (told,) = engine.review(roles(unknown)).diagnostics
+    assert (told.rule, told.level) == ("discontinued-services", "ADVISORY")
+    assert told.message == (
+        "cannot be judged before the update: policy is not known yet, of 2: a, b"
+        " (also least-privilege, readable-documents)"
+    )
+    assert engine.review(roles("{}")).diagnostics == []
+
+
+_SHAPES = (
+    "text",
+    '["a list"]',
+    '{"Statement": [7]}',
+    '{"Statement": [{"Effect": "Allow", "Action": 7, "Resource": 7, "Principal": 7}]}',
+    '{"Statement": [{"Effect": "Deny", "Condition": "none"}]}',
+)
+
+
+@pytest.mark.parametrize("shape", _SHAPES)
+@pytest.mark.parametrize(
+    ("type_", "key"),
+    [
+        ("aws:iam/rolePolicy:RolePolicy", "policy"),
+        ("aws:iam/role:Role", "assumeRolePolicy"),
+        ("aws:s3/bucketPolicy:BucketPolicy", "policy"),
+        ("aws:sqs/queue:Queue", "redrivePolicy"),
+        ("aws:sfn/stateMachine:StateMachine", "definition"),
+        ("aws-native:greengrassv2:ComponentVersion", "inlineRecipe"),
+    ],
+)
+def test_no_text_ends_the_whole_preview(engine: Any, type_: str, key: str, shape: str) -> None:
+    bucket = {"bucket": "lake"} if type_ == "aws:s3/bucketPolicy:BucketPolicy" else {}
+    resources = [
+        Registered(token, "one", f"urn:pulumi:dev::pm::{token}::one", "", True, False, inputs, {}, [], {}, None)
+        for token, inputs in ((type_, {key: shape, **bucket}), ("aws:s3/bucket:Bucket", {"bucket": "lake"}))
+    ]
+    review = engine.review(resources)
+    assert "private-buckets" in review.refusals(), "the rules go on with the rest"
+    assert ("readable-documents" in review.refusals()) == (shape[0] != "{")
 
 
 def test_the_pack_without_an_engine_says_the_same(engine: Any, recorded: Callable[..., Recording]) -> None:
