@@ -220,7 +220,7 @@ class Analyzer(_PolicyAnalyzerServicer):
 
 
 class _Waiting:
-    """What rules could not judge yet. The engine asks of several resources at once."""
+    """Findings that rules could not judge yet. The engine asks of several resources at once."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

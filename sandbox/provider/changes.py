@@ -1,5 +1,6 @@
 """The work of an update: inputs that changed, and tags that go and come."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from sandbox.provider.differences import same
@@ -28,10 +29,26 @@ def changed(olds: dict[str, Any], news: Inputs, *keys: str) -> list[str]:
     return [key for key in keys if not same(olds.get(key), news.get(key))]
 
 
-def tag_changes(olds: dict[str, Any], news: Inputs) -> TagChanges:
-    """The change to the tags."""
+def update_tags(
+    olds: dict[str, Any],
+    news: Inputs,
+    untag: Callable[[list[str]], object],
+    tag: Callable[[TagChanges], object],
+) -> None:
+    """Take away and give what tags have changed; where none have, nothing is called.
+
+    Args:
+        olds: the inputs before.
+        news: the inputs now; its tags count as read.
+        untag: takes away the tags of these keys.
+        tag: gives the tags that come or get another value.
+    """
     old, new = olds.get("tags") or {}, news.get("tags") or {}
-    return TagChanges(sorted(old.keys() - new.keys()), {key: new[key] for key in new if old.get(key) != new[key]})
+    changes = TagChanges(sorted(old.keys() - new.keys()), {key: new[key] for key in new if old.get(key) != new[key]})
+    if changes.removed:
+        untag(changes.removed)
+    if changes.set:
+        tag(changes)
 
 
 def tags_of(pairs: Any, key: str = "Key", value: str = "Value") -> dict[str, str]:

@@ -144,7 +144,7 @@ def test_a_destroy_leaves_nothing(up: Up, local: Engine, served: Served, figures
 
 
 def _left(cloud: Cloud) -> list[str]:
-    """What is in a cloud that a stack could have made; keys that wait for their deletion are on their way."""
+    """The contents of a cloud that a stack could have made; keys that wait for their deletion are on their way."""
     left = []
     for service, operation, key in LISTS:
         client = cloud.client(service)

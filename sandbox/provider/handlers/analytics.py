@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sandbox.provider.changes import changed, tag_changes, tags_of
+from sandbox.provider.changes import changed, tags_of, update_tags
 from sandbox.provider.inputs import Inputs, camel, pascal, tag_list, told
 from sandbox.provider.registry import ON_DELETION, Context, Made, deletes, handles, reads, updates
 
@@ -125,11 +125,12 @@ def update_delivery_stream(id_: str, olds: dict[str, Any], news: Inputs, context
             )
         else:
             client.stop_delivery_stream_encryption(DeliveryStreamName=name)
-    tags = tag_changes(olds, news)
-    if tags.removed:
-        client.untag_delivery_stream(DeliveryStreamName=name, TagKeys=tags.removed)
-    if tags.set:
-        client.tag_delivery_stream(DeliveryStreamName=name, Tags=tags.pairs)
+    update_tags(
+        olds,
+        news,
+        lambda keys: client.untag_delivery_stream(DeliveryStreamName=name, TagKeys=keys),
+        lambda tags: client.tag_delivery_stream(DeliveryStreamName=name, Tags=tags.pairs),
+    )
     return {}
 
 
@@ -186,11 +187,12 @@ def update_catalog_database(id_: str, olds: dict[str, Any], news: Inputs, contex
     client, name = context.client("glue"), id_.partition(":")[2]
     if changed(olds, news, *_DATABASE):
         client.update_database(Name=name, DatabaseInput=news.renamed(**_DATABASE))
-    tags = tag_changes(olds, news)
-    if tags.removed:
-        client.untag_resource(ResourceArn=olds["arn"], TagsToRemove=tags.removed)
-    if tags.set:
-        client.tag_resource(ResourceArn=olds["arn"], TagsToAdd=tags.set)
+    update_tags(
+        olds,
+        news,
+        lambda keys: client.untag_resource(ResourceArn=olds["arn"], TagsToRemove=keys),
+        lambda tags: client.tag_resource(ResourceArn=olds["arn"], TagsToAdd=tags.set),
+    )
     return {}
 
 
@@ -291,11 +293,12 @@ def update_workgroup(id_: str, olds: dict[str, Any], news: Inputs, context: Cont
             Description=news.get("description", ""),
             State=news.get("state", "ENABLED"),
         )
-    tags = tag_changes(olds, news)
-    if tags.removed:
-        client.untag_resource(ResourceARN=olds["arn"], TagKeys=tags.removed)
-    if tags.set:
-        client.tag_resource(ResourceARN=olds["arn"], Tags=tags.pairs)
+    update_tags(
+        olds,
+        news,
+        lambda keys: client.untag_resource(ResourceARN=olds["arn"], TagKeys=keys),
+        lambda tags: client.tag_resource(ResourceARN=olds["arn"], Tags=tags.pairs),
+    )
     return {}
 
 

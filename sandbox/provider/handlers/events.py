@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sandbox.provider.changes import changed, tag_changes, tags_of
+from sandbox.provider.changes import changed, tags_of, update_tags
 from sandbox.provider.inputs import Inputs, camel, json_text, pascal, tag_list, told
 from sandbox.provider.registry import ON_DELETION, Context, Made, deletes, handles, puts, reads, updates
 
@@ -49,11 +49,12 @@ def read_schedule_group(id_: str, state: dict[str, Any], context: Context) -> di
 @updates("aws:scheduler/scheduleGroup:ScheduleGroup")
 def update_schedule_group(id_: str, olds: dict[str, Any], news: Inputs, context: Context) -> dict[str, Any]:
     """A group's tags."""
-    tags = tag_changes(olds, news)
-    if tags.removed:
-        context.client("scheduler").untag_resource(ResourceArn=olds["arn"], TagKeys=tags.removed)
-    if tags.set:
-        context.client("scheduler").tag_resource(ResourceArn=olds["arn"], Tags=tags.pairs)
+    update_tags(
+        olds,
+        news,
+        lambda keys: context.client("scheduler").untag_resource(ResourceArn=olds["arn"], TagKeys=keys),
+        lambda tags: context.client("scheduler").tag_resource(ResourceArn=olds["arn"], Tags=tags.pairs),
+    )
     return {}
 
 
@@ -143,11 +144,12 @@ def update_event_rule(id_: str, olds: dict[str, Any], news: Inputs, context: Con
     client = context.client("events")
     if changed(olds, news, *_RULE, "eventPattern"):
         client.put_rule(Name=id_, **_rule(news))
-    tags = tag_changes(olds, news)
-    if tags.removed:
-        client.untag_resource(ResourceARN=olds["arn"], TagKeys=tags.removed)
-    if tags.set:
-        client.tag_resource(ResourceARN=olds["arn"], Tags=tags.pairs)
+    update_tags(
+        olds,
+        news,
+        lambda keys: client.untag_resource(ResourceARN=olds["arn"], TagKeys=keys),
+        lambda tags: client.tag_resource(ResourceARN=olds["arn"], Tags=tags.pairs),
+    )
     return {}
 
 

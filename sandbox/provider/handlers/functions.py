@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from sandbox.provider.assets import archive_bytes
-from sandbox.provider.changes import changed, tag_changes
+from sandbox.provider.changes import changed, update_tags
 from sandbox.provider.inputs import Inputs, camel, pascal, told
 from sandbox.provider.registry import ON_DELETION, Context, Made, deletes, handles, puts, reads, updates
 
@@ -152,11 +152,12 @@ def delete_function(id_: str, state: dict[str, Any], context: Context) -> None:
 
 
 def _update_tags(olds: dict[str, Any], news: Inputs, context: Context) -> None:
-    tags = tag_changes(olds, news)
-    if tags.removed:
-        context.client("lambda").untag_resource(Resource=olds["arn"], TagKeys=tags.removed)
-    if tags.set:
-        context.client("lambda").tag_resource(Resource=olds["arn"], Tags=tags.set)
+    update_tags(
+        olds,
+        news,
+        lambda keys: context.client("lambda").untag_resource(Resource=olds["arn"], TagKeys=keys),
+        lambda tags: context.client("lambda").tag_resource(Resource=olds["arn"], Tags=tags.set),
+    )
 
 
 @handles("aws:lambda/layerVersion:LayerVersion", skipDestroy=ON_DELETION, sourceCodeHash=_UPDATE_TRIGGER)

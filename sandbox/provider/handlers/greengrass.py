@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sandbox.provider.changes import tag_changes
+from sandbox.provider.changes import update_tags
 from sandbox.provider.inputs import Inputs, told
 from sandbox.provider.registry import Context, Made, deletes, handles, reads, updates
 
@@ -87,8 +87,9 @@ def delete_deployment(id_: str, state: dict[str, Any], context: Context) -> None
 
 
 def _update_tags(arn: str, olds: dict[str, Any], news: Inputs, context: Context) -> None:
-    tags = tag_changes(olds, news)
-    if tags.removed:
-        context.client("greengrassv2").untag_resource(resourceArn=arn, tagKeys=tags.removed)
-    if tags.set:
-        context.client("greengrassv2").tag_resource(resourceArn=arn, tags=tags.set)
+    update_tags(
+        olds,
+        news,
+        lambda keys: context.client("greengrassv2").untag_resource(resourceArn=arn, tagKeys=keys),
+        lambda tags: context.client("greengrassv2").tag_resource(resourceArn=arn, tags=tags.set),
+    )

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from sandbox.provider.changes import changed, tag_changes, tags_of
+from sandbox.provider.changes import changed, tags_of, update_tags
 from sandbox.provider.inputs import InputError, Inputs, camel, pascal, tag_list, told
 from sandbox.provider.registry import Context, Made, deletes, handles, puts, reads, updates
 
@@ -35,11 +35,12 @@ def _tagged(inputs: Inputs, kind: str) -> dict[str, Any]:
 
 
 def _update_tags(id_: str, olds: dict[str, Any], news: Inputs, context: Context) -> None:
-    tags = tag_changes(olds, news)
-    if tags.removed:
-        context.client("ec2").delete_tags(Resources=[id_], Tags=[{"Key": key} for key in tags.removed])
-    if tags.set:
-        context.client("ec2").create_tags(Resources=[id_], Tags=tags.pairs)
+    update_tags(
+        olds,
+        news,
+        lambda keys: context.client("ec2").delete_tags(Resources=[id_], Tags=[{"Key": key} for key in keys]),
+        lambda tags: context.client("ec2").create_tags(Resources=[id_], Tags=tags.pairs),
+    )
 
 
 @handles("aws:ec2/vpc:Vpc")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sandbox.provider.changes import changed, tag_changes, tags_of
+from sandbox.provider.changes import changed, tags_of, update_tags
 from sandbox.provider.inputs import Inputs, json_text, tag_list, told
 from sandbox.provider.registry import ON_DELETION, Context, Made, deletes, handles, puts, reads, updates
 
@@ -92,11 +92,12 @@ def update_role(id_: str, olds: dict[str, Any], news: Inputs, context: Context) 
             client.detach_role_policy(RoleName=id_, PolicyArn=arn)
         for arn in sorted(has - had):
             client.attach_role_policy(RoleName=id_, PolicyArn=arn)
-    tags = tag_changes(olds, news)
-    if tags.removed:
-        client.untag_role(RoleName=id_, TagKeys=tags.removed)
-    if tags.set:
-        client.tag_role(RoleName=id_, Tags=tags.pairs)
+    update_tags(
+        olds,
+        news,
+        lambda keys: client.untag_role(RoleName=id_, TagKeys=keys),
+        lambda tags: client.tag_role(RoleName=id_, Tags=tags.pairs),
+    )
     return {}
 
 
@@ -185,11 +186,12 @@ def update_policy(id_: str, olds: dict[str, Any], news: Inputs, context: Context
             client.delete_policy_version(PolicyArn=id_, VersionId=oldest)
         document = json_text(news.need("policy"))
         client.create_policy_version(PolicyArn=id_, PolicyDocument=document, SetAsDefault=True)
-    tags = tag_changes(olds, news)
-    if tags.removed:
-        client.untag_policy(PolicyArn=id_, TagKeys=tags.removed)
-    if tags.set:
-        client.tag_policy(PolicyArn=id_, Tags=tags.pairs)
+    update_tags(
+        olds,
+        news,
+        lambda keys: client.untag_policy(PolicyArn=id_, TagKeys=keys),
+        lambda tags: client.tag_policy(PolicyArn=id_, Tags=tags.pairs),
+    )
     return {}
 
 
@@ -251,11 +253,12 @@ def update_instance_profile(id_: str, olds: dict[str, Any], news: Inputs, contex
         if olds.get("role"):
             client.remove_role_from_instance_profile(InstanceProfileName=id_, RoleName=olds["role"])
         client.add_role_to_instance_profile(InstanceProfileName=id_, RoleName=news.need("role"))
-    tags = tag_changes(olds, news)
-    if tags.removed:
-        client.untag_instance_profile(InstanceProfileName=id_, TagKeys=tags.removed)
-    if tags.set:
-        client.tag_instance_profile(InstanceProfileName=id_, Tags=tags.pairs)
+    update_tags(
+        olds,
+        news,
+        lambda keys: client.untag_instance_profile(InstanceProfileName=id_, TagKeys=keys),
+        lambda tags: client.tag_instance_profile(InstanceProfileName=id_, Tags=tags.pairs),
+    )
     return {}
 
 

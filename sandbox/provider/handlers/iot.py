@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sandbox.provider.changes import changed, tag_changes, tags_of
+from sandbox.provider.changes import changed, tags_of, update_tags
 from sandbox.provider.inputs import InputError, Inputs, json_text, tag_list, told
 from sandbox.provider.registry import Context, Made, deletes, handles, reads, records, updates
 
@@ -39,11 +39,12 @@ def _tags(context: Context, arn: str) -> dict[str, str]:
 
 
 def _update_tags(olds: dict[str, Any], news: Inputs, context: Context) -> None:
-    tags = tag_changes(olds, news)
-    if tags.removed:
-        context.client("iot").untag_resource(resourceArn=olds["arn"], tagKeys=tags.removed)
-    if tags.set:
-        context.client("iot").tag_resource(resourceArn=olds["arn"], tags=tags.pairs)
+    update_tags(
+        olds,
+        news,
+        lambda keys: context.client("iot").untag_resource(resourceArn=olds["arn"], tagKeys=keys),
+        lambda tags: context.client("iot").tag_resource(resourceArn=olds["arn"], tags=tags.pairs),
+    )
 
 
 @handles("aws:iot/thing:Thing")

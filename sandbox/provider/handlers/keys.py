@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sandbox.provider.changes import changed, tag_changes, tags_of
+from sandbox.provider.changes import changed, tags_of, update_tags
 from sandbox.provider.inputs import Inputs, json_text, told
 from sandbox.provider.registry import ON_DELETION, Context, Made, deletes, handles, reads, updates
 
@@ -62,11 +62,12 @@ def update_key(id_: str, olds: dict[str, Any], news: Inputs, context: Context) -
         client.update_key_description(KeyId=id_, Description=news.get("description", ""))
     if changed(olds, news, "policy") and "policy" in news:
         client.put_key_policy(KeyId=id_, PolicyName="default", Policy=json_text(news.get("policy")))
-    tags = tag_changes(olds, news)
-    if tags.removed:
-        client.untag_resource(KeyId=id_, TagKeys=tags.removed)
-    if tags.set:
-        client.tag_resource(KeyId=id_, Tags=_tag_list(tags.set))
+    update_tags(
+        olds,
+        news,
+        lambda keys: client.untag_resource(KeyId=id_, TagKeys=keys),
+        lambda tags: client.tag_resource(KeyId=id_, Tags=_tag_list(tags.set)),
+    )
     return {}
 
 

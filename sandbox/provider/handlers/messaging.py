@@ -5,7 +5,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from sandbox.provider.changes import changed, tag_changes, tags_of
+from sandbox.provider.changes import changed, tags_of, update_tags
 from sandbox.provider.inputs import Inputs, json_text, tag_list
 from sandbox.provider.registry import Context, Made, deletes, handles, puts, reads, updates
 
@@ -96,11 +96,12 @@ def update_topic(id_: str, olds: dict[str, Any], news: Inputs, context: Context)
         client.set_topic_attributes(
             TopicArn=id_, AttributeName=_TOPIC[key], AttributeValue=_attribute(news.get(key, ""))
         )
-    tags = tag_changes(olds, news)
-    if tags.removed:
-        client.untag_resource(ResourceArn=id_, TagKeys=tags.removed)
-    if tags.set:
-        client.tag_resource(ResourceArn=id_, Tags=tags.pairs)
+    update_tags(
+        olds,
+        news,
+        lambda keys: client.untag_resource(ResourceArn=id_, TagKeys=keys),
+        lambda tags: client.tag_resource(ResourceArn=id_, Tags=tags.pairs),
+    )
     return {}
 
 
@@ -225,11 +226,12 @@ def update_queue(id_: str, olds: dict[str, Any], news: Inputs, context: Context)
     if others:
         values = {_QUEUE[key]: _attribute(news.get(key, _QUEUE_DEFAULTS.get(key, ""))) for key in others}
         client.set_queue_attributes(QueueUrl=id_, Attributes=values)
-    tags = tag_changes(olds, news)
-    if tags.removed:
-        client.untag_queue(QueueUrl=id_, TagKeys=tags.removed)
-    if tags.set:
-        client.tag_queue(QueueUrl=id_, Tags=tags.set)
+    update_tags(
+        olds,
+        news,
+        lambda keys: client.untag_queue(QueueUrl=id_, TagKeys=keys),
+        lambda tags: client.tag_queue(QueueUrl=id_, Tags=tags.set),
+    )
     return {}
 
 

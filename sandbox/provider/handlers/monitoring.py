@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sandbox.provider.changes import changed, tag_changes, tags_of
+from sandbox.provider.changes import changed, tags_of, update_tags
 from sandbox.provider.inputs import Inputs, json_text, tag_list, told
 from sandbox.provider.registry import ON_DELETION, Context, Made, deletes, handles, puts, reads, updates
 
@@ -68,11 +68,12 @@ def update_log_group(id_: str, olds: dict[str, Any], news: Inputs, context: Cont
             client.associate_kms_key(logGroupName=id_, kmsKeyId=key)
         else:
             client.disassociate_kms_key(logGroupName=id_)
-    tags = tag_changes(olds, news)
-    if tags.removed:
-        client.untag_resource(resourceArn=olds["arn"], tagKeys=tags.removed)
-    if tags.set:
-        client.tag_resource(resourceArn=olds["arn"], tags=tags.set)
+    update_tags(
+        olds,
+        news,
+        lambda keys: client.untag_resource(resourceArn=olds["arn"], tagKeys=keys),
+        lambda tags: client.tag_resource(resourceArn=olds["arn"], tags=tags.set),
+    )
     return {}
 
 
@@ -136,11 +137,12 @@ def update_metric_alarm(id_: str, olds: dict[str, Any], news: Inputs, context: C
     client = context.client("cloudwatch")
     if changed(olds, news, "dimensions", *_ALARM):
         client.put_metric_alarm(AlarmName=id_, **_alarm(news))
-    tags = tag_changes(olds, news)
-    if tags.removed:
-        client.untag_resource(ResourceARN=olds["arn"], TagKeys=tags.removed)
-    if tags.set:
-        client.tag_resource(ResourceARN=olds["arn"], Tags=tags.pairs)
+    update_tags(
+        olds,
+        news,
+        lambda keys: client.untag_resource(ResourceARN=olds["arn"], TagKeys=keys),
+        lambda tags: client.tag_resource(ResourceARN=olds["arn"], Tags=tags.pairs),
+    )
     return {}
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sandbox.provider.changes import changed, tag_changes, tags_of
+from sandbox.provider.changes import changed, tags_of, update_tags
 from sandbox.provider.inputs import Inputs, tag_list, told
 from sandbox.provider.registry import Context, Made, deletes, handles, reads, updates
 
@@ -90,11 +90,12 @@ def update_table(id_: str, olds: dict[str, Any], news: Inputs, context: Context)
             none = {"PointInTimeRecoveryEnabled": False}
             client.update_continuous_backups(TableName=id_, PointInTimeRecoverySpecification=none)
         _set_recovery(client, id_, news)
-    tags = tag_changes(olds, news)
-    if tags.removed:
-        client.untag_resource(ResourceArn=olds["arn"], TagKeys=tags.removed)
-    if tags.set:
-        client.tag_resource(ResourceArn=olds["arn"], Tags=tags.pairs)
+    update_tags(
+        olds,
+        news,
+        lambda keys: client.untag_resource(ResourceArn=olds["arn"], TagKeys=keys),
+        lambda tags: client.tag_resource(ResourceArn=olds["arn"], Tags=tags.pairs),
+    )
     return {}
 
 

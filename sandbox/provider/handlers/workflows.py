@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sandbox.provider.changes import changed, tag_changes, tags_of
+from sandbox.provider.changes import changed, tags_of, update_tags
 from sandbox.provider.inputs import Inputs, json_text, tag_list, told
 from sandbox.provider.registry import Context, Made, deletes, handles, reads, records, updates
 
@@ -63,11 +63,12 @@ def update_state_machine(id_: str, olds: dict[str, Any], news: Inputs, context: 
         none = {"loggingConfiguration": {"level": "OFF"}, "tracingConfiguration": {"enabled": False}}
         gone = {key: value for key, value in none.items() if key in olds and key not in news}
         client.update_state_machine(stateMachineArn=id_, **gone, **_state_machine(news))
-    tags = tag_changes(olds, news)
-    if tags.removed:
-        client.untag_resource(resourceArn=id_, tagKeys=tags.removed)
-    if tags.set:
-        client.tag_resource(resourceArn=id_, tags=_tag_list(tags.set))
+    update_tags(
+        olds,
+        news,
+        lambda keys: client.untag_resource(resourceArn=id_, tagKeys=keys),
+        lambda tags: client.tag_resource(resourceArn=id_, tags=_tag_list(tags.set)),
+    )
     return {}
 
 
@@ -105,11 +106,12 @@ def read_model_package_group(id_: str, state: dict[str, Any], context: Context) 
 @updates("aws:sagemaker/modelPackageGroup:ModelPackageGroup")
 def update_model_package_group(id_: str, olds: dict[str, Any], news: Inputs, context: Context) -> dict[str, Any]:
     """A group's tags."""
-    tags = tag_changes(olds, news)
-    if tags.removed:
-        context.client("sagemaker").delete_tags(ResourceArn=olds["arn"], TagKeys=tags.removed)
-    if tags.set:
-        context.client("sagemaker").add_tags(ResourceArn=olds["arn"], Tags=tags.pairs)
+    update_tags(
+        olds,
+        news,
+        lambda keys: context.client("sagemaker").delete_tags(ResourceArn=olds["arn"], TagKeys=keys),
+        lambda tags: context.client("sagemaker").add_tags(ResourceArn=olds["arn"], Tags=tags.pairs),
+    )
     return {}
 
 

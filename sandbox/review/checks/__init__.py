@@ -1,1 +1,1 @@
-"""What a provider or AWS would refuse of a program's resources, found without either: one module a check."""
+"""Refusals by a provider or AWS of a program's resources, found without either: one module a check."""

@@ -78,7 +78,7 @@ def _one(annotation: Any, value: Any, where: str) -> Iterator[str]:
 
 
 def _is(kind: type, value: Any) -> bool:
-    """Whether a value is of a plain type; the engine's protocol knows numbers alone, no integers."""
+    """Return whether a value is of a plain type; the engine's protocol knows numbers alone, no integers."""
     if kind in (int, float):
         return isinstance(value, int | float) and not isinstance(value, bool) and (kind is float or value == int(value))
     return isinstance(value, kind)

@@ -77,12 +77,12 @@ def fields_of(arguments: type) -> dict[str, Field]:
 
 
 def is_block(annotation: Any) -> bool:
-    """Whether a type is a class of inputs of the SDK."""
+    """Return whether a type is a class of inputs of the SDK."""
     return isinstance(annotation, type) and _types.is_input_type(annotation)
 
 
 def alternatives(annotation: Any) -> list[Any]:
-    """What a value may be, without `None`, outputs and the dictionaries that stand for a class of inputs."""
+    """The types a value may have, without `None`, outputs and the dictionaries that stand for a class of inputs."""
     origin = typing.get_origin(annotation)
     if origin in (typing.Union, types.UnionType):
         return [one for part in typing.get_args(annotation) for one in alternatives(part)]
