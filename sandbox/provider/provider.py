@@ -7,7 +7,7 @@ from sandbox.provider.differences import Kind, as_the_cloud_has, differences
 from sandbox.provider.inputs import InputError, Inputs
 from sandbox.provider.invokes import call
 from sandbox.provider.registry import DELETES, HANDLERS, READS, RECORD_ONLY, UPDATES, Context
-from sandbox.provider.replacements import replacing
+from sandbox.provider.replacements import REPLACING
 
 #: The providers that this one stands for.
 PACKAGES = ("aws", "aws-native")
@@ -91,7 +91,7 @@ class Provider:
             InputError: if the provider has no such type.
         """
         _known(token)
-        entry = replacing(token, news)
+        entry = REPLACING[token]
         changed = [key for key in sorted(olds.keys() | news.keys()) if _changes(key, olds, news)]
         replaces = [key for key in changed if key in entry.inputs]
         changes = {path: kind for key in changed for path, kind in _changes(key, olds, news).items()}

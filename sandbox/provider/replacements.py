@@ -68,7 +68,6 @@ REPLACING: dict[str, Replacing] = {
         "outpostArn",
         "snapshotId",
     ),
-    "aws:ec2/instance:Instance": _of("ec2/ec2_instance.go", "ami", "associatePublicIpAddress", "subnetId"),
     "aws:ec2/internetGateway:InternetGateway": _of("ec2/vpc_internet_gateway.go"),
     "aws:ec2/launchTemplate:LaunchTemplate": _of("ec2/ec2_launch_template.go", name="name"),
     "aws:ec2/routeTable:RouteTable": _of("ec2/vpc_route_table.go", "vpcId"),
@@ -166,14 +165,3 @@ REPLACING: dict[str, Replacing] = {
     "aws:sqs/redriveAllowPolicy:RedriveAllowPolicy": _of("sqs/queue_redrive_allow_policy.go", "queueUrl"),
     "aws:sqs/redrivePolicy:RedrivePolicy": _of("sqs/queue_redrive_policy.go", "queueUrl"),
 }
-
-
-def replacing(token: str, news: dict[str, object]) -> Replacing:
-    """Return the inputs that replace a resource with these inputs.
-
-    An instance is made anew for other user data only where the program says so: `userDataReplaceOnChange`.
-    """
-    entry = REPLACING[token]
-    if token == "aws:ec2/instance:Instance" and news.get("userDataReplaceOnChange") is True:  # noqa: S105 - a type's
-        return entry._replace(inputs=entry.inputs | {"userData", "userDataBase64"})
-    return entry

@@ -15,7 +15,6 @@ _FORMS = {
     "aws:cloudwatch/metricAlarm:MetricAlarm": "cloudwatch:{region}:{account}:alarm:{name}",
     "aws:dynamodb/table:Table": "dynamodb:{region}:{account}:table/{name}",
     "aws:ebs/volume:Volume": "ec2:{region}:{account}:volume/{id}",
-    "aws:ec2/instance:Instance": "ec2:{region}:{account}:instance/{id}",
     "aws:ec2/internetGateway:InternetGateway": "ec2:{region}:{account}:internet-gateway/{id}",
     "aws:ec2/launchTemplate:LaunchTemplate": "ec2:{region}:{account}:launch-template/{id}",
     "aws:ec2/routeTable:RouteTable": "ec2:{region}:{account}:route-table/{id}",

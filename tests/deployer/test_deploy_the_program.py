@@ -23,7 +23,6 @@ OTHERS = {
     "aws:autoscaling/group:Group",
     "aws:autoscaling/lifecycleHook:LifecycleHook",
     "aws:ebs/volume:Volume",
-    "aws:ec2/instance:Instance",
     "aws:ec2/internetGateway:InternetGateway",
     "aws:ec2/launchTemplate:LaunchTemplate",
     "aws:ec2/routeTable:RouteTable",

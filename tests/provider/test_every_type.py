@@ -16,7 +16,7 @@ import pytest
 from sandbox.provider import Context
 from sandbox.provider.inputs import Inputs
 from sandbox.provider.registry import DELETES, HANDLERS, READS, RECORD_ONLY, UPDATES
-from sandbox.provider.replacements import REPLACING, replacing
+from sandbox.provider.replacements import REPLACING
 from sandbox.recorder import Recording, Registered, record
 
 SMALL = Path(__file__).parents[1] / "deployer" / "programs" / "small"
@@ -55,7 +55,7 @@ def test_each_input_of_the_programs_replaces_or_is_changed(registered: list[Regi
     for resource in registered:
         if resource.type not in UPDATES:
             continue
-        entry = replacing(resource.type, resource.inputs)
+        entry = REPLACING[resource.type]
         for path in _not_asked_for(resource):
             if path.split(".")[0].split("[")[0] not in entry.inputs:
                 dropped.add(f"drops {resource.type} {path}")

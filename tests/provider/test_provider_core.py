@@ -49,12 +49,6 @@ def test_what_keeps_its_name_is_deleted_first(provider: Provider) -> None:
     assert provider.diff(QUEUE, olds, {"name": "q", "fifoQueue": True}).deletes_first
 
 
-@pytest.mark.parametrize(("on_change", "replaces"), [(True, ["userData"]), (False, [])])
-def test_user_data_replaces_where_the_program_says_so(provider: Provider, on_change: bool, replaces: list[str]) -> None:
-    olds = {"userData": "a", "userDataReplaceOnChange": on_change}
-    assert provider.diff("aws:ec2/instance:Instance", olds, {**olds, "userData": "b"}).replaces == replaces
-
-
 @pytest.mark.parametrize(
     ("key", "asked", "found", "had"),
     [

@@ -2,10 +2,14 @@
 
 from sandbox.provider.handlers import (
     analytics,
+    auto_scaling,
+    ec2_firewalls,
+    ec2_hosts,
+    ec2_network,
+    ec2_routes,
     events,
     functions,
     greengrass,
-    hosts,
     identity,
     iot,
     keys,
@@ -18,10 +22,14 @@ from sandbox.provider.handlers import (
 
 __all__ = [
     "analytics",
+    "auto_scaling",
+    "ec2_firewalls",
+    "ec2_hosts",
+    "ec2_network",
+    "ec2_routes",
     "events",
     "functions",
     "greengrass",
-    "hosts",
     "identity",
     "iot",
     "keys",
