@@ -40,6 +40,19 @@ class Done(NamedTuple):
         return {kind: sorted(names) for kind, names in kinds.items()}
 
 
+def environment(cli: Path, folder: Path, port: int) -> dict[str, str]:
+    """The environment in which the engine keeps its state in a folder and asks the provider of the sandbox."""
+    return {
+        "PATH": f"{cli.parent}:{os.environ['PATH']}",
+        "PULUMI_BACKEND_URL": f"file://{folder / 'state'}",
+        "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
+        "PULUMI_DEBUG_PROVIDERS": debug_providers(port),
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+        "PULUMI_HOME": str(folder / "home"),
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+    }
+
+
 class Engine:
     """The engine for one stack of one program, with its state in a folder of its own.
 
@@ -61,15 +74,7 @@ class Engine:
         self._file = file
         for name in ("state", "work"):
             (folder / name).mkdir(parents=True, exist_ok=True)
-        self._environment = {
-            "PATH": f"{cli.parent}:{os.environ['PATH']}",
-            "PULUMI_BACKEND_URL": f"file://{folder / 'state'}",
-            "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
-            "PULUMI_DEBUG_PROVIDERS": debug_providers(port),
-            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
-            "PULUMI_HOME": str(folder / "home"),
-            "PULUMI_SKIP_UPDATE_CHECK": "true",
-        }
+        self._environment = environment(cli, folder, port)
 
     def start(self, operation: str, config: dict[str, Any] | None = None, **options: Any) -> "subprocess.Popen[str]":
         """Start an operation; `finish` says what came of it."""
