@@ -24,7 +24,7 @@ from bench.edge_pandas_features import pandas_features
 from bench.edge_references import nets_factor, nets_in_keras, trees_in_xgboost, what_trees_see
 from bench.edge_timing import Advance, in_turns, one_processor, silent
 from bench.figure import Figure, less_is_better
-from edge.forecaster.features import FeatureWindow
+from edge.forecasting.features import FeatureWindow
 from edge.runtime.models import FaultModel, ForecastModel, load_model
 from ml import fault_model
 from ml.scaling import SCALED_LIMIT

@@ -14,9 +14,9 @@ def forecaster(model: str, state: str, reading: str) -> None:
     """Ours: the modules of the component and of its bus, the model verified, the state restored, a reading answered."""
     import msgspec
 
-    import edge.forecaster.__main__
+    import edge.components.forecaster.__main__
     import edge.runtime.mqtt_bus  # noqa: F401 - the component has it too
-    from edge.forecaster.core import Forecaster
+    from edge.forecasting.core import Forecaster
     from edge.runtime.models import ForecastModel, load_model
     from pm_contracts.messages import AirQualityReading, decode
 
@@ -31,9 +31,9 @@ def forecaster(model: str, state: str, reading: str) -> None:
 
 def fault_detector(model: str, reading: str) -> None:
     """Ours: the modules of the component and of its bus, the model verified, a reading scored."""
-    import edge.fault_detector.__main__
+    import edge.components.fault_detector.__main__
     import edge.runtime.mqtt_bus  # noqa: F401 - the component has it too
-    from edge.fault_detector.core import FaultDetector
+    from edge.components.fault_detector.core import FaultDetector
     from edge.runtime.models import FaultModel, load_model
     from pm_contracts.messages import MachineReading, decode
 

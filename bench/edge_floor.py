@@ -20,8 +20,8 @@ from typing import Self
 from awscrt import mqtt5
 
 from bench.edge_models import ROOT, SITE
+from edge.components.uplink.cloud import WINDOW, Cloud, Endpoint
 from edge.runtime.mqtt_bus import MqttBus
-from edge.uplink.cloud import WINDOW, Cloud, Endpoint
 from pm_contracts import topics
 from pm_contracts.messages import Status, decode
 from sandbox.cloud import Cloud as EmulatedCloud

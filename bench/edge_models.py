@@ -15,7 +15,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from edge.simulator import sources
+from edge.devices.simulator import sources
 from pm_contracts.manifest import MANIFEST_FILE
 from pm_contracts.measurements import AIR_QUALITY, MACHINE
 from pm_contracts.messages import AirQualityReading, MachineReading, Reading

@@ -1,6 +1,6 @@
 """The forecast features as a notebook computes them: a pandas frame of the latest hours, of which the last row counts.
 
-It is the reference of `forecast_features`, and gives the same numbers as `edge.forecaster.features`: the measurement
+It is the reference of `forecast_features`, and gives the same numbers as `edge.forecasting.features`: the measurement
 compares them before it begins.
 """
 

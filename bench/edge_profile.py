@@ -18,14 +18,14 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import edge_models
-from edge.fault_detector.core import FaultDetector
-from edge.forecaster.core import Forecaster
-from edge.forecaster.features import FeatureWindow
+from edge.components.fault_detector.core import FaultDetector
+from edge.components.uplink.gate import Gate, Priority
+from edge.components.uplink.outbox import Outbox
+from edge.components.uplink.store import Outgoing
+from edge.forecasting.core import Forecaster
+from edge.forecasting.features import FeatureWindow
 from edge.runtime.journal import Journal
 from edge.runtime.models import FaultModel, ForecastModel, load_model
-from edge.uplink.gate import Gate, Priority
-from edge.uplink.outbox import Outbox
-from edge.uplink.store import Outgoing
 from pm_contracts import topics
 from pm_contracts.forecast_features import MEMORY_HOURS
 from pm_contracts.messages import AirQualityReading, MachineReading, decode, encode

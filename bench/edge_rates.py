@@ -20,11 +20,11 @@ from bench.edge_floor import Arrivals, Floor, Message, Statuses, Stuck, direct_r
 from bench.edge_models import SITE, STATION
 from bench.edge_timing import Advance, silent
 from bench.figure import Figure, more_is_better, without_reference
+from edge.components.uplink.gate import Priority
+from edge.components.uplink.outbox import Outbox
+from edge.components.uplink.store import Outgoing
+from edge.devices.simulator import sources
 from edge.runtime.mqtt_bus import MqttBus
-from edge.simulator import sources
-from edge.uplink.gate import Priority
-from edge.uplink.outbox import Outbox
-from edge.uplink.store import Outgoing
 from pm_contracts import topics
 from pm_contracts.measurements import AIR_QUALITY
 from pm_contracts.messages import AirQualityReading, Reading, encode
@@ -61,8 +61,8 @@ def pipeline_figures(
                 floor.client(f"{last}-{channel}", topics.device_topic(SITE, last, channel), arrivals)
         bus = floor.bus("feeder")
         statuses = Statuses(floor.bus("listener"))
-        floor.start("edge.forecaster")
-        floor.start("edge.uplink", "--flow-control", "none")
+        floor.start("edge.components.forecaster")
+        floor.start("edge.components.uplink", "--flow-control", "none")
         statuses.wait("pm.Forecaster")
         statuses.wait("pm.Uplink")
         _publish(bus, map(_message, readings[:_WARM_UP]))
@@ -148,7 +148,9 @@ def _our_catch_up_seconds(
         outbox.write(outgoing[first : first + 1000])
     outbox.close()
     statuses.forget("pm.Uplink")
-    process = floor.start("edge.uplink", "--flow-control", "none", "--outbox-mebibytes", str(_OUTBOX_BYTES >> 20))
+    process = floor.start(
+        "edge.components.uplink", "--flow-control", "none", "--outbox-mebibytes", str(_OUTBOX_BYTES >> 20)
+    )
     began, ended = arrivals.wait(outgoing[0].topic, outgoing[-1].topic)
     counters = statuses.wait("pm.Uplink", published=len(readings))
     _check_nothing_lost(counters, len(readings))

@@ -1,1 +1,1 @@
-"""All that runs on a core device: one folder a Greengrass component, `runtime/` they share, and the simulator."""
+"""All that runs on a core device or stands for the devices beside it."""

@@ -51,7 +51,7 @@ class Fault(NamedTuple):
 
 
 class KnownFault(Protocol):
-    """When a simulated part began to wear and when it failed, in days; `edge.simulator.machines.Fault`."""
+    """When a simulated part began to wear and when it failed, in days; `edge.devices.simulator.machines.Fault`."""
 
     @property
     def onset_day(self) -> int: ...  # noqa: D102
@@ -61,7 +61,7 @@ class KnownFault(Protocol):
 
 
 class History(Protocol):
-    """A machine of a simulator, a reading a day; `edge.simulator.machines.MachineHistory`."""
+    """A machine of a simulator, a reading a day; `edge.devices.simulator.machines.MachineHistory`."""
 
     @property
     def measurements(self) -> _Array: ...  # noqa: D102

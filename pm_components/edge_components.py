@@ -11,7 +11,7 @@ from pulumi_aws_native import greengrassv2
 from pm_components import archives, naming, recipes
 from pm_components.tagging import tagged_options
 
-#: The folders below `edge/` whose components a site runs; models come by a deployment of their own.
+#: The folders of `edge/components/` whose components a site runs; models come by a deployment of their own.
 FOLDERS = ("python_runtime", "uplink", "forecaster", "fault_detector", "replayer", "device_simulator")
 
 
@@ -29,7 +29,7 @@ class EdgeComponentsArgs(TypedDict):
 
 
 class EdgeComponents(pulumi.ComponentResource):
-    """A version of each component of `edge/`, once for all sites of a stack.
+    """A version of each component of `edge/components/`, once for all sites of a stack.
 
     A version follows from the recipe, the files that the component runs, and where they lie, so that it changes with
     them and only then, and no other stack has it.

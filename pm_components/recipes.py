@@ -1,4 +1,4 @@
-"""Greengrass component versions made from the folders below `edge/`: recipe, artifact and a version from the content.
+"""Greengrass component versions from the folders of `edge/components/`: recipe, artifact, and a version by content.
 
 A recipe file holds placeholders where only the library knows better: the version, the artifact's bucket and key, and in
 `accessControl` the site (`pm/SITE/*/reading`), which comes with the deployment and not with the component.
@@ -19,6 +19,8 @@ from pm_components.limits import COMPONENT_RECIPE_BYTES
 from pm_contracts import site_devices as site_devices_contract
 
 EDGE = packaging.ROOT / "edge"
+COMPONENTS = "components"
+"""The folder of `edge/` that holds them."""
 
 CODE_ARTIFACT = "component.zip"
 """The artifact of a component that runs code of ours; a model's artifact comes from the pipeline."""
@@ -28,7 +30,7 @@ _SITE = "SITE"
 
 
 class ComponentSource(NamedTuple):
-    """A component as the folder below `edge/` has it: its recipe with placeholders, and the files that it runs."""
+    """A component as its folder has it: its recipe with placeholders, and the files that it runs."""
 
     folder: str
     recipe: dict[str, Any]
@@ -65,13 +67,13 @@ class ComponentSource(NamedTuple):
 
 
 def load(folder: str) -> ComponentSource:
-    """The component of `edge/{folder}`.
+    """The component of `edge/components/{folder}`.
 
     Raises:
         RecipeError: where the recipe lacks a placeholder that the library fills in, or is no recipe at all.
         FileNotFoundError: where there is no recipe.
     """
-    path = EDGE / folder / "recipe.yaml"
+    path = EDGE / COMPONENTS / folder / "recipe.yaml"
     recipe = yaml.safe_load(path.read_text())
     if not isinstance(recipe, dict) or "ComponentName" not in recipe:
         raise RecipeError(f"{path}: found no ComponentName, a Greengrass recipe has one")
@@ -83,7 +85,7 @@ def load(folder: str) -> ComponentSource:
     name = component_recipes.artifact_name(recipe, path)
     if name != CODE_ARTIFACT:
         return ComponentSource(folder, recipe, {})
-    if not (EDGE / folder / "__main__.py").exists():
+    if not path.with_name("__main__.py").exists():
         raise RecipeError(f"{path}: it runs {name}, and there is no __main__.py beside it")
     return ComponentSource(folder, recipe, archives.read_files(artifact_files(folder)))
 
@@ -103,19 +105,16 @@ def site_devices(site: str, devices: Mapping[str, str]) -> ComponentSource:
 
 
 def artifact_files(folder: str) -> dict[str, Path]:
-    """What the component runs, by path: its folder, the folders of `edge` that these import, and the contracts."""
-    folders: list[str] = []
-    waiting = [folder]
+    """Files that the component runs, by path: those of its folder, what these import of `edge`, and the contracts."""
+    waiting = sorted((EDGE / COMPONENTS / folder).rglob("*.py"))
+    found: set[Path] = set()
     while waiting:
-        current = waiting.pop()
-        if current not in folders:
-            folders.append(current)
-            waiting += sorted(_imported_folders(EDGE / current))
-    files = {"edge/__init__.py": EDGE / "__init__.py"}
-    for found in folders:
-        below = packaging.files_below(EDGE / found)
-        files |= packaging.below(f"edge/{found}", {path: file for path, file in below.items() if path != "recipe.yaml"})
-    return files | packaging.below("pm_contracts", packaging.files_below(packaging.ROOT / "pm_contracts"))
+        file = waiting.pop()
+        if file not in found:
+            found.add(file)
+            waiting += sorted(_imported_files(file))
+    code = {file.relative_to(EDGE.parent).as_posix(): file for file in sorted(found)}
+    return code | packaging.below("pm_contracts", packaging.files_below(packaging.ROOT / "pm_contracts"))
 
 
 def require_roots(templates: Iterable[Mapping[str, Any]], deployed: Collection[str]) -> None:
@@ -212,16 +211,18 @@ def _site_topic(topic: str, site: str) -> str:
     return "/".join(site if level == _SITE else level for level in topic.split("/"))
 
 
-def _imported_folders(directory: Path) -> set[str]:
-    """The folders of `edge` that the modules in `directory` import."""
-    found: set[str] = set()
-    for file in directory.rglob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text(), str(file))):
-            modules: list[str] = []
-            if isinstance(node, ast.Import):
-                modules = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                modules = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-            parts = [module.split(".") for module in modules]
-            found |= {part[1] for part in parts if part[0] == "edge" and len(part) > 1 and (EDGE / part[1]).is_dir()}
-    return found
+def _imported_files(file: Path) -> set[Path]:
+    """Files of `edge` that a module imports, itself and its packages included."""
+    names = [file.relative_to(EDGE.parent).with_suffix("").as_posix().replace("/", ".")]
+    for node in ast.walk(ast.parse(file.read_text(), str(file))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    found: set[Path] = set()
+    for name in names:
+        parts = name.split(".")
+        if parts[0] == EDGE.name:
+            modules = [EDGE.parent.joinpath(*parts[:count]) for count in range(1, len(parts) + 1)]
+            found |= {path for module in modules for path in (module / "__init__.py", module.with_suffix(".py"))}
+    return {path for path in found if path.is_file()}

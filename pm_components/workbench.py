@@ -89,10 +89,12 @@ def workbench(
 
 def _code(name: str, bucket: pulumi.Input[str], options: pulumi.ResourceOptions) -> aws.s3.BucketObjectv2:
     """What is worked on: `ml` with its notebooks, the simulators, the contracts, and the packages that they need."""
+    edge = packaging.ROOT / "edge"
     files = {
         **packaging.below("ml", packaging.files_below(packaging.ROOT / "ml")),
-        "edge/__init__.py": packaging.ROOT / "edge" / "__init__.py",
-        **packaging.below("edge/simulator", packaging.files_below(packaging.ROOT / "edge" / "simulator", "*.py")),
+        **packaging.below("edge", packaging.files_below(edge, "__init__.py")),
+        **packaging.below("edge/devices", packaging.files_below(edge / "devices", "__init__.py")),
+        **packaging.below("edge/devices/simulator", packaging.files_below(edge / "devices" / "simulator", "*.py")),
         **packaging.below("pm_contracts", packaging.files_below(packaging.ROOT / "pm_contracts", "**/*.py")),
         "requirements.txt": packaging.ROOT / "requirements" / "ml.txt",
     }

@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 from typer.core import TyperGroup
 
-from edge.simulator.sources import SourceError
+from edge.devices.simulator.sources import SourceError
 from sandbox import cli_alarms, cli_clear, cli_lake, cli_models, cli_review
 from sandbox.cli_options import BACKGROUND, DATA_FILE, FACTORY, Directory, attached
 from sandbox.console import FAILED, ConsoleProgress, console, fail, waiting

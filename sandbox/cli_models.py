@@ -102,7 +102,7 @@ def evaluate(
 
     Example: pm evaluate --data out/data/pollution/pollution.csv
     """
-    from edge.simulator.machines import READINGS_BEFORE_FAILURE
+    from edge.devices.simulator.machines import READINGS_BEFORE_FAILURE
     from ml import protocol
     from ml.data import DataRefused
     from sandbox.model_report import write_report
@@ -243,8 +243,8 @@ def _pipeline(state_machine: str, directory: Path) -> dict[str, Any]:
 
 def simulated_machines(count: int = MACHINES) -> "tuple[LabelledReadings, list[Fault]]":
     """Readings of simulated machines with the truth about their faults."""
-    from edge.simulator import machines
-    from edge.simulator.sources import DAYS
+    from edge.devices.simulator import machines
+    from edge.devices.simulator.sources import DAYS
     from ml.fault_protocol import labelled
 
     names = [f"machine-{number:02d}" for number in range(1, count + 1)]

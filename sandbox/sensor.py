@@ -19,7 +19,7 @@ class SensorError(RuntimeError):
 
 
 class Sensor:
-    """A running sensor, `python -m edge.sensor`.
+    """A running sensor, `python -m edge.devices.sensor`.
 
     Attributes:
         directory: Its folder: identity, what discovery said, its progress, and `sensor.log`.
@@ -56,7 +56,7 @@ class Sensor:
             device: Its name in the site.
             device_type: What it measures.
             policy: AWS IoT policy of the site's devices.
-            arguments: More of `python -m edge.sensor`.
+            arguments: More of `python -m edge.devices.sensor`.
 
         Raises:
             SensorError: where the core device does not take the association.
@@ -101,7 +101,7 @@ def run(
     with (directory / "sensor.log").open("ab") as output:
         return subprocess.Popen(
             [
-                *(sys.executable, "-m", "edge.sensor", "--site", site, "--devices", f"{device}={device_type}"),
+                *(sys.executable, "-m", "edge.devices.sensor", "--site", site, "--devices", f"{device}={device_type}"),
                 *("--endpoint", f"127.0.0.1:{port}", "--data-directory", str(directory), *arguments),
             ],
             stdin=subprocess.DEVNULL,

@@ -6,8 +6,6 @@ again what it had not finished when it was killed. Greengrass keeps nothing for 
 """
 
 import logging
-import os
-import re
 from collections.abc import Callable
 from typing import Protocol
 
@@ -95,31 +93,3 @@ def guarded(callback: Callback) -> Callback:
             _log.exception("a message on %s was not processed", topic)
 
     return call
-
-
-def connect(site: str, component: str) -> Bus:
-    """Connect to the bus that the environment names.
-
-    Args:
-        site: the site; on a broker, which may serve several, part of the client id.
-        component: Greengrass name of the component that connects.
-
-    Raises:
-        BusError: where the environment names none, or it cannot be reached.
-    """
-    if os.environ.get(GREENGRASS_VARIABLE):
-        from edge.runtime.greengrass_bus import GreengrassBus
-
-        return GreengrassBus(component)
-    address = os.environ.get(BROKER_VARIABLE, "")
-    if address:
-        matched = re.fullmatch(r"(?P<host>[^\s:]+):(?P<port>[0-9]{1,5})", address)
-        if not matched:
-            raise BusError(f"{BROKER_VARIABLE} is {address!r}, and must be HOST:PORT")
-        from edge.runtime.mqtt_bus import MqttBus
-
-        return MqttBus(matched["host"], int(matched["port"]), f"{site}-{component}")
-    raise BusError(
-        f"no local bus: a Greengrass nucleus sets {GREENGRASS_VARIABLE}; "
-        f"without one, set {BROKER_VARIABLE}=HOST:PORT of an MQTT broker"
-    )

@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable
 
 from edge.runtime import last_end
-from edge.runtime.bus import Bus, BusError, TooLargeError, connect
+from edge.runtime.bus import Bus, BusError, TooLargeError
+from edge.runtime.connect import connect
 from edge.runtime.dead_letters import MAXIMUM_BYTES, dead_letter
 from edge.runtime.settings import Settings
 from edge.runtime.signals import on_end

@@ -69,8 +69,8 @@ class _Parser(argparse.ArgumentParser):
 
 
 def component_name(module: str) -> str:
-    """The Greengrass name of the component in a module: `pm.FaultDetector` of `edge.fault_detector`."""
-    return "pm." + "".join(word.capitalize() for word in module.removeprefix("edge.").split("_"))
+    """The Greengrass name of the component in a module: `pm.FaultDetector` of `edge.components.fault_detector`."""
+    return "pm." + "".join(word.capitalize() for word in module.rpartition(".")[2].split("_"))
 
 
 def argument_parser(module: str, description: str) -> argparse.ArgumentParser:

@@ -62,7 +62,7 @@ ENDED = (
         "Amazon SageMaker Edge Manager",
         "2024-04-26",
         f"{_GUIDE}/greengrass/v2/developerguide/sagemaker-edge-manager-component.html",
-        "ONNX Runtime in a component of your own (edge/forecaster)",
+        "ONNX Runtime in a component of your own (edge/components/forecaster)",
         ("aws:sagemaker/device", "aws-native:sagemaker:Device"),
         ("sagemaker:CreateDeviceFleet", "sagemaker:RegisterDevices", "sagemaker:CreateEdge"),
         (),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edge.simulator import machines, sources
+from edge.devices.simulator import machines, sources
 from pm_contracts.measurements import MACHINE
 
 #: The last fifth of the series is live; of a five-year series the last year.

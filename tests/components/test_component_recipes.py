@@ -59,7 +59,7 @@ def test_an_artifact_holds_all_that_its_main_imports(folder: str, tmp_path: Path
         "import runpy, sys\n"
         "sys.meta_path[:] = [f for f in sys.meta_path if '__editable__' not in getattr(f, '__module__', '')]\n"
         f"sys.path[:] = [{str(tmp_path)!r}] + [p for p in sys.path if p not in ('', {checkout!r})]\n"
-        f"sys.argv = ['main', '--help']\nrunpy.run_module('edge.{folder}', run_name='__main__')\n"
+        f"sys.argv = ['main', '--help']\nrunpy.run_module('edge.components.{folder}', run_name='__main__')\n"
     )
     ran = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
@@ -72,12 +72,12 @@ def _versions(bucket: str = "bucket", prefix: str = "components/edge") -> dict[s
 
 def test_a_version_follows_from_what_the_component_runs_and_from_nothing_else(edge: Path) -> None:
     before = _versions()
-    module = edge / "forecaster" / "__main__.py"
+    module = edge / "components" / "forecaster" / "__main__.py"
     module.write_text(module.read_text() + "\n# changed\n")
-    (edge / "uplink" / "README.md").write_text("notes")
+    (edge / "components" / "uplink" / "README.md").write_text("notes")
     changed = {folder for folder, version in _versions().items() if version != before[folder]}
     assert changed == {"forecaster"}
-    shared = next((edge / "runtime").glob("*.py"))
+    shared = edge / "runtime" / "component.py"
     shared.write_text(shared.read_text() + "\n# changed\n")
     changed = {folder for folder, version in _versions().items() if version != before[folder]}
     assert changed == set(FOLDERS) - {"python_runtime"}
@@ -137,21 +137,21 @@ def test_the_list_of_devices_is_a_version_of_each_sites_own() -> None:
 
 
 def test_a_version_of_its_own_is_refused(edge: Path) -> None:
-    recipe = edge / "uplink" / "recipe.yaml"
+    recipe = edge / "components" / "uplink" / "recipe.yaml"
     recipe.write_text(recipe.read_text().replace('"0.0.0"', '"1.2.3"'))
     with pytest.raises(recipes.RecipeError, match=r"ComponentVersion is '1.2.3', allowed is '0.0.0'"):
         recipes.load("uplink")
 
 
 def test_an_artifact_elsewhere_is_refused(edge: Path) -> None:
-    recipe = edge / "uplink" / "recipe.yaml"
+    recipe = edge / "components" / "uplink" / "recipe.yaml"
     recipe.write_text(recipe.read_text().replace("s3://BUCKET/KEY/", "s3://mine/"))
     with pytest.raises(recipes.RecipeError, match=r"s3://mine/component.zip.*allowed is one at most"):
         recipes.load("uplink")
 
 
 def test_code_without_a_main_is_refused(edge: Path) -> None:
-    (edge / "uplink" / "__main__.py").unlink()
+    (edge / "components" / "uplink" / "__main__.py").unlink()
     with pytest.raises(recipes.RecipeError, match=r"there is no __main__\.py"):
         recipes.load("uplink")
 

@@ -367,7 +367,7 @@ def test_the_notebooks_find_all_that_they_import_in_the_workbench(record: Record
     ]
     lines = {line.strip() for cell in cells for line in "".join(cell["source"]).splitlines()}
     imports = sorted(line for line in lines if re.match(r"(from [\w.]+ )?import ", line))
-    assert any("edge.simulator" in line for line in imports)
+    assert any("edge.devices.simulator" in line for line in imports)
     program = "\n".join(["import sys", f"sys.path[:0] = [{str(tmp_path)!r}]", *imports])
     done = subprocess.run(
         [sys.executable, "-I", "-c", program], cwd=folder, capture_output=True, text=True, check=False

@@ -37,7 +37,7 @@ from sandbox.core_device.recipes import (
     without,
 )
 
-EDGE = Path(__file__).parents[2] / "edge"
+COMPONENTS = Path(__file__).parents[2] / "edge" / "components"
 
 
 def document(**changes: Any) -> dict[str, Any]:
@@ -113,7 +113,7 @@ def test_nucleus_lite_would_stop_a_component_with_what_it_depends_on_hard() -> N
     parse_recipe(of_ours, NucleusKind.LITE)
 
 
-@pytest.mark.parametrize("path", sorted(EDGE.glob("*/recipe.yaml")), ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("path", sorted(COMPONENTS.glob("*/recipe.yaml")), ids=lambda path: path.parent.name)
 @pytest.mark.parametrize("kind", NucleusKind)
 def test_both_nuclei_take_each_recipe_of_ours(path: Path, kind: NucleusKind) -> None:
     source = yaml.safe_load(path.read_text())

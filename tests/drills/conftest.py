@@ -15,8 +15,8 @@ import pytest
 import yaml
 from onnx import TensorProto, helper, numpy_helper
 
+from edge.devices.simulator import sources
 from edge.runtime.mqtt_bus import MqttBus
-from edge.simulator import sources
 from pm_components.functions.component_versions import ComponentVersions, deployment_policies
 from pm_contracts import topics
 from pm_contracts.forecast_features import FEATURES
@@ -46,7 +46,7 @@ CHANNEL_TABLES = {
 }
 #: The measurement by which the drills' fault model knows a fault, and a value that no simulated machine reports.
 TELLTALE, BROKEN = MACHINE_MEASUREMENTS[0], 1e12
-_EDGE = Path(__file__).parents[2] / "edge"
+_COMPONENTS = Path(__file__).parents[2] / "edge" / "components"
 _DAY = dt.datetime(2010, 1, 2, tzinfo=dt.UTC)
 #: The first hour that the drills' sensors report; a drill that simulates takes an earlier month, or they would be late.
 _FIRST = dt.datetime(2011, 1, 1, tzinfo=dt.UTC)
@@ -275,7 +275,7 @@ class Plant:
     def ship(self, component: str, files: Files) -> dict[str, Any]:
         """Deploy a model beside the other one that is there."""
         folder = {"pm.ForecastModel": "forecast_model", "pm.FaultModel": "fault_model"}[component]
-        recipe = yaml.safe_load((_EDGE / folder / "recipe.yaml").read_text())
+        recipe = yaml.safe_load((_COMPONENTS / folder / "recipe.yaml").read_text())
         _, version = self.versions.publish(recipe, files)
         wanted = {**self.models, component: version}
         merge = f'{{"dataDirectory": "{self.device.directory.parent}"}}'

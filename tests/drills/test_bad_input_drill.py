@@ -11,7 +11,7 @@ import sqlite3
 
 import psutil
 
-from edge.forecaster.core import TOO_LATE_PATIENCE
+from edge.forecasting.core import TOO_LATE_PATIENCE
 from pm_contracts import topics
 from pm_contracts.messages import AirQualityReading, DeadLetter, Forecast, decode, encode
 

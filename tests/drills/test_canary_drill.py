@@ -11,8 +11,8 @@ import threading
 
 import pytest
 
+from edge.devices.simulator import sources
 from edge.runtime.mqtt_bus import MqttBus
-from edge.simulator import sources
 from pm_contracts import topics
 from pm_contracts.manifest import METRICS_FILE
 from pm_contracts.messages import PERSISTENCE, Outcome, TrialOutcome, decode, encode

@@ -16,9 +16,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from edge.components.uplink.outbox import Outbox
+from edge.components.uplink.store import Outgoing
 from edge.runtime.journal import Journal
-from edge.uplink.outbox import Outbox
-from edge.uplink.store import Outgoing
 from pm_components.functions.detector.core import Rule, State, observe
 from pm_components.named_queries import _once
 from pm_contracts.messages import Outcome, decode, encode

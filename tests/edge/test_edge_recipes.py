@@ -18,7 +18,7 @@ from edge.runtime.settings import argument_parser, component_name, parse_setting
 from pm_contracts import site_devices, topics
 from tests.waiting import eventually
 
-EDGE = Path(__file__).parents[2] / "edge"
+COMPONENTS = Path(__file__).parents[2] / "edge" / "components"
 CODE = {
     "uplink": "pm.Uplink",
     "forecaster": "pm.Forecaster",
@@ -39,7 +39,7 @@ PLACEHOLDERS = {"SITE": "lindau", "*": "air-1"}
 
 
 def recipe_of(folder: str) -> dict[str, Any]:
-    recipe: dict[str, Any] = yaml.safe_load((EDGE / folder / "recipe.yaml").read_text())
+    recipe: dict[str, Any] = yaml.safe_load((COMPONENTS / folder / "recipe.yaml").read_text())
     return recipe
 
 
@@ -53,14 +53,13 @@ def steps_of(recipe: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_each_folder_with_a_main_has_a_recipe_and_no_recipe_is_missed():
-    assert {path.parent.name for path in EDGE.glob("*/recipe.yaml")} == set(ALL)
-    # The sensor is a client device: it runs beside the core device and is no component of it.
-    assert {path.parent.name for path in EDGE.glob("*/__main__.py")} == {*CODE, "sensor"}
+    assert {path.parent.name for path in COMPONENTS.glob("*/recipe.yaml")} == set(ALL)
+    assert {path.parent.name for path in COMPONENTS.glob("*/__main__.py")} == set(CODE)
 
 
 @pytest.mark.parametrize("folder", ALL)
 def test_a_recipe_keeps_to_what_both_nuclei_read(folder):
-    text = (EDGE / folder / "recipe.yaml").read_text()
+    text = (COMPONENTS / folder / "recipe.yaml").read_text()
     recipe = recipe_of(folder)
     assert len(text.encode()) <= MAXIMUM_BYTES
     assert set(recipe) <= {
@@ -107,8 +106,8 @@ def test_the_run_script_starts_the_folder_s_main_with_arguments_that_it_takes(fo
     words = steps["run"]["Script"].replace('"', "").split()
     path = "PYTHONPATH={artifacts:decompressedPath}/component"
     assert words[:3] == ["export", path, "PYTHONUNBUFFERED=1;"]
-    assert words[3:7] == ["exec", "{configuration:/python}", "-m", f"edge.{folder}"]
-    assert (EDGE / folder / "__main__.py").exists()
+    assert words[3:7] == ["exec", "{configuration:/python}", "-m", f"edge.components.{folder}"]
+    assert (COMPONENTS / folder / "__main__.py").exists()
     given = {word for word in words if word.startswith("--")}
     taken: set[str] = set()
     add = argparse.ArgumentParser.add_argument
@@ -119,15 +118,15 @@ def test_the_run_script_starts_the_folder_s_main_with_arguments_that_it_takes(fo
 
     monkeypatch.setattr(argparse.ArgumentParser, "add_argument", note)
     if folder == "uplink":
-        from edge.uplink.__main__ import _arguments
+        from edge.components.uplink.__main__ import _arguments
 
         with pytest.raises(SystemExit):
             _arguments(["--help"])
     else:
-        argument_parser(f"edge.{folder}", "")
+        argument_parser(f"edge.components.{folder}", "")
     # The devices come from the file that pm.SiteDevices installs.
     assert given == taken - {"--help", "--devices"}
-    assert component_name(f"edge.{folder}") == CODE[folder]
+    assert component_name(f"edge.components.{folder}") == CODE[folder]
 
 
 @pytest.mark.parametrize("folder", CODE)
@@ -151,7 +150,7 @@ def test_access_is_granted_by_operation_and_by_topics_of_the_contract(folder):
 
 @pytest.mark.parametrize("folder", ALL)
 def test_its_readme_names_each_setting_and_topic_of_a_recipe_and_how_to_remove_it(folder):
-    text = (EDGE / folder / "README.md").read_text()
+    text = (COMPONENTS / folder / "README.md").read_text()
     settings = recipe_of(folder)["ComponentConfiguration"]["DefaultConfiguration"]
     control = settings.pop("accessControl", {}).get("aws.greengrass.ipc.pubsub", {})
     resources = {resource for policy in control.values() for resource in policy["resources"]}

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import pytest
 
+from edge.devices.simulator import sources
 from edge.runtime.bus import GREENGRASS_VARIABLE
 from edge.runtime.model_store import CURRENT
-from edge.simulator import sources
 from pm_contracts import topics
 from pm_contracts.manifest import MANIFEST_FILE, MODEL_FILE, encode_manifest
 from pm_contracts.messages import Command, encode
@@ -32,12 +32,12 @@ SITE = "lindau"
 DEVICES = {"air-1": "air_quality", "machine-01": "machine"}
 #: On the bus, with what is published by each: the uplink publishes nothing that a bus acknowledges.
 COMPONENTS = {
-    "edge.uplink": "pm.Uplink",
-    "edge.forecaster": "pm.Forecaster",
-    "edge.fault_detector": "pm.FaultDetector",
-    "edge.forecast_challenger": "pm.ForecastChallenger",
-    "edge.replayer": "pm.Replayer",
-    "edge.device_simulator": "pm.DeviceSimulator",
+    "edge.components.uplink": "pm.Uplink",
+    "edge.components.forecaster": "pm.Forecaster",
+    "edge.components.fault_detector": "pm.FaultDetector",
+    "edge.components.forecast_challenger": "pm.ForecastChallenger",
+    "edge.components.replayer": "pm.Replayer",
+    "edge.components.device_simulator": "pm.DeviceSimulator",
 }
 WINDOW = 5
 READINGS = 4 * WINDOW
@@ -92,7 +92,7 @@ class Processes:
     def start_sensor(self, endpoint: str) -> None:
         """Start a sensor, whose discovery nobody answers."""
         arguments = ("--endpoint", endpoint, "--per-second", "0")
-        self.start("edge.sensor", *arguments, devices={"air-1": "air_quality"})
+        self.start("edge.devices.sensor", *arguments, devices={"air-1": "air_quality"})
 
     def log(self, module: str) -> str:
         return (self._directory / module / "log").read_text()
@@ -156,9 +156,9 @@ def test_while_the_bus_or_the_core_device_says_nothing(processes, nobody):
     processes.start_sensor(nobody)
     for module in COMPONENTS:
         eventually(lambda: "no broker at" in processes.log(module), processes.logs)  # noqa: B023
-    eventually(lambda: "20 messages wait" in processes.log("edge.sensor"), processes.logs)
+    eventually(lambda: "20 messages wait" in processes.log("edge.devices.sensor"), processes.logs)
     statuses = processes.end()
-    assert statuses.pop("edge.sensor") == 0, processes.log("edge.sensor")
+    assert statuses.pop("edge.devices.sensor") == 0, processes.log("edge.devices.sensor")
     # With 0, a classic nucleus would go on taking them for running.
     assert set(statuses.values()) == {-signal.SIGTERM}, processes.logs()
 
@@ -166,9 +166,9 @@ def test_while_the_bus_or_the_core_device_says_nothing(processes, nobody):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_sensor_with_readings_that_nobody_takes(processes, number):
     processes.start_sensor(f"{LOOPBACK}:1")
-    eventually(lambda: "20 messages wait" in processes.log("edge.sensor"), processes.logs)
-    assert processes.end(number) == {"edge.sensor": 0}, processes.logs()
-    assert "the core device has not taken all readings" in processes.log("edge.sensor")
+    eventually(lambda: "20 messages wait" in processes.log("edge.devices.sensor"), processes.logs)
+    assert processes.end(number) == {"edge.devices.sensor": 0}, processes.logs()
+    assert "the core device has not taken all readings" in processes.log("edge.devices.sensor")
 
 
 def test_while_a_broker_acknowledges_nothing_and_every_window_is_full(processes):

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from edge.fault_detector.core import HEALTHY_TO_CLEAR, PATIENCE, FaultDetector
+from edge.components.fault_detector.core import HEALTHY_TO_CLEAR, PATIENCE, FaultDetector
 from edge.runtime.models import FaultModel
 from pm_contracts.manifest import FaultManifest
 from pm_contracts.measurements import MachineMeasurements

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from edge.forecaster.core import PATIENCE, TOO_LATE_PATIENCE, Forecaster
-from edge.forecaster.interval import AdaptiveInterval
+from edge.forecasting.core import PATIENCE, TOO_LATE_PATIENCE, Forecaster
+from edge.forecasting.interval import AdaptiveInterval
 from edge.runtime.models import ForecastModel
 from pm_contracts.forecast_features import LOOK_BACK_HOURS, MEMORY_HOURS
 from pm_contracts.manifest import ForecastManifest

@@ -20,8 +20,9 @@ from awscrt.eventstream.rpc import ClientContinuation
 from awsiot.eventstreamrpc import ClientOperation
 
 from edge.runtime import greengrass_bus
-from edge.runtime.bus import WINDOW, BusError, TooLargeError, connect
+from edge.runtime.bus import WINDOW, BusError, TooLargeError
 from edge.runtime.component import Component
+from edge.runtime.connect import connect
 from edge.runtime.inference import subscribe_to_readings
 from edge.runtime.settings import Settings
 from edge.runtime.window import Window

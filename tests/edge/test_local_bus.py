@@ -14,7 +14,8 @@ from collections.abc import Iterator
 import pytest
 
 from edge.runtime import mqtt_bus
-from edge.runtime.bus import WINDOW, BusError, connect
+from edge.runtime.bus import WINDOW, BusError
+from edge.runtime.connect import connect
 from edge.runtime.mqtt_bus import MqttBus
 
 _AMQTT = """

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from edge.components.uplink import cloud as cloud_module
+from edge.components.uplink.cloud import Cloud, Endpoint
+from edge.components.uplink.outbox import Outbox
+from edge.components.uplink.sender import Sender
+from edge.components.uplink.store import Outgoing
 from edge.runtime.component import Counters
-from edge.uplink import cloud as cloud_module
-from edge.uplink.cloud import Cloud, Endpoint
-from edge.uplink.outbox import Outbox
-from edge.uplink.sender import Sender
-from edge.uplink.store import Outgoing
 from sandbox.core_device.client_devices.authority import Authority
 from tests.edge.silent_broker import LOOPBACK, make_identity
 

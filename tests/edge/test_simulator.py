@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.simulator import air_quality, machines, sources
+from edge.devices.simulator import air_quality, machines, sources
 from pm_contracts.measurements import MACHINE_MEASUREMENTS
 from pm_contracts.messages import Reading, decode, encode
 

@@ -16,7 +16,7 @@ from pathlib import Path, PurePath
 import pytest
 
 from bench.edge_footprint import is_unused
-from edge.simulator import sources
+from edge.devices.simulator import sources
 from pm_contracts.manifest import MANIFEST_FILE, MODEL_FILE, FaultManifest, ForecastManifest, encode_manifest
 from pm_contracts.measurements import MACHINE
 from pm_contracts.messages import encode
@@ -67,8 +67,8 @@ def test_models_answer_and_a_fault_is_explained(
     script = f"""
 import sys
 from pathlib import Path
-import edge.runtime.greengrass_bus, edge.runtime.mqtt_bus, edge.uplink.__main__
-from edge.fault_detector.contributions import TreeContributions
+import edge.runtime.greengrass_bus, edge.runtime.mqtt_bus, edge.components.uplink.__main__
+from edge.components.fault_detector.contributions import TreeContributions
 from edge.runtime.models import load_model
 import numpy as np
 model = load_model(Path({str(tmp_path / "fault")!r}), "fault")

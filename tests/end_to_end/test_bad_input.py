@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import paho.mqtt.client as mqtt
 import pytest
 
-from edge.simulator import sources
+from edge.devices.simulator import sources
 from pm_contracts import topics
 from pm_contracts.messages import encode
 from sandbox.demo.floor import Floor

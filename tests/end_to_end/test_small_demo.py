@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from edge.simulator import sources
+from edge.devices.simulator import sources
 from sandbox.demo import story
 from sandbox.demo.plan import Plan
 from sandbox.progress import SILENT

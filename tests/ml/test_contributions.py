@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.fault_detector.contributions import TreeContributions
+from edge.components.fault_detector.contributions import TreeContributions
 from ml import export, fault_model
 from ml.calibration import Calibration
 from ml.contributions import flagged, importance, permutation_importance

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.forecaster.interval import MEMORY as DEVICE_MEMORY
-from edge.forecaster.interval import AdaptiveInterval
+from edge.forecasting.interval import MEMORY as DEVICE_MEMORY
+from edge.forecasting.interval import AdaptiveInterval
 from ml.intervals import MEMORY, adaptive_half_widths
 from ml.skill import forecast_entry
 

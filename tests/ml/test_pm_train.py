@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from edge.simulator import air_quality
+from edge.devices.simulator import air_quality
 from pm_components import training_jobs, training_workflow
 from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS
 from sandbox import training_runs

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from edge.simulator import air_quality
-from edge.simulator.machines import READINGS_BEFORE_FAILURE
+from edge.devices.simulator import air_quality
+from edge.devices.simulator.machines import READINGS_BEFORE_FAILURE
 from ml import fault_protocol, forecast_library, forecast_protocol, forecast_recurrent, forecast_trees
 from ml.data import DataRefused, read_air_quality
 from ml.fault_protocol import PARTS, Fault, LabelledReadings, early_warning, split

@@ -20,10 +20,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from edge.fault_detector.core import FaultDetector
-from edge.forecaster.core import Forecaster
+from edge.components.fault_detector.core import FaultDetector
+from edge.devices.simulator.sources import readings
+from edge.forecasting.core import Forecaster
 from edge.runtime.models import FaultModel, ForecastModel, load_model
-from edge.simulator.sources import readings
 from ml import script_mode, train_forecast
 from ml.data import CSV_COLUMNS, DataRefused
 from pm_contracts.measurements import AIR_QUALITY, MACHINE

@@ -1,0 +1,1 @@
+"""The Greengrass components, one folder each."""
