@@ -6,7 +6,7 @@ from sandbox.provider import handlers as _handlers  # noqa: F401 - importing the
 from sandbox.provider.differences import Kind, as_the_cloud_has, differences
 from sandbox.provider.inputs import InputError, Inputs
 from sandbox.provider.invokes import call
-from sandbox.provider.registry import DELETES, HANDLERS, READS, RECORD_ONLY, UPDATES, Context
+from sandbox.provider.registry import DELETES, HANDLERS, READS, UPDATES, Context
 from sandbox.provider.replacements import REPLACING
 
 #: The providers that this one stands for.
@@ -33,12 +33,10 @@ class Made(NamedTuple):
     Attributes:
         id: Its id in the cloud.
         outputs: What the cloud made up, beside the inputs.
-        record_only: Why nothing was made in the cloud; empty where something was.
     """
 
     id: str
     outputs: dict[str, Any]
-    record_only: str
 
 
 class Failure(NamedTuple):
@@ -105,13 +103,10 @@ class Provider:
         """
         _known(token)
         inputs = Inputs(values)
-        if token in RECORD_ONLY:
-            reason, create = RECORD_ONLY[token]
-            return Made(*create(inputs, self._context), reason)
         creation = HANDLERS[token]
         made = creation.create(inputs, self._context)
         _refuse_unread(path for path in inputs.unread() if path not in creation.ignores)
-        return Made(*made, "")
+        return Made(*made)
 
     def read(self, token: str, id_: str, inputs: dict[str, Any], state: dict[str, Any]) -> dict[str, Any] | None:
         """The inputs as the cloud has them now; None where the resource is gone.
@@ -128,8 +123,6 @@ class Provider:
             InputError: if the provider has no such type, or does not read it.
         """
         _known(token)
-        if token in RECORD_ONLY and token not in READS:
-            return inputs
         found = _function(READS, token, "read")(id_, state, self._context)
         if found is None:
             return None
@@ -153,8 +146,6 @@ class Provider:
         """
         _known(token)
         computed = {key: value for key, value in state.items() if key not in inputs and key not in news}
-        if token in RECORD_ONLY and token not in UPDATES:
-            return computed
         asked = Inputs(news)
         outputs = _function(UPDATES, token, "change")(id_, state, asked, self._context)
         ignores = HANDLERS[token].ignores if token in HANDLERS else {}
@@ -169,8 +160,6 @@ class Provider:
             InputError: if the provider has no such type, or does not delete it.
         """
         _known(token)
-        if token in RECORD_ONLY and token not in DELETES:
-            return
         _function(DELETES, token, "delete")(id_, state, self._context)
 
     def invoke(self, token: str, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -179,8 +168,8 @@ class Provider:
 
 
 def _known(token: str) -> None:
-    if token not in HANDLERS and token not in RECORD_ONLY:
-        raise InputError("the sandbox has no handler for this type, and it is not among those that it only records")
+    if token not in HANDLERS:
+        raise InputError("the sandbox has no handler for this type")
 
 
 def _function(table: dict[str, Any], token: str, verb: str) -> Any:

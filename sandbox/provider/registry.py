@@ -1,4 +1,4 @@
-"""The functions that make, read, change and delete each Pulumi type, and what is only recorded or ignored, and why."""
+"""The functions that make, read, change and delete each Pulumi type, and the inputs that are ignored, and why."""
 
 import functools
 import threading
@@ -71,9 +71,6 @@ READS: dict[str, Read] = {}
 UPDATES: dict[str, Update] = {}
 DELETES: dict[str, Delete] = {}
 
-RECORD_ONLY: dict[str, tuple[str, Create]] = {}
-"""Type token -> why nothing is made in the cloud, and the handler that says its id and outputs."""
-
 #: Why an input is ignored as a resource is made: its deletion reads it from the state.
 ON_DELETION = "is honoured when the resource is deleted"
 
@@ -117,16 +114,6 @@ def deletes(*tokens: str) -> Callable[[Delete], Delete]:
 
     def register(function: Delete) -> Delete:
         return _registers(DELETES, tokens)(_none_if_absent(function))
-
-    return register
-
-
-def records(token: str, reason: str) -> Callable[[Create], Create]:
-    """Register a type that the sandbox only records; the handler says its id and outputs."""
-
-    def register(function: Create) -> Create:
-        RECORD_ONLY[token] = (reason, function)
-        return function
 
     return register
 

@@ -22,7 +22,7 @@ def lab(cloud: Cloud) -> Lab:
 @pytest.mark.parametrize("token", LIVES)
 def test_the_life_of_a_resource(token: str, lab: Lab) -> None:
     life, provider = LIVES[token](lab), lab.provider
-    inputs, (id_, outputs, _) = life.inputs, provider.create(token, life.inputs)
+    inputs, (id_, outputs) = life.inputs, provider.create(token, life.inputs)
     state: dict[str, Any] = {**inputs, **outputs}
     told = READS[token](id_, state, lab.context)
     assert told is not None

@@ -13,6 +13,7 @@ MODULES: tuple[str, ...] = (
     "lambda_sources",
     "state_paths",
     "step_functions",
+    "role_aliases",
     "greengrass",
     "cloud_control",
     "device_endpoint",
