@@ -115,7 +115,13 @@ def read_function(id_: str, state: dict[str, Any], context: Context) -> dict[str
     }
 
 
-@updates("aws:lambda/function:Function")
+@updates(
+    "aws:lambda/function:Function",
+    renews={
+        **dict.fromkeys(("codeSha256", "sourceCodeSize"), Renewal(_CODE)),
+        **dict.fromkeys(("qualifiedArn", "version"), Renewal(_CODE, where="publish")),
+    },
+)
 def update_function(id_: str, olds: dict[str, Any], news: Inputs, context: Context) -> dict[str, Any]:
     """Configuration first, then content, each waited for; then what calls of their own set."""
     client, outputs = context.client("lambda"), {}

@@ -69,7 +69,7 @@ def read_thing(id_: str, state: dict[str, Any], context: Context) -> dict[str, A
     return {"name": id_, "attributes": attributes, **told(found, thingTypeName="thingTypeName")}
 
 
-@updates("aws:iot/thing:Thing")
+@updates("aws:iot/thing:Thing", renews={"version": Renewal(("attributes", "thingTypeName"))})
 def update_thing(id_: str, olds: dict[str, Any], news: Inputs, context: Context) -> dict[str, Any]:
     """A thing's attributes, all at once, and its type."""
     client, arguments = context.client("iot"), {}
@@ -153,7 +153,7 @@ def read_thing_group(id_: str, state: dict[str, Any], context: Context) -> dict[
     return {"name": id_, "parentGroupName": parent, "properties": answer, "tags": tags}
 
 
-@updates("aws:iot/thingGroup:ThingGroup")
+@updates("aws:iot/thingGroup:ThingGroup", renews={"version": Renewal(("properties",))})
 def update_thing_group(id_: str, olds: dict[str, Any], news: Inputs, context: Context) -> dict[str, Any]:
     """A thing group's description and attributes, and its tags."""
     outputs = {}
@@ -226,7 +226,7 @@ def read_policy(id_: str, state: dict[str, Any], context: Context) -> dict[str, 
     return {"name": id_, "policy": found["policyDocument"], "tags": _tags(context, found["policyArn"])}
 
 
-@updates("aws:iot/policy:Policy")
+@updates("aws:iot/policy:Policy", renews={"defaultVersionId": Renewal(("policy",))})
 def update_policy(id_: str, olds: dict[str, Any], news: Inputs, context: Context) -> dict[str, Any]:
     """A new version as the default one, for which the oldest goes where there are as many as may be."""
     client, outputs = context.client("iot"), {}
@@ -356,7 +356,7 @@ def read_provisioning_template(id_: str, state: dict[str, Any], context: Context
     return {"name": id_, **answer, "tags": _tags(context, found["templateArn"])}
 
 
-@updates("aws:iot/provisioningTemplate:ProvisioningTemplate")
+@updates("aws:iot/provisioningTemplate:ProvisioningTemplate", renews={"defaultVersionId": Renewal(("templateBody",))})
 def update_provisioning_template(id_: str, olds: dict[str, Any], news: Inputs, context: Context) -> dict[str, Any]:
     """A body makes a new version, for which the oldest goes where there are as many as may be; the rest is set."""
     client, outputs = context.client("iot"), {}

@@ -37,6 +37,7 @@ _OBJECT = {
     "storageClass": "StorageClass",
 }
 _CONTENT = ("source", "content", "contentBase64")
+_STORED_ANEW = (*_CONTENT, "sourceHash", "etag", *_OBJECT)
 
 
 @handles("aws:s3/bucket:Bucket", forceDestroy=ON_DELETION)
@@ -281,10 +282,10 @@ def read_bucket_object(id_: str, state: dict[str, Any], context: Context) -> dic
     return {"bucket": place["Bucket"], "key": place["Key"], **told(found, **_OBJECT), "tags": tags}
 
 
-@updates("aws:s3/bucketObjectv2:BucketObjectv2")
+@updates("aws:s3/bucketObjectv2:BucketObjectv2", renews=dict.fromkeys(("etag", "versionId"), Renewal(_STORED_ANEW)))
 def update_bucket_object(id_: str, olds: dict[str, Any], news: Inputs, context: Context) -> dict[str, Any]:
     """Another content or header stores the object anew; tags alone are set on the one that is there."""
-    if changed(olds, news, *_CONTENT, "sourceHash", "etag", *_OBJECT):
+    if changed(olds, news, *_STORED_ANEW):
         return bucket_object(news, context)[1]
     place = {"Bucket": news.need("bucket"), "Key": news.need("key")}
     if changed(olds, news, "tags"):
