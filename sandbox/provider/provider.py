@@ -6,6 +6,7 @@ from sandbox.provider import handlers as _handlers  # noqa: F401 - importing the
 from sandbox.provider.differences import Kind, as_the_cloud_has, differences
 from sandbox.provider.inputs import InputError, Inputs
 from sandbox.provider.invokes import call
+from sandbox.provider.previews import unknown_when_changed, unknown_when_made
 from sandbox.provider.registry import DELETES, HANDLERS, READS, UPDATES, Context
 from sandbox.provider.replacements import REPLACING
 
@@ -53,11 +54,17 @@ class Diff(NamedTuple):
         changes: The kind of each change, by property path.
         replaces: The inputs, of those that change, that make the resource anew; else it is changed in place.
         deletes_first: Whether the old one must go before the new one can be made.
+        because: The property paths that do so: an input, or a part of one.
     """
 
     changes: dict[str, Kind]
     replaces: list[str]
     deletes_first: bool
+    because: list[str]
+
+    def replaces_at(self, path: str) -> bool:
+        """Return whether the change at a property path is one that makes the resource anew."""
+        return any(_within(path, one) or _within(one, path) for one in self.because)
 
 
 class Provider:
@@ -90,10 +97,11 @@ class Provider:
         """
         _known(token)
         entry = REPLACING[token]
-        changed = [key for key in sorted(olds.keys() | news.keys()) if _changes(key, olds, news)]
-        replaces = [key for key in changed if key in entry.inputs]
-        changes = {path: kind for key in changed for path, kind in _changes(key, olds, news).items()}
-        return Diff(changes, replaces, bool(replaces) and entry.deletes_first(olds, news))
+        keys = sorted(olds.keys() | news.keys())
+        changes = {path: kind for key in keys for path, kind in _changes(key, olds, news).items()}
+        because = entry.because(olds, news)
+        replaces = sorted({_key(path) for path in because})
+        return Diff(changes, replaces, bool(replaces) and entry.deletes_first(olds, news), because)
 
     def create(self, token: str, values: dict[str, Any]) -> Made:
         """Make a resource.
@@ -153,6 +161,23 @@ class Provider:
         _refuse_unread(path for path in asked.unread() if _key(path) in changed and path not in ignores)
         return {**computed, **outputs}
 
+    def unknown_outputs(self, token: str, inputs: dict[str, Any] | None, news: dict[str, Any]) -> set[str]:
+        """The outputs of which a preview cannot know what they will be.
+
+        Args:
+            token: The resource's type.
+            inputs: The inputs that it has; None where it is to be made.
+            news: The inputs that it shall have.
+
+        Raises:
+            InputError: if the provider has no such type.
+        """
+        _known(token)
+        if inputs is None:
+            return unknown_when_made(token, news)
+        changed = [key for key in inputs.keys() | news.keys() if _changes(key, inputs, news)]
+        return unknown_when_changed(token, changed, news)
+
     def delete(self, token: str, id_: str, state: dict[str, Any]) -> None:
         """Delete a resource; one that is not there any more is no error.
 
@@ -185,6 +210,11 @@ def _refuse_unread(paths: Any) -> None:
 
 def _changes(key: str, olds: dict[str, Any], news: dict[str, Any]) -> dict[str, Kind]:
     return dict(differences(olds.get(key), news.get(key), key))
+
+
+def _within(path: str, other: str) -> bool:
+    """Return whether a property path is the other, or leads into what it is of."""
+    return path == other or path.startswith((f"{other}.", f"{other}["))
 
 
 def _key(path: str) -> str:

@@ -106,7 +106,10 @@ def read_launch_template(id_: str, state: dict[str, Any], context: Context) -> d
     }
 
 
-@updates("aws:ec2/launchTemplate:LaunchTemplate", renews={"latestVersion": Renewal(_CONTENT), "defaultVersion": Renewal(_CONTENT, where="updateDefaultVersion")})
+@updates(
+    "aws:ec2/launchTemplate:LaunchTemplate",
+    renews={"latestVersion": Renewal(_CONTENT), "defaultVersion": Renewal(_CONTENT, where="updateDefaultVersion")},
+)
 def update_launch_template(id_: str, olds: dict[str, Any], news: Inputs, context: Context) -> dict[str, Any]:
     """Another content makes a new version, which is the default one where the program says so."""
     client, outputs = context.client("ec2"), {}

@@ -4,7 +4,7 @@ from typing import Any
 
 from sandbox.provider.changes import changed, tags_of, update_tags
 from sandbox.provider.inputs import Inputs, json_text, tag_list, told
-from sandbox.provider.registry import Context, Made, deletes, handles, reads, updates
+from sandbox.provider.registry import Context, Made, Renewal, deletes, handles, reads, updates
 
 #: Versions that AWS keeps of a policy and of a provisioning template: AWS IoT Core endpoints and quotas.
 _POLICY_VERSIONS, _TEMPLATE_VERSIONS = 5, 5

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from sandbox.provider.assets import content_bytes
 from sandbox.provider.changes import changed, tags_of
 from sandbox.provider.inputs import InputError, Inputs, camel, json_text, pascal, tag_list, told
-from sandbox.provider.registry import ON_DELETION, Context, Made, deletes, handles, puts, reads, updates
+from sandbox.provider.registry import ON_DELETION, Context, Made, Renewal, deletes, handles, puts, reads, updates
 
 _UPDATE_TRIGGER = "says that the content is another one, and the content is stored whenever the resource is made"
 
