@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import threading
 import typing
 from collections.abc import Collection
 from typing import Any
@@ -14,6 +15,8 @@ from sandbox.provider.registry import RENEWS
 _SDKS = {"aws": "pulumi_aws", "aws-native": "pulumi_aws_native"}
 #: Modules that are named otherwise than in a type's token, since Python has the word for itself.
 _MODULES = {"lambda": "lambda_"}
+#: The SDKs' modules import each other in circles: a thread that finds another one at it would take half a module.
+_IMPORTING = threading.Lock()
 
 
 @functools.cache
@@ -26,7 +29,8 @@ def always_given(token: str) -> frozenset[str]:
     package, module, name = token.split(":")
     service = module.split("/")[0]
     try:
-        resource = getattr(importlib.import_module(f"{_SDKS[package]}.{_MODULES.get(service, service)}"), name)
+        with _IMPORTING:
+            resource = getattr(importlib.import_module(f"{_SDKS[package]}.{_MODULES.get(service, service)}"), name)
     except (KeyError, ImportError, AttributeError) as error:
         raise InputError("the installed SDKs have no such type") from error
     outputs = {name: getter.fget.__annotations__["return"] for _, name, getter in _types._py_properties(resource)}
