@@ -23,6 +23,9 @@ MODULES: tuple[str, ...] = (
     "mail",
     "keys",
     "refused_deletions",
+    "alarms",
+    "queue_attributes",
+    "thing_groups",
     "scaling_groups",
     "scopes",
 )
