@@ -20,9 +20,11 @@ from edge.devices.simulator.sources import SourceError
 from sandbox import cli_alarms, cli_clear, cli_lake, cli_models, cli_review
 from sandbox.cli_options import BACKGROUND, DATA_FILE, FACTORY, Directory, attached
 from sandbox.console import FAILED, ConsoleProgress, console, fail, waiting
+from sandbox.engine.command import EngineName
 
 if TYPE_CHECKING:
     from pm_contracts.messages import Status
+    from sandbox.engine.command import Choice
     from sandbox.factory import Factory
 
 
@@ -107,19 +109,32 @@ def up(
         int | None,
         typer.Option(help="Port of the AWS APIs on 127.0.0.1.", show_default="any free one", min=1, max=65535),
     ] = None,
+    engine: Annotated[
+        EngineName,
+        typer.Option(
+            help="Which engine deploys: pulumi, by its command on the PATH; the sandbox's own, which needs "
+            "none; or auto, Pulumi's where its command is there and new enough."
+        ),
+    ] = EngineName.AUTO,
     cloud_only: Annotated[
         bool, typer.Option("--cloud-only", help="An empty cloud, to deploy to with Pulumi's own command line.")
     ] = False,
 ) -> None:
-    """Start a factory in the background; it runs until `pm down`.
+    """Start a factory in the background; it runs until `pm down`. What an earlier one left there is replaced.
 
     Example: pm up, then pm replay and pm status
 
-    For Pulumi's own command line: `pm up --cloud-only --port 4566`, then `pulumi up --stack local`.
+    With Pulumi's own command line: `pm up --cloud-only`, `source out/factory/pulumi/environment.sh`, then
+    `pulumi up -s local`. Its state lies in the factory's folder, never in a backend of yours, and lasts as long as the
+    cloud.
     """
     from sandbox.cloud import CloudError
     from sandbox.cloud.process import listening_socket
-    from sandbox.factory import STARTING_FILE, FactoryError, read_state
+    from sandbox.engine.command import EngineError, choose
+    from sandbox.factory import STARTING_FILE, FactoryError, forget, read_state
+
+    if cloud_only and engine is EngineName.OWN:
+        fail("--engine own and --cloud-only: our own engine has no use for an empty cloud; leave one of them out")
 
     try:
         read_state(directory)
@@ -131,7 +146,14 @@ def up(
         listening_socket(port).close()
     except CloudError as error:
         fail(str(error))
+    try:
+        chosen = choose(engine)
+    except EngineError as error:
+        fail(str(error))
     directory.mkdir(parents=True, exist_ok=True)
+    if not cloud_only:
+        console.print(f"Engine: {chosen}", soft_wrap=True, highlight=False)
+    forget(directory)
     told = directory / STARTING_FILE
     told.write_text("")
     with (directory / "factory.log").open("wb") as log:
@@ -140,6 +162,7 @@ def up(
                 *(sys.executable, "-m", "sandbox.factory", "--directory", str(directory)),
                 *([f"--port={port}"] if port else []),
                 *(["--cloud-only"] if cloud_only else []),
+                *([f"--pulumi={chosen.command.path}"] if chosen.command else []),
             ],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -151,14 +174,33 @@ def up(
             _watch(process, lines, progress)
     except FactoryError as error:
         fail(f"{error}; see {directory / 'factory.log'}", FAILED)
-    if cloud_only:
-        console.print("\nIt runs, and nothing is deployed. Pulumi finds its provider, for aws and aws-native, by:\n")
-        console.print(f"export PULUMI_DEBUG_PROVIDERS={read_state(directory)['debug_providers']}", soft_wrap=True)
-        console.print("\nNext, in the same shell: [bold]pulumi up --stack local[/]; at the end: [bold]pm down[/]")
-        return
-    console.print(
-        "\nIt runs. Next: [bold]pm status[/], [bold]pm replay[/], [bold]pm logs pm.Uplink[/], [bold]pm down[/]"
-    )
+    if not cloud_only:
+        console.print(
+            "\nIt runs. Next: [bold]pm status[/], [bold]pm replay[/], [bold]pm logs pm.Uplink[/], [bold]pm down[/]"
+        )
+    if cloud_only or chosen.command:
+        _tell_of_pulumi(directory, chosen, deployed=not cloud_only)
+
+
+def _tell_of_pulumi(directory: Path, chosen: "Choice", *, deployed: bool) -> None:
+    """Say how Pulumi's command line is used on the factory by hand."""
+    from sandbox.engine.command import missing_language_host
+    from sandbox.engine.deploy import SHELL_FILE
+    from sandbox.factory import BY_HAND, PULUMI, STACK
+
+    file = directory / PULUMI / SHELL_FILE
+    if deployed:
+        command = f"pulumi preview -s {STACK}"
+        console.print(f"For Pulumi's commands: [bold]source {file}[/], then [bold]{command}[/]", soft_wrap=True)
+    else:
+        console.print("\nIt runs, and nothing is deployed. For Pulumi's commands, in a shell:\n")
+        console.print(escape(file.read_text()), soft_wrap=True, highlight=False)
+        console.print(f"The same lines, shorter: [bold]source {file}[/]", soft_wrap=True)
+        init = "" if chosen.command else f"[bold]pulumi stack init {BY_HAND}[/] and "
+        console.print(f"Then {init}[bold]pulumi up -s {BY_HAND}[/]; at the end: [bold]pm down[/]", soft_wrap=True)
+    lacks = missing_language_host(chosen.command) if chosen.command else chosen.reason
+    if lacks:
+        console.print(f"[yellow]By hand:[/] {escape(lacks)}", soft_wrap=True, highlight=False)
 
 
 def _watch(process: "subprocess.Popen[bytes]", told: IO[str], progress: ConsoleProgress) -> None:

@@ -8,25 +8,30 @@ import argparse
 import contextlib
 import json
 import os
+import shutil
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from sandbox.cloud import Cloud
 from sandbox.core_device import CoreDevice
 from sandbox.core_device.interpreter import make_interpreter
 from sandbox.deployer import Deployment, deploy
+from sandbox.engine.deploy import PulumiDeployer
 from sandbox.operator import Operator
 from sandbox.progress import SILENT, Progress
-from sandbox.provider import Context
-from sandbox.provider.server import Server, debug_providers
 
 PROGRAM = Path(__file__).resolve().parent.parent
+CLOUD = "cloud"
 #: Below it each core device has its folder, which is its data directory too.
 DEVICES = "devices"
+#: What Pulumi's own engine reads and writes.
+PULUMI = "pulumi"
+#: The stack of a factory, and the one that Pulumi's command line fills by hand.
+STACK, BY_HAND = "dev", "local"
 #: Its core devices' interpreter.
 INTERPRETER = "python"
 #: In the folder of a factory that runs in the background: its process, and what it has said so far.
@@ -36,6 +41,32 @@ STARTING_FILE = "starting.jsonl"
 
 class FactoryError(RuntimeError):
     """The factory did not come up, or is not there; the text says why and where to look."""
+
+
+class Named(Protocol):
+    """A resource, as far as progress tells of it."""
+
+    @property
+    def type(self) -> str:
+        """Pulumi's type token."""
+
+    @property
+    def name(self) -> str:
+        """The logical name."""
+
+
+class Deployer(Protocol):
+    """Deploys a stack of a program into a new cloud, as `sandbox.deployer.deploy` does by the sandbox's own engine."""
+
+    def __call__(
+        self,
+        program: Path,
+        stack: str,
+        cloud: Cloud,
+        config: dict[str, Any],
+        on_resource: Callable[[Named], None],
+    ) -> Deployment:
+        """Deploy; DeploymentError where that fails."""
 
 
 class Factory:
@@ -64,9 +95,11 @@ class Factory:
         cls,
         directory: Path,
         config: dict[str, Any] | None = None,
-        stack: str = "dev",
+        stack: str = STACK,
         progress: Progress = SILENT,
         port: int | None = None,
+        *,
+        deployer: Deployer,
     ) -> Self:
         """Start the cloud, run the program against it, start the core devices and wait for their first deployment.
 
@@ -76,6 +109,8 @@ class Factory:
             stack: Whose configuration file the program reads.
             progress: Whom to tell.
             port: Port of the cloud's APIs; any free one where left out.
+            deployer: Which engine deploys: `sandbox.deployer.deploy`, our own, which needs no command line, or a
+                `PulumiDeployer`.
 
         Raises:
             RuntimeError: where a part does not come up; what has been started is stopped then.
@@ -86,10 +121,10 @@ class Factory:
             progress.step("Running the Pulumi program")
             made = 0
 
-            def on_resource(record: Any) -> None:
+            def on_resource(resource: Named) -> None:
                 nonlocal made
                 made += 1
-                progress.advance(made, f"{record.type.split(':')[-1]} {record.name}")
+                progress.advance(made, f"{resource.type.split(':')[-1]} {resource.name}")
 
             settings = {
                 "python": make_interpreter(directory.absolute() / INTERPRETER),
@@ -97,7 +132,7 @@ class Factory:
                 # The limits of a connection to AWS are AWS's; here years pass in a minute.
                 "flow_control": "none",
             }
-            deployment = deploy(PROGRAM, stack, cloud, {**settings, **(config or {})}, on_resource)
+            deployment = deployer(PROGRAM, stack, cloud, {**settings, **(config or {})}, on_resource)
             progress.say(f"{len(deployment.resources)} resources registered")
 
             progress.step("Starting the core devices")
@@ -121,7 +156,7 @@ class Factory:
             FactoryError: where none does.
         """
         state = read_state(directory)
-        cloud = Cloud.attach(directory / "cloud")
+        cloud = Cloud.attach(directory / CLOUD)
         core_devices = {name: CoreDevice.attach(directory / DEVICES / name) for name in state["core_devices"]}
         return cls(directory, cloud, Deployment.load(cloud), core_devices)
 
@@ -157,9 +192,16 @@ def read_state(directory: Path) -> dict[str, Any]:
     return state
 
 
+def forget(directory: Path) -> None:
+    """Remove what a factory that ran in the background left in this folder: a new one starts with nothing."""
+    if (directory / STARTING_FILE).exists():  # else the folder is not one of ours
+        for leftover in (CLOUD, DEVICES, PULUMI):
+            shutil.rmtree(directory / leftover, ignore_errors=True)
+
+
 def _cloud(directory: Path, port: int | None, progress: Progress) -> Cloud:
     progress.step("Starting the embedded cloud")
-    cloud = Cloud.start(directory / "cloud", port)
+    cloud = Cloud.start(directory / CLOUD, port)
     progress.say(f"AWS APIs at {cloud.endpoint}, MQTT over TLS at {cloud.mqtt_host}:{cloud.mqtt_port}")
     return cloud
 
@@ -200,6 +242,7 @@ def main() -> None:
     parser.add_argument("--directory", type=Path, required=True)
     parser.add_argument("--port", type=int)
     parser.add_argument("--cloud-only", action="store_true", help="nothing deployed, no core devices")
+    parser.add_argument("--pulumi", type=Path, help="Pulumi's command, to deploy by its engine instead of our own")
     given = parser.parse_args()
     directory: Path = given.directory
     telling = _Telling(directory / STARTING_FILE)
@@ -207,12 +250,16 @@ def main() -> None:
         try:
             with contextlib.ExitStack() as running:
                 state: dict[str, Any] = {"pid": os.getpid(), "core_devices": []}
+                pulumi = running.enter_context(PulumiDeployer(given.pulumi, directory / PULUMI))
                 if given.cloud_only:
                     cloud = running.enter_context(_cloud(directory, given.port, telling))
-                    server = running.enter_context(Server(Context(cloud)))
-                    state["debug_providers"] = debug_providers(server.port)
+                    pulumi.serve(cloud, PROGRAM)
+                    pulumi.initialize(PROGRAM, BY_HAND)
                 else:
-                    factory = running.enter_context(Factory.start(directory, progress=telling, port=given.port))
+                    deployer = pulumi if given.pulumi else deploy
+                    factory = running.enter_context(
+                        Factory.start(directory, progress=telling, port=given.port, deployer=deployer)
+                    )
                     state["core_devices"] = sorted(factory.core_devices)
                 (directory / STATE_FILE).write_text(json.dumps(state))
                 telling.end()

@@ -16,6 +16,7 @@ from sandbox.demo.floor import Floor
 from sandbox.demo.meter import Meter
 from sandbox.demo.plan import Plan
 from sandbox.demo.report import write_report
+from sandbox.deployer import deploy
 from sandbox.factory import Factory
 from sandbox.progress import Progress
 
@@ -54,7 +55,7 @@ def run(plan: Plan, out: Path, progress: Progress) -> dict[str, Any]:
     seconds: dict[str, float] = {}
 
     with timed(seconds, "deploy"):
-        factory = Factory.start(work, plan.config, progress=progress)
+        factory = Factory.start(work, plan.config, progress=progress, deployer=deploy)
     with factory:
         [(site, site_outputs)] = factory.deployment.outputs["sites"].items()
         [core_device] = factory.core_devices.values()

@@ -28,7 +28,7 @@ def read_project(program: Path, stack: str, overrides: dict[str, Any], *, stack_
     Raises:
         DeploymentError: where a file is missing, or a value is missing or encrypted.
     """
-    project = _read(program / "Pulumi.yaml")
+    project = read_yaml(program / "Pulumi.yaml")
     name = project.get("name")
     if not isinstance(name, str):
         raise DeploymentError(f"{program / 'Pulumi.yaml'}: name is {name!r}, a text is needed")
@@ -39,25 +39,30 @@ def read_project(program: Path, stack: str, overrides: dict[str, Any], *, stack_
     values: dict[str, Any] = {}
     needed: set[str] = set()
     for key, declared in (project.get("config") or {}).items():
-        full = _full_key(key, name)
+        full = full_key(key, name)
         if not isinstance(declared, dict):
             values[full] = declared
         elif "value" in declared or "default" in declared:
             values[full] = declared.get("value", declared.get("default"))
         else:
             needed.add(full)
-    in_file = (_read(file).get("config") or {}) if stack_file else {}
+    in_file = (read_yaml(file).get("config") or {}) if stack_file else {}
     given = {**in_file, **overrides}
     for key, value in given.items():
         if isinstance(value, dict) and set(value) == {"secure"}:
             raise DeploymentError(f"{file}: {key} is encrypted, and the sandbox has no key to it: override it")
-        values[_full_key(key, name)] = value
+        values[full_key(key, name)] = value
     if absent := sorted(needed - set(values)):
         raise DeploymentError(f"{file}: {', '.join(absent)} must be set, Pulumi.yaml gives no default")
     return Project(name, {key: _text(value) for key, value in values.items()})
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file.
+
+    Raises:
+        DeploymentError: if there is no such file, or it holds something else.
+    """
     try:
         content = yaml.safe_load(path.read_text()) or {}
     except (OSError, yaml.YAMLError) as error:
@@ -67,7 +72,8 @@ def _read(path: Path) -> dict[str, Any]:
     return content
 
 
-def _full_key(key: str, project: str) -> str:
+def full_key(key: str, project: str) -> str:
+    """A configuration key with its namespace, which is the project where it names none."""
     return key if ":" in key else f"{project}:{key}"
 
 

@@ -35,6 +35,7 @@ class ResourceRecord:
         physical_id: Its id in the cloud; empty for a component.
         inputs: What the program asked for; archives and files are told by their hash and size.
         outputs: What the program got back.
+        record_only: Why nothing was made in the cloud; empty where something was.
     """
 
     type: str
@@ -44,6 +45,7 @@ class ResourceRecord:
     physical_id: str
     inputs: dict[str, Any]
     outputs: dict[str, Any]
+    record_only: str = ""
 
 
 @dataclass(frozen=True)

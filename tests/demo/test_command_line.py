@@ -137,3 +137,14 @@ def test_each_command_teaches_with_an_example():
                 groups.append((f"{path} {name}", command))
             else:
                 assert f"{path} {name}" in str(command.help), f"`{path} {name}` shows no example of itself"
+
+
+def test_a_new_factory_forgets_the_one_before_and_nothing_of_another_folder(tmp_path: Path):
+    for name in ("factory", "mine"):
+        (tmp_path / name / "cloud").mkdir(parents=True)
+        (tmp_path / name / "notes").touch()
+    (tmp_path / "factory" / factory.STARTING_FILE).touch()
+    for name in ("factory", "mine", "nowhere"):
+        factory.forget(tmp_path / name)
+    left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")}
+    assert left == {"factory", f"factory/{factory.STARTING_FILE}", "factory/notes", "mine", "mine/cloud", "mine/notes"}

@@ -33,6 +33,7 @@ from pm_contracts.manifest import (
 from pm_contracts.measurements import MACHINE_MEASUREMENTS, MachineMeasurements
 from pm_contracts.messages import MachineReading, Reading, Status, decode, encode
 from sandbox.core_device.supervisor import FAILURES_UNTIL_BROKEN
+from sandbox.deployer import deploy
 from sandbox.factory import Factory
 from sandbox.status_ear import StatusEar
 from tests.waiting import eventually
@@ -325,7 +326,7 @@ class Plant:
 def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
     # The drills' models are bad on purpose: no better ones are to be trained and deployed meanwhile.
     training = {"watch_interval_seconds": 1, "drift_enabled": False}
-    with Factory.start(tmp_path_factory.mktemp("drills"), {"training": training}) as factory:
+    with Factory.start(tmp_path_factory.mktemp("drills"), {"training": training}, deployer=deploy) as factory:
         running = Plant(factory)
         for component, files in (("pm.ForecastModel", forecast_model(1.0)), ("pm.FaultModel", fault_model())):
             result = running.ship(component, files)

@@ -17,6 +17,7 @@ from pm_contracts import topics
 from pm_contracts.manifest import METRICS_FILE
 from pm_contracts.messages import PERSISTENCE, Outcome, TrialOutcome, decode, encode
 from sandbox.core_device import CoreDevice
+from sandbox.deployer import deploy
 from sandbox.factory import Factory
 from tests.waiting import eventually
 
@@ -65,7 +66,9 @@ def factory(tmp_path_factory):
         "devices": [{"name": STATION, "type": "air_quality"}],
     }
     training = {"drift_enabled": False, "schedule_enabled": False, "canary": {}}
-    with Factory.start(tmp_path_factory.mktemp("canary"), {"sites": [site], "training": training}) as running:
+    with Factory.start(
+        tmp_path_factory.mktemp("canary"), {"sites": [site], "training": training}, deployer=deploy
+    ) as running:
         yield running
 
 

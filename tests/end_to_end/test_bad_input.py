@@ -17,6 +17,7 @@ from edge.devices.simulator import sources
 from pm_contracts import topics
 from pm_contracts.messages import encode
 from sandbox.demo.floor import Floor
+from sandbox.deployer import deploy
 from sandbox.factory import Factory
 
 SITE = "lindau"
@@ -29,7 +30,7 @@ GOOD = list(
 
 @pytest.fixture(scope="module")
 def factory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Factory]:
-    with Factory.start(tmp_path_factory.mktemp("factory")) as running:
+    with Factory.start(tmp_path_factory.mktemp("factory"), deployer=deploy) as running:
         yield running
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from tests.pulumi_stub import Stub
 from tests.waiting import eventually
 
 PM = Path(sys.executable).with_name("pm")
@@ -44,7 +45,10 @@ def test_ctrl_c_in_the_middle_of_the_demo_stops_all_that_it_started(tmp_path: Pa
 
 
 def test_a_program_that_cannot_be_deployed_leaves_nothing_running(tmp_path: Path):
-    program = "from pathlib import Path; from sandbox.factory import Factory; Factory.start(Path(%r), {'voice': 7})"
+    program = (
+        "from pathlib import Path; from sandbox.deployer import deploy; from sandbox.factory import Factory; "
+        "Factory.start(Path(%r), {'voice': 7}, deployer=deploy)"
+    )
     failed = subprocess.run(
         [sys.executable, "-c", program % str(tmp_path)], capture_output=True, text=True, timeout=200
     )
@@ -54,17 +58,21 @@ def test_a_program_that_cannot_be_deployed_leaves_nothing_running(tmp_path: Path
 
 
 def test_a_factory_in_the_background_lives_until_it_is_told_to_stop(tmp_path: Path):
+    stub = Stub(tmp_path.with_name("commands"), "echo v3.274.1")
+
     def pm(*arguments: str) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "COLUMNS": "200"}
+        environment = {**os.environ, "COLUMNS": "200", "PATH": f"{stub.folder}:{os.environ['PATH']}"}
         return subprocess.run(
             [str(PM), *arguments, "--directory", str(tmp_path)],
             capture_output=True, text=True, timeout=200, env=environment,
         )  # fmt: skip
 
     try:
-        up = pm("up")
+        up = pm("up", "--engine", "own")
         assert up.returncode == 0, up.stdout
-        again = pm("up")
+        assert "Engine: our own, which needs no command line (--engine own)" in up.stdout
+        assert stub.runs == [], "a command on the PATH is not taken"
+        again = pm("up", "--engine", "own")
         assert again.returncode == 2
         assert "pm down" in again.stderr
         status = pm("status")

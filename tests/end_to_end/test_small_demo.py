@@ -8,6 +8,8 @@ import datetime as dt
 import email
 import email.policy
 import json
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from edge.devices.simulator import sources
 from sandbox.demo import story
 from sandbox.demo.plan import Plan
 from sandbox.progress import SILENT
+from tests.pulumi_stub import Stub
 from tests.waiting import eventually
 
 HISTORY_DAYS, LIVE_DAYS, MACHINES = 1000, 80, 10
@@ -31,12 +34,25 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def demo(out: Path) -> dict[str, Any]:
+def pulumi(tmp_path_factory: pytest.TempPathFactory) -> Stub:
+    """A command of Pulumi's that is there while the demo runs."""
+    return Stub(tmp_path_factory.mktemp("commands"), "echo v3.274.1")
+
+
+@pytest.fixture(scope="module")
+def demo(out: Path, pulumi: Stub) -> dict[str, Any]:
     live_start = sources.START + dt.timedelta(days=HISTORY_DAYS)
     plan = Plan(
         live_start=live_start, end=live_start + dt.timedelta(days=LIVE_DAYS), cut_messages=1000, live_per_second=200
     )
-    return story.run(plan, out, SILENT)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PATH", str(pulumi.folder), prepend=os.pathsep)
+        return story.run(plan, out, SILENT)
+
+
+def test_no_command_of_pulumi_is_taken(demo, pulumi):
+    assert shutil.which("pulumi", path=str(pulumi.folder)) == str(pulumi.path)
+    assert pulumi.runs == []
 
 
 def test_every_reading_of_the_history_is_in_the_lake_once(demo):

@@ -22,8 +22,7 @@ class ByHand:
 
     def __init__(self, cli: Path, folder: Path, port: int, program: Path, stack: str) -> None:
         self._folder = folder / "project"
-        # The second shows the option `--event-log`.
-        self._environment = {**os.environ, **environment(cli, folder, port), "PULUMI_DEBUG_COMMANDS": "true"}
+        self._environment = {**os.environ, **environment(cli, folder, port)}
         for name in ("state", "project"):
             (folder / name).mkdir(parents=True)
         project = yaml.safe_load((program / "Pulumi.yaml").read_text())

@@ -1,47 +1,32 @@
 """Pulumi's own engine on a program, with the sandbox's provider: what the tests of this folder drive."""
 
 import json
+import multiprocessing
 import os
-import subprocess
+import signal
 import sys
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from sandbox.engine import operations
+from sandbox.engine.command import EngineError
+from sandbox.engine.operation import operate
+from sandbox.engine.operations import Done
 from sandbox.provider.server import debug_providers
+
+__all__ = ["ROOT", "Done", "Engine", "EngineError", "environment"]
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSPHRASE = "only for these tests"
-
-
-class EngineError(Exception):
-    """An operation that failed; the text is the engine's own."""
-
-
-class Done(NamedTuple):
-    """The outcome of an operation.
-
-    Attributes:
-        changes: How many resources by kind of change: `create`, `same`, `update`, `delete`, `replace`.
-        outputs: The stack's outputs that are not secret.
-        events: One for each step: its URN, its kind, and the inputs that differ.
-    """
-
-    changes: dict[str, int]
-    outputs: dict[str, Any]
-    events: list[dict[str, Any]]
-
-    @property
-    def changed(self) -> dict[str, list[str]]:
-        """The names of the resources that changed, by kind of change."""
-        kinds: dict[str, list[str]] = {}
-        for event in self.events:
-            if event["op"] not in ("same", "read", "refresh"):
-                kinds.setdefault(event["op"], []).append(event["urn"].rsplit("::", 1)[-1])
-        return {kind: sorted(names) for kind, names in kinds.items()}
+#: Operations are children of one process that has imported the SDKs already, which takes several seconds.
+_PROCESSES = multiprocessing.get_context("forkserver")
+_PROCESSES.set_forkserver_preload(["sandbox.engine.operation", "pm_components.greengrass_site"])
 
 
 def environment(cli: Path, folder: Path, port: int) -> dict[str, str]:
-    """The environment in which the engine keeps its state in a folder and asks the provider of the sandbox."""
+    """The variables by which the command keeps to the folder, and asks the provider at the port and no plug-in."""
     return {
         "PATH": f"{cli.parent}:{os.environ['PATH']}",
         "PULUMI_BACKEND_URL": f"file://{folder / 'state'}",
@@ -53,77 +38,67 @@ def environment(cli: Path, folder: Path, port: int) -> dict[str, str]:
     }
 
 
-class Engine:
-    """The engine for one stack of one program, with its state in a folder of its own.
+class Engine(operations.Engine):
+    """The engine as the sandbox drives it, for this project's own program unless another is named.
 
     Args:
-        cli: The CLI, see `build_cli.sh`.
-        folder: For the state and all else that the engine writes.
-        port: Where the provider serves.
-        program: The program's directory.
-        stack: The stack's name; its file in the program's directory is read where `file` names it.
-        file: The name in `Pulumi.{file}.yaml`, or None for no file.
+        warm: Whether operations find the SDKs imported, as they do for no user.
     """
 
     def __init__(
-        self, cli: Path, folder: Path, port: int, program: Path = ROOT, stack: str = "local", file: str | None = None
+        self,
+        cli: Path,
+        folder: Path,
+        port: int,
+        program: Path = ROOT,
+        stack: str = "local",
+        file: str | None = None,
+        *,
+        warm: bool = True,
     ) -> None:
-        self.folder = folder
-        self.stack = stack
-        self._program = program
-        self._file = file
-        for name in ("state", "work"):
-            (folder / name).mkdir(parents=True, exist_ok=True)
-        self._environment = environment(cli, folder, port)
+        super().__init__(cli, folder, port, program, stack, file)
+        self._warm = warm
 
-    def start(self, operation: str, config: dict[str, Any] | None = None, **options: Any) -> "subprocess.Popen[str]":
-        """Start an operation; `finish` says what came of it."""
-        request = {
-            "program": str(self._program),
-            "stack": self.stack,
-            "file": self._file,
-            "config": config or {},
-            "folder": str(self.folder / "work"),
-            "environment": self._environment,
-            "operation": operation,
-            "options": options,
-        }
-        with (self.folder / f"{operation}.log").open("w") as log:
-            child = subprocess.Popen(
-                [sys.executable, "-m", "tests.engine.operation"],
-                cwd=ROOT,
-                env={**os.environ, **self._environment},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                start_new_session=True,
-            )
-        assert child.stdin is not None
-        child.stdin.write(json.dumps(request))
-        child.stdin.close()
-        child.stdin = None
-        return child
-
-    def finish(self, child: "subprocess.Popen[str]") -> Done:
-        """Wait for an operation."""
-        text, _ = child.communicate()
-        if child.returncode != 0:
-            raise EngineError(f"the engine's process ended with {child.returncode}, see {self.folder}")
-        answer = json.loads(text)
-        if "error" in answer:
-            raise EngineError(answer["error"])
-        return Done(**answer)
-
-    def run(self, operation: str, config: dict[str, Any] | None = None, **options: Any) -> Done:
-        """Do an operation, with values over those of the stack's file.
-
-        Raises:
-            EngineError: if it fails.
-        """
-        return self.finish(self.start(operation, config, **options))
+    def deployment(self) -> dict[str, Any]:
+        """The stack's state as `pulumi stack export` gives it; secrets are encrypted."""
+        state: dict[str, Any] = json.loads(self.state_text())["checkpoint"]["latest"]
+        return state
 
     def state_text(self) -> str:
         """The stack's state as it is on disk."""
-        files = list((self.folder / "state" / ".pulumi" / "stacks").rglob(f"{self.stack}.json"))
-        return files[0].read_text()
+        (file,) = (self.workspace.state / ".pulumi" / "stacks").rglob(f"{self.stack}.json")
+        return file.read_text()
+
+    def _started(self, request: dict[str, Any], environment: dict[str, str], log: Path) -> operations.Started:
+        return _Forked(request, environment, log) if self._warm else super()._started(request, environment, log)
+
+
+class _Forked:
+    def __init__(self, request: dict[str, Any], environment: dict[str, str], log: Path) -> None:
+        self._answers, sender = _PROCESSES.Pipe(duplex=False)
+        self._process = _PROCESSES.Process(target=_operate, args=(request, environment, log, sender))
+        self._process.start()
+        sender.close()
+
+    def messages(self) -> Iterator[dict[str, Any]]:
+        while True:
+            try:
+                yield self._answers.recv()
+            except EOFError:
+                break
+        self._process.join()
+
+    def kill(self) -> None:
+        assert self._process.pid is not None
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.join()
+
+
+def _operate(request: dict[str, Any], environment: dict[str, str], log: Path, answers: Connection) -> None:
+    os.setsid()
+    os.environ.clear()
+    os.environ.update(environment)
+    with log.open("w") as said:
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(said.fileno(), stream.fileno())
+    operate(request, answers.send)

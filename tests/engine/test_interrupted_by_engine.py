@@ -3,8 +3,6 @@
 Not proved: what a real cloud has made of a call that was under way (here the call ends after the engine is gone).
 """
 
-import os
-import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,8 +47,7 @@ def test_an_engine_that_is_killed_goes_on_where_it_was(
         # One at a time: what else would be under way could not be told from here.
         child = small.start("up", CONFIG, parallel=1)
         assert making.wait(120)
-        os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
+        child.kill()
         killed.set()
         assert made.wait(60)
     assert '"creating"' in small.state_text(), "the state says that a function was being made"

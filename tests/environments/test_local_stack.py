@@ -5,6 +5,7 @@ Not proved here: an update by Pulumi's own command line and providers, which are
 
 import inspect
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import pytest
 import yaml
 
 from sandbox.recorder import Recording
+from tests.pulumi_stub import Stub
 
 ROOT = Path(__file__).resolve().parents[2]
 ENDPOINT = "http://127.0.0.1:4566"
@@ -98,13 +100,25 @@ def port() -> int:
 
 
 def test_an_empty_cloud_answers_these_credentials_at_the_port_that_was_asked_for(port: int, tmp_path: Path) -> None:
+    # Whichever command this machine has: this one is in front of it, and too old to be asked for more than its version.
+    stub = Stub(tmp_path / "commands", "echo v3.1.0")
+
     def pm(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [str(Path(sys.executable).with_name("pm")), *arguments, "--directory", str(tmp_path)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        command = [str(Path(sys.executable).with_name("pm")), *arguments, "--directory", str(tmp_path / "factory")]
+        environment = {**os.environ, "PATH": f"{stub.folder}:{os.environ['PATH']}"}
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=environment)
 
     started = pm("up", "--cloud-only", "--port", str(port))
     assert started.returncode == 0, started.stdout
-    assert "pulumi up --stack local" in started.stdout
+    shell = tmp_path / "factory" / "pulumi" / "environment.sh"
+    assert shell.read_text() in started.stdout
+    assert "export PULUMI_DEBUG_PROVIDERS=aws:" in started.stdout
+    assert (
+        f"The same lines, shorter: source {shell}\nThen pulumi stack init local and pulumi up -s local"
+        in started.stdout
+    )
+    assert f"By hand: {stub.path} is Pulumi 3.1.0, too old: 3.208.0 or newer is needed" in started.stdout
+    assert stub.runs == ["version"]
     try:
         settings = _settings("aws:")
         client = boto3.client(

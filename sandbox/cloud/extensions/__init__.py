@@ -13,7 +13,6 @@ MODULES: tuple[str, ...] = (
     "lambda_sources",
     "state_paths",
     "step_functions",
-    "role_aliases",
     "greengrass",
     "cloud_control",
     "device_endpoint",
@@ -23,9 +22,6 @@ MODULES: tuple[str, ...] = (
     "mail",
     "keys",
     "refused_deletions",
-    "alarms",
-    "queue_attributes",
-    "thing_groups",
     "scaling_groups",
     "scopes",
 )

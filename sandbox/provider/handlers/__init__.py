@@ -16,7 +16,6 @@ from sandbox.provider.handlers import (
     messaging,
     monitoring,
     s3,
-    sagemaker,
     tables,
     workflows,
 )
@@ -37,7 +36,6 @@ __all__ = [
     "messaging",
     "monitoring",
     "s3",
-    "sagemaker",
     "tables",
     "workflows",
 ]

@@ -5,7 +5,7 @@ import pulumi_aws as aws
 
 aws.lambda_.Function(
     "work",
-    name="silent",
+    name="work",
     runtime="python3.11",
     handler="work.handle",
     role="arn:aws:iam::123456789012:role/work",

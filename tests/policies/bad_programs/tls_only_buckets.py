@@ -2,7 +2,7 @@
 
 import pulumi_aws as aws
 
-bucket = aws.s3.Bucket("plant", bucket="drawings")
+bucket = aws.s3.Bucket("plant", bucket="plant")
 aws.s3.BucketPublicAccessBlock(
     "plant",
     bucket=bucket.bucket,

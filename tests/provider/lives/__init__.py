@@ -10,7 +10,6 @@ from tests.provider.lives import (
     messaging,
     monitoring,
     s3,
-    sagemaker,
     tables,
     workflows,
 )
@@ -30,7 +29,6 @@ __all__ = [
     "messaging",
     "monitoring",
     "s3",
-    "sagemaker",
     "tables",
     "workflows",
 ]

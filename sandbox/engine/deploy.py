@@ -1,0 +1,150 @@
+"""Deploys a program into the embedded cloud by Pulumi's own engine, in place of the sandbox's."""
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+from pulumi.runtime import rpc
+
+from sandbox.cloud import Cloud
+from sandbox.deployer.masking import MASK
+from sandbox.deployer.records import Deployment, DeploymentError, ResourceRecord, file_name
+from sandbox.engine.command import EngineError
+from sandbox.engine.operations import Engine, Event
+from sandbox.engine.workspace import Workspace
+from sandbox.provider import Context
+from sandbox.provider.registry import RECORD_ONLY
+from sandbox.provider.server import Server
+
+#: In the engine's folder: what a shell reads so that its commands work there.
+SHELL_FILE = "environment.sh"
+#: What the engine puts before a program's own words.
+_UNHANDLED, _INLINE = "an unhandled error occurred: ", "python inline source runtime error: "
+_STACK = "pulumi:pulumi:Stack"
+#: The engine makes these itself, for programs that name no provider.
+_DEFAULT_PROVIDER = ("pulumi:providers:", "default")
+
+
+class PulumiDeployer:
+    """Pulumi's engine for one new cloud, with the provider that it asks, which serves until the end.
+
+    Attributes:
+        folder: The engine's folder, see `Workspace`.
+    """
+
+    def __init__(self, cli: Path | None, folder: Path) -> None:
+        """Deploy by the command `cli`; without one the provider is served, and nothing can be deployed from here."""
+        self.folder = folder.absolute()
+        self._cli = cli
+        self._serving = contextlib.ExitStack()
+        self._port = 0
+
+    def serve(self, cloud: Cloud, program: Path) -> None:
+        """Serve a new cloud to the stacks of a program."""
+        self._port = self._serving.enter_context(Server(Context(cloud))).port
+        workspace = Workspace(self.folder, program)
+        workspace.write_stacks(_region_of(cloud))
+        lines = workspace.shell_lines(self._port)
+        (self.folder / SHELL_FILE).write_text("".join(f"{line}\n" for line in lines))
+
+    def initialize(self, program: Path, stack: str) -> None:
+        """Have a stack there to be filled by hand, where there is a command to do it.
+
+        Raises:
+            EngineError: if the command fails.
+        """
+        if self._cli is not None:
+            Engine(self._cli, self.folder, self._port, program, stack, stack).initialize()
+
+    def __call__(
+        self,
+        program: Path,
+        stack: str,
+        cloud: Cloud,
+        config: dict[str, Any],
+        on_resource: Callable[[Event], None],
+    ) -> Deployment:
+        """Run a program against a new cloud, and keep the outcome beside the cloud; see `sandbox.deployer.deploy`.
+
+        Raises:
+            DeploymentError: with what the engine says. What was made until then stays.
+        """
+        assert self._cli is not None  # noqa: S101 - see the constructor
+        self.serve(cloud, program)
+        engine = Engine(self._cli, self.folder, self._port, program, stack, stack)
+        try:
+            engine.finish(engine.start("up", {**_region_of(cloud), **config}), on_resource)
+            deployment = deployment_of(stack, engine.exported())
+        except EngineError as error:
+            raise DeploymentError(f"{_reason_of(str(error))}\n(the whole story is in {engine.log('up')})") from error
+        deployment.save(cloud.directory / file_name(0))
+        return deployment
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._serving.close()
+
+
+def _region_of(cloud: Cloud) -> dict[str, str]:
+    """The configuration by which both providers look for the cloud where it is."""
+    return {"aws:region": cloud.region, "aws-native:region": cloud.region}
+
+
+def _reason_of(said: str) -> str:
+    """The errors in what the command line said, in one line; all of it where it names none."""
+    lines = [line.strip() for line in said.splitlines()]
+    errors = {
+        line.removeprefix("error: ").removeprefix(_UNHANDLED).removeprefix(_INLINE): 0
+        for line in lines
+        if line.startswith("error: ")
+    }
+    return "; ".join(error for error in errors if error != "update failed") or " ".join(lines)
+
+
+def deployment_of(stack: str, exported: dict[str, Any]) -> Deployment:
+    """A deployment as the sandbox keeps it, of a state that `pulumi stack export` has written. Secrets are masked."""
+    resources = exported["deployment"]["resources"]
+    outputs = [one.get("outputs", {}) for one in resources if one["type"] == _STACK]
+    return Deployment(
+        stack,
+        _plain(outputs[0]) if outputs else {},
+        [_record(one) for one in resources if one["type"] != _STACK and not _is_default_provider(one)],
+    )
+
+
+def _record(one: dict[str, Any]) -> ResourceRecord:
+    return ResourceRecord(
+        type=one["type"],
+        name=one["urn"].rsplit("::", 1)[-1],
+        urn=one["urn"],
+        parent=one.get("parent", ""),
+        physical_id=one.get("id", ""),
+        inputs=_plain(one.get("inputs", {})),
+        outputs=_plain(one.get("outputs", {})),
+        record_only=RECORD_ONLY[one["type"]][0] if one["type"] in RECORD_ONLY else "",
+    )
+
+
+def _is_default_provider(one: dict[str, Any]) -> bool:
+    kind, name = _DEFAULT_PROVIDER
+    return one["type"].startswith(kind) and one["urn"].rsplit("::", 1)[-1].startswith(name)
+
+
+def _plain(value: Any) -> Any:
+    """A value of a state, where a secret is masked, and an asset or archive told by its digest."""
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    match value.get(rpc._special_sig_key):
+        case None:
+            return {key: _plain(item) for key, item in value.items()}
+        case rpc._special_secret_sig:
+            return MASK
+        case rpc._special_asset_sig | rpc._special_archive_sig:
+            return {"sha256": value.get("hash", "")}
+        case _:
+            return value.get("id") or value["urn"]
