@@ -21,7 +21,7 @@ FILE = Path(__file__).resolve().parent.parent / "out" / "bench.json"
 
 
 class Measure(NamedTuple):
-    """What is measured in one go.
+    """A group of figures that are measured in one go.
 
     Attributes:
         names: What `--only` takes; each is the name of a row, or the beginning of several.

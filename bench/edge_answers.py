@@ -26,9 +26,9 @@ from bench.edge_timing import Advance, in_turns, one_processor, silent
 from bench.figure import Figure, less_is_better
 from edge.forecasting.features import FeatureWindow
 from edge.runtime.models import FaultModel, ForecastModel, load_model
-from ml import fault_model
-from ml.scaling import SCALED_LIMIT
-from ml.train_forecast import TARGET_SCALE
+from ml.faults import model as fault_model
+from ml.forecast.scaling import SCALED_LIMIT
+from ml.forecast.train import TARGET_SCALE
 from pm_contracts.forecast_features import FEATURES, MEMORY_HOURS
 from pm_contracts.manifest import MODEL_FILE
 from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS

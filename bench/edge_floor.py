@@ -32,11 +32,11 @@ Message = tuple[str, bytes]
 
 
 class Stuck(RuntimeError):
-    """What was waited for did not come; the text says what."""
+    """An awaited event did not come; the text says which."""
 
 
 class Arrivals:
-    """When something was first heard on each topic, seconds of `time.perf_counter`."""
+    """The time of the first message on each topic, seconds of `time.perf_counter`."""
 
     def __init__(self) -> None:
         self._at: dict[str, float] = {}

@@ -1,4 +1,4 @@
-"""What a component costs before it does anything: seconds to the first answer, memory, megabytes to install.
+"""The fixed costs of a component: seconds to the first answer, memory, megabytes to install.
 
 `cold_start`, `peak_memory`, `install_size` are of the forecaster against the Keras runtime; the same names with
 `_fault` are of the fault detector against the XGBoost runtime. Each is a fresh process that has the modules of the bus,
@@ -121,7 +121,7 @@ def installed_bytes(names: Sequence[str]) -> int:
 
 
 def is_unused(file: PurePath) -> bool:
-    """Whether a file of an installation, by its path in `site-packages`, is among those that no component opens."""
+    """True if no component opens this file of an installation; the path is that in `site-packages`."""
     path = PurePath("/") / file  # so that a pattern has to match from the beginning
     return any(each.match(f"/{pattern}") for each in (path, *path.parents) for pattern in _unused())
 
@@ -136,7 +136,7 @@ def own_code_bytes() -> int:
 
 
 def _needed(distribution: importlib.metadata.Distribution) -> list[str]:
-    """What a distribution needs on this machine, extras aside."""
+    """The requirements of a distribution on this machine, extras aside."""
     from packaging.requirements import Requirement
 
     needed = [Requirement(text) for text in distribution.requires or ()]

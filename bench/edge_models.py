@@ -1,4 +1,4 @@
-"""What the edge's figures are measured with: simulated readings, and the models that our own scripts train on them.
+"""Inputs of the edge's figures: simulated readings, and the models that our own scripts train on them.
 
 Kept in `out/bench`, and made anew when what makes them has changed.
 """
@@ -59,7 +59,7 @@ def model_directory(kind: str) -> Path:
 
 
 def is_up_to_date(made: Path, kind: str) -> bool:
-    """Whether a file exists and is newer than the code that models of `kind` are made by."""
+    """True if a file exists and is newer than the code that makes models of `kind`."""
     of_kind = (each for each in (ROOT / "ml").glob(f"*{kind}*.py") if not each.name.endswith("_protocol.py"))
     sources = [ROOT / "ml" / "export.py", ROOT / "pm_contracts" / "manifest.py", *of_kind]
     return made.exists() and made.stat().st_mtime > max(each.stat().st_mtime for each in sources)

@@ -1,4 +1,4 @@
-"""What the time of a message is made of: `python -m bench.edge_profile`, in microseconds of processor time, and of the
+"""The parts of a message's time: `python -m bench.edge_profile`, in microseconds of processor time, and of the
 clock where the disk is waited for.
 
 The parts are called on their own, one after the other, as the components call them; their sum leaves out what passes

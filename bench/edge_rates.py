@@ -1,4 +1,4 @@
-"""What a core device carries: readings a second in its daily work, and while it catches up after an outage.
+"""The capacity of a core device: readings a second in its daily work, and while it catches up after an outage.
 
 `pipeline_rate`: readings of a station through the local bus, the forecaster, the bus again, the uplink's outbox and a
 TLS connection with quality of service 1, each part a process. A reading becomes three messages (itself, a forecast, an

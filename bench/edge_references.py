@@ -59,7 +59,7 @@ def nets_in_keras(file: Path) -> tuple[Any, _Array, _Array]:
 
 
 def nets_factor(file: Path) -> float:
-    """What the nets' mean change counts with in the forecast, ug/m3."""
+    """The weight of the nets' mean change in the forecast, ug/m3."""
     (together,) = (each for each in onnx.load(file).graph.initializer if each.name == "together")
     return float(numpy_helper.to_array(together)[0, 0])
 

@@ -1,4 +1,4 @@
-"""How two ways of doing the same are timed against each other: in turns, on one processor, in batches.
+"""Paired timings of two ways of doing the same: in turns, on one processor, in batches.
 
 The time is the process's own on its processor, all threads together, so that what else the machine does at that moment
 counts on neither side.

@@ -32,7 +32,7 @@ class Figure:
 
     @property
     def reached(self) -> bool:
-        """Whether the ratio is at its limit or above, or there is none."""
+        """True if the ratio is at its limit or better, or if there is none."""
         return self.ratio is None or self.ratio >= self.limit
 
 

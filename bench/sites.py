@@ -1,4 +1,4 @@
-"""How a program grows with its sites: resources, and the time to register them.
+"""The growth of a program with its sites: resources, and the time to register them.
 
 The program is the project's own, run against the recorder: what is measured is the library and Pulumi's SDK, without a
 cloud. A site here has two core devices and ten devices.
@@ -37,12 +37,12 @@ def sites(count: int) -> list[dict[str, Any]]:
 
 
 def registered(count: int) -> Recording:
-    """What the program registers for `count` sites."""
+    """The program's registrations for `count` sites."""
     return record(ROOT, "dev", {"pm:sites": sites(count)})
 
 
 def per_further_site(values: Mapping[int, float], few: int, many: int) -> float:
-    """What each site costs beyond the `few` that are there, up to `many`."""
+    """The cost of each site beyond the `few` that are there, up to `many`."""
     return (values[many] - values[few]) / (many - few)
 
 

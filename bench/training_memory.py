@@ -20,8 +20,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ml import data, fault_model
+from ml import data
 from ml.checkpoints import NONE
+from ml.faults import model as fault_model
 from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS, MACHINE_MEASUREMENTS
 
 #: Seconds between two looks at a process's memory.
@@ -130,10 +131,10 @@ def _faults(folder: Path, rows_in_memory: int = sys.maxsize) -> dict[str, float]
 def _hours_run(folder: Path) -> dict[str, float]:
     import ibis
 
-    from ml import forecast_model
-    from ml.features import forecast_features, hourly
-    from ml.scaling import Scaling
-    from ml.train_forecast import Hours
+    from ml.forecast import model as forecast_model
+    from ml.forecast.features import forecast_features, hourly
+    from ml.forecast.scaling import Scaling
+    from ml.forecast.train import Hours
 
     forecast_model.EPOCHS = 1
     connection = ibis.duckdb.connect()

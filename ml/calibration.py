@@ -1,4 +1,4 @@
-"""From the trees' margins to probabilities that come true as often as they say, and how to see whether they do.
+"""Calibration of the trees' margins to probabilities, and a measure of how well they hold.
 
 Platt, "Probabilistic Outputs for Support Vector Machines", 1999: the log-odds are a slope times the margin plus a
 shift. The map is increasing, so it changes what a probability says and no decision at the threshold that costs least.
@@ -62,7 +62,7 @@ def brier(faulty: _Truth, probability: _Array | float) -> float:
 
 
 def reliability(faulty: _Truth, probability: _Array) -> list[Bin]:
-    """What was said and what came true, of bins of equal width in log-odds; empty bins are left out."""
+    """Stated and observed shares, in bins of equal width in log-odds; empty bins are left out."""
     within = np.clip(probability, LOWEST, HIGHEST)
     odds = np.log(within / (1 - within))
     edges = np.linspace(np.log(LOWEST / (1 - LOWEST)), np.log(HIGHEST / (1 - HIGHEST)), BINS + 1)

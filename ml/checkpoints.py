@@ -1,4 +1,4 @@
-"""What a training run leaves behind so that, interrupted, it goes on from there and ends with the same bytes.
+"""Checkpoints of a training run: interrupted, it resumes there and ends with the same bytes.
 
 SageMaker keeps the folder of checkpoints in S3 while a job runs, and gives it to the job again after a spot
 interruption ("Use checkpoints in Amazon SageMaker AI", developer guide).
@@ -26,7 +26,7 @@ class Checkpoints:
         self._identity = identity
 
     def load(self, name: str) -> bytes | None:
-        """What was saved last under this name; None where nothing was, or by another run."""
+        """The value saved last under this name; None if there is none, or if another run saved it."""
         file = self._file(name)
         if file is None or not file.is_file():
             return None

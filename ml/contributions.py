@@ -1,10 +1,10 @@
-"""What drives a model: SHAP values of trees, of one decision and of all; what nets lose without a feature.
+"""The drivers of a model: SHAP values of trees, for one decision and for all; the loss of nets without a feature.
 
 SHAP values are exact for trees: Lundberg et al., "From local explanations to global understanding with explainable AI
 for trees", Nature Machine Intelligence 2020; XGBoost computes them (`pred_contribs`). A value is in the trees'
 own unit, for a fault log-odds; the values of a row and the expected margin add up to the row's margin.
 
-The trees of the fault model see what a measurement is beyond what use and age explain (`ml.fault_model`). So a value
+The trees of the fault model see what a measurement is beyond what use and age explain (`ml.faults.model`). So a value
 stands under the measurement's name and means that rest of it, not the counter as it was read.
 """
 

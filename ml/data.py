@@ -43,7 +43,7 @@ class AirQuality(NamedTuple):
     """The readings of air-quality stations."""
 
     #: device (site and device, where a site is given), sequence, event_time and the measurements, one row a reading or
-    #: more: `ml.features.hourly` chooses.
+    #: more: `ml.forecast.features.hourly` chooses.
     readings: Table
     #: Rows of CSV files: `file`, `line` (1 is the file's first), `reason`, `row` (as it was). The lake has none: what
     #: is in it was held to the same limits as a message.
@@ -74,7 +74,7 @@ def read_air_quality(file: Path) -> Checked:
 
     Returns:
         The good rows have the columns `device`, `sequence`, `event_time` and the measurements, as
-        `ml.features.hourly` takes them.
+        `ml.forecast.features.hourly` takes them.
 
     Raises:
         DataRefused: where the file is not there, not of the schema, or has no good row.

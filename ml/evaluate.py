@@ -1,4 +1,4 @@
-"""How good a model is, beside what anyone could do without one."""
+"""The error and the cost of a model, beside those of the naive references."""
 
 from typing import Any
 
@@ -45,7 +45,7 @@ def forecast_figures(
 
 
 def fault_cost(faulty: NDArray[np.bool_], called: NDArray[np.bool_]) -> float:
-    """What the decisions cost: needless visits and missed faults."""
+    """The cost of the decisions: needless visits and missed faults."""
     return float(FALSE_ALARM_COST * np.sum(called & ~faulty) + MISSED_FAULT_COST * np.sum(faulty & ~called))
 
 

@@ -1,4 +1,4 @@
-"""What a training run or an evaluation shows of a model, on data that the model was not trained on."""
+"""The evidence on a model from a training run or an evaluation, on data that the model was not trained on."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ class ForecastEvidence:
     forecast: _Array
     spread: _Array  #: the absolute error that the model expects
     earlier_scores: Sequence[float]  #: errors divided by spreads, of hours kept for that; the intervals begin with them
-    entries: Mapping[str, Mapping[str, Any]]  #: `ml.skill.forecast_entry` of each part
+    entries: Mapping[str, Mapping[str, Any]]  #: `ml.forecast.skill.forecast_entry` of each part
     importance: Sequence[tuple[str, float]]  #: feature, and by how much the RMSE grows without it
     others: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)  #: entries of other models
 
@@ -56,7 +56,7 @@ class FaultEvidence:
     importance: Sequence[tuple[str, float]]  #: measurement and mean absolute SHAP value in log-odds, largest first
     flagged: Sequence[Flagged]
     other_costs: Mapping[str, float] = field(default_factory=dict)  #: what others' decisions on the same readings cost
-    early_warning: Mapping[str, Any] = field(default_factory=dict)  #: `ml.fault_protocol.early_warning`
+    early_warning: Mapping[str, Any] = field(default_factory=dict)  #: `ml.faults.protocol.early_warning`
 
 
 @dataclass(frozen=True)

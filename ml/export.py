@@ -50,7 +50,7 @@ class ExportRefused(ValueError):
 
 
 class Scales(Protocol):
-    """How features enter the nets: `ml.scaling.Scaling`."""
+    """The scaling of the features for the nets: `ml.forecast.scaling.Scaling`."""
 
     mean: NDArray[np.float64]
     scale: NDArray[np.float64]
@@ -134,7 +134,7 @@ def forecast_graph(
 
 
 class WithoutUse(Protocol):
-    """What is done to measurements before the trees see them: `ml.fault_model.Preparation`."""
+    """The preparation of measurements for the trees: `ml.faults.model.Preparation`."""
 
     mean: NDArray[np.float64]
     to_use: NDArray[np.float64]

@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from ml import aps
 from ml.data import CSV_COLUMNS, DataRefused
+from ml.faults import aps
 from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS
 
 BLOCK_BYTES = 1 << 16

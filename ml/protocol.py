@@ -9,10 +9,13 @@ from typing import Any
 import ibis
 import pandas as pd
 
-from ml import export, fault_protocol, forecast_library, forecast_protocol
+from ml import export
 from ml.data import read_air_quality
 from ml.evaluate import rounded
-from ml.forecast_protocol import Advance, Answers, Begin, Series
+from ml.faults import protocol as fault_protocol
+from ml.forecast import library as forecast_library
+from ml.forecast import protocol as forecast_protocol
+from ml.forecast.protocol import Advance, Answers, Begin, Series
 
 #: In hours; the first is what the device asks for.
 HORIZONS = (1, 12)
@@ -20,7 +23,7 @@ HORIZONS = (1, 12)
 
 @dataclass
 class Findings:
-    """What the protocol found."""
+    """The findings of the protocol."""
 
     figures: dict[str, Any]  #: what models.json holds
     air_quality: pd.DataFrame  #: the good rows
@@ -48,7 +51,7 @@ def evaluate(
         fault_readings: of machines, with verdicts.
         fault_source: where these come from, for the report.
         faults: of a simulator.
-        readings_before_failure: see `ml.fault_protocol.judge`.
+        readings_before_failure: see `ml.faults.protocol.judge`.
         horizons: hours, each 1 to 24.
         seed: of all that is random.
         begin: called as a step begins.

@@ -29,7 +29,7 @@ HELD_OUT_SHARE = 0.2
 
 @dataclass(frozen=True)
 class Job:
-    """What a training run is asked to do."""
+    """The request to a training run."""
 
     training: Path  #: directory of readings
     model_directory: Path

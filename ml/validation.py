@@ -15,7 +15,7 @@ MISSING = ("", "na", "NA", "nan", "NaN", "null")
 
 
 class Limits(NamedTuple):
-    """What a column may hold."""
+    """The limits of a column."""
 
     lowest: float
     highest: float

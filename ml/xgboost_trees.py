@@ -21,5 +21,5 @@ def scaled_trees(booster: xgboost.Booster, factor: float) -> list[dict[str, Any]
 
 
 def base_score(booster: xgboost.Booster) -> float:
-    """What the sums of the leaves begin with; of a classifier as a probability."""
+    """The value that the sums of the leaves start from; of a classifier as a probability."""
     return float(json.loads(booster.save_config())["learner"]["learner_model_param"]["base_score"].strip("[]"))

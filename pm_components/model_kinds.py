@@ -28,8 +28,11 @@ MODELS = (
         FORECAST,
         AIR_QUALITY,
         AirQualityReading.kind,
-        "ml/train_forecast.py",
+        "ml/forecast/train.py",
         _FORECAST_FIGURES,
     ),
-    Model(FAULT, MACHINE, MachineReading.kind, "ml/train_fault.py", _FAULT_FIGURES),
+    Model(FAULT, MACHINE, MachineReading.kind, "ml/faults/train.py", _FAULT_FIGURES),
 )
+
+#: The training script of each kind.
+SCRIPTS = {model.kind: model.script for model in MODELS}

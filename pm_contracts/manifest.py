@@ -1,4 +1,4 @@
-"""What travels beside a model file: what the model takes, what its answers mean and how to check them.
+"""The manifest beside a model file: the model's inputs, the meaning of its answers, and checks of both.
 
 A model directory holds `model.onnx`, `manifest.json` and `metrics.json`. The manifest names the model file's SHA-256,
 so a file that was cut or changed on the way is recognised, and a few checked answers, so that a device whose runtime
@@ -34,7 +34,7 @@ _Positive = Annotated[float, Meta(gt=0)]
 
 
 class Interval(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How wide a forecast's interval begins: the calibration of an adaptive conformal interval.
+    """The initial width of a forecast's interval: the calibration of an adaptive conformal interval.
 
     A score is the absolute error of a forecast divided by the spread that the model gave with it. The interval is
     `value +- quantile(scores, level) * spread`; the device replaces the scores by those it measures itself.

@@ -1,4 +1,4 @@
-"""What each device type measures: names, units and the range a sensor can report.
+"""The measurements of each device type: names, units and the range that a sensor can report.
 
 A measurement may be missing (`None`, JSON `null`); a number outside its range is refused, since no sensor of the kind
 can have read it. The names of the air-quality measurements are the columns of the UCI "Beijing PM2.5 Data" set in the

@@ -36,7 +36,7 @@ class Refused(ValueError):
 
 
 class _Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What every message has: the site it belongs to and its identity."""
+    """The fields of every message: the site it belongs to and its identity."""
 
     #: The fields that make the message that message, in order.
     identity: ClassVar[tuple[str, ...]] = ()
@@ -94,7 +94,7 @@ Reading = AirQualityReading | MachineReading
 
 
 class Forecast(_Message, frozen=True, kw_only=True):
-    """What the model expects at `target_time`, in the unit of the measurement forecast (PM2.5, ug/m3)."""
+    """The value forecast for `target_time`, in the unit of the measurement (PM2.5, ug/m3)."""
 
     kind: ClassVar[str] = "forecast"
     identity: ClassVar[tuple[str, ...]] = ("site", "device", "issued_at", "horizon_hours", "model_version")
@@ -127,7 +127,7 @@ class TrialOutcome(Outcome, frozen=True, kw_only=True):
 
 
 class Contribution(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How much a measurement, beyond what use and age explain of it, moved the log-odds of a fault: its SHAP value."""
+    """A measurement's share in the log-odds of a fault, beyond what use and age explain of it: its SHAP value."""
 
     measurement: str
     log_odds_change: Annotated[float, Meta(description="against what it does on average over the training readings")]
@@ -168,7 +168,7 @@ class Alert(_Message, frozen=True, kw_only=True):
 
 
 class Command(_Message, frozen=True, kw_only=True):
-    """What someone asks of a site, by name: `replay`, `simulate`."""
+    """A request to a site, by name: `replay`, `simulate`."""
 
     kind: ClassVar[str] = "command"
     identity: ClassVar[tuple[str, ...]] = ("site", "name", "issued_at")
@@ -198,7 +198,7 @@ class Status(_Message, frozen=True, kw_only=True, forbid_unknown_fields=False, o
 
 
 class DeadLetter(_Message, frozen=True, kw_only=True):
-    """What was refused, and why; nothing is thrown away without one."""
+    """A refused message with the reason; nothing is thrown away without one."""
 
     kind: ClassVar[str] = "dead_letter"
     identity: ClassVar[tuple[str, ...]] = ("site", "component", "refused_at", "topic", "payload")

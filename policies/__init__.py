@@ -1,1 +1,1 @@
-"""What every stack of this project is held to: rules, and the CrossGuard pack that serves them to Pulumi's engine."""
+"""The rules for every stack of this project, and the CrossGuard pack that serves them to Pulumi's engine."""

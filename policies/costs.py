@@ -1,4 +1,4 @@
-"""What a stack costs in a month, estimated from its resources before they are made.
+"""The monthly cost of a stack, estimated from its resources before they are made.
 
 Prices are those of `policies/prices.py`; `REGIONAL_SURCHARGE` covers that other regions ask more than US East. What
 use there will be cannot be read off a program; it is assumed in `Usage`, on the high side. `NOT_IN_IT` says what is
@@ -34,7 +34,7 @@ NOT_IN_IT = (
 
 
 class Usage(NamedTuple):
-    """What is assumed of a month."""
+    """The assumed usage of a month."""
 
     messages_per_thing: int = 4 * HOURS
     """A thing sends a reading an hour; forecast, outcome and score come of it."""
@@ -66,7 +66,7 @@ class Item(NamedTuple):
 
 
 class Estimate(NamedTuple):
-    """What a stack costs in a month, in US dollars, surcharge included."""
+    """The monthly cost of a stack, in US dollars, surcharge included."""
 
     items: list[Item]
     unpriced: list[tuple[str, str]]
@@ -87,7 +87,7 @@ class Unpriced(Exception):
 
 
 def estimate(resources: Iterable[Resource], usage: Usage = Usage()) -> Estimate:  # noqa: B008 - it cannot change
-    """What `resources` cost in a month.
+    """The monthly cost of `resources`.
 
     A resource whose size is not known yet, or whose price is not in the table, is named in `unpriced`.
     """
@@ -122,7 +122,7 @@ def _messages(resources: Iterable[Resource], usage: Usage) -> float:
 
 
 def _core_devices(resources: Iterable[Resource]) -> float:
-    """Who is in a thing group takes deployments."""
+    """The members of a thing group, which take its deployments."""
     members = [one for one in resources if one.type == "aws:iot/thingGroupMembership:ThingGroupMembership"]
     return len({name for one in members for name in known_values(one.inputs, "thingName")}) * _price("core_device")
 

@@ -13,7 +13,7 @@ RECIPE = "inlineRecipe"
 
 
 def is_set(inputs: Mapping[str, Any], key: str) -> bool:
-    """Whether `key` has a value; one that is not known yet counts, an empty one does not."""
+    """True if `key` has a value; one that is not known yet counts, an empty one does not."""
     try:
         return inputs.get(key) not in (None, "", False)
     except UnknownValueError:
@@ -50,7 +50,7 @@ def items(value: Any) -> list[Any]:
 
 
 def is_list(value: Any) -> bool:
-    """Whether `value` is a list of values and no text."""
+    """True if `value` is a list of values and no text."""
     return isinstance(value, Sequence) and not isinstance(value, str)
 
 

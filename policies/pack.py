@@ -104,7 +104,7 @@ def _report(rule: Rule, findings: Any, report: ReportViolation) -> None:
 
 
 def told(rule: Rule, finding: Finding) -> str:
-    """What the user reads of a finding: what is wrong, and how to mend it."""
+    """The text of a finding for the user: the problem, and how to mend it."""
     if not finding.decided:
         return finding.message
     return f"{finding.message}. To mend it: {rule.mend}"

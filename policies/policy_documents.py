@@ -1,4 +1,4 @@
-"""Where resources keep policy documents."""
+"""The places of policy documents in resources."""
 
 #: Inputs with a policy of what its holder may do, by type. IoT policies are written as IAM's are.
 POLICY_KEYS = {

@@ -82,6 +82,6 @@ INSTANCE_HOURS = {
 
 
 def compared_with(source: str) -> list[str]:
-    """What the prices are of that were compared with `source`, in words."""
+    """The description of the prices that were compared with `source`."""
     named = {name.replace("_", " "): price for name, price in PRICES.items()} | INSTANCE_HOURS
     return [name for name, price in named.items() if price.compared_with == source]

@@ -21,7 +21,7 @@ from pm_components.tiers import OF_TIER
 
 
 class Level(Enum):
-    """What a finding does to an update."""
+    """The effect of a finding on an update."""
 
     ADVISORY = "advisory"
     """It is told."""
@@ -32,7 +32,7 @@ class Level(Enum):
 
 
 class Severity(Enum):
-    """How bad it is where a rule is broken."""
+    """The severity of a broken rule."""
 
     LOW = "low"
     MEDIUM = "medium"
@@ -45,14 +45,14 @@ class Undecided(str):
 
 
 class Finding(NamedTuple):
-    """What a rule has against a resource, or against the stack where `urn` is empty."""
+    """A rule's finding on a resource, or on the stack if `urn` is empty."""
 
     urn: str
     message: str
 
     @property
     def decided(self) -> bool:
-        """Whether it is a violation, and not an answer that is still to come."""
+        """True for a violation; False for an answer that is still to come."""
         return not isinstance(self.message, Undecided)
 
 
@@ -94,7 +94,7 @@ Settings = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Rule:
-    """What is common to rules; see `ResourceRule` and `StackRule`."""
+    """The common part of rules; see `ResourceRule` and `StackRule`."""
 
     name: str
     severity: Severity
@@ -123,7 +123,7 @@ class ResourceRule(Rule):
     """Gives the inputs to set so that the resource passes; none where it passes already or is not to be mended."""
 
     def findings(self, resource: Resource, given: Settings) -> Iterator[Finding]:
-        """What is wrong with a resource, and what cannot be told yet."""
+        """The faults of a resource, and what cannot be decided yet."""
         yield from judged(resource, self.check(resource, self.with_defaults(given)))
 
 
@@ -135,7 +135,7 @@ class StackRule(Rule):
     """Gives a finding for each thing that is wrong; it uses `judged` for what it asks of one resource."""
 
     def findings(self, stack: Stack, given: Settings) -> Iterator[Finding]:
-        """What is wrong with the stack, and what cannot be told yet."""
+        """The faults of the stack, and what cannot be decided yet."""
         try:
             yield from self.check(stack, self.with_defaults(given))
         except UnknownValueError as unknown:
@@ -145,7 +145,7 @@ class StackRule(Rule):
 
 
 def stack_settings(rule: Rule, configuration: Mapping[str, str]) -> Settings:
-    """What a stack's configuration sets for a rule.
+    """The settings of a rule in a stack's configuration.
 
     Args:
         rule: the rule.
@@ -173,7 +173,7 @@ def _stumbled(fault: Exception) -> str:
 
 
 def undecided(unknown: UnknownValueError) -> Undecided:
-    """What a rule says where it met an unknown value."""
+    """A rule's answer where it met an unknown value."""
     return Undecided(f"cannot be judged before the update: {'.'.join(unknown.props)} is not known yet")
 
 

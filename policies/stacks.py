@@ -8,7 +8,7 @@ from policies.rule import Resource, Stack
 
 
 def refers(resource: Resource, key: str, target: Resource, *identities: str) -> bool:
-    """Whether the input `key` of `resource` means `target`.
+    """True if the input `key` of `resource` refers to `target`.
 
     Args:
         resource: has the input.

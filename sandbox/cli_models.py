@@ -15,7 +15,7 @@ from sandbox.cli_options import BACKGROUND, DATA_FILE, MODELS, attached
 from sandbox.console import FAILED, ConsoleProgress, console, fail
 
 if TYPE_CHECKING:
-    from ml.fault_protocol import Fault, LabelledReadings
+    from ml.faults.protocol import Fault, LabelledReadings
 
 data_app = typer.Typer(no_args_is_help=True, help="Public data sets.")
 
@@ -245,7 +245,7 @@ def simulated_machines(count: int = MACHINES) -> "tuple[LabelledReadings, list[F
     """Readings of simulated machines with the truth about their faults."""
     from edge.devices.simulator import machines
     from edge.devices.simulator.sources import DAYS
-    from ml.fault_protocol import labelled
+    from ml.faults.protocol import labelled
 
     names = [f"machine-{number:02d}" for number in range(1, count + 1)]
     return labelled({name: machines.simulate(name, DAYS, seed=0) for name in names})
@@ -255,7 +255,7 @@ def _machines(files: list[Path], out: Path) -> "tuple[LabelledReadings, list[Fau
     if not files:
         readings, known = simulated_machines()
         return readings, known, f"{MACHINES} simulated machines"
-    from ml import aps
+    from ml.faults import aps
 
     parts = []
     for file in files:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from ml import forecast_blend
 from ml.evidence import ForecastEvidence, Profile
-from ml.forecast_protocol import Answers, Series, times
+from ml.forecast import blend as forecast_blend
+from ml.forecast.protocol import Answers, Series, times
 from ml.protocol import Findings
 from ml.report import faults, forecast, page
 from ml.validation import limits_of

@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from pm_components import archives, packaging
+from pm_components.model_kinds import SCRIPTS
 from pm_components.training_jobs import CHECKPOINTS
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Where the SageMaker Python SDK lives, apart from the rest (`requirements/sagemaker.in` says why).
 SDK_ENVIRONMENT = ROOT / ".venv-sagemaker"
 INSTALL_SDK = "make sagemaker"
-#: The model, and the script that trains it.
-SCRIPTS = {"forecast": "train_forecast.py", "fault": "train_fault.py"}
 
 
 class TrainingRefused(RuntimeError):
@@ -40,7 +39,7 @@ def train_here(model: str, data: Path, out: Path, hyperparameters: Mapping[str, 
     Raises:
         TrainingRefused: where the script fails; it has said why.
     """
-    command = [sys.executable, str(ROOT / "ml" / SCRIPTS[model]), "--training", str(data), "--model-dir", str(out)]
+    command = [sys.executable, str(ROOT / SCRIPTS[model]), "--training", str(data), "--model-dir", str(out)]
     command += ["--checkpoint-dir", str(out.with_name(f"{out.name}.checkpoints"))]
     command += [word for name, value in hyperparameters.items() for word in (f"--{name}", value)]
     if subprocess.run(command, check=False).returncode:

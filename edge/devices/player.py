@@ -24,7 +24,7 @@ _END_SECONDS = 3.0
 
 
 class Play(NamedTuple):
-    """What a command asks to be played."""
+    """A command's request to play readings."""
 
     data: Path | None
     start: dt.datetime

@@ -39,7 +39,7 @@ Hour = tuple[int, int, tuple[float | None, ...]]
 
 
 class Placement(enum.Enum):
-    """What became of a reading."""
+    """The outcome of placing a reading."""
 
     APPENDED = "it is the latest hour now"
     SLOTTED = "it came late and was put into its hour"
@@ -74,7 +74,7 @@ class FeatureWindow:
 
     @property
     def complete(self) -> bool:
-        """Whether the latest `LOOK_BACK_HOURS` hours all have a value."""
+        """True if the latest `LOOK_BACK_HOURS` hours all have a value."""
         return self._complete_hours >= LOOK_BACK_HOURS
 
     @property

@@ -19,7 +19,7 @@ MEMORY = 1000
 
 
 class IntervalState(msgspec.Struct, forbid_unknown_fields=True):
-    """What an interval remembers, for a file."""
+    """An interval's state, for a file."""
 
     miss_rate: float
     scores: list[float]
@@ -59,5 +59,5 @@ class AdaptiveInterval:
         bisect.insort(self._sorted, score)
 
     def state(self) -> IntervalState:
-        """What to begin with after a restart."""
+        """The state to resume from after a restart."""
         return IntervalState(self._miss_rate, list(self._recent))

@@ -1,1 +1,1 @@
-"""What the components on a core device share: bus, settings, counters and status, dead letters, files, models."""
+"""Shared parts of the components: bus, settings, counters and status, dead letters, files, models."""

@@ -1,4 +1,4 @@
-"""What a component remembers across its end, however it ends: its state, and the messages since that was saved.
+"""A component's checkpoint: its state, and the messages since the last save, however the component ends.
 
 The state is saved now and then, when the bus has acknowledged the answers to all that is in it; what has come since is
 in the journal and answered once more after a kill. So no answer is lost, and one that is given twice is the same

@@ -1,4 +1,4 @@
-"""What the main of every component shares: its bus, its counters, its status and its end."""
+"""The frame of every component's main: its bus, its counters, its status and its end."""
 
 import datetime as dt
 import logging
@@ -29,7 +29,7 @@ class ComponentError(RuntimeError):
 
 
 class Counters:
-    """What a component has counted since it started, by name; safe to use from several threads."""
+    """A component's counters since its start, by name; safe to use from several threads."""
 
     def __init__(self) -> None:
         self._values: dict[str, int] = {}
@@ -81,7 +81,7 @@ class Component:
 
     @property
     def state(self) -> str:
-        """How it reports itself."""
+        """The state that it reports."""
         return self._state
 
     def enter(self, state: str) -> None:

@@ -1,4 +1,4 @@
-"""What the components with a model share: readings in, the model as it changes, and what outlives a restart."""
+"""The frame of components with a model: readings in, the model as it changes, and the state across restarts."""
 
 import contextlib
 import logging
@@ -145,7 +145,7 @@ class Inference(ABC, Generic[_Reading, _Model]):
 
     @abstractmethod
     def why_given_up(self, version: str) -> str:
-        """Why the model of that version is not to be used again; empty where it may be."""
+        """The reason not to use the model of that version again; empty if it may be used."""
 
     @abstractmethod
     def go_back_to(self, model: _Model | None) -> None:

@@ -52,7 +52,7 @@ class Journal:
         self.missed = 0
 
     def recovered(self) -> list[Entry]:
-        """What earlier processes left, in the order of arrival; up to the first damage of each file."""
+        """Entries of earlier processes, in the order of arrival; up to the first damage of each file."""
         entries: list[Entry] = []
         for generation in self._generations:
             if generation < self.generation:

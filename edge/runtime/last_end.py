@@ -1,4 +1,4 @@
-"""Why a component has ended the last time, kept for its next start, whose status tells it.
+"""The reason for a component's last end, kept for its next start, whose status tells it.
 
 The cloud hears of a failed deployment only that the component is broken. After the way back it is the version before,
 or the next attempt, that can say why.
@@ -29,7 +29,7 @@ def note(data_directory: Path, name: str, reason: str) -> None:
 
 
 def told(data_directory: Path, name: str) -> str:
-    """Why the component `name` ended the last time, with the time; empty where it did not, or long ago."""
+    """The reason for the last end of the component `name`, with the time; empty if it has none, or if it is old."""
     try:
         document = json.loads(_path(data_directory, name).read_bytes())
         at, reason = dt.datetime.fromisoformat(document["at"]), str(document["reason"])

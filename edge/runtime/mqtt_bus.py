@@ -218,7 +218,7 @@ def _resumed(connection: mqtt.Connection, session_present: bool, **_: Any) -> No
 
 
 def _matches(topic_filter: str, topic: str) -> bool:
-    """Whether a message of `topic` is for a subscription of `topic_filter` (MQTT 3.1.1, section 4.7)."""
+    """True if a message of `topic` is for a subscription of `topic_filter` (MQTT 3.1.1, section 4.7)."""
     levels = topic.split("/")
     wanted = topic_filter.split("/")
     if wanted[-1] == "#":

@@ -28,7 +28,7 @@ class SettingsError(RuntimeError):
 
 
 class Settings(NamedTuple):
-    """Where a component works: its site, the site's devices by name with their type, and its folder for data."""
+    """A component's site, the site's devices by name with their type, and its folder for data."""
 
     site: str
     devices: dict[str, str]

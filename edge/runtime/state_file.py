@@ -1,4 +1,4 @@
-"""What a component remembers across restarts: one JSON object in a file."""
+"""A component's state across restarts: one JSON object in a file."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""How many operations are under way at once, and whether the earlier ones have ended."""
+"""The window of operations in flight, and a wait for the earlier ones to end."""
 
 import threading
 
@@ -60,11 +60,11 @@ class Window:
 
     @property
     def closed(self) -> BaseException | None:
-        """What closed it; None while it is open."""
+        """The error that closed it; None while it is open."""
         return self._closed
 
     def wait_for_earlier(self, seconds: float) -> bool:
-        """Whether all that have entered before this call have left within `seconds`, and the window is not closed."""
+        """Wait until all that entered before this call have left; False after `seconds`, or if the window closes."""
         with self._changed:
             last = self._entered
             self._changed.wait_for(lambda: self._closed is not None or self._all_left(last), seconds)

@@ -1,4 +1,4 @@
-"""What happens to many stacks, and in which order. Pure: a stack is whatever has a name and can go up and down."""
+"""The order in which many stacks go up and down. Pure: a stack is anything that has a name and can do both."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ class Stack(Protocol):
 
 
 class State(Enum):
-    """How it went."""
+    """The outcome of an operation."""
 
     DONE = "done"
     FAILED = "failed"
@@ -32,7 +32,7 @@ class State(Enum):
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one stack.
+    """The outcome of one stack.
 
     Attributes:
         stack: The stack's name.

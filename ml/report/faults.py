@@ -1,4 +1,4 @@
-"""What the report says of fault decisions."""
+"""The report's sections on fault decisions."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What the report says of forecasts."""
+"""The report's sections on forecasts."""
 
 from collections.abc import Mapping
 from pathlib import Path

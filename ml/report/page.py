@@ -49,7 +49,7 @@ class Plot:
 
     @property
     def numbers(self) -> Table:
-        """What is drawn: a row for each place on the axis of categories or of x, a column for each line."""
+        """The plotted numbers: a row for each place on the axis of categories or of x, a column for each line."""
         lines: dict[str, dict[str, str]] = {}
         places: dict[str, None] = {}
         for number, trace in enumerate(self.figure.data):
@@ -114,7 +114,7 @@ def rendered(template: str, folder: Path = FOLDER, **values: object) -> str:
 
 
 def drawn(figure: go.Figure) -> Markup:
-    """What stands in a `<div class="plot">` of the frame, for its script to draw."""
+    """The data in a `<div class="plot">` of the frame, for its script to draw."""
     # Plotly writes `<`, `>` and `/` as escapes, so no text in a figure can end the element.
     return Markup(f'<script type="application/json">{figure.to_json()}</script>')  # noqa: S704
 

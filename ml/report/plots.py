@@ -118,7 +118,7 @@ def adapting_half_widths(evidence: ForecastEvidence) -> _Array:
 
 
 def worst_days(evidence: ForecastEvidence, days: int = 10) -> go.Figure:
-    """What was forecast and what came true, around the highest hour."""
+    """The forecast and the outcome around the highest hour."""
     peak = int(np.argmax(evidence.actual))
     rows = slice(max(0, peak - days * 12), peak + days * 12)
     time = pd.to_datetime(evidence.due[rows] * 3600, unit="s")
@@ -160,7 +160,7 @@ def cost_curve(evidence: FaultEvidence) -> go.Figure:
 
 
 def reliability(evidence: FaultEvidence) -> go.Figure:
-    """What probabilities said against what came true, before and after calibration; bins of equal width in log-odds."""
+    """Stated probabilities against outcomes, before and after calibration; bins of equal width in log-odds."""
     figure = _figure("probability said", "share that was faulty")
     ends = [calibration.LOWEST, 1.0]
     figure.add_scatter(x=ends, y=ends, name="as said", mode="lines", line={"color": GREY, "dash": "dot"})
@@ -218,7 +218,7 @@ def course(profile: Profile, column: str) -> go.Figure:
 
 
 def missing(columns: pd.DataFrame) -> go.Figure:
-    """How many columns lack how much, for data of more columns than a table shows."""
+    """The number of columns by their share of missing values, for data of more columns than a table shows."""
     share = columns.isna().mean()
     edges = np.linspace(0, 1, 11)
     counts, _ = np.histogram(share, edges)

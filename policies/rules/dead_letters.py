@@ -1,4 +1,4 @@
-"""What cannot be worked off lies somewhere."""
+"""A message that cannot be processed has a dead-letter queue."""
 
 from collections.abc import Iterator, Sequence
 
@@ -39,7 +39,7 @@ _ASYNCHRONOUS = ("sns", "events", "s3", "iot", "scheduler", "ses", "logs", "conf
 
 
 def check(stack: Stack, _settings: Settings) -> Iterator[Finding]:
-    """What loses messages."""
+    """Find the places that lose messages."""
     for queue in stack.of_type(_QUEUE):
         yield from judged(queue, _queue(stack, queue))
     for type_, path in _SENDERS.items():

@@ -128,7 +128,7 @@ ENDED = (
 
 
 def check(resource: Resource, _settings: Settings) -> Iterator[str]:
-    """What of a resource belongs to a service that has ended."""
+    """Find uses of services that have ended."""
     for ended in ENDED:
         if resource.type.startswith(ended.types or ("?",)):
             yield _message(ended, f"type {resource.type}")

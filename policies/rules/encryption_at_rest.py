@@ -1,4 +1,4 @@
-"""What is kept is encrypted, and the program says so."""
+"""Data at rest is encrypted, and the program says so."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -86,7 +86,7 @@ _CHECKS: dict[str, Callable[[Mapping[str, Any]], Iterator[str]]] = {
 
 
 def check(resource: Resource, _settings: Settings) -> Iterator[str]:
-    """Where a resource leaves what it keeps in the clear."""
+    """Find data at rest that a resource leaves in the clear."""
     if resource.type in _CHECKS:
         yield from _CHECKS[resource.type](resource.inputs)
 

@@ -13,7 +13,7 @@ _ATTACHMENTS = ("aws:iam/rolePolicyAttachment:RolePolicyAttachment", "aws:iam/po
 
 
 def check(resource: Resource, _settings: Settings) -> Iterator[str]:
-    """What a policy allows beyond need."""
+    """Find grants of a policy beyond need."""
     for key in POLICY_KEYS.get(resource.type, ()):
         for statement in statements(document(resource.inputs, key)):
             if statement.get("Effect") != "Allow":

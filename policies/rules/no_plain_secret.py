@@ -34,7 +34,7 @@ _LAUNCH_TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
 
 
 def check(resource: Resource, _settings: Settings) -> Iterator[str]:
-    """What looks like a secret, by its form or by what it is called."""
+    """Find values that look like a secret, by their form or by their name."""
     for path, text in texts(resource.inputs):
         written = _decoded(text) if (resource.type, path) == (_LAUNCH_TEMPLATE, "userData") else text
         for kind in KINDS:

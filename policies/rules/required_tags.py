@@ -1,4 +1,4 @@
-"""What can be tagged says whose it is."""
+"""Resources that can be tagged name their tier, owner and cost centre."""
 
 import importlib
 import inspect
@@ -31,7 +31,7 @@ def _by_key(tags: Any) -> Mapping[str, Any]:
 
 @cache
 def takes_tags(type_: str) -> bool:
-    """Whether resources of a type have an input `tags`, by the class of the provider's SDK.
+    """True if resources of a type have an input `tags`, by the class of the provider's SDK.
 
     A type that the installed SDK does not know, from another version or language, is not asked.
     """

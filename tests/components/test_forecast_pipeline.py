@@ -22,6 +22,7 @@ from statelint.linter import Linter
 
 from pm_components import training_exports
 from pm_components.forecast_pipeline import ForecastPipeline, ForecastPipelineArgs
+from pm_components.model_kinds import SCRIPTS
 from pm_components.pipeline_permissions import repository_arn
 
 CANARY = {"minimum_outcomes": 24, "interval_seconds": 600}
@@ -142,7 +143,7 @@ def test_both_kinds_of_model_are_trained_on_exports_of_their_own(record: Record)
     states = dict(_states(_definition(_pipeline(record, hyperparameters={"seed": "7"}))))
     for kind, table in (("forecast", "air_quality_reading"), ("fault", "machine_reading")):
         job = states[f"Train {kind}"]["Parameters"]
-        assert json.loads(job["HyperParameters"]["sagemaker_program"]) == f"ml/train_{kind}.py"
+        assert json.loads(job["HyperParameters"]["sagemaker_program"]) == SCRIPTS[kind]
         assert json.loads(job["HyperParameters"]["seed"]) == "7"
         assert json.loads(job["HyperParameters"]["sagemaker_submit_directory"]).endswith("/sourcedir.tar.gz")
         assert f"/{table}/" in states[f"Export for {kind}"]["Parameters"]["destination.$"]

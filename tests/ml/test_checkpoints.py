@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ml import fault_model, forecast_model
 from ml.checkpoints import Checkpoints, identity
+from ml.faults import model as fault_model
+from ml.forecast import model as forecast_model
 
 
 class Interrupted(Exception):

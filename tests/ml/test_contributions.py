@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.components.fault_detector.contributions import TreeContributions
-from ml import export, fault_model
+from ml import export
 from ml.calibration import Calibration
 from ml.contributions import flagged, importance, permutation_importance
+from ml.faults import model as fault_model
 from pm_contracts.measurements import MACHINE_MEASUREMENTS
 from pm_contracts.messages import Refused
 

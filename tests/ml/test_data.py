@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ml.data import CSV_COLUMNS, DataRefused, air_quality_readings, machine_readings
-from ml.features import hourly
+from ml.forecast.features import hourly
 from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS, MACHINE_MEASUREMENTS
 
 NOON = dt.datetime(2012, 5, 1, 12)

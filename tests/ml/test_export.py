@@ -14,8 +14,8 @@ import onnxruntime
 import pytest
 
 from ml import export
-from ml.fault_model import train
-from ml.scaling import SCALED_LIMIT, Scaling
+from ml.faults.model import train
+from ml.forecast.scaling import SCALED_LIMIT, Scaling
 from pm_contracts.manifest import FaultManifest, decode_manifest
 
 

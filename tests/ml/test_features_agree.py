@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edge.forecasting.features import SECONDS_PER_HOUR, FeatureWindow
-from ml.features import forecast_features, hourly
+from ml.forecast.features import forecast_features, hourly
 from pm_contracts.forecast_features import FEATURES, MEMORY_HOURS
 from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS
 

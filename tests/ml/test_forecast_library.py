@@ -8,8 +8,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from ml import forecast_library
-from ml.forecast_protocol import Series
+from ml.forecast import library as forecast_library
+from ml.forecast.protocol import Series
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ Not proved here: how well it forecasts the real series; `pm evaluate --data FILE
 import numpy as np
 import pytest
 
-from ml import forecast_recurrent
+from ml.forecast import recurrent as forecast_recurrent
 from pm_contracts.forecast_features import FEATURES, LOOK_BACK_HOURS
 
 ROWS = 600

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml import calibration, skill
+from ml import calibration
 from ml.evidence import FaultEvidence, Flagged, ForecastEvidence, Profile
+from ml.forecast import skill
 from ml.report import faults, forecast, page, plots
 from ml.report.page import Plot, Section
 from pm_contracts.measurements import MACHINE_MEASUREMENTS

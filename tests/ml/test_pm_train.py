@@ -116,7 +116,7 @@ def test_a_job_by_hand_is_one_of_the_pipelines_on_other_data(cloud: Cloud, stati
     job = cloud.client("sagemaker").describe_training_job(TrainingJobName=trained["name"])
     assert job["RoleArn"] == training.role_arn
     assert job["AlgorithmSpecification"]["TrainingImage"] == training.image_uri
-    assert job["HyperParameters"]["sagemaker_program"] == '"ml/train_forecast.py"'
+    assert job["HyperParameters"]["sagemaker_program"] == '"ml/forecast/train.py"'
     assert job["HyperParameters"]["sagemaker_submit_directory"] != json.dumps(training.code_uri)
     [channel] = job["InputDataConfig"]
     source = channel["DataSource"]["S3DataSource"]

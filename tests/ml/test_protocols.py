@@ -14,9 +14,13 @@ from typer.testing import CliRunner
 
 from edge.devices.simulator import air_quality
 from edge.devices.simulator.machines import READINGS_BEFORE_FAILURE
-from ml import fault_protocol, forecast_library, forecast_protocol, forecast_recurrent, forecast_trees
 from ml.data import DataRefused, read_air_quality
-from ml.fault_protocol import PARTS, Fault, LabelledReadings, early_warning, split
+from ml.faults import protocol as fault_protocol
+from ml.faults.protocol import PARTS, Fault, LabelledReadings, early_warning, split
+from ml.forecast import library as forecast_library
+from ml.forecast import protocol as forecast_protocol
+from ml.forecast import recurrent as forecast_recurrent
+from ml.forecast import trees as forecast_trees
 from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS
 from sandbox import cli_models
 from sandbox.cli import app
@@ -177,7 +181,7 @@ def test_pm_evaluate_writes_figures_report_and_refused_rows(
     short = tuple(each._replace(rounds=10) for each in fault_protocol.CANDIDATES)
     monkeypatch.setattr(fault_protocol, "CANDIDATES", short)
     monkeypatch.setattr(forecast_trees, "MOST_ROUNDS", 30)
-    monkeypatch.setattr("ml.forecast_model.EPOCHS", 2)
+    monkeypatch.setattr("ml.forecast.model.EPOCHS", 2)
     monkeypatch.setattr(forecast_recurrent, "EPOCHS", 1)
     monkeypatch.setattr(forecast_library, "FITTED_HOURS", 500)
     monkeypatch.setattr(forecast_library, "MOST_LAGS", 1)

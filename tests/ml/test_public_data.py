@@ -16,8 +16,9 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from ml import aps, fetch
+from ml import fetch
 from ml.data import DataRefused, read_air_quality
+from ml.faults import aps
 from ml.fetch import FetchFailed
 from sandbox.cli import app
 

@@ -24,8 +24,9 @@ from edge.components.fault_detector.core import FaultDetector
 from edge.devices.simulator.sources import readings
 from edge.forecasting.core import Forecaster
 from edge.runtime.models import FaultModel, ForecastModel, load_model
-from ml import script_mode, train_forecast
+from ml import script_mode
 from ml.data import CSV_COLUMNS, DataRefused
+from ml.forecast import train as train_forecast
 from pm_contracts.measurements import AIR_QUALITY, MACHINE
 from pm_contracts.messages import AirQualityReading, MachineReading, Outcome
 from tests.waiting import eventually
@@ -72,7 +73,7 @@ def run(script: str, channel: Path, output: Path, *arguments: str) -> subprocess
 def test_a_forecast_model_from_the_lake_to_the_device(tmp_path: Path) -> None:
     end = BEGIN + dt.timedelta(days=150)
     channel = lake(tmp_path / "channel", readings("lindau", {"air-1": AIR_QUALITY}, end=end))
-    done = run("train_forecast.py", channel, tmp_path, "--seed", "3")
+    done = run("forecast/train.py", channel, tmp_path, "--seed", "3")
     assert done.returncode == 0, done.stderr
     assert not (tmp_path / "failure").exists()
 
@@ -96,7 +97,7 @@ def test_a_forecast_model_from_the_lake_to_the_device(tmp_path: Path) -> None:
 def test_a_fault_model_from_the_lake_to_the_device(tmp_path: Path) -> None:
     end = BEGIN + dt.timedelta(days=3 * 365)
     channel = lake(tmp_path / "channel", readings("lindau", MACHINES, end=end, verdicts=True))
-    done = run("train_fault.py", channel, tmp_path, "--train_end", "2012-01-02")
+    done = run("faults/train.py", channel, tmp_path, "--train_end", "2012-01-02")
     assert done.returncode == 0, done.stderr
 
     metrics = json.loads((tmp_path / "model" / "metrics.json").read_text())["validation"]
@@ -124,7 +125,7 @@ def test_a_fault_training_killed_and_begun_again_leaves_the_same_model(tmp_path:
     some = readings("lindau", MACHINES, end=BEGIN + dt.timedelta(days=2 * 365), verdicts=True)
     channel = lake(tmp_path / "channel", some)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    done = run("train_fault.py", channel, whole)
+    done = run("faults/train.py", channel, whole)
     assert done.returncode == 0, done.stderr
     model = load_model(whole / "model", "fault")
     learned = (model.manifest.trained_until - BEGIN) / dt.timedelta(days=2 * 365)
@@ -132,7 +133,7 @@ def test_a_fault_training_killed_and_begun_again_leaves_the_same_model(tmp_path:
     (killed / "checkpoints").mkdir(parents=True)
     (killed / "data").mkdir()
     environment = {"PATH": os.environ["PATH"], "SM_MODEL_DIR": str(killed / "model")}
-    command = [sys.executable, str(ROOT / "ml" / "train_fault.py"), "--training", str(channel)]
+    command = [sys.executable, str(ROOT / "ml" / "faults/train.py"), "--training", str(channel)]
     with subprocess.Popen(command, env=environment, cwd=killed, stdout=subprocess.DEVNULL) as process:
         kept = killed / "checkpoints" / "fold-1.checkpoint"
         eventually(kept.exists, "a checkpoint of the second fold", seconds=120)
@@ -150,8 +151,8 @@ def test_a_fault_training_killed_and_begun_again_leaves_the_same_model(tmp_path:
 @pytest.mark.parametrize(
     ("script", "device_type", "reason"),
     [
-        ("train_forecast.py", AIR_QUALITY, "DataRefused: .* hours to train on, .*; at least 720 are needed"),
-        ("train_fault.py", MACHINE, "DataRefused: .* has 0 faulty readings of 1 machines before"),
+        ("forecast/train.py", AIR_QUALITY, "DataRefused: .* hours to train on, .*; at least 720 are needed"),
+        ("faults/train.py", MACHINE, "DataRefused: .* has 0 faulty readings of 1 machines before"),
     ],
 )
 def test_too_little_data_makes_no_model_and_says_so(tmp_path: Path, script: str, device_type: str, reason: str) -> None:
@@ -184,7 +185,7 @@ def test_on_the_real_series_the_forecaster_beats_persistence_in_a_year_it_was_no
     channel = tmp_path / "channel"
     channel.mkdir()
     (channel / "pollution.csv").write_bytes(series.read_bytes())
-    done = run("train_forecast.py", channel, tmp_path, "--train_end", "2012-01-02", "--validation_end", "2014-01-01")
+    done = run("forecast/train.py", channel, tmp_path, "--train_end", "2012-01-02", "--validation_end", "2014-01-01")
     assert done.returncode == 0, done.stderr
     model = load_model(tmp_path / "model", "forecast")
     assert isinstance(model, ForecastModel)

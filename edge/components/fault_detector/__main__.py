@@ -46,7 +46,7 @@ class Machines(Inference[MachineReading, FaultModel]):
         self._detector.use(model)
 
     def why_given_up(self, version: str) -> str:
-        """Why the detector gave the model up."""
+        """The reason for which the detector gave the model up."""
         given_up = self._detector.given_up
         return given_up[1] if given_up and given_up[0] == version else ""
 
@@ -55,7 +55,7 @@ class Machines(Inference[MachineReading, FaultModel]):
         self._detector.go_back_to(model)
 
     def state(self) -> dict[str, Any]:
-        """What is known of each machine."""
+        """The state of each machine."""
         return self._detector.state()
 
     def counts(self) -> Mapping[str, int]:

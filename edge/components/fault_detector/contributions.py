@@ -1,4 +1,4 @@
-"""Why the trees call a reading faulty: exact SHAP values, computed on the device for the rare reading called so.
+"""The reasons for a fault: exact SHAP values, computed on the device for the rare reading that is called faulty.
 
 What a tree says when it knows some of the features alone is the mean over the branches that the others could take,
 weighted by how many training readings took each: path-dependent TreeSHAP (Lundberg et al., "From local explanations to
@@ -27,7 +27,7 @@ _Array = NDArray[np.float64]
 
 
 class _Step(NamedTuple):
-    """What a leaf's path asks of one feature, all questions about it taken together."""
+    """The condition of a leaf's path on one feature, all its splits on the feature taken together."""
 
     lowest: float = -math.inf  #: the path is taken from it on ...
     below: float = math.inf  #: ... and below this
@@ -35,7 +35,7 @@ class _Step(NamedTuple):
     share: float = 1.0  #: of the training readings that took it
 
     def narrowed(self, threshold: float, is_below: bool, missing: bool, share: float) -> "_Step":
-        """With one more question: whether the feature is below the threshold, or not."""
+        """The step with one more split: the feature is below the threshold, or it is not."""
         lowest, below = (
             (self.lowest, min(self.below, threshold)) if is_below else (max(self.lowest, threshold), self.below)
         )

@@ -29,7 +29,7 @@ _Measurements = tuple[float | None, ...]
 
 
 class _Machine(msgspec.Struct, forbid_unknown_fields=True):
-    """What is known of one machine."""
+    """The state of one machine."""
 
     latest: dt.datetime
     latest_sequence: int
@@ -129,7 +129,7 @@ class FaultDetector:
         )
 
     def alerts(self, score: FaultScore) -> list[Alert]:
-        """What the score means for its machine's alert: raised, cleared, or nothing new.
+        """The score's effect on its machine's alert: raised, cleared, or nothing new.
 
         A score older than the latest one that was decided on changes nothing. It is older by its time and its sequence:
         after a clock that was far ahead the sequence tells what is new, after a device that counts anew the time.

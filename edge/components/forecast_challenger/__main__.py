@@ -78,7 +78,7 @@ def _begin(site: str, device: str, model: ForecastModel, state: dict[str, Any] |
 
 
 def _saved(path: Path) -> dict[str, Any]:
-    """What the forecaster has saved of each station; empty where there is nothing to read. The file is not ours."""
+    """The forecaster's saved state of each station; empty if there is nothing to read. The file is not ours."""
     try:
         state = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:

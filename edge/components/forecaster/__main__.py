@@ -48,7 +48,7 @@ class Stations(Inference[AirQualityReading, ForecastModel]):
             forecaster.use(model)
 
     def why_given_up(self, version: str) -> str:
-        """Which stations gave the model up, and why: what one gave up, no station uses again."""
+        """The stations that gave the model up, and why: no station uses a model that one has given up."""
         return "; ".join(
             f"{device}: {forecaster.given_up[1]}"
             for device, forecaster in self._forecasters.items()

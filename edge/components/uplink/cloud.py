@@ -207,7 +207,7 @@ class Cloud:
 
 
 def _fingerprint(identity: Path) -> tuple[tuple[int, int, int], ...]:
-    """What changes when a file of the identity does; a missing one counts as zeros."""
+    """A value that changes when a file of the identity does; a missing file counts as zeros."""
     found = []
     for name in ("certificate.pem", "private-key.pem", "root-ca.pem"):
         try:

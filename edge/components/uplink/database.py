@@ -20,7 +20,7 @@ _Opened = TypeVar("_Opened")
 
 
 def open_or_begin_anew(path: Path, use: Callable[[str], _Opened]) -> _Opened:
-    """What `use` makes of the file at `path`; a damaged file is put aside and a new one begun.
+    """The result of `use` on the file at `path`; a damaged file is put aside and a new one begun.
 
     Raises:
         OSError, sqlite3.OperationalError: where the disk does not let us.
@@ -39,7 +39,7 @@ def open_or_begin_anew(path: Path, use: Callable[[str], _Opened]) -> _Opened:
 def when_the_disk_has_room(
     use: Callable[[], _Opened], stopping: threading.Event, on_wait: Callable[[], object]
 ) -> _Opened:
-    """What `use` returns; where the disk is full it is tried again until `stopping` is set.
+    """The result of `use`, retried while the disk is full and `stopping` is not set.
 
     Whoever ended instead would be given up by the nucleus after three attempts, and stay so when there is room again.
 

@@ -1,4 +1,4 @@
-"""What the uplink lets through: messages of the contract, on the right topic, of its own site and known devices."""
+"""Admission to the uplink: messages of the contract, on the right topic, of its own site and known devices."""
 
 import enum
 from typing import NamedTuple
@@ -37,7 +37,7 @@ COMMANDS = ("replay", "simulate")
 
 
 class Route(NamedTuple):
-    """What a topic of the site carries; no priority for what is never stored: a status, a command."""
+    """The contents of a topic of the site; no priority for what is never stored: a status, a command."""
 
     message_type: type
     device: str

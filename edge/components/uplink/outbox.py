@@ -52,12 +52,12 @@ class Outbox:
 
     @property
     def depth(self) -> int:
-        """How many messages wait or are under way."""
+        """The number of messages that wait or are in flight."""
         return self._disk.depth + (self._memory.depth if self._memory else 0)
 
     @property
     def has_waiting(self) -> bool:
-        """Whether messages wait that are not under way."""
+        """True if messages wait that are not in flight."""
         return self._disk.has_waiting or (self._memory is not None and self._memory.has_waiting)
 
     def write(self, arrived: Collection[Outgoing], delivered: Iterable[int] = ()) -> None:
@@ -113,7 +113,7 @@ class Outbox:
         return taken
 
     def put_back(self) -> None:
-        """What is under way was not delivered after all: it waits again."""
+        """Return undelivered messages in flight to those that wait."""
         self._disk.put_back(self._delivered)
         if self._memory:
             self._memory.put_back()

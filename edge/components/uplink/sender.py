@@ -1,4 +1,4 @@
-"""From the outbox to the cloud: at most a window of messages is under way, and each is answered, refused or sent again.
+"""Delivery from the outbox to the cloud: at most a window in flight, each answered, refused or sent again.
 
 A message that the cloud's policy denies is a dead letter where others get through. Where none does, the policy is at
 fault: all stay in the outbox and are tried again.
@@ -33,7 +33,7 @@ _PAUSES = (0.25, 20.0)
 
 
 class Verdict(enum.Enum):
-    """What became of a message that was sent."""
+    """The outcome of a message that was sent."""
 
     PUBLISHED = enum.auto()
     #: The connection was lost before an answer came.
@@ -54,7 +54,7 @@ _VERDICTS = {
 
 
 class Answer(NamedTuple):
-    """What the cloud said to a message, and why where it does not take it."""
+    """The cloud's answer to a message, with the reason for a refusal."""
 
     taken: Taken
     verdict: Verdict
@@ -133,7 +133,7 @@ class Sender:
         self._reject(rejected)
 
     def must_put_back(self) -> bool:
-        """Whether nothing is under way any more, and some of what was is to be sent again: `put_back` comes next."""
+        """True if nothing is in flight any more and some messages must be sent again: `put_back` comes next."""
         if self._unanswered:
             return False
         self._judge_denied()
@@ -179,7 +179,7 @@ class Sender:
             self._is_silent = True
 
     def _judge_denied(self) -> None:
-        """Where others got through, what was denied is rejected; where none did, it is to be tried again."""
+        """Reject denied messages if others got through; otherwise have them sent again."""
         denied, self._denied = self._denied, []
         if not denied:
             return

@@ -51,7 +51,7 @@ class Taken(NamedTuple):
 
 
 class Written(NamedTuple):
-    """What became of the messages written."""
+    """The outcome of a batch of writes."""
 
     accepted: int
     repeated: int
@@ -96,12 +96,12 @@ class Store:
 
     @property
     def depth(self) -> int:
-        """How many messages wait or are under way."""
+        """The number of messages that wait or are in flight."""
         return sum(self._count.values())
 
     @property
     def has_waiting(self) -> bool:
-        """Whether messages wait that are not under way."""
+        """True if messages wait that are not in flight."""
         return self.depth > len(self._under_way)
 
     def write(
@@ -159,12 +159,12 @@ class Store:
         return taken
 
     def put_back(self, delivered: Collection[int] = ()) -> None:
-        """What is under way was not delivered after all, but for the keys in `delivered`: it waits again."""
+        """Return messages in flight to those that wait, but for the keys in `delivered`."""
         self._handed_out = dict.fromkeys(self.priorities, 0)
         self._under_way = {key: self._under_way[key] for key in delivered if key in self._under_way}
 
     def knows(self, message_id: str) -> bool:
-        """Whether a message is here, or is remembered as delivered."""
+        """True if a message is here, or is remembered as delivered."""
         found = self._database.execute("SELECT 1 FROM known WHERE message_id = ?", (bytes.fromhex(message_id),))
         return found.fetchone() is not None
 

@@ -48,7 +48,7 @@ _IDENTITY_SECONDS = 1.0
 
 
 class Uplink:
-    """What stands between a site's local bus and the cloud."""
+    """The link between a site's local bus and the cloud."""
 
     def __init__(
         self, component: Component, gate: Gate, outbox: Outbox, dead_letters: DeadLetterStore, journal: Journal
@@ -190,7 +190,7 @@ class Uplink:
             self._statuses.clear()
 
     def _plan_write(self, now: float) -> None:
-        """When the disk is to be written to next: soon for what has arrived, a little later for deliveries alone."""
+        """Schedule the next write to disk: soon for arrivals, a little later for deliveries alone."""
         if max(len(self._inbox), len(self._sender.delivered)) >= _BATCH:
             self._write_at = now
         elif self._inbox:

@@ -1,4 +1,4 @@
-"""Which core devices a sensor belongs to, by the Greengrass discovery API, and by what it was told last."""
+"""Discovery of a sensor's core devices by the Greengrass discovery API, with a cache of the last answer."""
 
 import json
 import logging

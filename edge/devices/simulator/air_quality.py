@@ -25,7 +25,7 @@ _Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Climate:
-    """What the simulated air follows; times in hours, the rest in the log of ug/m3 unless said otherwise."""
+    """The laws of the simulated air; times in hours, the rest in the log of ug/m3 unless said otherwise."""
 
     synoptic_memory_hours: float = 10.0
     emission_memory_hours: float = 90.0
@@ -188,7 +188,7 @@ def _pollution(
 
 
 def _gaps(random: np.random.Generator) -> NDArray[np.bool_]:
-    """Where the sensor was silent: about one hour in twenty, mostly short, some for days."""
+    """The sensor's silent hours: about one in twenty, mostly short, some for days."""
     gap = np.zeros(HOURS, dtype=bool)
     position = 0
     while True:

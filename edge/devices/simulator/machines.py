@@ -46,7 +46,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class MachineHistory:
-    """What one machine reported, a row a day, and the truth that its readings do not tell."""
+    """The readings of one machine, a row a day, and the truth that they do not tell."""
 
     measurements: _Array  #: days x 170, NaN where missing, columns as `MACHINE_MEASUREMENTS`
     faulty: NDArray[np.bool_]  #: days
@@ -55,7 +55,7 @@ class MachineHistory:
 
 @dataclass(frozen=True)
 class _Fleet:
-    """How the fleet's measurements answer to usage, age and wear; the same for every machine of a seed."""
+    """The fleet's response to usage, age and wear; the same for every machine of a seed."""
 
     level: _Array
     usage_exponent: _Array

@@ -72,7 +72,7 @@ class TrainedForecaster:
 
     @property
     def weights(self) -> Weights:
-        """What the model has learned."""
+        """The trained weights."""
         pairs = [tuple(np.asarray(weight) for weight in layer.get_weights()) for layer in self._model.layers]
         return Weights(*(pair for pair in pairs if pair))  # type: ignore[arg-type]
 

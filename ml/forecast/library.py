@@ -1,4 +1,4 @@
-"""What a well-kept forecasting library makes of the next hour, judged as our own forecasts are.
+"""The next hour by a well-kept forecasting library, judged as our own forecasts are.
 
 statsmodels' exponential smoothing (ETS) and ARIMA, of each the form with the least corrected Akaike criterion, fitted
 once on the latest training hours. Over the rest of the series the filter goes on with every hour that is known and no
@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ml.features import HOURS_PER_DAY
-from ml.forecast_protocol import Advance, Series, part_entry
+from ml.forecast.features import HOURS_PER_DAY
+from ml.forecast.protocol import Advance, Series, part_entry
 
 #: Hours fitted on, half a year: the fits' time grows faster than the hours, and their parameters hardly change.
 FITTED_HOURS = 26 * 7 * HOURS_PER_DAY
@@ -30,7 +30,7 @@ _Fitted = tuple[float, Callable[[_Array], _Array]]
 
 
 class Forecasts(NamedTuple):
-    """What one kind of model said."""
+    """The forecasts of one kind of model."""
 
     form: str  #: that was chosen
     fitted_hours: int
@@ -45,7 +45,7 @@ def judge(data: Series, advance: Advance) -> dict[str, Any]:
         advance: called after each of the two models.
 
     Returns:
-        By model: `validation` and `test` as `ml.skill.forecast_entry` gives them, `form` and `fitted_hours`.
+        By model: `validation` and `test` as `ml.forecast.skill.forecast_entry` gives them, `form` and `fitted_hours`.
     """
     return {
         name: {part: part_entry(data, found.values, part) for part in ("validation", "test")}
@@ -55,7 +55,7 @@ def judge(data: Series, advance: Advance) -> dict[str, Any]:
 
 
 def forecasts(data: Series, advance: Advance) -> dict[str, Forecasts]:
-    """What the library's models say for each row; arguments as `judge`."""
+    """The forecast of each of the library's models for each row; arguments as `judge`."""
     if data.horizon != 1:
         raise ValueError(f"horizon {data.horizon}: the library is asked for the next hour")
     first, last = int(data.issued[0]), int(data.issued[-1])

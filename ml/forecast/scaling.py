@@ -1,4 +1,4 @@
-"""How features enter the nets: scaled by the training hours, cut, 0 where unknown."""
+"""The scaling of features for the nets: by the training hours, clipped, 0 if unknown."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ _Array = NDArray[np.float64]
 
 
 class Scaling:
-    """How features enter the model, fitted on training hours."""
+    """The scaling of features, fitted on training hours."""
 
     def __init__(self, features: _Array) -> None:
         self.mean = np.nan_to_num(np.nanmean(features, axis=0))

@@ -8,8 +8,8 @@ lacks changed the cost of four fleets by less than they differ among themselves.
 
 The threshold is chosen on predictions for machines that the model has not seen: the machines are dealt into folds, each
 fold is predicted by a model of the others. So every faulty reading, of which there are few, serves both to fit and to
-choose, and never the two at once. On the same predictions the probability is calibrated (`ml.calibration`); since that
-keeps the order of readings, the threshold would call the same ones without it.
+choose, and never the two at once. On the same predictions the probability is calibrated (`ml.calibration`);
+since that keeps the order of readings, the threshold would call the same ones without it.
 """
 
 import math
@@ -51,7 +51,7 @@ _Truth = NDArray[np.bool_]
 
 
 class Preparation:
-    """What is done to measurements before the trees see them, fitted on healthy readings."""
+    """The preparation of measurements for the trees, fitted on healthy readings."""
 
     def __init__(self, rows: _Rows, healthy: _Truth | None = None) -> None:
         """Fit to `rows`, or to those of them that are `healthy`; two passes, in batches."""

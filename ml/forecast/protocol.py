@@ -18,15 +18,17 @@ import pandas as pd
 from ibis.expr.types import Table
 from numpy.typing import NDArray
 
-from ml import forecast_blend, forecast_recurrent, forecast_trees
 from ml.contributions import permutation_importance
 from ml.data import DataRefused
-from ml.features import HOURS_PER_DAY, SECONDS_PER_HOUR, forecast_features, hourly
-from ml.forecast_blend import fitted_and_kept
-from ml.forecast_model import TrainedForecaster, train
+from ml.forecast import blend as forecast_blend
+from ml.forecast import recurrent as forecast_recurrent
+from ml.forecast import trees as forecast_trees
+from ml.forecast.blend import fitted_and_kept
+from ml.forecast.features import HOURS_PER_DAY, SECONDS_PER_HOUR, forecast_features, hourly
+from ml.forecast.model import TrainedForecaster, train
+from ml.forecast.scaling import Scaling
+from ml.forecast.skill import climatology, forecast_entry
 from ml.intervals import INTERVAL_LEVEL, adaptive_half_widths
-from ml.scaling import Scaling
-from ml.skill import climatology, forecast_entry
 from pm_contracts.forecast_features import FEATURES
 
 #: Shares of the series, by time: of five years, two to train on, two to validate, one to test.
@@ -90,7 +92,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Answers:
-    """What the candidates forecast for each row, ug/m3; rows of the training part are of no use to judge by."""
+    """The candidates' forecast for each row, ug/m3; rows of the training part are of no use to judge by."""
 
     fixed: dict[str, _Array]
     retrained: dict[str, _Array]
@@ -234,7 +236,7 @@ def judge(data: Series, given: Answers) -> tuple[dict[str, Any], dict[str, Any]]
 
 
 def part_entry(data: Series, forecast: _Array, part: str) -> dict[str, Any]:
-    """The figures of one part (`ml.skill.forecast_entry`).
+    """The figures of one part (`ml.forecast.skill.forecast_entry`).
 
     Args:
         data: the station's hours.
@@ -281,7 +283,7 @@ def times(hours: NDArray[np.int64]) -> list[dt.datetime]:
 
 
 def _stopwatch() -> Callable[[], float]:
-    """What it gives says how many seconds of the processor have passed since it was asked last, or made."""
+    """A function that returns the processor's seconds since its last call, or since it was made."""
     last = time.process_time()
 
     def lap() -> float:

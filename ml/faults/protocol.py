@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ml import calibration, contributions, evaluate
 from ml.data import DataRefused
 from ml.evidence import FaultEvidence
-from ml.fault_model import PARAMETERS, ROUNDS, THREADS, Preparation
+from ml.faults.model import PARAMETERS, ROUNDS, THREADS, Preparation
 
 #: Of the machines: the parts and their shares.
 PARTS: dict[str, float] = {"fit": 0.4, "tune": 0.125, "calibrate": 0.1, "threshold": 0.125, "test": 0.25}
@@ -51,7 +51,7 @@ class Fault(NamedTuple):
 
 
 class KnownFault(Protocol):
-    """When a simulated part began to wear and when it failed, in days; `edge.devices.simulator.machines.Fault`."""
+    """The onset of a simulated part's wear and its failure, in days; `edge.devices.simulator.machines.Fault`."""
 
     @property
     def onset_day(self) -> int: ...  # noqa: D102
@@ -91,7 +91,7 @@ class Candidate(NamedTuple):
     """One way to train."""
 
     name: str
-    prepared: bool  #: whether what use and age explain is taken out first (`ml.fault_model.Preparation`)
+    prepared: bool  #: whether what use and age explain is taken out first (`ml.faults.model.Preparation`)
     parameters: dict[str, Any]
     rounds: int
 
@@ -106,7 +106,7 @@ CANDIDATES = (
 
 @dataclass(frozen=True)
 class Judged:
-    """What the protocol found."""
+    """The findings of the protocol."""
 
     figures: dict[str, Any]  #: the `fault` entry of models.json
     evidence: FaultEvidence  #: of the test part
@@ -235,7 +235,7 @@ def early_warning(
     faults: Sequence[Fault],
     readings_before_failure: int,
 ) -> dict[str, Any]:
-    """How many readings before its failure each fault is flagged, counted from the first flag after its onset.
+    """Readings between each fault's first flag after its onset and its failure.
 
     Args:
         machine: of each reading judged.

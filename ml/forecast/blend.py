@@ -1,6 +1,6 @@
 """The forecast model that ships: the mean of the nets and of the trees of two losses, which errs less than any of them.
 
-Of all means of these it had the highest skill on the validation years of the real series (`ml.forecast_protocol`,
+Of all means of these it had the highest skill on the validation years of the real series (`ml.forecast.protocol`,
 docs/models.md). The spread is the nets'.
 """
 
@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml import export
-from ml.forecast_model import SMALLEST_SPREAD, TrainedForecaster
-from ml.forecast_trees import Trees
-from ml.scaling import SCALED_LIMIT, Scaling
+from ml.forecast.model import SMALLEST_SPREAD, TrainedForecaster
+from ml.forecast.scaling import SCALED_LIMIT, Scaling
+from ml.forecast.trees import Trees
 from ml.xgboost_trees import scaled_trees
 
 #: Its name among the candidates of the protocol.

@@ -1,9 +1,9 @@
 """Train the fault model: whether a reading shows a fault of a machine's air-pressure system.
 
-Runs as `python ml/train_fault.py --training DIR --model-dir DIR` and, unchanged, as a SageMaker training job.
+Runs as `python ml/faults/train.py --training DIR --model-dir DIR` and, unchanged, as a SageMaker training job.
 
 The first part of the data is trained on, and probabilities calibrated and the threshold chosen with it (see
-`ml.fault_model`); the second part only measures the model. `model_report.html` shows how good it is.
+`ml.faults.model`); the second part only measures the model. `model_report.html` shows how good it is.
 """
 
 import datetime as dt
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 if __package__ in (None, ""):  # run as a script: find the packages beside this file's folder, not the files in it
-    sys.path[0] = str(Path(__file__).resolve().parents[1])
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 import ibis
 import numpy as np
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from ml import calibration, contributions, data, evaluate, export, script_mode
 from ml.checkpoints import Checkpoints, identity
 from ml.evidence import FaultEvidence, Profile
-from ml.fault_model import FOLDS, PARAMETERS, train, unseen_margins
+from ml.faults.model import FOLDS, PARAMETERS, train, unseen_margins
 from ml.report import faults
 from pm_contracts.manifest import FaultManifest
 from pm_contracts.measurements import MACHINE_MEASUREMENTS

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ml.data import DataRefused
-from ml.fault_protocol import LabelledReadings
+from ml.faults.protocol import LabelledReadings
 from ml.validation import check_numbers, limits_of
 from pm_contracts.measurements import MACHINE_MEASUREMENTS, MachineMeasurements
 

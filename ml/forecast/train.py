@@ -1,6 +1,6 @@
 """Train the forecast model: next-hour PM2.5 of an air-quality station.
 
-Runs as `python ml/train_forecast.py --training DIR --model-dir DIR` and, unchanged, as a SageMaker training job.
+Runs as `python ml/forecast/train.py --training DIR --model-dir DIR` and, unchanged, as a SageMaker training job.
 
 The first part of the data is trained on, and of it the last hours are kept to decide when to stop and how wide
 the intervals begin; then the trees are grown once more, with the kept hours. The second part only measures the model.
@@ -15,24 +15,26 @@ from pathlib import Path
 from typing import NamedTuple
 
 if __package__ in (None, ""):  # run as a script: find the packages beside this file's folder, not the files in it
-    sys.path[0] = str(Path(__file__).resolve().parents[1])
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 import ibis
 import numpy as np
 import pandas as pd
 from ibis.expr.types import Table
 
-from ml import data, evaluate, export, forecast_blend, script_mode, skill
+from ml import data, evaluate, export, script_mode
 from ml.checkpoints import Checkpoints, identity
 from ml.contributions import permutation_importance
 from ml.evidence import ForecastEvidence, Profile
-from ml.features import HOURS_PER_DAY, SECONDS_PER_HOUR, forecast_features, hourly
-from ml.forecast_blend import Blend, fitted_and_kept
-from ml.forecast_model import EPOCHS, TrainedForecaster, train
-from ml.forecast_trees import LOSSES, grown
+from ml.forecast import blend as forecast_blend
+from ml.forecast import skill
+from ml.forecast.blend import Blend, fitted_and_kept
+from ml.forecast.features import HOURS_PER_DAY, SECONDS_PER_HOUR, forecast_features, hourly
+from ml.forecast.model import EPOCHS, TrainedForecaster, train
+from ml.forecast.scaling import Scaling
+from ml.forecast.trees import LOSSES, grown
 from ml.intervals import INTERVAL_LEVEL
 from ml.report import forecast
-from ml.scaling import Scaling
 from ml.validation import limits_of
 from pm_contracts.forecast_features import FEATURES
 from pm_contracts.manifest import ForecastManifest, Interval
@@ -77,7 +79,7 @@ class Hours:
 
 
 class Trained(NamedTuple):
-    """What a run leaves beside the model's directory."""
+    """The results of a run beside the model's directory."""
 
     figures: dict[str, dict[str, float]]  #: `ml.evaluate.forecast_figures` of each part
     manifest: ForecastManifest
