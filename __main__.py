@@ -16,6 +16,7 @@ environment.impose(stack)
 alerting = FaultAlerting("alerting", stack.alerting)
 # What the store and the pipeline share.
 kept = {
+    "ownership": stack.ownership,
     "sites": sites,
     "retention_days": stack.retention_days,
     "disposable": stack.disposable,
@@ -26,8 +27,9 @@ lake = {"lake_bucket": store.lake_bucket, "database": store.database, "workgroup
 pipeline = ForecastPipeline(
     "pipeline", {**kept, **lake, **stack.training.arguments, "data_directory": stack.data_directory}
 )
-edge = EdgeComponents("edge", {"artifact_bucket": pipeline.artifact_bucket})
+edge = EdgeComponents("edge", {"ownership": stack.ownership, "artifact_bucket": pipeline.artifact_bucket})
 core = {
+    "ownership": stack.ownership,
     "artifact_bucket": pipeline.artifact_bucket,
     "component_versions": edge.versions,
     "python": stack.python,

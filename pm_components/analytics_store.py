@@ -22,7 +22,7 @@ from pm_components.named_queries import NAMED_QUERIES
 from pm_components.permissions import Statement, allow, service_role
 from pm_components.queues import dead_letter_queue
 from pm_components.rule_statements import of_sites
-from pm_components.tagging import tagged_options
+from pm_components.tagging import OwnershipArgs, tagged_options
 from pm_contracts.tables import PARTITION_KEYS, TABLES, Table
 
 DEFAULT_RETENTION_DAYS = 5 * 365
@@ -56,6 +56,9 @@ class AnalyticsStoreArgs(TypedDict):
     customer_key: NotRequired[pulumi.Input[bool]]
     """Whether a key of your own, made here and rotated each year, encrypts lake, query results, streams, queues and
     delivery log; by default AWS's keys do. Known while the program runs."""
+    ownership: NotRequired[OwnershipArgs]
+    """Whom its resources belong to: their tags Tier, Owner and CostCentre. By default they have none of these. Known
+    while the program runs, its values need not be."""
 
 
 class AnalyticsStore(pulumi.ComponentResource):
@@ -77,7 +80,9 @@ class AnalyticsStore(pulumi.ComponentResource):
     """The Lambda function that gives the streams their dead letters again, once the cause is mended."""
 
     def __init__(self, name: str, args: AnalyticsStoreArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
-        super().__init__("pm:index:AnalyticsStore", name, None, tagged_options(opts, "AnalyticsStore"))
+        super().__init__(
+            "pm:index:AnalyticsStore", name, None, tagged_options(opts, "AnalyticsStore", args.get("ownership"))
+        )
         self._name = name
         self._options = pulumi.ResourceOptions(parent=self)
         self._alarm_topic_arns = args.get("alarm_topic_arns")

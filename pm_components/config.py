@@ -16,6 +16,7 @@ from pm_components.limits import (
     LOG_RETENTION_DAYS,
     ML_INSTANCE_TYPE,
 )
+from pm_components.tagging import OwnershipArgs
 from pm_contracts.measurements import AIR_QUALITY, MACHINE
 from pm_contracts.messages import NAME_PATTERN
 
@@ -241,6 +242,7 @@ class Config(_Settings, frozen=True, kw_only=True):
     def alerting(self) -> dict[str, Any]:
         """What `FaultAlerting` takes of the stack."""
         return {
+            "ownership": self.ownership,
             "sites": [site.name for site in self.sites],
             "emails": self.alert_emails,
             "escalation_emails": self.escalation_emails,
@@ -254,9 +256,9 @@ class Config(_Settings, frozen=True, kw_only=True):
         }
 
     @property
-    def tags(self) -> dict[str, str]:
-        """The tags that every resource of the stack carries, beside those of its component."""
-        return {"Tier": self.tier, "Owner": self.owner, "CostCentre": self.cost_centre}
+    def ownership(self) -> OwnershipArgs:
+        """What every component takes of the stack."""
+        return {"tier": self.tier, "owner": self.owner, "cost_centre": self.cost_centre}
 
 
 def load() -> Config:

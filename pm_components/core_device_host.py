@@ -14,7 +14,7 @@ from pm_components.nuclei import NucleusKind
 from pm_components.nucleus_args import NucleusArgs, stated_nucleus
 from pm_components.permissions import allow, service_role
 from pm_components.plain import plain_list
-from pm_components.tagging import tagged_options
+from pm_components.tagging import OwnershipArgs, tagged_options
 
 DEFAULT_INSTANCE_TYPE = "t3.small"
 #: Where AWS and Debian say which image is the latest: "Calling the AMI public parameter for Amazon Linux 2023", AWS
@@ -65,6 +65,9 @@ class CoreDeviceHostArgs(TypedDict):
     """Directory for outbox, models and identity, on a volume of its own; default `/var/lib/pm`."""
     alarm_topic_arns: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]]]
     """SNS topics that hear when the name of an instance that has ended could not be freed; default none."""
+    ownership: NotRequired[OwnershipArgs]
+    """Whom its resources belong to: their tags Tier, Owner and CostCentre. By default they have none of these. Known
+    while the program runs, its values need not be."""
 
 
 class CoreDeviceHost(pulumi.ComponentResource):
@@ -83,7 +86,9 @@ class CoreDeviceHost(pulumi.ComponentResource):
     to log in with `aws ssm start-session --target`."""
 
     def __init__(self, name: str, args: CoreDeviceHostArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
-        super().__init__("pm:index:CoreDeviceHost", name, None, tagged_options(opts, "CoreDeviceHost"))
+        super().__init__(
+            "pm:index:CoreDeviceHost", name, None, tagged_options(opts, "CoreDeviceHost", args.get("ownership"))
+        )
         self._name = name
         self._child = pulumi.ResourceOptions(parent=self)
         groups = plain_list(args["thing_groups"], "CoreDeviceHost.thing_groups")

@@ -2,14 +2,14 @@
 
 import functools
 from collections.abc import Mapping
-from typing import Optional, TypedDict
+from typing import NotRequired, Optional, TypedDict
 
 import pulumi
 import pulumi_aws as aws
 from pulumi_aws_native import greengrassv2
 
 from pm_components import archives, naming, recipes
-from pm_components.tagging import tagged_options
+from pm_components.tagging import OwnershipArgs, tagged_options
 
 #: The folders of `edge/components/` whose components a site runs; models come by a deployment of their own.
 FOLDERS = ("python_runtime", "uplink", "forecaster", "fault_detector", "replayer", "device_simulator")
@@ -26,6 +26,9 @@ class EdgeComponentsArgs(TypedDict):
 
     artifact_bucket: pulumi.Input[str]
     """Name of the bucket that keeps the artifacts, below `components/`."""
+    ownership: NotRequired[OwnershipArgs]
+    """Whom its resources belong to: their tags Tier, Owner and CostCentre. By default they have none of these. Known
+    while the program runs, its values need not be."""
 
 
 class EdgeComponents(pulumi.ComponentResource):
@@ -39,7 +42,9 @@ class EdgeComponents(pulumi.ComponentResource):
     """The version by component name, known once it is published."""
 
     def __init__(self, name: str, args: EdgeComponentsArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
-        super().__init__("pm:index:EdgeComponents", name, None, tagged_options(opts, "EdgeComponents"))
+        super().__init__(
+            "pm:index:EdgeComponents", name, None, tagged_options(opts, "EdgeComponents", args.get("ownership"))
+        )
         versions: dict[str, pulumi.Output[str]] = {}
         for source in sources():
             versions[source.name] = publish(name, source, args["artifact_bucket"], parent=self)

@@ -1,4 +1,4 @@
-"""What an environment imposes on all resources of its stack, whichever component they are of."""
+"""An environment's settings of all resources of its stack, whichever component they are of."""
 
 from collections.abc import Sequence
 from typing import Any, Optional
@@ -7,7 +7,6 @@ import pulumi
 
 from pm_components.config import Config
 from pm_components.limits import KEY_DELETION_DAYS_MINIMUM
-from pm_components.tagging import with_tags
 
 BUCKET = "aws:s3/bucket:Bucket"
 TABLE = "aws:dynamodb/table:Table"
@@ -24,7 +23,8 @@ PROTECTED_TYPES = frozenset({BUCKET, TABLE, KEY, VOLUME})
 def impose(stack: Config) -> None:
     """Impose it on every resource that the program registers from now on.
 
-    - the stack's tags, on each resource that takes tags; one of the same key from a component or a resource wins;
+    The tags are not among it: whose a resource is the components take as their argument `ownership`, in any language.
+
     - `log_retention_days` on every log group, `alarm_actions` on every alarm;
     - where the stack is disposable, keys are deleted after the shortest wait that AWS allows, rather than their own,
       and volumes without a last snapshot;
@@ -41,7 +41,7 @@ def impose(stack: Config) -> None:
         inputs[VOLUME] = {"final_snapshot": False}
 
     def transform(args: pulumi.ResourceTransformationArgs) -> Optional[pulumi.ResourceTransformationResult]:
-        props = {**with_tags(args.type_, args.props, stack.tags), **inputs.get(args.type_, {})}
+        props = {**args.props, **inputs.get(args.type_, {})}
         kept = pulumi.ResourceOptions(protect=True) if stack.protected and args.type_ in PROTECTED_TYPES else None
         return pulumi.ResourceTransformationResult(props, pulumi.ResourceOptions.merge(args.opts, kept))
 

@@ -23,7 +23,7 @@ from pm_components.permissions import Statement, allow, policy_document, service
 from pm_components.plain import plain_texts
 from pm_components.queues import WorkQueue, dead_letter_queue, work_queue
 from pm_components.rule_statements import of_sites
-from pm_components.tagging import tagged_options
+from pm_components.tagging import OwnershipArgs, tagged_options
 from pm_contracts import topics
 
 DEFAULT_VOICE = "Joanna"
@@ -78,6 +78,9 @@ class FaultAlertingArgs(TypedDict):
     default none: a new account has ten in all and lets nobody reserve any."""
     disposable: NotRequired[pulumi.Input[bool]]
     """Whether destroying the stack deletes the announcements. By default a filled bucket stays and says so."""
+    ownership: NotRequired[OwnershipArgs]
+    """Whom its resources belong to: their tags Tier, Owner and CostCentre. By default they have none of these. Known
+    while the program runs, its values need not be."""
 
 
 class FaultAlerting(pulumi.ComponentResource):
@@ -97,7 +100,9 @@ class FaultAlerting(pulumi.ComponentResource):
     """Where what could not be worked off lies."""
 
     def __init__(self, name: str, args: FaultAlertingArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
-        super().__init__("pm:index:FaultAlerting", name, None, tagged_options(opts, "FaultAlerting"))
+        super().__init__(
+            "pm:index:FaultAlerting", name, None, tagged_options(opts, "FaultAlerting", args.get("ownership"))
+        )
         self._name = name
         self._options = pulumi.ResourceOptions(parent=self)
         disposable = args.get("disposable", False)

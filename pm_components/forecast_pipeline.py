@@ -20,7 +20,7 @@ from pm_components.limits import STATE_MACHINE_NAME_LENGTH, TRAINING_JOB_NAME_LE
 from pm_components.permissions import service_role
 from pm_components.pipeline_functions import PipelineFunctions, gate_policy, trial_policy
 from pm_components.plain import plain_texts
-from pm_components.tagging import tagged_options
+from pm_components.tagging import OwnershipArgs, tagged_options
 from pm_components.training_start import Causes, training_start
 from pm_components.workbench import WorkbenchArgs, workbench
 from pm_contracts.messages import Outcome, TrialOutcome
@@ -112,6 +112,9 @@ class ForecastPipelineArgs(TypedDict):
     """SNS topics that hear when the pipeline fails; default none."""
     disposable: NotRequired[pulumi.Input[bool]]
     """Whether destroying the stack deletes the artifact bucket's objects; default false."""
+    ownership: NotRequired[OwnershipArgs]
+    """Whom its resources belong to: their tags Tier, Owner and CostCentre. By default they have none of these. Known
+    while the program runs, its values need not be."""
 
 
 class ForecastPipeline(pulumi.ComponentResource):
@@ -126,7 +129,9 @@ class ForecastPipeline(pulumi.ComponentResource):
     """Where starts lie that could not be made, by schedule or for drift."""
 
     def __init__(self, name: str, args: ForecastPipelineArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
-        super().__init__("pm:index:ForecastPipeline", name, None, tagged_options(opts, "ForecastPipeline"))
+        super().__init__(
+            "pm:index:ForecastPipeline", name, None, tagged_options(opts, "ForecastPipeline", args.get("ownership"))
+        )
         self._name = name
         self._args = args
         self._child = pulumi.ResourceOptions(parent=self)

@@ -18,7 +18,7 @@ from pm_components.permissions import allow, service_role
 from pm_components.plain import plain_keys, plain_mapping, plain_text, plain_texts
 from pm_components.site_deployment import SiteSettings, site_deployment
 from pm_components.site_registry import SiteGroups, site_groups, site_things
-from pm_components.tagging import tagged_options
+from pm_components.tagging import OwnershipArgs, tagged_options
 
 CREDENTIAL_SECONDS = 3600
 DEFAULT_PYTHON = "/opt/pm/venv/bin/python"
@@ -80,6 +80,9 @@ class GreengrassSiteArgs(TypedDict):
     components fails their deployment. Known while the program runs."""
     alarm_topic_arns: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]]]
     """SNS topics that hear when that host has ended and its name could not be freed; default none."""
+    ownership: NotRequired[OwnershipArgs]
+    """Whom its resources belong to: their tags Tier, Owner and CostCentre. By default they have none of these. Known
+    while the program runs, its values need not be."""
 
 
 class GreengrassSite(pulumi.ComponentResource):
@@ -113,7 +116,12 @@ class GreengrassSite(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: GreengrassSiteArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         site = plain_text(args["site"], "GreengrassSite.site")
-        super().__init__("pm:index:GreengrassSite", name, None, tagged_options(opts, "GreengrassSite", {"Site": site}))
+        super().__init__(
+            "pm:index:GreengrassSite",
+            name,
+            None,
+            tagged_options(opts, "GreengrassSite", args.get("ownership"), {"Site": site}),
+        )
         self._name = name
         self._child = pulumi.ResourceOptions(parent=self)
         cores = plain_texts(args["core_devices"], "GreengrassSite.core_devices")

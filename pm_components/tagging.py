@@ -1,7 +1,7 @@
-"""The tags that every resource of a component carries: who made it, for which stack."""
+"""The tags that every resource of a component carries: who made it, for which stack, and whose it is."""
 
 from collections.abc import Mapping
-from typing import Any, Optional
+from typing import Any, Optional, TypedDict
 
 import pulumi
 
@@ -9,19 +9,49 @@ import pulumi
 _AUTO_SCALING_GROUP = "aws:autoscaling/group:Group"
 
 
-def tagged_options(
-    opts: Optional[pulumi.ResourceOptions], component: str, tags: Optional[Mapping[str, str]] = None
-) -> pulumi.ResourceOptions:
-    """The options of a component, so that each child that takes tags gets `Project`, `Stack` and `Component`.
+class OwnershipArgs(TypedDict):
+    """Whom the resources of a component belong to."""
 
-    A child's own tag of the same key wins.
+    tier: pulumi.Input[str]
+    """What its stack is for, as `dev`, `staging` or `prod`: the tag `Tier`."""
+    owner: pulumi.Input[str]
+    """Who answers for it: the tag `Owner`."""
+    cost_centre: pulumi.Input[str]
+    """Who pays for it: the tag `CostCentre`."""
+
+
+_OWNERSHIP_TAGS = {"tier": "Tier", "owner": "Owner", "cost_centre": "CostCentre"}
+
+
+def tagged_options(
+    opts: Optional[pulumi.ResourceOptions],
+    component: str,
+    ownership: Optional[OwnershipArgs],
+    tags: Optional[Mapping[str, str]] = None,
+) -> pulumi.ResourceOptions:
+    """The options of a component, so that each resource in it that takes tags gets those of the component.
+
+    These are `Project`, `Stack`, `Component`, those of `ownership`, and `tags`. They reach the resources of a component
+    within the component, too, which need not be given the ownership again. A resource's own tag of the same key wins,
+    and that of the inner component over the outer one's.
 
     Args:
         opts: the options that the consumer gave.
         component: the component's type, as `AnalyticsStore`.
+        ownership: the component's argument, None where it was not given.
         tags: more tags, as the `Site` that the component is of.
+
+    Raises:
+        ValueError: if a field of `ownership` is missing or unknown.
     """
-    own = {"Project": pulumi.get_project(), "Stack": pulumi.get_stack(), "Component": component, **(tags or {})}
+    owned = _ownership_tags(ownership, f"{component}.ownership") if ownership is not None else {}
+    own = {
+        "Project": pulumi.get_project(),
+        "Stack": pulumi.get_stack(),
+        "Component": component,
+        **owned,
+        **(tags or {}),
+    }
 
     def add_tags(args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult:
         return pulumi.ResourceTransformationResult(with_tags(args.type_, args.props, own), args.opts)
@@ -29,7 +59,16 @@ def tagged_options(
     return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(transformations=[add_tags]))
 
 
-def with_tags(type_: str, props: Mapping[str, Any], tags: Mapping[str, str]) -> dict[str, Any]:
+def _ownership_tags(ownership: Mapping[str, Any], key: str) -> dict[str, pulumi.Input[str]]:
+    if set(ownership) != set(_OWNERSHIP_TAGS):
+        raise ValueError(
+            f"{key}: found {', '.join(sorted(ownership)) or 'nothing'}, needed are {', '.join(_OWNERSHIP_TAGS)}, and "
+            "nothing else"
+        )
+    return {tag: ownership[field] for field, tag in _OWNERSHIP_TAGS.items()}
+
+
+def with_tags(type_: str, props: Mapping[str, Any], tags: Mapping[str, pulumi.Input[str]]) -> dict[str, Any]:
     """A resource's inputs with `tags`, where its type takes them; a tag that it has already wins.
 
     Args:
@@ -43,7 +82,7 @@ def with_tags(type_: str, props: Mapping[str, Any], tags: Mapping[str, str]) -> 
     own: Any = props["tags"]
     if type_ == _AUTO_SCALING_GROUP:
         return {**props, "tags": _as_list({**tags, **{tag["key"]: tag["value"] for tag in own or []}})}
-    merged = dict(tags) if own is None else pulumi.Output.from_input(own).apply(lambda given: {**tags, **given})
+    merged = dict(tags) if own is None else pulumi.Output.all(tags, own).apply(lambda known: {**known[0], **known[1]})
     return {**props, "tags": merged}
 
 

@@ -7,15 +7,20 @@ const plants = {
 };
 const sites = Object.keys(plants);
 
-const alerting = new pm.FaultAlerting("alerting", { sites, emails: ["operator@example.com"], voice: "Matthew" });
+// Tags of every resource, by which the policy pack and the bill tell whose it is.
+const ownership = { tier: "dev", owner: "plant-operations", costCentre: "4711" };
+
+const alerting = new pm.FaultAlerting("alerting", { ownership, sites, emails: ["operator@example.com"], voice: "Matthew" });
 
 const store = new pm.AnalyticsStore("store", {
+  ownership,
   sites,
   retentionDays: 90,
   alarmTopicArns: [alerting.topicArn],
 });
 
 const pipeline = new pm.ForecastPipeline("pipeline", {
+  ownership,
   sites,
   lakeBucket: store.lakeBucket,
   database: store.database,
@@ -25,10 +30,11 @@ const pipeline = new pm.ForecastPipeline("pipeline", {
 });
 
 // Published once for all plants of the stack; another stack has versions of its own.
-const edge = new pm.EdgeComponents("edge", { artifactBucket: pipeline.artifactBucket });
+const edge = new pm.EdgeComponents("edge", { ownership, artifactBucket: pipeline.artifactBucket });
 
 for (const [site, plant] of Object.entries(plants)) {
   new pm.GreengrassSite(site, {
+    ownership,
     site,
     ...plant,
     artifactBucket: pipeline.artifactBucket,

@@ -54,7 +54,9 @@ RULE = ResourceRule(
     level=Level.MANDATORY,
     demand="Each resource that takes tags says its project, stack, tier, owner and cost centre.",
     why="Whoever finds it on a bill or in an alarm has to know whom to ask, and what goes when the stack goes.",
-    mend="make it inside a component of the library, and set pm:owner and pm:cost_centre",
+    mend="give the library's component that it is in the input `ownership` (tier, owner, costCentre; in Python "
+    "cost_centre), and what is in no component its tags. This project's program takes them from pm:tier, pm:owner and "
+    "pm:cost_centre",
     settings={
         "keys": {
             "type": "array",

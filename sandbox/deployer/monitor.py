@@ -117,16 +117,19 @@ class CloudMonitor(MockMonitor):
         message.update(self._guarded(f"function {request.tok}", answer))
         return resource_pb2.ResourceInvokeResponse(**{"return": message})
 
-    def made(self, token: str, name: str, values: dict[str, Any]) -> tuple[str, dict[str, Any], str]:
-        """Make a resource: its id, its outputs beside the inputs, why it was only recorded; see `Provider.create`."""
+    def made(self, token: str, name: str, values: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        """Make a resource: its id, its outputs beside the inputs; see `Provider.create`.
+
+        The sandbox has one provider, and all that are configured alike are that one.
+        """
         if token.startswith(_PROVIDERS):
             if failures := self._provider.check_configuration(values):
                 raise DeploymentError("; ".join(f"{one.input} {one.reason}" for one in failures))
-            return name, {}, "the sandbox has one provider, and all that are configured alike are that one"
-        physical_id, outputs, reason = self._provider.create(token, values)
+            return name, {}
+        physical_id, outputs = self._provider.create(token, values)
         with self._lock:
             self._owners.claim(token, physical_id, name)
-        return physical_id, outputs, reason
+        return physical_id, outputs
 
     def answer(self, token: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """A function's answer; see `Provider.invoke`."""
@@ -185,9 +188,9 @@ class CloudMonitor(MockMonitor):
                 raise DeploymentError(f"there are two resources of this type and name: {urn}")
             self._registered.add(urn)
         if request.custom:
-            physical_id, outputs, reason = self.made(request.type, request.name, values)
+            physical_id, outputs = self.made(request.type, request.name, values)
         else:
-            physical_id, outputs, reason = "", {}, ""
+            physical_id, outputs = "", {}
         inputs = masked(request.object, described(values))
         secrets = dict.fromkeys(request.additionalSecretOutputs, MASK)
         with self._lock:
@@ -199,7 +202,6 @@ class CloudMonitor(MockMonitor):
                 physical_id=physical_id,
                 inputs=inputs,
                 outputs={**inputs, **outputs, **secrets} if request.custom else {},
-                record_only=reason,
             )
             self._on_resource(self.records[urn])
         return physical_id, outputs

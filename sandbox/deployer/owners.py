@@ -27,13 +27,7 @@ _SHARED = {
     "aws:sns/topic:Topic",
     "aws:sqs/queue:Queue",
 }
-#: AWS refuses these by ResourceAlreadyExistsException and ValidationException; the sandbox makes none of them.
-_NOT_MADE = {
-    "aws:iot/roleAlias:RoleAlias",
-    "aws:sagemaker/notebookInstance:NotebookInstance",
-    "aws:sagemaker/notebookInstanceLifecycleConfiguration:NotebookInstanceLifecycleConfiguration",
-}
-WATCHED = _REPLACED | _SHARED | _NOT_MADE
+WATCHED = _REPLACED | _SHARED
 
 
 class Owners:

@@ -35,7 +35,6 @@ class ResourceRecord:
         physical_id: Its id in the cloud; empty for a component.
         inputs: What the program asked for; archives and files are told by their hash and size.
         outputs: What the program got back.
-        record_only: Why nothing was made in the cloud; empty where something was.
     """
 
     type: str
@@ -45,7 +44,6 @@ class ResourceRecord:
     physical_id: str
     inputs: dict[str, Any]
     outputs: dict[str, Any]
-    record_only: str = ""
 
 
 @dataclass(frozen=True)

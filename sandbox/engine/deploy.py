@@ -14,7 +14,6 @@ from sandbox.engine.command import EngineError
 from sandbox.engine.operations import Engine, Event
 from sandbox.engine.workspace import Workspace
 from sandbox.provider import Context
-from sandbox.provider.registry import RECORD_ONLY
 from sandbox.provider.server import Server
 
 #: In the engine's folder: what a shell reads so that its commands work there.
@@ -124,7 +123,6 @@ def _record(one: dict[str, Any]) -> ResourceRecord:
         physical_id=one.get("id", ""),
         inputs=_plain(one.get("inputs", {})),
         outputs=_plain(one.get("outputs", {})),
-        record_only=RECORD_ONLY[one["type"]][0] if one["type"] in RECORD_ONLY else "",
     )
 
 

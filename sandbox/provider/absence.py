@@ -4,7 +4,7 @@ from botocore.exceptions import ClientError
 
 #: Services that say it by their general code of a bad request alone, and the words of the message.
 _BAD_REQUESTS = ("InvalidRequestException", "ValidationException", "ValidationError")
-_WORDS = ("not found", "does not exist", "could not find", "not exist")
+_WORDS = ("not found", "recordnotfound", "does not exist", "could not find", "not exist")
 _CODES = ("NotFound", "NoSuch", "DoesNotExist", "NonExistent")
 
 

@@ -6,7 +6,8 @@ from sandbox.provider import handlers as _handlers  # noqa: F401 - importing the
 from sandbox.provider.differences import Kind, as_the_cloud_has, differences
 from sandbox.provider.inputs import InputError, Inputs
 from sandbox.provider.invokes import call
-from sandbox.provider.registry import DELETES, HANDLERS, READS, RECORD_ONLY, UPDATES, Context
+from sandbox.provider.previews import unknown_when_changed, unknown_when_made
+from sandbox.provider.registry import DELETES, HANDLERS, READS, UPDATES, Context
 from sandbox.provider.replacements import REPLACING
 
 #: The providers that this one stands for.
@@ -33,12 +34,10 @@ class Made(NamedTuple):
     Attributes:
         id: Its id in the cloud.
         outputs: What the cloud made up, beside the inputs.
-        record_only: Why nothing was made in the cloud; empty where something was.
     """
 
     id: str
     outputs: dict[str, Any]
-    record_only: str
 
 
 class Failure(NamedTuple):
@@ -55,11 +54,17 @@ class Diff(NamedTuple):
         changes: The kind of each change, by property path.
         replaces: The inputs, of those that change, that make the resource anew; else it is changed in place.
         deletes_first: Whether the old one must go before the new one can be made.
+        because: The property paths that do so: an input, or a part of one.
     """
 
     changes: dict[str, Kind]
     replaces: list[str]
     deletes_first: bool
+    because: list[str]
+
+    def replaces_at(self, path: str) -> bool:
+        """Return whether the change at a property path is one that makes the resource anew."""
+        return any(_within(path, one) or _within(one, path) for one in self.because)
 
 
 class Provider:
@@ -92,10 +97,11 @@ class Provider:
         """
         _known(token)
         entry = REPLACING[token]
-        changed = [key for key in sorted(olds.keys() | news.keys()) if _changes(key, olds, news)]
-        replaces = [key for key in changed if key in entry.inputs]
-        changes = {path: kind for key in changed for path, kind in _changes(key, olds, news).items()}
-        return Diff(changes, replaces, bool(replaces) and entry.deletes_first(olds, news))
+        keys = sorted(olds.keys() | news.keys())
+        changes = {path: kind for key in keys for path, kind in _changes(key, olds, news).items()}
+        because = entry.because(olds, news)
+        replaces = sorted({_key(path) for path in because})
+        return Diff(changes, replaces, bool(replaces) and entry.deletes_first(olds, news), because)
 
     def create(self, token: str, values: dict[str, Any]) -> Made:
         """Make a resource.
@@ -105,13 +111,10 @@ class Provider:
         """
         _known(token)
         inputs = Inputs(values)
-        if token in RECORD_ONLY:
-            reason, create = RECORD_ONLY[token]
-            return Made(*create(inputs, self._context), reason)
         creation = HANDLERS[token]
         made = creation.create(inputs, self._context)
         _refuse_unread(path for path in inputs.unread() if path not in creation.ignores)
-        return Made(*made, "")
+        return Made(*made)
 
     def read(self, token: str, id_: str, inputs: dict[str, Any], state: dict[str, Any]) -> dict[str, Any] | None:
         """The inputs as the cloud has them now; None where the resource is gone.
@@ -128,8 +131,6 @@ class Provider:
             InputError: if the provider has no such type, or does not read it.
         """
         _known(token)
-        if token in RECORD_ONLY and token not in READS:
-            return inputs
         found = _function(READS, token, "read")(id_, state, self._context)
         if found is None:
             return None
@@ -153,14 +154,29 @@ class Provider:
         """
         _known(token)
         computed = {key: value for key, value in state.items() if key not in inputs and key not in news}
-        if token in RECORD_ONLY and token not in UPDATES:
-            return computed
         asked = Inputs(news)
         outputs = _function(UPDATES, token, "change")(id_, state, asked, self._context)
         ignores = HANDLERS[token].ignores if token in HANDLERS else {}
         changed = {key for key in news if _changes(key, inputs, news)}
         _refuse_unread(path for path in asked.unread() if _key(path) in changed and path not in ignores)
         return {**computed, **outputs}
+
+    def unknown_outputs(self, token: str, inputs: dict[str, Any] | None, news: dict[str, Any]) -> set[str]:
+        """The outputs of which a preview cannot know what they will be.
+
+        Args:
+            token: The resource's type.
+            inputs: The inputs that it has; None where it is to be made.
+            news: The inputs that it shall have.
+
+        Raises:
+            InputError: if the provider has no such type.
+        """
+        _known(token)
+        if inputs is None:
+            return unknown_when_made(token, news)
+        changed = [key for key in inputs.keys() | news.keys() if _changes(key, inputs, news)]
+        return unknown_when_changed(token, changed, news)
 
     def delete(self, token: str, id_: str, state: dict[str, Any]) -> None:
         """Delete a resource; one that is not there any more is no error.
@@ -169,8 +185,6 @@ class Provider:
             InputError: if the provider has no such type, or does not delete it.
         """
         _known(token)
-        if token in RECORD_ONLY and token not in DELETES:
-            return
         _function(DELETES, token, "delete")(id_, state, self._context)
 
     def invoke(self, token: str, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -179,8 +193,8 @@ class Provider:
 
 
 def _known(token: str) -> None:
-    if token not in HANDLERS and token not in RECORD_ONLY:
-        raise InputError("the sandbox has no handler for this type, and it is not among those that it only records")
+    if token not in HANDLERS:
+        raise InputError("the sandbox has no handler for this type")
 
 
 def _function(table: dict[str, Any], token: str, verb: str) -> Any:
@@ -196,6 +210,11 @@ def _refuse_unread(paths: Any) -> None:
 
 def _changes(key: str, olds: dict[str, Any], news: dict[str, Any]) -> dict[str, Kind]:
     return dict(differences(olds.get(key), news.get(key), key))
+
+
+def _within(path: str, other: str) -> bool:
+    """Return whether a property path is the other, or leads into what it is of."""
+    return path == other or path.startswith((f"{other}.", f"{other}["))
 
 
 def _key(path: str) -> str:

@@ -1,4 +1,4 @@
-"""The functions that make, read, change and delete each Pulumi type, and what is only recorded or ignored, and why."""
+"""The functions that make, read, change and delete each Pulumi type, and the inputs that are ignored, and why."""
 
 import functools
 import threading
@@ -65,14 +65,26 @@ class Creation:
     ignores: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class Renewal:
+    """The change in place after which an output has another value.
+
+    Attributes:
+        inputs: The inputs of which one changes.
+        where: The input that must be true besides; None where none must.
+    """
+
+    inputs: tuple[str, ...]
+    where: str | None = None
+
+
 HANDLERS: dict[str, Creation] = {}
-"""By type token; the modules of `handlers` fill this and the next three."""
+"""By type token; the modules of `handlers` fill this and the next four."""
 READS: dict[str, Read] = {}
 UPDATES: dict[str, Update] = {}
 DELETES: dict[str, Delete] = {}
-
-RECORD_ONLY: dict[str, tuple[str, Create]] = {}
-"""Type token -> why nothing is made in the cloud, and the handler that says its id and outputs."""
+RENEWS: dict[str, Mapping[str, "Renewal"]] = {}
+"""Type token -> the outputs that a change in place gives anew, and when."""
 
 #: Why an input is ignored as a resource is made: its deletion reads it from the state.
 ON_DELETION = "is honoured when the resource is deleted"
@@ -107,8 +119,9 @@ def reads(*tokens: str) -> Callable[[Read], Read]:
     return register
 
 
-def updates(*tokens: str) -> Callable[[Update], Update]:
-    """Register how types are changed in place."""
+def updates(*tokens: str, renews: Mapping[str, "Renewal"] | None = None) -> Callable[[Update], Update]:
+    """Register how types are changed in place, and which outputs that gives anew."""
+    RENEWS.update(dict.fromkeys(tokens, renews or {}))
     return _registers(UPDATES, tokens)
 
 
@@ -117,16 +130,6 @@ def deletes(*tokens: str) -> Callable[[Delete], Delete]:
 
     def register(function: Delete) -> Delete:
         return _registers(DELETES, tokens)(_none_if_absent(function))
-
-    return register
-
-
-def records(token: str, reason: str) -> Callable[[Create], Create]:
-    """Register a type that the sandbox only records; the handler says its id and outputs."""
-
-    def register(function: Create) -> Create:
-        RECORD_ONLY[token] = (reason, function)
-        return function
 
     return register
 

@@ -5,7 +5,9 @@ it wraps; each has its file, below `internal/service/` of https://github.com/has
 `aws-native` are the `createOnlyProperties` of the type's CloudFormation schema.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from sandbox.provider.differences import same
 
 
 class Replacing(NamedTuple):
@@ -13,22 +15,40 @@ class Replacing(NamedTuple):
 
     Attributes:
         source: Where that is written.
-        inputs: The inputs that do.
+        inputs: The inputs that do, or the paths of parts of them: `block.key`.
         name: The input that is the resource's name and that Pulumi would make up where the program gave none. Where the
             new resource keeps it, the old one is deleted first: two of one name cannot be.
+        shrinking: Inputs that do where they get smaller, and are changed in place where they grow.
     """
 
     source: str
     inputs: frozenset[str]
     name: str | None = None
+    shrinking: frozenset[str] = frozenset()
+
+    def because(self, olds: dict[str, Any], news: dict[str, Any]) -> list[str]:
+        """The paths at which these inputs make the resource anew."""
+        differing = {path for path in self.inputs if not same(_at(path, olds), _at(path, news))}
+        return sorted(differing | {key for key in self.shrinking if _smaller(olds.get(key), news.get(key))})
 
     def deletes_first(self, olds: dict[str, object], news: dict[str, object]) -> bool:
         """True if the old resource must go before the new one is made."""
         return self.name is not None and self.name in news and olds.get(self.name) == news[self.name]
 
 
-def _of(source: str, *inputs: str, name: str | None = None) -> Replacing:
-    return Replacing(source, frozenset(inputs) | ({name} if name else set()), name)
+def _at(path: str, values: dict[str, Any]) -> Any:
+    found: Any = values
+    for key in path.split("."):
+        found = found.get(key) if isinstance(found, dict) else None
+    return found
+
+
+def _smaller(old: object, new: object) -> bool:
+    return isinstance(old, int) and isinstance(new, int) and new < old
+
+
+def _of(source: str, *inputs: str, name: str | None = None, shrinking: tuple[str, ...] = ()) -> Replacing:
+    return Replacing(source, frozenset(inputs) | ({name} if name else set()), name, frozenset(shrinking))
 
 
 _BUCKET = ("bucket", "expectedBucketOwner")
@@ -50,7 +70,7 @@ REPLACING: dict[str, Replacing] = {
         "athena/named_query.go", "database", "description", "query", "workgroup", name="name"
     ),
     "aws:athena/workgroup:Workgroup": _of("athena/workgroup.go", name="name"),
-    "aws:autoscaling/group:Group": _of("autoscaling/group.go", "initialLifecycleHooks", name="name"),
+    "aws:autoscaling/group:Group": _of("autoscaling/group.go", name="name"),
     "aws:autoscaling/lifecycleHook:LifecycleHook": _of("autoscaling/lifecycle_hook.go", name="name"),
     "aws:cloudwatch/dashboard:Dashboard": _of("cloudwatch/dashboard.go", "dashboardName"),
     "aws:cloudwatch/eventRule:EventRule": _of("events/rule.go", "eventBusName", name="name"),
@@ -76,7 +96,9 @@ REPLACING: dict[str, Replacing] = {
     "aws:ec2/subnet:Subnet": _of("ec2/vpc_subnet.go", "availabilityZone", "cidrBlock", "vpcId"),
     "aws:ec2/vpc:Vpc": _of("ec2/vpc_.go", "cidrBlock"),
     "aws:glue/catalogDatabase:CatalogDatabase": _of("glue/catalog_database.go", "catalogId", name="name"),
-    "aws:glue/catalogTable:CatalogTable": _of("glue/catalog_table.go", "catalogId", "databaseName", name="name"),
+    "aws:glue/catalogTable:CatalogTable": _of(
+        "glue/catalog_table.go", "catalogId", "databaseName", "partitionIndices", name="name"
+    ),
     "aws:iam/instanceProfile:InstanceProfile": _of("iam/instance_profile.go", "path", name="name"),
     "aws:iam/policy:Policy": _of("iam/policy.go", "description", "path", name="name"),
     "aws:iam/role:Role": _of("iam/role.go", "path", name="name"),
@@ -93,11 +115,16 @@ REPLACING: dict[str, Replacing] = {
     "aws:iot/thingType:ThingType": _of("iot/thing_type.go", "properties", name="name"),
     "aws:iot/topicRule:TopicRule": _of("iot/topic_rule.go", name="name"),
     "aws:kinesis/firehoseDeliveryStream:FirehoseDeliveryStream": _of(
-        "firehose/delivery_stream.go", "destination", name="name"
+        "firehose/delivery_stream.go",
+        "destination",
+        "extendedS3Configuration.dynamicPartitioningConfiguration.enabled",
+        name="name",
     ),
     "aws:kms/alias:Alias": _of("kms/alias.go", name="name"),
     "aws:kms/key:Key": _of("kms/key.go", "customerMasterKeySpec", "keyUsage", "multiRegion"),
-    "aws:lambda/eventSourceMapping:EventSourceMapping": _of("lambda/event_source_mapping.go", "eventSourceArn"),
+    "aws:lambda/eventSourceMapping:EventSourceMapping": _of(
+        "lambda/event_source_mapping.go", "eventSourceArn", "startingPosition", "startingPositionTimestamp"
+    ),
     "aws:lambda/function:Function": _of("lambda/function.go", "packageType", name="name"),
     "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig": _of(
         "lambda/function_event_invoke_config.go", "functionName", "qualifier"
@@ -150,6 +177,7 @@ REPLACING: dict[str, Replacing] = {
         "securityGroups",
         "subnetId",
         name="name",
+        shrinking=("volumeSize",),
     ),
     "aws:sagemaker/notebookInstanceLifecycleConfiguration:NotebookInstanceLifecycleConfiguration": _of(
         "sagemaker/notebook_instance_lifecycle_configuration.go", name="name"

@@ -5,11 +5,11 @@ who reaches loopback is the operator, as for the emulated AWS itself.
 """
 
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib.metadata import version
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import grpc
 from botocore.exceptions import BotoCoreError, ClientError
@@ -88,10 +88,6 @@ class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
         """The version of the newer SDK: the engine warns of a provider that is older than what a program asks for."""
         return plugin_pb2.PluginInfo(version=version("pulumi-aws"))
 
-    def GetSchema(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 - the protocol's
-        """Refuse: the SDKs are generated from the real providers' schemas, and the engine needs none to deploy."""
-        context.abort(grpc.StatusCode.UNIMPLEMENTED, "the sandbox has no schema: use the real SDKs")
-
     def CheckConfig(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's
         """Refuse what a provider is configured to do that this one would not do; its keys are secrets in the state."""
         with _answering(context):
@@ -125,7 +121,7 @@ class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
             olds, news = _compared(request.old_inputs), _compared(request.news)
             diff = self._provider.diff(_token(request), olds, news)
         detailed = {
-            path: provider_pb2.PropertyDiff(kind=_KINDS[kind][_input_of(path) in diff.replaces], inputDiff=True)
+            path: provider_pb2.PropertyDiff(kind=_KINDS[kind][diff.replaces_at(path)], inputDiff=True)
             for path, kind in diff.changes.items()
         }
         some, none = provider_pb2.DiffResponse.DIFF_SOME, provider_pb2.DiffResponse.DIFF_NONE
@@ -139,18 +135,19 @@ class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
         )
 
     def Create(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's
-        """Make a resource. In a preview its outputs are not known, for which SDKs take an output that is not there."""
-        if request.preview:
-            return provider_pb2.CreateResponse(properties=request.properties)
+        """Make a resource. In a preview its outputs are not known, and are said to be so."""
         with _answering(context):
+            if request.preview:
+                unknown = self._provider.unknown_outputs(_token(request), None, _compared(request.properties))
+                return provider_pb2.CreateResponse(properties=_state(request.properties, _marked(unknown)))
             made = self._provider.create(_token(request), _known_values(request.properties))
         return provider_pb2.CreateResponse(id=made.id, properties=_state(request.properties, made.outputs))
 
     def Read(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's
         """A resource as the cloud has it now; no id where it is gone."""
+        if not len(request.properties):
+            _refuse(context, f"{_token(request)} {request.id}", _IMPORT)
         with _answering(context):
-            if not len(request.properties):
-                raise InputError("the sandbox does not look up or import a resource that this stack has not made")
             asked, state = _compared(request.inputs), _compared(request.properties)
             found = self._provider.read(_token(request), request.id, asked, state)
         if found is None:
@@ -164,17 +161,16 @@ class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     def Update(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's
         """Change a resource in place."""
-        if request.preview:
-            return provider_pb2.UpdateResponse(properties=_state(request.news, _computed(request)))
         with _answering(context):
-            outputs = self._provider.update(
-                _token(request),
-                request.id,
-                _compared(request.old_inputs),
-                _compared(request.olds),
-                _known_values(request.news),
-            )
-        return provider_pb2.UpdateResponse(properties=_state(request.news, {**_computed(request), **outputs}))
+            olds = _compared(request.old_inputs)
+            if request.preview:
+                unknown = self._provider.unknown_outputs(_token(request), olds, _compared(request.news))
+                outputs = _marked(name for name in unknown if name in request.olds)
+            else:
+                state, news = _compared(request.olds), _known_values(request.news)
+                outputs = self._provider.update(_token(request), request.id, olds, state, news)
+        kept = {key: value for key, value in request.olds.items() if key not in request.old_inputs}
+        return provider_pb2.UpdateResponse(properties=_state(request.news, outputs, kept))
 
     def Delete(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's
         """Delete a resource."""
@@ -192,6 +188,33 @@ class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def Cancel(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 - the protocol's
         """Nothing: each call is short, and the engine waits for those that are under way."""
         return empty_pb2.Empty()
+
+
+#: The protocol's calls that are not done, with the reason and what to do instead.
+REFUSED = {
+    "Call": "the types of aws and aws-native have no methods; call the service by boto3",
+    "Construct": "aws and aws-native have no components; those of this project are in its own component provider",
+    "GetMapping": "the sandbox maps no Terraform names; convert with the real provider",
+    "GetMappings": "the sandbox maps no Terraform names; convert with the real provider",
+    "GetSchema": "the sandbox has no schema; use the published SDKs, whose types it takes",
+    "List": "the sandbox lists no resources; list them by boto3",
+    "Parameterize": "aws and aws-native take no parameters; name neither with one",
+}
+#: Why a resource is not imported: reads tell the inputs of what the stack made, and no outputs.
+_IMPORT = "the sandbox neither imports nor looks up what the stack did not make; have the program make it, or name it"
+
+
+def _refuse(context: Any, what: str, reason: str) -> NoReturn:
+    context.abort(grpc.StatusCode.UNIMPLEMENTED, f"{what}: {reason}")
+    raise AssertionError("an aborted call does not return")
+
+
+def _refusing(method: str) -> Callable[[Any, Any, Any], NoReturn]:
+    return lambda servicer, request, context: _refuse(context, method, REFUSED[method])  # noqa: ARG005 - the protocol's
+
+
+for _method in REFUSED:
+    setattr(_Servicer, _method, _refusing(_method))
 
 
 @contextmanager
@@ -233,18 +256,24 @@ def _known_values(message: Any) -> dict[str, Any]:
     return values
 
 
-def _state(inputs: Any, outputs: dict[str, Any]) -> Any:
-    """A resource's properties: its inputs as they came, secrets among them, and its outputs."""
+def _state(inputs: Any, outputs: dict[str, Any], kept: dict[str, Any] | None = None) -> Any:
+    """A resource's properties: its inputs as they came, and its outputs; what was secret stays secret.
+
+    Args:
+        inputs: The message of its inputs.
+        outputs: What the cloud, or a preview, says of it.
+        kept: The outputs that it had until now, as the state has them.
+    """
     message = struct_pb2.Struct()
-    message.CopyFrom(inputs)
-    message.update(outputs)
+    message.update(kept or {})
+    message.update({key: value for key, value in inputs.items()})  # noqa: C416 - a Struct is no dict
+    secrets = {key for key, value in message.items() if is_secret(value)}
+    message.update({key: secret(value) if key in secrets else value for key, value in outputs.items()})
     return message
 
 
-def _computed(request: Any) -> dict[str, Any]:
-    """The outputs that a resource had beside its inputs, as the state has them."""
-    inputs = request.old_inputs
-    return {key: value for key, value in request.olds.items() if key not in inputs and key not in request.news}
+def _marked(names: Iterable[str]) -> dict[str, Any]:
+    return dict.fromkeys(names, UNKNOWN)
 
 
 def _as_before(message: Any, asked: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:

@@ -96,11 +96,11 @@ class RecordingMonitor(CloudMonitor):
                 self.registered[request.urn] = replace(before, registered_outputs=outputs)
         return response
 
-    def made(self, token: str, name: str, values: dict[str, Any]) -> tuple[str, dict[str, Any], str]:
+    def made(self, token: str, name: str, values: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         """The values that AWS would give a resource: ids, ARNs, URLs; in a preview none."""
         if self.preview:
             # The SDK takes an output that is not there for unknown too.
-            return "", dict.fromkeys([*values, "arn"], rpc.UNKNOWN), ""
+            return "", dict.fromkeys([*values, "arn"], rpc.UNKNOWN)
         service = re.split(r"[:/]", token)[1] if token.startswith("aws:") else token.split(":")[1]
         outputs: dict[str, Any] = {
             "url": f"https://sqs.{self._region}.amazonaws.com/{ACCOUNT}/{name}",
@@ -116,7 +116,7 @@ class RecordingMonitor(CloudMonitor):
             outputs["componentName"], outputs["componentVersion"] = recipe["ComponentName"], recipe["ComponentVersion"]
         made_up = f"arn:aws:{service}:{self._region}:{ACCOUNT}:{name}"
         own = arn(token, outputs["id"], {**values, **outputs}, self._region, ACCOUNT) or made_up
-        return outputs["id"], {**outputs, "arn": own, "invokeArn": own}, ""
+        return outputs["id"], {**outputs, "arn": own, "invokeArn": own}
 
     def answer(self, token: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """What a provider's function would answer."""

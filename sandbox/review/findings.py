@@ -1,13 +1,15 @@
 """What the policy pack has against a program, without the engine that asks it in an update."""
 
 import json
+from dataclasses import replace
 from typing import NamedTuple
 
 import msgspec
 
 from pm_components.config import NAMESPACE, Config
 from policies.pack import judge, told
-from policies.rule import Resource, Stack, plain, stack_settings
+from policies.rule import Finding as Judgement
+from policies.rule import Level, Resource, ResourceRule, Rule, Settings, Stack, plain, stack_settings
 from policies.rules import RULES
 from sandbox.recorder import Recording
 
@@ -35,11 +37,34 @@ def findings(stack: Stack, config: Config) -> list[Finding]:
         f"{NAMESPACE}:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in values.items()
     }
     settings = {rule.name: stack_settings(rule, texts) for rule in RULES}
+    by_urn = {one.urn: one for one in stack.resources}
     found = [
-        Finding(rule.name, rule.level.value if finding.decided else "advisory", finding.urn, told(rule, finding))
+        Finding(
+            rule.name,
+            _level(rule, finding, by_urn.get(finding.urn), settings[rule.name]).value,
+            finding.urn,
+            told(rule, finding),
+        )
         for rule, finding in judge(RULES, stack, settings)
     ]
     return sorted(found)
+
+
+def _level(rule: Rule, finding: Judgement, resource: Resource | None, settings: Settings) -> Level:
+    """The effect that a finding has in an update: what a rule would mend, and cannot, is refused."""
+    if not finding.decided:
+        return Level.ADVISORY
+    if rule.level is not Level.REMEDIATE or (resource is not None and _mended(rule, resource, settings)):
+        return rule.level
+    return Level.MANDATORY
+
+
+def _mended(rule: Rule, resource: Resource, settings: Settings) -> bool:
+    if not isinstance(rule, ResourceRule) or rule.remedy is None:
+        return False
+    changes = rule.remedy(resource, rule.with_defaults(settings))
+    after = replace(resource, inputs=plain({**resource.inputs, **changes}))
+    return not any(left.decided for left in rule.findings(after, settings))
 
 
 def as_stack(recording: Recording, region: str) -> Stack:

@@ -5,6 +5,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+import boto3
 import paho.mqtt.client as mqtt
 import pytest
 
@@ -53,6 +54,18 @@ class Account:
             self.cloud.client("iam").put_role_policy(
                 RoleName=role.rsplit("/", 1)[-1], PolicyName="policy", PolicyDocument=document(*statements)
             )
+
+    def client_of(self, role: str, service: str) -> Any:
+        """A client of a service with the credentials of a role."""
+        given = self.cloud.client("sts").assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
+        return boto3.client(
+            service,
+            endpoint_url=self.cloud.endpoint,
+            region_name=self.cloud.region,
+            aws_access_key_id=given["AccessKeyId"],
+            aws_secret_access_key=given["SecretAccessKey"],
+            aws_session_token=given["SessionToken"],
+        )
 
     def queue(self, name: str = "queue") -> str:
         return str(self.cloud.client("sqs").create_queue(QueueName=f"{self.prefix}-{name}")["QueueUrl"])

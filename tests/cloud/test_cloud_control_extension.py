@@ -4,6 +4,7 @@ Not proved here: that the provider aws-native is content with it; it asks in the
 """
 
 import json
+import uuid
 from typing import Any
 
 import pytest
@@ -28,25 +29,47 @@ def _create(cloud: Cloud, type_: str, state: dict[str, Any]) -> dict[str, Any]:
     return told
 
 
+def _read(cloud: Cloud, type_: str, identifier: str) -> dict[str, Any]:
+    read = cloud.client("cloudcontrol").get_resource(TypeName=type_, Identifier=identifier)
+    properties: dict[str, Any] = json.loads(read["ResourceDescription"]["Properties"])
+    return properties
+
+
+def _update(cloud: Cloud, type_: str, identifier: str, *steps: dict[str, Any]) -> dict[str, Any]:
+    control = cloud.client("cloudcontrol")
+    asked = control.update_resource(TypeName=type_, Identifier=identifier, PatchDocument=json.dumps(steps))
+    told = control.get_resource_request_status(RequestToken=asked["ProgressEvent"]["RequestToken"])["ProgressEvent"]
+    assert (told["Operation"], told["Identifier"]) == ("UPDATE", identifier)
+    return dict(told)
+
+
 def test_a_version_and_its_deployment_are_made_read_and_deleted(cloud: Cloud) -> None:
     control, greengrass = cloud.client("cloudcontrol"), cloud.client("greengrassv2")
     version = _create(cloud, VERSION, {"InlineRecipe": json.dumps(RECIPE), "Tags": {"Owner": "me"}})
     assert version["OperationStatus"] == "SUCCESS"
     assert greengrass.describe_component(arn=version["Identifier"])["tags"] == {"Owner": "me"}
-    read = control.get_resource(TypeName=VERSION, Identifier=version["Identifier"])["ResourceDescription"]
-    assert json.loads(read["Properties"])["ComponentVersion"] == "1.0.0"
+    assert _read(cloud, VERSION, version["Identifier"]) == {
+        "Arn": version["Identifier"],
+        "ComponentName": "pm.ControlTest",
+        "ComponentVersion": "1.0.0",
+        "Tags": {"Owner": "me"},
+    }
 
     group = cloud.client("iot").create_thing_group(thingGroupName="control-test")["thingGroupArn"]
-    deployment = _create(
-        cloud,
-        DEPLOYMENT,
-        {
-            "TargetArn": group,
-            "DeploymentName": "control",
-            "Components": {"pm.ControlTest": {"ComponentVersion": "1.0.0", "ConfigurationUpdate": {"Merge": "{}"}}},
-            "DeploymentPolicies": {"FailureHandlingPolicy": "ROLLBACK"},
+    asked = {
+        "TargetArn": group,
+        "DeploymentName": "control",
+        "Components": {"pm.ControlTest": {"ComponentVersion": "1.0.0", "ConfigurationUpdate": {"Merge": "{}"}}},
+        "DeploymentPolicies": {
+            "FailureHandlingPolicy": "ROLLBACK",
+            "ComponentUpdatePolicy": {"TimeoutInSeconds": 30, "Action": "NOTIFY_COMPONENTS"},
+            "ConfigurationValidationPolicy": {"TimeoutInSeconds": 20},
         },
-    )
+        "Tags": {"Owner": "me"},
+    }
+    deployment = _create(cloud, DEPLOYMENT, asked)
+    assert json.loads(deployment["ResourceModel"]) == _read(cloud, DEPLOYMENT, deployment["Identifier"])
+    assert _read(cloud, DEPLOYMENT, deployment["Identifier"]) == {**asked, "DeploymentId": deployment["Identifier"]}
     made = greengrass.get_deployment(deploymentId=deployment["Identifier"])
     assert made["components"]["pm.ControlTest"] == {"componentVersion": "1.0.0", "configurationUpdate": {"merge": "{}"}}
     assert made["deploymentPolicies"]["failureHandlingPolicy"] == "ROLLBACK"
@@ -56,6 +79,8 @@ def test_a_version_and_its_deployment_are_made_read_and_deleted(cloud: Cloud) ->
         assert deleted["OperationStatus"] == "SUCCESS"
         with pytest.raises(ClientError, match="ResourceNotFoundException"):
             control.get_resource(TypeName=type_, Identifier=event["Identifier"])
+        again = control.delete_resource(TypeName=type_, Identifier=event["Identifier"])["ProgressEvent"]
+        assert (again["OperationStatus"], again["ErrorCode"]) == ("FAILED", "NotFound")
     with pytest.raises(ClientError, match="ResourceNotFoundException"):
         greengrass.get_deployment(deploymentId=deployment["Identifier"])
 
@@ -82,8 +107,53 @@ def test_what_greengrass_refuses_is_a_failed_request_with_its_reason(cloud: Clou
     assert "ComponentVersion" in told["StatusMessage"]
 
 
-def test_other_types_and_updates_are_refused(cloud: Cloud) -> None:
+@pytest.mark.parametrize("type_", [VERSION, DEPLOYMENT])
+def test_tags_change_and_nothing_else(cloud: Cloud, type_: str) -> None:
+    name = f"pm.Control{uuid.uuid4().hex[:8]}"
+    group = cloud.client("iot").create_thing_group(thingGroupName=name.replace(".", "-"))["thingGroupArn"]
+    asked = {
+        VERSION: {"InlineRecipe": json.dumps({**RECIPE, "ComponentName": name})},
+        DEPLOYMENT: {"TargetArn": group, "DeploymentName": name},
+    }[type_]
+    id_ = _create(cloud, type_, asked)["Identifier"]
+    before = _read(cloud, type_, id_)
+    steps: list[list[dict[str, Any]]] = [
+        [{"op": "add", "path": "/Tags", "value": {"Owner": "me", "Tier": "dev", "a/b": "c"}}],
+        [{"op": "replace", "path": "/Tags/Owner", "value": "you"}, {"op": "remove", "path": "/Tags/a~1b"}],
+        [
+            {"op": "add", "path": "/Tags/CostCentre", "value": "4"},
+            {"op": "test", "path": "/Tags/Tier", "value": "dev"},
+        ],
+    ]
+    for patch in steps:
+        told = _update(cloud, type_, id_, *patch)
+        assert told["OperationStatus"] == "SUCCESS"
+        assert json.loads(told["ResourceModel"]) == _read(cloud, type_, id_)
+    assert _read(cloud, type_, id_) == {**before, "Tags": {"Owner": "you", "Tier": "dev", "CostCentre": "4"}}
+
+    fixed = {VERSION: "ComponentVersion", DEPLOYMENT: "DeploymentName"}[type_]
+    told = _update(cloud, type_, id_, {"op": "replace", "path": f"/{fixed}", "value": "other"})
+    assert (told["OperationStatus"], told["ErrorCode"]) == ("FAILED", "NotUpdatable")
+    for wrong in ({"op": "remove", "path": "/Tags/none"}, {"op": "test", "path": "/Tags/Tier", "value": "x"}, "x"):
+        with pytest.raises(ClientError, match="PatchDocument: "):
+            cloud.client("cloudcontrol").update_resource(
+                TypeName=type_, Identifier=id_, PatchDocument=json.dumps([wrong])
+            )
+    assert _read(cloud, type_, id_)["Tags"]["Tier"] == "dev"
+
+
+def test_what_greengrass_does_is_seen(cloud: Cloud) -> None:
+    control, greengrass = cloud.client("cloudcontrol"), cloud.client("greengrassv2")
+    recipe = {**RECIPE, "ComponentName": f"pm.Control{uuid.uuid4().hex[:8]}"}
+    arn = greengrass.create_component_version(inlineRecipe=json.dumps(recipe).encode())["arn"]
+    greengrass.tag_resource(resourceArn=arn, tags={"by": "hand"})
+    assert _read(cloud, VERSION, arn)["Tags"] == {"by": "hand"}
+    greengrass.delete_component(arn=arn)
+    for call, patch in ((control.get_resource, {}), (control.update_resource, {"PatchDocument": "[]"})):
+        with pytest.raises(ClientError, match="ResourceNotFoundException"):
+            call(TypeName=VERSION, Identifier=arn, **patch)
+
+
+def test_other_types_are_refused(cloud: Cloud) -> None:
     with pytest.raises(ClientError, match="has no AWS::S3::Bucket; it has AWS::GreengrassV2::ComponentVersion"):
         _create(cloud, "AWS::S3::Bucket", {})
-    with pytest.raises(ClientError, match="the sandbox has no cloudformation:UpdateResource"):
-        cloud.client("cloudcontrol").update_resource(TypeName=VERSION, Identifier="x", PatchDocument="[]")

@@ -7,7 +7,6 @@ Not proved here: which condition keys each service of AWS sends to KMS; what its
 import json
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -142,36 +141,23 @@ def test_an_alarm_needs_the_topics_key_and_sends_the_account(account: Any) -> No
     assert account.arn("cloudwatch", f"alarm:{account.prefix}-told") not in lost
 
 
-def client(account: Any, name: str, role: str) -> Any:
-    """A client with the role's credentials."""
-    given = account.cloud.client("sts").assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
-    return boto3.client(
-        name,
-        endpoint_url=account.cloud.endpoint,
-        region_name=account.cloud.region,
-        aws_access_key_id=given["AccessKeyId"],
-        aws_secret_access_key=given["SecretAccessKey"],
-        aws_session_token=given["SessionToken"],
-    )
-
-
 def test_a_role_needs_the_key_beside_the_queue(account: Any) -> None:
     delegating, strict = key(account), key(account, delegates=False)
     url, arn = queue(account, "queue", delegating)
     role = account.role("sqs", (["sqs:SendMessage", "sqs:ReceiveMessage"], [arn]))
     with pytest.raises(ClientError, match="not authorized to perform: kms:GenerateDataKey") as refused:
-        client(account, "sqs", role).send_message(QueueUrl=url, MessageBody="{}")
+        account.client_of(role, "sqs").send_message(QueueUrl=url, MessageBody="{}")
     assert "KmsAccessDenied" in refused.value.response["Error"]["Code"]
     everything = (["sqs:SendMessage", "sqs:ReceiveMessage"], [arn]), (SEND, [delegating, strict])
     account.allow(role, *everything)
-    client(account, "sqs", role).send_message(QueueUrl=url, MessageBody="{}")
+    account.client_of(role, "sqs").send_message(QueueUrl=url, MessageBody="{}")
     # A key whose policy leaves nothing to the account's own policies asks nobody's.
     account.cloud.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"KmsMasterKeyId": strict})
     with pytest.raises(ClientError, match="kms:Decrypt"):
-        client(account, "sqs", role).receive_message(QueueUrl=url)
+        account.client_of(role, "sqs").receive_message(QueueUrl=url)
     account.cloud.client("kms").disable_key(KeyId=strict)
     with pytest.raises(ClientError, match="Disabled"):
-        client(account, "sqs", role).receive_message(QueueUrl=url)
+        account.client_of(role, "sqs").receive_message(QueueUrl=url)
 
 
 def test_a_rule_of_iot_needs_the_queues_key_by_its_role(account: Any) -> None:
@@ -209,7 +195,7 @@ def test_the_objects_of_a_bucket_are_read_and_written_through_s3_with_its_key(ac
     }
     bucket = account.bucket()
     role = account.role("s3", (["s3:GetObject", "s3:PutObject"], f"arn:aws:s3:::{bucket}/*"))
-    s3 = client(account, "s3", role)
+    s3 = account.client_of(role, "s3")
     for encrypts, opens in ((key(account), False), (key(account, through), True)):
         account.cloud.client("s3").put_bucket_encryption(
             Bucket=bucket,

@@ -173,6 +173,7 @@ def environment(request: pytest.FixtureRequest) -> list[Registered]:
 
 def every_option() -> list[tuple[str, str, dict[str, Any]]]:
     """Type, name and arguments of components that together use every argument; `${name.output}` is of another."""
+    ownership = {"tier": "dev", "owner": "factory-platform", "costCentre": "4711"}
     alarms = ["${alerting.topicArn}"]
     site = SITES[0]
     core = site["core_devices"][0]
@@ -181,6 +182,7 @@ def every_option() -> list[tuple[str, str, dict[str, Any]]]:
             "pm:index:FaultAlerting",
             "alerting",
             {
+                "ownership": ownership,
                 "emails": ["operator@example.com"],
                 "sites": [one["name"] for one in SITES],
                 "voice": "Matthew",
@@ -202,6 +204,7 @@ def every_option() -> list[tuple[str, str, dict[str, Any]]]:
             "pm:index:AnalyticsStore",
             "store",
             {
+                "ownership": ownership,
                 "sites": [one["name"] for one in SITES],
                 "retentionDays": 30,
                 "scanLimitBytes": 10_485_760,
@@ -214,6 +217,7 @@ def every_option() -> list[tuple[str, str, dict[str, Any]]]:
             "pm:index:ForecastPipeline",
             "pipeline",
             {
+                "ownership": ownership,
                 "sites": [one["name"] for one in SITES],
                 "lakeBucket": "${store.lakeBucket}",
                 "database": "${store.database}",
@@ -244,11 +248,16 @@ def every_option() -> list[tuple[str, str, dict[str, Any]]]:
                 "disposable": True,
             },
         ),
-        ("pm:index:EdgeComponents", "edge", {"artifactBucket": "${pipeline.artifactBucket}"}),
+        (
+            "pm:index:EdgeComponents",
+            "edge",
+            {"ownership": ownership, "artifactBucket": "${pipeline.artifactBucket}"},
+        ),
         (
             "pm:index:GreengrassSite",
             site["name"],
             {
+                "ownership": ownership,
                 "site": site["name"],
                 "coreDevices": [core],
                 "devices": {one["name"]: one["type"] for one in site["devices"]},
@@ -270,6 +279,7 @@ def every_option() -> list[tuple[str, str, dict[str, Any]]]:
             "pm:index:CoreDeviceHost",
             "host",
             {
+                "ownership": ownership,
                 "thingName": "lindau-core",
                 "serialNumber": "SN-0002",
                 "provisioningTemplate": "pm-test-lindau",

@@ -16,6 +16,8 @@ import yaml
 from pulumi.errors import InputPropertyError
 
 from pm_components import provider as library
+from pm_components.tagging import tagged_options
+from policies.rules.required_tags import takes_tags
 
 FOLDER = Path(__file__).parents[2] / "component_provider"
 REQUIREMENTS = FOLDER.parent / "requirements"
@@ -90,6 +92,36 @@ def test_a_missing_argument_is_refused_by_its_name(type_: str, provider: Any) ->
         provider.registered()
 
 
+def test_an_ownership_without_one_of_its_fields_is_refused_by_its_name(provider: Any) -> None:
+    arguments = {**SITE, "ownership": {"tier": "dev", "owner": "me"}}
+    with pytest.raises(grpc.RpcError) as refusal:
+        provider.construct("pm:index:GreengrassSite", "lindau", arguments)
+    assert refusal.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    details = dict(refusal.value.trailing_metadata())["grpc-status-details-bin"]
+    assert b"Missing required input 'ownership.costCentre'" in details
+    provider.registered()
+
+
+def test_the_components_within_a_component_are_its_owners_too(provider: Any) -> None:
+    ownership = {"tier": "staging", "owner": "plant operations", "costCentre": "4711"}
+    host = {"serialNumbers": {"core": "SN-1"}, "hostInstanceType": "t3.small"}
+    provider.construct("pm:index:GreengrassSite", "lindau", {**SITE, **host, "ownership": ownership})
+    tags: dict[str, list[Any]] = {}
+    for one in provider.registered():
+        if takes_tags(one.type):
+            given = one.inputs["tags"]
+            by_key = given if isinstance(given, dict) else {tag["key"]: tag["value"] for tag in given}
+            tags.setdefault(by_key["Component"], []).append(by_key)
+    assert {component: len(all_) > 3 for component, all_ in tags.items()} == {
+        "GreengrassSite": True,
+        "EdgeComponents": True,
+        "CoreDeviceHost": True,
+    }
+    for one in (one for all_ in tags.values() for one in all_):
+        assert {"Tier": "staging", "Owner": "plant operations", "CostCentre": "4711"}.items() <= one.items()
+        assert one["Site"] == "lindau"
+
+
 def test_a_whole_number_arrives_as_an_integer(provider: Any) -> None:
     provider.construct("pm:index:AnalyticsStore", "store", {"sites": ["lindau"], "retentionDays": 30})
     tables = [one for one in provider.registered() if one.type == "aws:glue/catalogTable:CatalogTable"]
@@ -146,3 +178,33 @@ def test_a_structured_argument_that_is_an_output_is_refused_and_not_taken_for_em
 def _mapped(component: str, inputs: dict[str, Any]) -> Any:
     provider = library.LibraryProvider()
     return provider.map_inputs(inputs, provider._component_defs[component])
+
+
+@pytest.mark.parametrize(
+    ("ownership", "found"), [({"tier": "dev", "owner": "me"}, "owner, tier"), ({}, "nothing"), ({"team": "x"}, "team")]
+)
+def test_an_ownership_in_python_has_each_of_its_fields_and_no_other(ownership: Any, found: str) -> None:
+    message = f"Store.ownership: found {found}, needed are tier, owner, cost_centre, and nothing else"
+    with pytest.raises(ValueError, match=message):
+        tagged_options(None, "Store", ownership)
+
+
+@pulumi.runtime.test
+def test_a_field_of_an_ownership_may_be_an_output() -> Any:
+    ownership: Any = {"tier": "dev", "owner": pulumi.Output.from_input("me"), "cost_centre": "4711"}
+    (transformation,) = tagged_options(None, "Store", ownership).transformations or []
+    given = pulumi.ResourceTransformationArgs(
+        None,
+        "aws:sqs/queue:Queue",
+        "letters",
+        {"tags": {"Owner": "you"}},
+        pulumi.ResourceOptions(),  # type: ignore[arg-type]
+    )
+    result = transformation(given)
+    assert result is not None
+
+    def check(tags: Any) -> None:
+        expected = {"Tier": "dev", "Owner": "you", "CostCentre": "4711", "Component": "Store"}
+        assert expected.items() <= tags.items()
+
+    return pulumi.Output.from_input(result.props["tags"]).apply(check)

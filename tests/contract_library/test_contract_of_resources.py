@@ -28,7 +28,7 @@ from statelint.linter import Linter
 from pm_components import limits
 from sandbox.cloud import greengrass_recipe
 from sandbox.provider import handlers as _handlers  # noqa: F401 - importing them registers them
-from sandbox.provider.registry import HANDLERS, RECORD_ONLY
+from sandbox.provider.registry import HANDLERS
 from sandbox.recorder import Registered
 
 DASHBOARD = json.loads((Path(__file__).parent / "cloudwatch_dashboard.schema.json").read_text())
@@ -217,7 +217,7 @@ def _member(service: str, operation: str, path: str) -> dict[str, Any]:
 def test_every_type_is_known_to_this_test_and_to_the_deployer(environment: list[Registered]) -> None:
     types = {one.type for one in environment if one.custom}
     assert types <= set(NAMED) | UNNAMED, "say in NAMED or UNNAMED what the new type's name is"
-    assert types <= set(HANDLERS) | set(RECORD_ONLY), "the sandbox has no handler for it"
+    assert types <= set(HANDLERS), "the sandbox has no handler for it"
 
 
 def test_every_resource_is_the_child_of_a_component_and_named_after_it(environment: list[Registered]) -> None:

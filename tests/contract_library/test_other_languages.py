@@ -21,11 +21,17 @@ import jsonschema
 import pytest
 import yaml
 
+from policies.pack import judge
+from policies.rule import Level
+from policies.rules import RULES
+from sandbox.recorder import Recording, Registered
+from sandbox.review.findings import as_stack
 from tests.previews import differences, unknown_inputs
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PROVIDER = EXAMPLES.parent / "component_provider"
 _REFERENCE = re.compile(r"^\$\{(?P<name>[^.}]+)\.(?P<output>[^}]+)\}$")
+_VARIABLE = re.compile(r"^\$\{(?P<name>[^.}]+)\}$")
 
 
 @dataclass(frozen=True)
@@ -92,6 +98,17 @@ def _construct_all(wanted: list[Wanted], provider: Any) -> dict[str, dict[str, A
     return made
 
 
+def _without_variables(value: Any, variables: dict[str, Any]) -> Any:
+    """`value` with a program's variable in place of each `${name}`."""
+    if isinstance(value, dict):
+        return {key: _without_variables(item, variables) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_variables(item, variables) for item in value]
+    if isinstance(value, str) and (reference := _VARIABLE.match(value)):
+        return variables[reference["name"]]
+    return value
+
+
 def _texts(value: Any) -> list[str]:
     if isinstance(value, dict):
         return [text for item in value.values() for text in _texts(item)]
@@ -104,6 +121,17 @@ def _components(registered: list[Any]) -> Counter[str]:
     return Counter(one.type for one in registered if not one.custom)
 
 
+def _refusals(registered: list[Registered]) -> list[str]:
+    """What the policy pack would refuse an update for, with all values known, or in a preview for those that are."""
+    resources = sorted(registered, key=lambda one: one.urn)
+    stack = as_stack(Recording(resources, {}, 0.0), "eu-central-1")
+    return [
+        f"{rule.name}: {finding.urn} {finding.message}"
+        for rule, finding in judge(RULES, stack, {})
+        if finding.decided and rule.level is not Level.ADVISORY
+    ]
+
+
 def _hold_the_preview_to(registered: list[Any], wanted: list[Wanted], provider: Any) -> None:
     """Construct the same in a preview of an empty stack: as many, and nothing told that is not known yet."""
     provider.preview = True
@@ -113,12 +141,16 @@ def _hold_the_preview_to(registered: list[Any], wanted: list[Wanted], provider: 
     assert len(preview) == len(registered) > 100
     assert differences(registered, preview) == []
     assert unknown_inputs(preview) > 100
+    assert _refusals(preview) == []
 
 
 def test_the_factory_in_yaml(provider: Any) -> None:
     program = yaml.safe_load((EXAMPLES / "yaml" / "Pulumi.yaml").read_text())
     assert program["runtime"] == "yaml"
-    wanted = [Wanted(one["type"], name, one["properties"]) for name, one in program["resources"].items()]
+    wanted = [
+        Wanted(one["type"], name, _without_variables(one["properties"], program["variables"]))
+        for name, one in program["resources"].items()
+    ]
     made = _construct_all(wanted, provider)
     registered = provider.registered()
     assert _components(registered) == {
@@ -134,6 +166,7 @@ def test_the_factory_in_yaml(provider: Any) -> None:
         assert made[reference["name"]][reference["output"]]
     (schedule,) = (one for one in registered if one.type == "aws:scheduler/schedule:Schedule")
     assert schedule.inputs["state"] == "DISABLED"
+    assert _refusals(registered) == []
     _hold_the_preview_to(registered, wanted, provider)
 
 
@@ -194,6 +227,7 @@ def test_the_factories_in_typescript(provider: Any, tmp_path: Path) -> None:
     }
     tables = [one.inputs for one in registered if one.type == "aws:glue/catalogTable:CatalogTable"]
     assert {table["parameters"]["projection.ingest_day.range"] for table in tables} == {"NOW-90DAYS,NOW"}
+    assert _refusals(registered) == []
     _hold_the_preview_to(registered, wanted, provider)
 
 

@@ -14,6 +14,7 @@ LISTED = {
     "aws:glue/catalogDatabase:CatalogDatabase": ("glue", "get_databases", "DatabaseList.Name"),
     "aws:iam/role:Role": ("iam", "list_roles", "Roles.RoleName"),
     "aws:iot/policy:Policy": ("iot", "list_policies", "policies.policyName"),
+    "aws:iot/roleAlias:RoleAlias": ("iot", "list_role_aliases", "roleAliases"),
     "aws:iot/thing:Thing": ("iot", "list_things", "things.thingName"),
     "aws:iot/thingGroup:ThingGroup": ("iot", "list_thing_groups", "thingGroups.groupName"),
     "aws:iot/thingType:ThingType": ("iot", "list_thing_types", "thingTypes.thingTypeName"),

@@ -69,12 +69,6 @@ def test_records_hold_the_types_of_all_parents_and_what_was_asked_and_given(depl
     assert records["function"].inputs["code"]["kind"] == "AssetArchive"
 
 
-def test_only_the_role_alias_is_recorded_without_being_made_and_says_why(deployed: Deployed) -> None:
-    recorded = {record.name: record.record_only for record in deployed.deployment.resources if record.record_only}
-    assert set(recorded) == {"alias"}
-    assert "role aliases" in recorded["alias"]
-
-
 def test_resources_are_there_as_asked_for(deployed: Deployed) -> None:
     client = deployed.cloud.client
     assert client("s3").get_bucket_versioning(Bucket="small-000000000000")["Status"] == "Enabled"

@@ -18,7 +18,7 @@ from pulumi.runtime.proto import resource_pb2
 
 from sandbox.deployer.monitor import CloudMonitor
 from sandbox.deployer.records import DeploymentError, ResourceRecord
-from sandbox.provider.registry import HANDLERS, RECORD_ONLY, Context
+from sandbox.provider.registry import HANDLERS, Context
 from sandbox.provider.wire import plain
 
 SECRET = {rpc._special_sig_key: rpc._special_secret_sig}
@@ -116,10 +116,6 @@ def test_whole_numbers_and_secrets_reach_the_cloud_as_plain_values(
             _request("aws:iam/role:Role", {"name": "r", "assumeRolePolicy": "{}", "inlinePolicies": [{"name": "p"}]}),
             r"input inlinePolicies\[0\].policy is missing",
         ),
-        (
-            _request("aws:iot/roleAlias:RoleAlias", {"alias": "a", "roleArn": "arn:aws:iam::1:role/x"}),
-            "is not a role of this account",
-        ),
     ],
 )
 def test_what_cannot_be_honoured_is_refused_by_name(monitor: CloudMonitor, request_: Any, message: str) -> None:
@@ -210,12 +206,10 @@ def _class_of(token: str) -> type:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@pytest.mark.parametrize("token", [*HANDLERS, *RECORD_ONLY])
+@pytest.mark.parametrize("token", HANDLERS)
 def test_a_handler_is_for_a_type_of_a_provider_and_ignores_only_inputs_that_it_has(token: str) -> None:
     parameters = set(inspect.signature(_class_of(token)._internal_init).parameters)  # type: ignore[attr-defined]
-    assert (token in HANDLERS) != (token in RECORD_ONLY)
-    ignores = HANDLERS[token].ignores if token in HANDLERS else {}
+    ignores = HANDLERS[token].ignores
     for key in ignores:
         assert re.sub("([A-Z])", r"_\1", key).lower() in parameters
-    reasons = [*ignores.values()] if token in HANDLERS else [RECORD_ONLY[token][0]]
-    assert all(len(reason) > 20 for reason in reasons)
+    assert all(len(reason) > 20 for reason in ignores.values())

@@ -22,7 +22,8 @@ class ByHand:
 
     def __init__(self, cli: Path, folder: Path, port: int, program: Path, stack: str) -> None:
         self._folder = folder / "project"
-        self._environment = {**os.environ, **environment(cli, folder, port)}
+        # The second shows the option `--event-log`.
+        self._environment = {**os.environ, **environment(cli, folder, port), "PULUMI_DEBUG_COMMANDS": "true"}
         for name in ("state", "project"):
             (folder / name).mkdir(parents=True)
         project = yaml.safe_load((program / "Pulumi.yaml").read_text())

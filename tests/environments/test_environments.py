@@ -103,7 +103,8 @@ def test_no_resource_is_renamed_unnoticed(environment: str, recorded: Recorded) 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_everything_that_takes_tags_says_whose_it_is(environment: str, recorded: Recorded) -> None:
     settings, _ = read(ROOT, environment)
-    expected = {"Project": "pm", "Stack": environment, **settings.tags}
+    whose = {"Tier": settings.tier, "Owner": settings.owner, "CostCentre": settings.cost_centre}
+    expected = {"Project": "pm", "Stack": environment, **whose}
     assert expected["Owner"] != "unassigned"
     tagged = [one for one in recorded(environment).resources if takes_tags(one.type)]
     assert len(tagged) > 100

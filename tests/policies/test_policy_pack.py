@@ -19,6 +19,8 @@ from policies.pack import SEAMS, judge
 from policies.rule import Level, Resource, ResourceRule, Stack, plain
 from policies.rules import RULES
 from sandbox.recorder import Recording, Registered
+from sandbox.review.findings import findings
+from sandbox.review.settings import read
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENTS = sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml"))
@@ -145,6 +147,13 @@ def test_the_pack_without_an_engine_says_the_same(engine: Any, recorded: Callabl
     told = {(one.rule, one.urn) for one in engine.review(registered).diagnostics}
     assert {(rule.name, finding.urn) for rule, finding in judge(RULES, stack, settings)} == told
     assert {rule for rule, _ in told} == {"log-retention", "monthly-cost"}
+
+
+def test_a_review_says_refused_of_what_no_rule_can_mend(make: Callable[..., Resource]) -> None:
+    mended, refused = make("aws:sqs/queue:Queue", "mended"), make("aws:sns/topic:Topic", "refused")
+    found = findings(Stack([mended, refused]), read(ROOT, "dev")[0])
+    levels = {one.urn.rpartition("::")[2]: one.level for one in found if one.policy == "encryption-at-rest"}
+    assert levels == {"mended": "remediate", "refused": "mandatory"}
 
 
 def test_the_pack_names_its_rules_with_level_severity_kind_and_schema(pack_process: Any) -> None:

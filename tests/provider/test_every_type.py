@@ -15,13 +15,12 @@ import pytest
 
 from sandbox.provider import Context
 from sandbox.provider.inputs import Inputs
-from sandbox.provider.registry import DELETES, HANDLERS, READS, RECORD_ONLY, UPDATES
+from sandbox.provider.registry import DELETES, HANDLERS, READS, UPDATES
 from sandbox.provider.replacements import REPLACING
 from sandbox.recorder import Recording, Registered, record
 
 SMALL = Path(__file__).parents[1] / "deployer" / "programs" / "small"
 UNFINISHED = set((Path(__file__).parent / "unfinished.txt").read_text().splitlines())
-TYPES = {*HANDLERS, *RECORD_ONLY}
 #: Types of which each input replaces: what never changes in place needs no function that does.
 NEVER_CHANGED = {
     "aws:athena/namedQuery:NamedQuery",
@@ -40,7 +39,7 @@ def registered(recorded: Callable[..., Recording]) -> list[Registered]:
 
 
 def test_each_type_says_what_replaces_it() -> None:
-    assert set(REPLACING) == TYPES
+    assert set(REPLACING) == set(HANDLERS)
 
 
 def test_each_type_is_read_changed_and_deleted() -> None:
@@ -68,7 +67,7 @@ def _not_asked_for(resource: Registered) -> Iterator[str]:
     news = Inputs(resource.inputs)
     state: dict[str, Any] = {"arn": "arn:aws:x:y:z:w", **resource.inputs, **resource.outputs}
     UPDATES[resource.type](f"{resource.name}-id", state, news, Context(cloud))
-    ignores = HANDLERS[resource.type].ignores if resource.type in HANDLERS else {}
+    ignores = HANDLERS[resource.type].ignores
     yield from (path for path in news.unread() if path not in ignores)
 
 

@@ -22,8 +22,10 @@ def lab(cloud: Cloud) -> Lab:
 @pytest.mark.parametrize("token", LIVES)
 def test_the_life_of_a_resource(token: str, lab: Lab) -> None:
     life, provider = LIVES[token](lab), lab.provider
-    inputs, (id_, outputs, _) = life.inputs, provider.create(token, life.inputs)
+    inputs, (id_, outputs) = life.inputs, provider.create(token, life.inputs)
+    assert not set(outputs) - set(inputs) - provider.unknown_outputs(token, None, inputs), "a preview promises less"
     state: dict[str, Any] = {**inputs, **outputs}
+    assert not provider.diff(token, inputs, inputs).changes
     told = READS[token](id_, state, lab.context)
     assert told is not None
     assert set(inputs) - set(told) == life.untold
@@ -33,7 +35,10 @@ def test_the_life_of_a_resource(token: str, lab: Lab) -> None:
         difference = provider.diff(token, inputs, news)
         assert difference.changes
         assert not difference.replaces, key
+        unknown = provider.unknown_outputs(token, inputs, news)
         outputs = provider.update(token, id_, inputs, state, news)
+        renewed = {name for name, one in outputs.items() if name not in news and one != state.get(name)}
+        assert not renewed - unknown, "a preview takes these for what they were"
         inputs, state = news, {**news, **outputs}
         assert provider.read(token, id_, inputs, state) == inputs, key
         if value is None:

@@ -8,10 +8,13 @@ from typing import Any
 
 import pulumi
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sandbox.provider import Context, InputError, Provider
-from sandbox.provider.differences import as_the_cloud_has, differences
+from sandbox.provider.differences import as_the_cloud_has, differences, same
 from sandbox.provider.registry import UPDATES
+from sandbox.provider.wire import UNKNOWN
 
 QUEUE = "aws:sqs/queue:Queue"
 
@@ -40,8 +43,51 @@ def test_differences_are_told_by_their_path(old: dict[str, Any], new: dict[str, 
 
 def test_a_change_of_a_name_makes_anew_and_of_tags_does_not(provider: Provider) -> None:
     olds = {"name": "q", "tags": {"a": "1"}}
-    assert provider.diff(QUEUE, olds, {**olds, "tags": {}}) == ({"tags.a": "delete"}, [], False)
-    assert provider.diff(QUEUE, olds, {**olds, "name": "p"}) == ({"name": "update"}, ["name"], False)
+    assert provider.diff(QUEUE, olds, {**olds, "tags": {}}) == ({"tags.a": "delete"}, [], False, [])
+    assert provider.diff(QUEUE, olds, {**olds, "name": "p"}) == ({"name": "update"}, ["name"], False, ["name"])
+
+
+def test_a_part_of_an_input_makes_anew_where_the_rest_of_it_does_not(provider: Provider) -> None:
+    stream = "aws:kinesis/firehoseDeliveryStream:FirehoseDeliveryStream"
+
+    def inputs(partitioned: bool, seconds: int) -> dict[str, Any]:
+        part = {"dynamicPartitioningConfiguration": {"enabled": partitioned}, "bufferingInterval": seconds}
+        return {"name": "s", "extendedS3Configuration": part}
+
+    olds, at = inputs(False, 60), "extendedS3Configuration.dynamicPartitioningConfiguration.enabled"
+    assert provider.diff(stream, olds, inputs(False, 90)).replaces == []
+    found = provider.diff(stream, olds, inputs(True, 90))
+    assert (found.replaces, found.because, found.deletes_first) == (["extendedS3Configuration"], [at], True)
+    changes = {path: found.replaces_at(path) for path in found.changes}
+    assert changes == {"extendedS3Configuration.bufferingInterval": False, at: True}
+    assert provider.diff(stream, olds, {"name": "s"}).replaces_at("extendedS3Configuration")
+
+
+@pytest.mark.parametrize(("size", "replaces"), [(4, ["volumeSize"]), (6, []), (UNKNOWN, [])])
+def test_a_disk_grows_in_place_and_does_not_shrink(provider: Provider, size: Any, replaces: list[str]) -> None:
+    notebook = "aws:sagemaker/notebookInstance:NotebookInstance"
+    assert provider.diff(notebook, {"volumeSize": 5}, {"volumeSize": size}).replaces == replaces
+
+
+#: The engine leaves out what is null.
+VALUES = st.recursive(
+    st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(
+    st.dictionaries(st.text(max_size=3), VALUES, max_size=4), st.dictionaries(st.text(max_size=3), VALUES, max_size=4)
+)
+def test_there_is_a_difference_where_two_are_not_the_same_and_none_to_itself(
+    old: dict[str, Any], new: dict[str, Any]
+) -> None:
+    assert not list(differences(old, old))
+    assert bool(list(differences(old, new))) == (not same(old, new))
+    there, back = dict(differences(old, new)), dict(differences(new, old))
+    opposite = {"add": "delete", "delete": "add", "update": "update"}
+    assert back == {path: opposite[kind] for path, kind in there.items()}
 
 
 def test_what_keeps_its_name_is_deleted_first(provider: Provider) -> None:

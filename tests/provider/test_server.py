@@ -9,11 +9,12 @@ from typing import Any
 
 import grpc
 import pytest
-from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
+from google.protobuf import empty_pb2
+from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
 from sandbox.provider import Context
-from sandbox.provider.registry import READS
-from sandbox.provider.server import Server, debug_providers
+from sandbox.provider.registry import HANDLERS, READS, UPDATES, Creation
+from sandbox.provider.server import REFUSED, Server, debug_providers
 from sandbox.provider.wire import UNKNOWN, message_of, secret
 
 URN = "urn:pulumi:dev::pm::pm:index:Site$aws:sqs/queue:Queue::it"
@@ -64,8 +65,62 @@ def test_a_preview_makes_nothing_and_takes_what_is_not_known(provider: Any) -> N
     assert not provider.Check(provider_pb2.CheckRequest(urn=URN, news=inputs)).failures
     made = provider.Create(provider_pb2.CreateRequest(urn=URN, properties=inputs, preview=True))
     assert not made.id
-    assert "arn" not in made.properties, "an SDK takes what is not there for unknown"
+    assert {made.properties[name] for name in ("name", "arn", "url", "tagsAll")} == {UNKNOWN}
+    assert "delaySeconds" not in made.properties, "what a queue need not have is not there, as after an update"
     assert CALLS == []
+
+
+def test_a_preview_of_a_component_version_knows_neither_its_arn_nor_its_version(provider: Any) -> None:
+    urn = "urn:pulumi:dev::pm::aws-native:greengrassv2:ComponentVersion::it"
+    inputs = message_of({"inlineRecipe": secret("{}")})
+    made = provider.Create(provider_pb2.CreateRequest(urn=urn, properties=inputs, preview=True))
+    told = _dict(made.properties)
+    assert told.pop("inlineRecipe") == secret("{}")
+    assert told == dict.fromkeys(("arn", "componentName", "componentVersion"), UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    ("changed", "unknown"),
+    [
+        ({"policy": "b"}, {"defaultVersionId"}),
+        ({"policy": UNKNOWN}, {"defaultVersionId"}),
+        ({"tags": {"a": "1"}}, set()),
+    ],
+)
+def test_a_preview_of_a_change_knows_what_the_change_leaves_alone(
+    provider: Any, changed: dict[str, Any], unknown: set[str]
+) -> None:
+    urn = "urn:pulumi:dev::pm::aws:iot/policy:Policy::it"
+    inputs = {"name": "p", "policy": "a"}
+    request = {
+        "old_inputs": message_of(inputs),
+        "olds": message_of({**inputs, "arn": "a", "defaultVersionId": secret("1")}),
+        "news": message_of({**inputs, **changed}),
+    }
+    told = _dict(provider.Update(provider_pb2.UpdateRequest(urn=urn, id="p", preview=True, **request)).properties)
+    version = secret(UNKNOWN if unknown else "1")
+    assert told == {**inputs, **changed, "arn": "a", "defaultVersionId": version}
+    assert CALLS == []
+
+
+def test_an_input_that_goes_is_no_output_and_an_output_that_was_secret_stays_so(
+    provider: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(UPDATES, "aws:sqs/queue:Queue", lambda id_, olds, news, context: {"url": news.get("name")})
+    request = {
+        "old_inputs": message_of({"name": "q", "delaySeconds": 5}),
+        "olds": message_of({"name": "q", "delaySeconds": 5, "arn": "a", "url": secret("u")}),
+        "news": message_of({"name": "q"}),
+    }
+    told = provider.Update(provider_pb2.UpdateRequest(urn=URN, id="i", **request))
+    assert _dict(told.properties) == {"name": "q", "arn": "a", "url": secret("q")}
+
+
+def test_what_the_cloud_says_of_a_secret_input_is_secret(provider: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Creation(lambda inputs, context: ("i", {"name": inputs.get("name"), "arn": "a"}), {})
+    monkeypatch.setitem(HANDLERS, "aws:sqs/queue:Queue", made)
+    answer = provider.Create(provider_pb2.CreateRequest(urn=URN, properties=message_of({"name": secret("q")})))
+    assert _dict(answer.properties) == {"name": secret("q"), "arn": "a"}
 
 
 def test_a_difference_says_what_it_does(provider: Any) -> None:
@@ -107,7 +162,7 @@ def test_what_was_changed_by_hand_is_read_and_what_was_secret_stays_so(
             provider_pb2.CreateRequest(urn=URN, properties=message_of({"name": UNKNOWN})),
             "input name has no value",
         ),
-        ("Read", provider_pb2.ReadRequest(urn=URN, id="x"), "does not look up or import"),
+        ("Read", provider_pb2.ReadRequest(urn=URN, id="x"), "aws:sqs/queue:Queue x: the sandbox neither imports"),
         ("Invoke", provider_pb2.InvokeRequest(tok="aws:ec2/getVpc:getVpc"), "no answer to this function"),
     ],
 )
@@ -128,3 +183,43 @@ def test_a_type_and_a_configuration_that_are_not_done_are_refused_before_anythin
         "region": "is us-east-1, and the sandbox's cloud is in eu-central-1",
         "defaultTags": "is not done by the sandbox's provider",
     }
+
+
+SERVICE = provider_pb2.DESCRIPTOR.services_by_name["ResourceProvider"]
+#: A request that succeeds, by call of the protocol.
+DONE = {
+    "Attach": plugin_pb2.PluginAttach(address="127.0.0.1:1"),
+    "Cancel": empty_pb2.Empty(),
+    "Check": provider_pb2.CheckRequest(urn=URN, news=message_of({"name": "q"})),
+    "CheckConfig": provider_pb2.CheckRequest(urn="urn:x", news=message_of({})),
+    "Configure": provider_pb2.ConfigureRequest(),
+    "Create": provider_pb2.CreateRequest(urn=URN, properties=message_of({"name": "q"})),
+    "Delete": provider_pb2.DeleteRequest(urn=URN, id="i", properties=message_of({"name": "q"})),
+    "Diff": provider_pb2.DiffRequest(urn=URN, id="i"),
+    "DiffConfig": provider_pb2.DiffRequest(urn="urn:x"),
+    "GetPluginInfo": empty_pb2.Empty(),
+    "Handshake": provider_pb2.ProviderHandshakeRequest(),
+    "Invoke": provider_pb2.InvokeRequest(tok="aws:index/getRegion:getRegion"),
+    "Read": provider_pb2.ReadRequest(urn=URN, id="i", properties=message_of({"name": "q"})),
+    "Update": provider_pb2.UpdateRequest(urn=URN, id="i", news=message_of({"name": "q"}), preview=True),
+}
+
+
+def test_each_call_of_the_protocol_is_done_or_refused() -> None:
+    assert sorted([*DONE, *REFUSED]) == sorted(method.name for method in SERVICE.methods)
+
+
+@pytest.mark.parametrize("method", DONE)
+def test_a_call_that_is_done_answers(provider: Any, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(READS, "aws:sqs/queue:Queue", lambda id_, state, context: {})
+    assert getattr(provider, method)(DONE[method]) is not None
+
+
+@pytest.mark.parametrize("method", REFUSED)
+def test_a_call_that_is_not_done_is_refused_by_name_in_one_line(provider: Any, method: str) -> None:
+    request = getattr(provider_pb2, SERVICE.methods_by_name[method].input_type.name)()
+    with pytest.raises(grpc.RpcError) as error:
+        list(getattr(provider, method)(request))
+    assert error.value.code() == grpc.StatusCode.UNIMPLEMENTED
+    assert error.value.details() == f"{method}: {REFUSED[method]}"
+    assert "\n" not in error.value.details()

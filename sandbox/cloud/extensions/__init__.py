@@ -13,6 +13,7 @@ MODULES: tuple[str, ...] = (
     "lambda_sources",
     "state_paths",
     "step_functions",
+    "role_aliases",
     "greengrass",
     "cloud_control",
     "device_endpoint",
@@ -22,6 +23,9 @@ MODULES: tuple[str, ...] = (
     "mail",
     "keys",
     "refused_deletions",
+    "alarms",
+    "queue_attributes",
+    "thing_groups",
     "scaling_groups",
     "scopes",
 )

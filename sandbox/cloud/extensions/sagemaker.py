@@ -1,4 +1,4 @@
-"""SageMaker: training jobs that run the real script, and the model registry."""
+"""SageMaker: training jobs that run the real script, the model registry, and notebook instances that are only kept."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +9,7 @@ from sandbox.cloud import seams
 from sandbox.cloud.extensions import tagging
 from sandbox.cloud.model_registry import ModelRegistry, group_arn
 from sandbox.cloud.modelled_service import ModelledService, Operation, Request, page
+from sandbox.cloud.notebooks import Notebooks, instance_arn, life_cycle_arn
 from sandbox.cloud.training_jobs import TrainingJobs, job_arn
 
 #: Inputs of CreateTrainingJob that would change the run on AWS and cannot be honoured here.
@@ -32,6 +33,17 @@ _REFUSED_TRAINING_INPUTS = (
     "ResourceConfig.InstanceGroups",
 )
 _REFUSED_LIST_INPUTS = ("CreationTimeAfter", "CreationTimeBefore")
+_REFUSED_NOTEBOOK_LIST_INPUTS = (
+    *_REFUSED_LIST_INPUTS,
+    "LastModifiedTimeAfter",
+    "LastModifiedTimeBefore",
+    "SortBy",
+    "SortOrder",
+    "StatusEquals",
+    "NotebookInstanceLifecycleConfigNameContains",
+    "DefaultCodeRepositoryContains",
+    "AdditionalCodeRepositoryEquals",
+)
 
 
 @dataclass
@@ -63,7 +75,7 @@ class Tags:
         return {}
 
 
-def operations(jobs: TrainingJobs, registry: ModelRegistry, tags: Tags) -> dict[str, Operation]:
+def operations(jobs: TrainingJobs, registry: ModelRegistry, notebooks: Notebooks, tags: Tags) -> dict[str, Operation]:
     """The operations of the service by name, each with what its caller must be allowed to act on."""
 
     def job(request: Request) -> list[str]:
@@ -71,6 +83,12 @@ def operations(jobs: TrainingJobs, registry: ModelRegistry, tags: Tags) -> dict[
 
     def group(request: Request) -> list[str]:
         return [group_arn(request, request.input["ModelPackageGroupName"])]
+
+    def instance(request: Request) -> list[str]:
+        return [instance_arn(request)]
+
+    def life_cycle(request: Request) -> list[str]:
+        return [life_cycle_arn(request)]
 
     def named(member: str) -> Any:
         return lambda request: [request.input[member]]
@@ -100,6 +118,17 @@ def operations(jobs: TrainingJobs, registry: ModelRegistry, tags: Tags) -> dict[
             registry.update_model_package, named("ModelPackageArn"), ("AdditionalInferenceSpecificationsToAdd",)
         ),
         "DeleteModelPackage": Operation(registry.delete_model_package, named("ModelPackageName")),
+        "CreateNotebookInstance": Operation(notebooks.create, instance),
+        "DescribeNotebookInstance": Operation(notebooks.describe, instance),
+        "ListNotebookInstances": Operation(notebooks.list, refused=_REFUSED_NOTEBOOK_LIST_INPUTS),
+        "UpdateNotebookInstance": Operation(notebooks.update, instance),
+        "StartNotebookInstance": Operation(notebooks.start, instance),
+        "StopNotebookInstance": Operation(notebooks.stop, instance),
+        "DeleteNotebookInstance": Operation(notebooks.delete, instance),
+        "CreateNotebookInstanceLifecycleConfig": Operation(notebooks.create_life_cycle, life_cycle),
+        "DescribeNotebookInstanceLifecycleConfig": Operation(notebooks.describe_life_cycle, life_cycle),
+        "UpdateNotebookInstanceLifecycleConfig": Operation(notebooks.update_life_cycle, life_cycle),
+        "DeleteNotebookInstanceLifecycleConfig": Operation(notebooks.delete_life_cycle, life_cycle),
         "AddTags": Operation(tags.add_tags, named("ResourceArn")),
         "ListTags": Operation(tags.list_tags, named("ResourceArn")),
         "DeleteTags": Operation(tags.delete_tags, named("ResourceArn")),
@@ -110,6 +139,7 @@ def install() -> None:
     """Serve SageMaker behind the emulator's endpoint."""
     tags = Tags({})
     jobs = TrainingJobs(seams.directory() / "training", tags.by_arn)
-    service = ModelledService("sagemaker", "sagemaker", operations(jobs, ModelRegistry(tags.by_arn), tags))
+    kept = operations(jobs, ModelRegistry(tags.by_arn), Notebooks(tags.by_arn), tags)
+    service = ModelledService("sagemaker", "sagemaker", kept)
     seams.require_value(app, "SERVICE_HANDLERS", dict)["sagemaker"] = service.handle
     tagging.collect("sagemaker", tags.by_arn)

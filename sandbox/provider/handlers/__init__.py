@@ -16,6 +16,7 @@ from sandbox.provider.handlers import (
     messaging,
     monitoring,
     s3,
+    sagemaker,
     tables,
     workflows,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "messaging",
     "monitoring",
     "s3",
+    "sagemaker",
     "tables",
     "workflows",
 ]

@@ -5,12 +5,13 @@ from typing import Any
 from sandbox.provider.changes import changed, tags_of
 from sandbox.provider.handlers.ec2_tags import tagged, update_ec2_tags
 from sandbox.provider.inputs import Inputs, camel, pascal, told
-from sandbox.provider.registry import Context, Made, deletes, handles, reads, updates
+from sandbox.provider.registry import Context, Made, Renewal, deletes, handles, reads, updates
 
 _VOLUME = {"encrypted": "Encrypted", "kmsKeyId": "KmsKeyId", "size": "Size", "type": "VolumeType"}
 _TEMPLATE = {"imageId": "ImageId", "instanceType": "InstanceType", "userData": "UserData"}
 _TEMPLATE_BLOCKS = {"iamInstanceProfile": "IamInstanceProfile", "metadataOptions": "MetadataOptions"}
 _TEMPLATE_LISTS = ("networkInterfaces", "blockDeviceMappings")
+_CONTENT = (*_TEMPLATE, *_TEMPLATE_BLOCKS, *_TEMPLATE_LISTS)
 
 
 @handles(
@@ -105,11 +106,14 @@ def read_launch_template(id_: str, state: dict[str, Any], context: Context) -> d
     }
 
 
-@updates("aws:ec2/launchTemplate:LaunchTemplate")
+@updates(
+    "aws:ec2/launchTemplate:LaunchTemplate",
+    renews={"latestVersion": Renewal(_CONTENT), "defaultVersion": Renewal(_CONTENT, where="updateDefaultVersion")},
+)
 def update_launch_template(id_: str, olds: dict[str, Any], news: Inputs, context: Context) -> dict[str, Any]:
     """Another content makes a new version, which is the default one where the program says so."""
     client, outputs = context.client("ec2"), {}
-    if changed(olds, news, *_TEMPLATE, *_TEMPLATE_BLOCKS, *_TEMPLATE_LISTS):
+    if changed(olds, news, *_CONTENT):
         made = client.create_launch_template_version(LaunchTemplateId=id_, LaunchTemplateData=_template(news))
         outputs["latestVersion"] = made["LaunchTemplateVersion"]["VersionNumber"]
         if news.get("updateDefaultVersion"):

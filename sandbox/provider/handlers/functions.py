@@ -7,7 +7,7 @@ from typing import Any
 from sandbox.provider.assets import archive_bytes
 from sandbox.provider.changes import changed, update_tags
 from sandbox.provider.inputs import Inputs, camel, pascal, told
-from sandbox.provider.registry import ON_DELETION, Context, Made, deletes, handles, puts, reads, updates
+from sandbox.provider.registry import ON_DELETION, Context, Made, Renewal, deletes, handles, puts, reads, updates
 
 _UPDATE_TRIGGER = "says that the content is another one, and the content is stored whenever the resource is made"
 #: The cloud says "Pending" for half a second after a function's creation, and refuses to run it until then.
@@ -115,7 +115,13 @@ def read_function(id_: str, state: dict[str, Any], context: Context) -> dict[str
     }
 
 
-@updates("aws:lambda/function:Function")
+@updates(
+    "aws:lambda/function:Function",
+    renews={
+        **dict.fromkeys(("codeSha256", "sourceCodeSize"), Renewal(_CODE)),
+        **dict.fromkeys(("qualifiedArn", "version"), Renewal(_CODE, where="publish")),
+    },
+)
 def update_function(id_: str, olds: dict[str, Any], news: Inputs, context: Context) -> dict[str, Any]:
     """Configuration first, then content, each waited for; then what calls of their own set."""
     client, outputs = context.client("lambda"), {}

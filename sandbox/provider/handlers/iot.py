@@ -3,11 +3,13 @@
 from typing import Any
 
 from sandbox.provider.changes import changed, tags_of, update_tags
-from sandbox.provider.inputs import InputError, Inputs, json_text, tag_list, told
-from sandbox.provider.registry import Context, Made, deletes, handles, reads, records, updates
+from sandbox.provider.inputs import Inputs, json_text, tag_list, told
+from sandbox.provider.registry import Context, Made, Renewal, deletes, handles, reads, updates
 
 #: Versions that AWS keeps of a policy and of a provisioning template: AWS IoT Core endpoints and quotas.
 _POLICY_VERSIONS, _TEMPLATE_VERSIONS = 5, 5
+#: Default of the provider's `credentialDuration`: internal/service/iot/role_alias.go.
+_CREDENTIAL_SECONDS = 3600
 
 #: Pulumi's input of a topic rule -> the action's name in AWS's interface. A rule holds a list of each.
 _ACTIONS = {
@@ -67,7 +69,7 @@ def read_thing(id_: str, state: dict[str, Any], context: Context) -> dict[str, A
     return {"name": id_, "attributes": attributes, **told(found, thingTypeName="thingTypeName")}
 
 
-@updates("aws:iot/thing:Thing")
+@updates("aws:iot/thing:Thing", renews={"version": Renewal(("attributes", "thingTypeName"))})
 def update_thing(id_: str, olds: dict[str, Any], news: Inputs, context: Context) -> dict[str, Any]:
     """A thing's attributes, all at once, and its type."""
     client, arguments = context.client("iot"), {}
@@ -151,7 +153,7 @@ def read_thing_group(id_: str, state: dict[str, Any], context: Context) -> dict[
     return {"name": id_, "parentGroupName": parent, "properties": answer, "tags": tags}
 
 
-@updates("aws:iot/thingGroup:ThingGroup")
+@updates("aws:iot/thingGroup:ThingGroup", renews={"version": Renewal(("properties",))})
 def update_thing_group(id_: str, olds: dict[str, Any], news: Inputs, context: Context) -> dict[str, Any]:
     """A thing group's description and attributes, and its tags."""
     outputs = {}
@@ -224,7 +226,7 @@ def read_policy(id_: str, state: dict[str, Any], context: Context) -> dict[str, 
     return {"name": id_, "policy": found["policyDocument"], "tags": _tags(context, found["policyArn"])}
 
 
-@updates("aws:iot/policy:Policy")
+@updates("aws:iot/policy:Policy", renews={"defaultVersionId": Renewal(("policy",))})
 def update_policy(id_: str, olds: dict[str, Any], news: Inputs, context: Context) -> dict[str, Any]:
     """A new version as the default one, for which the oldest goes where there are as many as may be."""
     client, outputs = context.client("iot"), {}
@@ -354,7 +356,7 @@ def read_provisioning_template(id_: str, state: dict[str, Any], context: Context
     return {"name": id_, **answer, "tags": _tags(context, found["templateArn"])}
 
 
-@updates("aws:iot/provisioningTemplate:ProvisioningTemplate")
+@updates("aws:iot/provisioningTemplate:ProvisioningTemplate", renews={"defaultVersionId": Renewal(("templateBody",))})
 def update_provisioning_template(id_: str, olds: dict[str, Any], news: Inputs, context: Context) -> dict[str, Any]:
     """A body makes a new version, for which the oldest goes where there are as many as may be; the rest is set."""
     client, outputs = context.client("iot"), {}
@@ -391,13 +393,42 @@ def _hook(inputs: Inputs) -> dict[str, Any]:
     return hook.renamed(targetArn="targetArn", payloadVersion="payloadVersion") if hook else {}
 
 
-@records(
-    "aws:iot/roleAlias:RoleAlias",
-    "the emulator has no role aliases; the emulated core device assumes the alias's role through STS",
-)
+@handles("aws:iot/roleAlias:RoleAlias")
 def role_alias(inputs: Inputs, context: Context) -> Made:
-    """A role alias, whose role must exist for it to be of use."""
+    """A role alias; whether a device may take on its role is the role's trust policy to say."""
     name = inputs.need("alias")
-    if f":{context.account_id}:role/" not in inputs.need("roleArn"):
-        raise InputError(f"roleArn {inputs.need('roleArn')!r} is not a role of this account")
-    return name, {"arn": context.arn("iot", f"rolealias/{name}")}
+    made = context.client("iot").create_role_alias(
+        roleAlias=name,
+        roleArn=inputs.need("roleArn"),
+        tags=tag_list(inputs),
+        **inputs.renamed(credentialDuration="credentialDurationSeconds"),
+    )
+    return name, {"arn": made["roleAliasArn"]}
+
+
+@reads("aws:iot/roleAlias:RoleAlias")
+def read_role_alias(id_: str, state: dict[str, Any], context: Context) -> dict[str, Any]:
+    """A role alias with its tags."""
+    found = context.client("iot").describe_role_alias(roleAlias=id_)["roleAliasDescription"]
+    answer = told(found, roleArn="roleArn", credentialDuration="credentialDurationSeconds")
+    return {"alias": id_, **answer, "tags": _tags(context, found["roleAliasArn"])}
+
+
+@updates("aws:iot/roleAlias:RoleAlias")
+def update_role_alias(id_: str, olds: dict[str, Any], news: Inputs, context: Context) -> dict[str, Any]:
+    """A role alias's role and duration, one call each, and its tags."""
+    client = context.client("iot")
+    if changed(olds, news, "credentialDuration"):
+        client.update_role_alias(
+            roleAlias=id_, credentialDurationSeconds=news.get("credentialDuration", _CREDENTIAL_SECONDS)
+        )
+    if changed(olds, news, "roleArn"):
+        client.update_role_alias(roleAlias=id_, roleArn=news.need("roleArn"))
+    _update_tags(olds, news, context)
+    return {}
+
+
+@deletes("aws:iot/roleAlias:RoleAlias")
+def delete_role_alias(id_: str, state: dict[str, Any], context: Context) -> None:
+    """A role alias; its role stays."""
+    context.client("iot").delete_role_alias(roleAlias=id_)

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from sandbox.provider.assets import content_bytes
 from sandbox.provider.changes import changed, tags_of
 from sandbox.provider.inputs import InputError, Inputs, camel, json_text, pascal, tag_list, told
-from sandbox.provider.registry import ON_DELETION, Context, Made, deletes, handles, puts, reads, updates
+from sandbox.provider.registry import ON_DELETION, Context, Made, Renewal, deletes, handles, puts, reads, updates
 
 _UPDATE_TRIGGER = "says that the content is another one, and the content is stored whenever the resource is made"
 
@@ -37,6 +37,7 @@ _OBJECT = {
     "storageClass": "StorageClass",
 }
 _CONTENT = ("source", "content", "contentBase64")
+_STORED_ANEW = (*_CONTENT, "sourceHash", "etag", *_OBJECT)
 
 
 @handles("aws:s3/bucket:Bucket", forceDestroy=ON_DELETION)
@@ -281,10 +282,10 @@ def read_bucket_object(id_: str, state: dict[str, Any], context: Context) -> dic
     return {"bucket": place["Bucket"], "key": place["Key"], **told(found, **_OBJECT), "tags": tags}
 
 
-@updates("aws:s3/bucketObjectv2:BucketObjectv2")
+@updates("aws:s3/bucketObjectv2:BucketObjectv2", renews=dict.fromkeys(("etag", "versionId"), Renewal(_STORED_ANEW)))
 def update_bucket_object(id_: str, olds: dict[str, Any], news: Inputs, context: Context) -> dict[str, Any]:
     """Another content or header stores the object anew; tags alone are set on the one that is there."""
-    if changed(olds, news, *_CONTENT, "sourceHash", "etag", *_OBJECT):
+    if changed(olds, news, *_STORED_ANEW):
         return bucket_object(news, context)[1]
     place = {"Bucket": news.need("bucket"), "Key": news.need("key")}
     if changed(olds, news, "tags"):

@@ -1,10 +1,10 @@
-"""Step Functions state machines and SageMaker's model registry."""
+"""Step Functions state machines."""
 
 from typing import Any
 
 from sandbox.provider.changes import changed, tags_of, update_tags
-from sandbox.provider.inputs import Inputs, json_text, tag_list, told
-from sandbox.provider.registry import Context, Made, deletes, handles, reads, records, updates
+from sandbox.provider.inputs import Inputs, json_text, told
+from sandbox.provider.registry import Context, Made, deletes, handles, reads, updates
 
 
 @handles("aws:sfn/stateMachine:StateMachine")
@@ -76,63 +76,3 @@ def update_state_machine(id_: str, olds: dict[str, Any], news: Inputs, context: 
 def delete_state_machine(id_: str, state: dict[str, Any], context: Context) -> None:
     """A state machine."""
     context.client("stepfunctions").delete_state_machine(stateMachineArn=id_)
-
-
-@handles("aws:sagemaker/modelPackageGroup:ModelPackageGroup")
-def model_package_group(inputs: Inputs, context: Context) -> Made:
-    """A group of a model's versions."""
-    name = inputs.need("modelPackageGroupName")
-    made = context.client("sagemaker").create_model_package_group(
-        ModelPackageGroupName=name,
-        Tags=tag_list(inputs),
-        **inputs.renamed(modelPackageGroupDescription="ModelPackageGroupDescription"),
-    )
-    return name, {"arn": made["ModelPackageGroupArn"]}
-
-
-@reads("aws:sagemaker/modelPackageGroup:ModelPackageGroup")
-def read_model_package_group(id_: str, state: dict[str, Any], context: Context) -> dict[str, Any]:
-    """A group with its tags."""
-    client = context.client("sagemaker")
-    found = client.describe_model_package_group(ModelPackageGroupName=id_)
-    pages = client.get_paginator("list_tags").paginate(ResourceArn=found["ModelPackageGroupArn"])
-    return {
-        "modelPackageGroupName": id_,
-        **told(found, modelPackageGroupDescription="ModelPackageGroupDescription"),
-        "tags": tags_of([tag for page in pages for tag in page["Tags"]]),
-    }
-
-
-@updates("aws:sagemaker/modelPackageGroup:ModelPackageGroup")
-def update_model_package_group(id_: str, olds: dict[str, Any], news: Inputs, context: Context) -> dict[str, Any]:
-    """A group's tags."""
-    update_tags(
-        olds,
-        news,
-        lambda keys: context.client("sagemaker").delete_tags(ResourceArn=olds["arn"], TagKeys=keys),
-        lambda tags: context.client("sagemaker").add_tags(ResourceArn=olds["arn"], Tags=tags.pairs),
-    )
-    return {}
-
-
-@deletes("aws:sagemaker/modelPackageGroup:ModelPackageGroup")
-def delete_model_package_group(id_: str, state: dict[str, Any], context: Context) -> None:
-    """A group, unless it has versions."""
-    context.client("sagemaker").delete_model_package_group(ModelPackageGroupName=id_)
-
-
-_NO_NOTEBOOKS = "a notebook instance is a machine of its own; here the notebooks of `ml` open in any Jupyter"
-
-
-@records("aws:sagemaker/notebookInstance:NotebookInstance", _NO_NOTEBOOKS)
-def notebook_instance(inputs: Inputs, context: Context) -> Made:
-    """A notebook instance."""
-    name = inputs.need("name")
-    return name, {"arn": context.arn("sagemaker", f"notebook-instance/{name}"), "url": f"{name}.notebook.invalid"}
-
-
-@records("aws:sagemaker/notebookInstanceLifecycleConfiguration:NotebookInstanceLifecycleConfiguration", _NO_NOTEBOOKS)
-def notebook_life_cycle(inputs: Inputs, context: Context) -> Made:
-    """The script of a notebook instance's start."""
-    name = inputs.need("name")
-    return name, {"arn": context.arn("sagemaker", f"notebook-instance-lifecycle-config/{name}")}

@@ -3,10 +3,10 @@
 import pulumi
 import pulumi_aws as aws
 
-aws.cloudwatch.LogGroup("logs", name="/aws/lambda/work", retention_in_days=7)
+aws.cloudwatch.LogGroup("logs", name="/aws/lambda/pull", retention_in_days=7)
 function = aws.lambda_.Function(
     "work",
-    name="work",
+    name="pull",
     runtime="python3.11",
     handler="work.handle",
     role="arn:aws:iam::123456789012:role/work",

@@ -5,7 +5,7 @@ import pulumi_aws as aws
 
 aws.lambda_.Function(
     "work",
-    name="work",
+    name="silent",
     runtime="python3.11",
     handler="work.handle",
     role="arn:aws:iam::123456789012:role/work",

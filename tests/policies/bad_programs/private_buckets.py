@@ -4,8 +4,8 @@ import json
 
 import pulumi_aws as aws
 
-ARN = "arn:aws:s3:::plant"
-bucket = aws.s3.Bucket("plant", bucket="plant")
+ARN = "arn:aws:s3:::pictures"
+bucket = aws.s3.Bucket("plant", bucket="pictures")
 aws.s3.BucketServerSideEncryptionConfiguration(
     "plant",
     bucket=bucket.bucket,

@@ -2,7 +2,7 @@
 
 import pulumi_aws as aws
 
-bucket = aws.s3.Bucket("plant", bucket="plant")
+bucket = aws.s3.Bucket("plant", bucket="drawings")
 aws.s3.BucketPublicAccessBlock(
     "plant",
     bucket=bucket.bucket,

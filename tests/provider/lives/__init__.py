@@ -10,6 +10,7 @@ from tests.provider.lives import (
     messaging,
     monitoring,
     s3,
+    sagemaker,
     tables,
     workflows,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "messaging",
     "monitoring",
     "s3",
+    "sagemaker",
     "tables",
     "workflows",
 ]

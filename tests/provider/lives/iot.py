@@ -96,6 +96,16 @@ def _template(lab: Lab) -> Life:
     )
 
 
+@life("aws:iot/roleAlias:RoleAlias")
+def _role_alias(lab: Lab) -> Life:
+    trust = allow("sts:AssumeRole", Principal={"Service": "credentials.iot.amazonaws.com"})
+    one, other = (lab.make("aws:iam/role:Role", name=lab.name(), assumeRolePolicy=trust) for _ in range(2))
+    return Life(
+        {"alias": lab.name(), "roleArn": one.outputs["arn"], "credentialDuration": 900, "tags": TAGS},
+        {"roleArn": other.outputs["arn"], "credentialDuration": 3600, "tags": OTHER_TAGS},
+    )
+
+
 @life("aws-native:greengrassv2:ComponentVersion")
 def _component(lab: Lab) -> Life:
     recipe = {

@@ -1,4 +1,4 @@
-"""Step Functions and SageMaker."""
+"""Step Functions."""
 
 import json
 from typing import Any
@@ -34,11 +34,4 @@ def _state_machine(lab: Lab) -> Life:
             "loggingConfiguration": logging("ALL"),
             "tags": OTHER_TAGS,
         },
-    )
-
-
-@life("aws:sagemaker/modelPackageGroup:ModelPackageGroup")
-def _model_group(lab: Lab) -> Life:
-    return Life(
-        {"modelPackageGroupName": lab.name(), "modelPackageGroupDescription": "a", "tags": TAGS}, {"tags": OTHER_TAGS}
     )

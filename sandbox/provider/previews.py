@@ -1,0 +1,57 @@
+"""The outputs whose values a preview cannot know, since the cloud makes them up as a resource is made or changed."""
+
+import functools
+import importlib
+import threading
+import typing
+from collections.abc import Collection
+from typing import Any
+
+from pulumi import _types
+
+from sandbox.provider.inputs import InputError
+from sandbox.provider.registry import RENEWS
+
+_SDKS = {"aws": "pulumi_aws", "aws-native": "pulumi_aws_native"}
+#: Modules that are named otherwise than in a type's token, since Python has the word for itself.
+_MODULES = {"lambda": "lambda_"}
+#: The SDKs' modules import each other in circles: a thread that finds another one at it would take half a module.
+_IMPORTING = threading.Lock()
+
+
+@functools.cache
+def always_given(token: str) -> frozenset[str]:
+    """The outputs that a resource of this type always has, by the annotations of the installed SDK.
+
+    Raises:
+        InputError: if no SDK has the type.
+    """
+    package, module, name = token.split(":")
+    service = module.split("/")[0]
+    try:
+        with _IMPORTING:
+            resource = getattr(importlib.import_module(f"{_SDKS[package]}.{_MODULES.get(service, service)}"), name)
+    except (KeyError, ImportError, AttributeError) as error:
+        raise InputError("the installed SDKs have no such type") from error
+    outputs = {name: getter.fget.__annotations__["return"] for _, name, getter in _types._py_properties(resource)}
+    return frozenset(name for name, annotation in outputs.items() if not _may_be_none(annotation))
+
+
+def unknown_when_made(token: str, inputs: Collection[str]) -> set[str]:
+    """The outputs that come with the resource: all that it always has beside the inputs that the program gave."""
+    return set(always_given(token)) - set(inputs)
+
+
+def unknown_when_changed(token: str, changed: Collection[str], news: dict[str, Any]) -> set[str]:
+    """The outputs that get another value when these inputs change in place."""
+    return {
+        output
+        for output, renewal in RENEWS.get(token, {}).items()
+        if set(renewal.inputs) & set(changed) and (renewal.where is None or news.get(renewal.where))
+    }
+
+
+def _may_be_none(annotation: Any) -> bool:
+    """Return whether an annotation is an output that may have no value: `Output[Optional[str]]`."""
+    (inner,) = typing.get_args(annotation)
+    return type(None) in typing.get_args(inner)
