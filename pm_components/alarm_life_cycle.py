@@ -1,4 +1,4 @@
-"""What the life of an alarm needs: a table, and schedules that speak up when nobody has acknowledged in time."""
+"""The resources behind an alarm's life: a table, and schedules that escalate one that nobody acknowledges in time."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple, NotRequired, TypedDict
@@ -17,7 +17,7 @@ DEFAULT_POLICY = Policy(dedupe_seconds=3600, escalation_seconds=900, escalation_
 
 
 class AlarmArgs(TypedDict):
-    """How insistent alarms are."""
+    """The settings of reminders and escalations."""
 
     dedupe_seconds: NotRequired[pulumi.Input[int]]
     """Seconds, by the time of the measurements, in which an active alarm that is raised again is counted and not told.
@@ -29,7 +29,7 @@ class AlarmArgs(TypedDict):
 
 
 class AlarmLifeCycle(NamedTuple):
-    """What the function that keeps the alarms gets of it."""
+    """The parts of it that the function that keeps the alarms is given."""
 
     table: aws.dynamodb.Table
     statements: list[Statement]

@@ -11,7 +11,7 @@ TopicArns = Optional[pulumi.Input[Sequence[pulumi.Input[str]]]]
 
 
 class Metric(NamedTuple):
-    """What is looked at, and how a period's values become one."""
+    """A metric, and the statistic of a period's values."""
 
     namespace: str
     name: str

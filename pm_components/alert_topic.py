@@ -72,7 +72,7 @@ def alert_topic(
 
 
 def _digest(email: str) -> str:
-    """What a subscription is named by, so that it keeps its name when another address goes."""
+    """The part of a subscription's name that stays when another address goes."""
     return hashlib.sha256(email.encode()).hexdigest()[:8]
 
 

@@ -41,7 +41,7 @@ _PARQUET_SERDE = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
 
 
 class AnalyticsStoreArgs(TypedDict):
-    """What an `AnalyticsStore` needs to know."""
+    """Arguments of `AnalyticsStore`."""
 
     sites: pulumi.Input[Sequence[pulumi.Input[str]]]
     """The names of the sites whose messages it keeps, and no others."""
@@ -197,7 +197,7 @@ class AnalyticsStore(pulumi.ComponentResource):
     def _delivery_statements(
         self, tables: dict[str, aws.glue.CatalogTable], logs: aws.cloudwatch.LogGroup
     ) -> list[Statement]:
-        """What Amazon Data Firehose needs for S3 with format conversion: "Controlling access", Firehose guide."""
+        """The grants of Amazon Data Firehose for S3 with format conversion: "Controlling access", Firehose guide."""
         written = [f"{table}/" for table in tables] + [_ERRORS]
         return [
             allow(
@@ -321,7 +321,7 @@ class AnalyticsStore(pulumi.ComponentResource):
                 )
 
     def _key_statements(self) -> list[Statement]:
-        """What a role needs to put messages into an encrypted queue; nothing where AWS's own key encrypts it."""
+        """The grants to put messages into an encrypted queue; none if AWS's own key encrypts it."""
         return [allow(["kms:Decrypt", "kms:GenerateDataKey"], [self._key.arn])] if self._key else []
 
     def _workgroup(self, scan_limit_bytes: pulumi.Input[int], disposable: pulumi.Input[bool]) -> aws.athena.Workgroup:

@@ -7,7 +7,7 @@ import pulumi
 
 
 def checked(value: Any, check: Callable[[Any], Any]) -> Any:
-    """What `check` makes of `value`, which may be an output, or a mapping with outputs in it.
+    """The result of `check` on `value`, which may be an output, or a mapping with outputs in it.
 
     Args:
         value: the argument.

@@ -1,4 +1,4 @@
-"""How the devices of a site reach its core devices: AWS's own components for that, each with the site's configuration.
+"""The way of a site's devices to its core devices: AWS's own components for that, each with the site's configuration.
 
 A device finds its core device by discovery, shows its certificate there and speaks MQTT; the bridge passes on what it
 says to the components. Pure: names in, configurations out. Nucleus lite runs none of these.

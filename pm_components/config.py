@@ -103,7 +103,7 @@ class Site(_Settings, frozen=True, kw_only=True):
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """What `GreengrassSite` takes of a site."""
+        """The arguments of `GreengrassSite` for a site."""
         given = super().arguments
         del given["name"]
         configuration = {name: json.dumps(own, sort_keys=True) for name, own in self.configuration.items()}
@@ -111,7 +111,7 @@ class Site(_Settings, frozen=True, kw_only=True):
 
 
 class LakeSettings(_Settings, frozen=True, kw_only=True):
-    """How the lake is encrypted and asked; what is not set is the component's default."""
+    """The settings of the lake's encryption and queries; a missing one has the component's default."""
 
     customer_key: bool | None = None
     """Whether a key of the account's own encrypts the lake and all on the way to it."""
@@ -120,7 +120,7 @@ class LakeSettings(_Settings, frozen=True, kw_only=True):
 
 
 class DetectorSettings(_Settings, frozen=True, kw_only=True):
-    """When the forecasts of a device have left the acceptable range; what is not set is the component's default."""
+    """The acceptable range of a device's forecasts; a missing setting has the component's default."""
 
     window: Annotated[int, Meta(ge=1, le=1000, description="1 to 1000 outcomes")] | None = None
     minimum_count: Annotated[int, Meta(ge=1, le=1000, description="1 to 1000 outcomes")] | None = None
@@ -130,7 +130,7 @@ class DetectorSettings(_Settings, frozen=True, kw_only=True):
 
 
 class CanarySettings(_Settings, frozen=True, kw_only=True):
-    """When a forecast model on trial takes over from the one in charge; what is not set is the component's default."""
+    """The rule by which a challenger replaces the champion; a missing setting has the component's default."""
 
     minimum_outcomes: Annotated[int, Meta(ge=1, le=10_000, description="1 to 10000 outcomes")] | None = None
     """Forecasts of both models that have come true, before which nothing is decided."""
@@ -155,7 +155,7 @@ class WorkbenchSettings(_Settings, frozen=True, kw_only=True):
 
 
 class AlarmSettings(_Settings, frozen=True, kw_only=True):
-    """How insistent alarms are; what is not set is the component's default."""
+    """The settings of reminders and escalations; a missing one has the component's default."""
 
     dedupe_seconds: Annotated[int, Meta(ge=0, le=604_800, description="0 to 604800 seconds")] | None = None
     """Seconds in which an active alarm that is raised again is counted and not told."""
@@ -166,7 +166,7 @@ class AlarmSettings(_Settings, frozen=True, kw_only=True):
 
 
 class TrainingSettings(_Settings, frozen=True, kw_only=True):
-    """How models are trained, judged and rolled out; what is not set is the component's default."""
+    """The settings of training, gate and roll-out; a missing one has the component's default."""
 
     image_uri: str | None = None
     instance_type: _MlInstanceType | None = None
@@ -240,7 +240,7 @@ class Config(_Settings, frozen=True, kw_only=True):
 
     @property
     def alerting(self) -> dict[str, Any]:
-        """What `FaultAlerting` takes of the stack."""
+        """The arguments of `FaultAlerting` for the stack."""
         return {
             "ownership": self.ownership,
             "sites": [site.name for site in self.sites],
@@ -257,7 +257,7 @@ class Config(_Settings, frozen=True, kw_only=True):
 
     @property
     def ownership(self) -> OwnershipArgs:
-        """What every component takes of the stack."""
+        """The part of the stack that every component takes."""
         return {"tier": self.tier, "owner": self.owner, "cost_centre": self.cost_centre}
 
 
@@ -304,7 +304,7 @@ def parse(values: Mapping[str, str]) -> Config:
 
 
 def _check_lives(config: Config) -> None:
-    """What is kept, and for how long, must make sense together."""
+    """Refuse retention periods that contradict one another."""
     if config.log_retention_days not in LOG_RETENTION_DAYS:
         raise ConfigError(
             f"{NAMESPACE}:log_retention_days: found {config.log_retention_days}, allowed are "
@@ -361,7 +361,7 @@ _STEP = re.compile(r"\.(?P<key>[^.\[]+)|\[(?P<index>\d+|\.\.\.)\]")
 
 
 def _explained(error: str, plain: Mapping[str, Any]) -> str:
-    """What msgspec found wrong, with the key as the user writes it, the value found and what is allowed."""
+    """The error that msgspec found, with the key as the user writes it, the value found and the values allowed."""
     place = _PLACE.search(error)
     path = place["path"] if place else ""
     found: Any = plain

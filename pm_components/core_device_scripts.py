@@ -1,4 +1,4 @@
-"""What an instance runs at its first start to make itself a Greengrass core device. Pure: names in, a script out.
+"""The script that makes an instance a Greengrass core device at its first start. Pure: names in, a script out.
 
 Nucleus: "Install AWS IoT Greengrass Core software with AWS IoT fleet provisioning", AWS IoT Greengrass V2 developer
 guide. Nucleus lite: docs/SETUP.md and docs/fleet_provisioning/fleet_provisioning.md of

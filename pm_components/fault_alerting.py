@@ -37,7 +37,7 @@ _TIMEOUT_SECONDS = 30
 
 
 class DetectorArgs(TypedDict):
-    """When the forecasts of a device have left the acceptable range."""
+    """The acceptable range of a device's forecasts."""
 
     window: NotRequired[pulumi.Input[int]]
     """How many outcomes are looked at, the latest by target time: 1 to 1,000. By default 48, two days of hours."""
@@ -52,7 +52,7 @@ class DetectorArgs(TypedDict):
 
 
 class FaultAlertingArgs(TypedDict):
-    """What a `FaultAlerting` needs to know."""
+    """Arguments of `FaultAlerting`."""
 
     emails: Sequence[str]
     """Addresses that get each alert; plain, since each makes a subscription that is named after it."""
@@ -328,7 +328,7 @@ class FaultAlerting(pulumi.ComponentResource):
         )
 
     def _alarms(self, queues: Mapping[str, WorkQueue]) -> None:
-        """What nobody would notice otherwise: alerts that wait, and mails that do not get through."""
+        """The alarms on silent failures: alerts that wait, and mails that are not delivered."""
         forwarder = {"QueueName": queues["forwarder"].queue.name}
         self._alarm(
             "waiting",

@@ -25,7 +25,7 @@ _HOOK_PAYLOAD_VERSION = "2020-04-01"
 
 
 class FleetProvisioning(NamedTuple):
-    """What a device needs besides a claim: the template's name, known once the hook may be called."""
+    """The part of enrolment besides a claim: the template's name, known once the hook may be called."""
 
     template: pulumi.Output[str]
     template_arn: pulumi.Output[str]

@@ -43,7 +43,7 @@ _LOG_RETENTION_DAYS = 30
 
 
 class CanaryArgs(TypedDict):
-    """When a forecast model that passed the gate, and runs on trial beside the one in charge, takes over.
+    """The rule by which a challenger that passed the gate replaces the champion.
 
     Faults have no outcome that comes by itself: a fault model is judged by the gate alone.
     """
@@ -182,7 +182,7 @@ class ForecastPipeline(pulumi.ComponentResource):
         )
 
     def _training_code(self) -> aws.s3.BucketObjectv2:
-        """What a training container unpacks: `ml`, the contracts, and the packages that it is to install."""
+        """The archive of a training container: `ml`, the contracts, and the list of packages to install."""
         contents = archives.read_files(packaging.training_files())
         file = archives.stored("training-code.tar.gz", archives.tar_gz_bytes(contents))
         return aws.s3.BucketObjectv2(

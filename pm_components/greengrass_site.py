@@ -207,7 +207,7 @@ class GreengrassSite(pulumi.ComponentResource):
         return role.arn, alias
 
     def _core_device_policy(self, site: str, role_alias_arn: pulumi.Input[str]) -> aws.iot.Policy:
-        """What a core device of the site may do at AWS IoT Core and the data plane of Greengrass."""
+        """The rights of the site's core devices at AWS IoT Core and the data plane of Greengrass."""
         document = pulumi.Output.all(head=self._iot_arn(), alias=role_alias_arn).apply(
             lambda known: core_device_policy(site, known["head"], known["alias"])
         )
@@ -247,7 +247,7 @@ class GreengrassSite(pulumi.ComponentResource):
         alias: aws.iot.RoleAlias,
         groups: SiteGroups,
     ) -> Optional[FleetProvisioning]:
-        """How core devices enrol themselves, where any may, and the host that does so, where there is one."""
+        """The enrolment of core devices, if any may enrol, and the host that does so, if there is one."""
         serials = plain_mapping(args.get("serial_numbers", {}), "GreengrassSite.serial_numbers")
         provisioning = fleet_provisioning(self._name, site, serials, things, policies, parent=self) if serials else None
         instance_type = args.get("host_instance_type")

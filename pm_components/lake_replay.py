@@ -24,7 +24,7 @@ _TIMEOUT_SECONDS = 600
 
 
 class LakeDeadLetters(NamedTuple):
-    """What dead letters there are, and where they are to go.
+    """The sources of dead letters, and their destinations.
 
     Attributes:
         name: logical name of the lake's component.
@@ -147,7 +147,7 @@ def _from_rule(rule: aws.cloudwatch.EventRule, receiver: aws.sqs.Queue) -> State
 
 
 def _statements(letters: LakeDeadLetters, notices: aws.sqs.Queue) -> list[Statement]:
-    """What the function may do: read and take away dead letters, and feed the streams."""
+    """The function's rights: read and take away dead letters, and feed the streams."""
     below = pulumi.Output.concat(letters.lake.arn, f"/{letters.prefix}*")
     statements = [
         allow(["s3:ListBucket"], [letters.lake.arn], {"StringLike": {"s3:prefix": f"{letters.prefix}*"}}),

@@ -76,7 +76,7 @@ def document_bytes(deployment: LiteDeployment) -> int:
 
 
 def problems(deployment: LiteDeployment) -> list[str]:
-    """Why nucleus lite would not take a deployment, by name and size; empty where it does."""
+    """The limits of nucleus lite that a deployment exceeds, by name and size; empty if there are none."""
     return [
         f"{use.what} has {use.used:,} bytes, and nucleus lite has room for {use.limit:,}"
         for use in uses(deployment)

@@ -1,4 +1,4 @@
-"""What becomes of the models that were made: tried, released, watched; the states for it, pure."""
+"""The states for trial, release and watch of the new models; pure."""
 
 from typing import Any, NamedTuple
 
@@ -6,7 +6,7 @@ from pm_components.task_states import BUSY, INVOKE, QUERY, TRANSIENT, function_c
 
 
 class Trial(NamedTuple):
-    """How a challenger is tried on a core device beside the champion."""
+    """The trial of a challenger on a core device beside the champion."""
 
     function_arn: str
     interval_seconds: int
@@ -16,7 +16,7 @@ class Trial(NamedTuple):
 
 
 class Rollout(NamedTuple):
-    """How models reach the core devices."""
+    """The roll-out of models to the core devices."""
 
     release_arn: str
     """The function that ships them."""

@@ -33,7 +33,7 @@ def _once(table: str, days: int) -> str:
 
 
 def _both_readings(days: int) -> str:
-    """What both tables of readings have in common, of those that arrived within `days`."""
+    """The columns that both tables of readings have, of those that arrived within `days`."""
     columns = "site, device, message_id, event_time, ingest_day"
     return " UNION ALL ".join(
         f"SELECT {columns} FROM {reading.kind} WHERE {_since(days)}" for reading in (AirQualityReading, MachineReading)

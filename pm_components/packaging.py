@@ -59,7 +59,7 @@ def function_files(package: str) -> dict[str, Path]:
 
 
 def training_files() -> dict[str, Path]:
-    """What a training container unpacks: `ml`, the contracts, and the packages that it is to install."""
+    """The files of a training container: `ml`, the contracts, and the list of packages to install."""
     return {
         **below("ml", files_below(ROOT / "ml", "**/*.py")),
         **below("ml", files_below(ROOT / "ml", "**/*.j2")),

@@ -81,7 +81,7 @@ def allow(
 
 
 def excess(actions: Sequence[str], resources: Sequence[str]) -> list[str]:
-    """What a statement that allows `actions` on `resources` allows beyond need, each in a sentence.
+    """The grants beyond need of a statement that allows `actions` on `resources`, each in a sentence.
 
     The constructors refuse the first of it (`allow`), the policy pack tells all.
     """

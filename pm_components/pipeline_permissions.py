@@ -1,4 +1,4 @@
-"""What the parts of a `ForecastPipeline` may do: IAM statements, each by exact resources."""
+"""The rights of the parts of a `ForecastPipeline`: IAM statements, each by exact resources."""
 
 from collections.abc import Iterable, Mapping
 
@@ -116,7 +116,7 @@ def _shipping_statements(
 
 
 def _lookup_statements(parent: pulumi.Resource, site_group_arns: Iterable[pulumi.Output[str]]) -> list[Statement]:
-    """What Greengrass looks up with the rights of whoever asks it about deployments.
+    """The rights that Greengrass uses of a caller that asks it about deployments.
 
     Source: "Dependent actions" of AWS IoT Greengrass V2, Service Authorization Reference. The deployments of a core
     device are those of all its groups.
@@ -221,7 +221,7 @@ def workbench_statements(
     database: pulumi.Input[str],
     workgroup: pulumi.Input[str],
 ) -> list[Statement]:
-    """Who works at the workbench queries the lake, reads what training left, and writes exports and its log."""
+    """The rights of the workbench: query the lake, read the results of training, write exports and its log."""
     tables = (Outcome.kind, TrialOutcome.kind)
     return [
         *export_statements(

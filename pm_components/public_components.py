@@ -30,7 +30,7 @@ class VersionRange(NamedTuple):
         return nuclei.numbers(self.at_least) <= nuclei.numbers(version) < nuclei.numbers(self.below)
 
     def __str__(self) -> str:
-        """As a recipe writes it."""
+        """The requirement in the form of a recipe."""
         return f">={self.at_least} <{self.below}"
 
 

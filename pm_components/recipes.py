@@ -139,7 +139,7 @@ def require_roots(templates: Iterable[Mapping[str, Any]], deployed: Collection[s
 
 
 def size_problem(text: str) -> str:
-    """What is wrong with a recipe's size, for the constructor and the policy pack; empty where nothing is."""
+    """The error in a recipe's size, for the constructor and the policy pack; empty if there is none."""
     size = len(text.encode())
     return f"{size} bytes, allowed are {COMPONENT_RECIPE_BYTES}" if size > COMPONENT_RECIPE_BYTES else ""
 
@@ -183,7 +183,7 @@ def default_configuration(recipe: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def configuration_object(component: str, text: str) -> dict[str, Any]:
-    """What someone sets of a component's configuration, given as JSON.
+    """The changes to a component's configuration, given as JSON.
 
     Raises:
         RecipeError: where `text` is no JSON object.

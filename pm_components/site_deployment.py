@@ -1,4 +1,4 @@
-"""What a site's core devices run: one deployment of every edge component, set up for the site."""
+"""The deployment of every edge component to a site's core devices, configured for the site."""
 
 import functools
 import json
@@ -22,7 +22,7 @@ _LONGEST_ENDPOINT = f"{'e' * 14}-ats.iot.ap-southeast-1.amazonaws.com"
 
 
 class SiteSettings(NamedTuple):
-    """What the components are set up with."""
+    """The settings of the components."""
 
     site: str
     core_devices: Sequence[str]

@@ -10,7 +10,7 @@ _AUTO_SCALING_GROUP = "aws:autoscaling/group:Group"
 
 
 class OwnershipArgs(TypedDict):
-    """Whom the resources of a component belong to."""
+    """The owner of a component's resources."""
 
     tier: pulumi.Input[str]
     """What its stack is for, as `dev`, `staging` or `prod`: the tag `Tier`."""

@@ -1,4 +1,4 @@
-"""What each tier sets where a stack does not say otherwise: how long things are kept, and how hard they are to lose."""
+"""The defaults of each tier: how long data is kept, and how well it is protected."""
 
 from collections.abc import Mapping
 from typing import Any

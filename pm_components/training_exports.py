@@ -1,4 +1,4 @@
-"""From the lake to the training jobs: the states that write a table's readings as Parquet; pure."""
+"""The states that export a table's readings from the lake as Parquet for the training jobs; pure."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -35,7 +35,7 @@ github.com/aws/aws-step-functions-data-science-sdk-python/pull/162.
 
 
 class Training(NamedTuple):
-    """How training jobs are run."""
+    """The settings of training jobs."""
 
     image_uri: str
     instance_type: str
@@ -51,7 +51,7 @@ class Training(NamedTuple):
 
     @property
     def longest_seconds(self) -> int:
-        """From a job's start to its end, waiting for capacity included."""
+        """The longest time from a job's start to its end, waiting for capacity included."""
         return (_SPOT_WAIT if self.spot else 1) * self.maximum_seconds
 
 

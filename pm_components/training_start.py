@@ -1,4 +1,4 @@
-"""What has models made anew by itself: a schedule, and the alert that forecasts have left the acceptable range.
+"""The causes of a retraining: a schedule, and the alert that forecasts have left the acceptable range.
 
 Both put a message into one queue, and one function starts the state machine for them, unless it runs already.
 """
@@ -24,7 +24,7 @@ _TIMEOUT_SECONDS = 30
 
 
 class Causes(NamedTuple):
-    """What has models made anew."""
+    """The causes of a retraining."""
 
     sites: Sequence[str]
     """Whose forecasts may drift."""

@@ -81,7 +81,7 @@ def definition(workflow: Workflow) -> dict[str, Any]:
 
 
 def checked_looks(given: Mapping[str, Any]) -> dict[str, int]:
-    """How often and for how long an execution looks at a rollout, and at a trial where there is one, in seconds.
+    """The interval and the length of an execution's watch over a roll-out, and over a trial if any, in seconds.
 
     Args:
         given: `watch_interval_seconds` and `watch_seconds`; `trial_interval_seconds` and `trial_maximum_seconds`.
@@ -102,7 +102,7 @@ def checked_looks(given: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _branch(workflow: Workflow, model: Model) -> dict[str, Any]:
-    """From the lake to a registered model of one kind, or to what went wrong on the way."""
+    """The states from the lake to a registered model of one kind, or to the error on the way."""
     word = model.kind
     failed = f"No {word} model"
     otherwise = [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": failed}]

@@ -88,7 +88,7 @@ def workbench(
 
 
 def _code(name: str, bucket: pulumi.Input[str], options: pulumi.ResourceOptions) -> aws.s3.BucketObjectv2:
-    """What is worked on: `ml` with its notebooks, the simulators, the contracts, and the packages that they need."""
+    """The workbench's files: `ml` with its notebooks, the simulators, the contracts, and the list of packages."""
     edge = packaging.ROOT / "edge"
     files = {
         **packaging.below("ml", packaging.files_below(packaging.ROOT / "ml")),
@@ -110,7 +110,7 @@ def _code(name: str, bucket: pulumi.Input[str], options: pulumi.ResourceOptions)
 
 
 def _start_script(bucket: str, key: str) -> str:
-    """What runs at each start of the instance, within the five minutes that SageMaker gives it.
+    """The script of each start of the instance, within the five minutes that SageMaker allows.
 
     Jupyter opens on its home, where `notebooks` leads to those of `project/`, which is replaced: work of one's own
     belongs beside it. The packages of `project/requirements.txt` are for the one who works there to install, since they

@@ -74,7 +74,7 @@ def replay_dead_letters(
 
 
 def _operate(directory: Path, ask: Any) -> Any:
-    """What the operator of the factory in `directory` is answered."""
+    """The answer of the factory in `directory` to the operator."""
     from sandbox.operator import OperationFailed
 
     operator = attached(directory).operator

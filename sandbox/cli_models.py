@@ -32,7 +32,7 @@ class Kind(enum.StrEnum):
 
 
 class Where(enum.StrEnum):
-    """Where a model is trained."""
+    """The place of a training."""
 
     LOCAL = enum.auto()
     SAGEMAKER = enum.auto()
@@ -214,7 +214,7 @@ def train(
 
 
 def _pipeline(state_machine: str, directory: Path) -> dict[str, Any]:
-    """Whose training jobs those by hand follow, and how to speak to it."""
+    """The pipeline whose training jobs those by hand follow, and the way to reach it."""
     if state_machine:
         from sandbox import aws_access
 

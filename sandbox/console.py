@@ -1,4 +1,4 @@
-"""What `pm` says in the terminal: results, progress a line a step, and what is wrong in one line."""
+"""The terminal output of `pm`: results, progress a line a step, and errors in one line."""
 
 import time
 from collections.abc import Iterator

@@ -176,7 +176,7 @@ class Factory:
 
 
 def read_state(directory: Path) -> dict[str, Any]:
-    """What the factory that runs in the background with this folder has written of itself.
+    """The state file of the background factory in this folder.
 
     Raises:
         FactoryError: where none runs there.

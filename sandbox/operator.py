@@ -1,4 +1,4 @@
-"""What a person does against the cloud: ask a site to do something, query the lake, start the training."""
+"""An operator's actions on the cloud: send a site a command, query the lake, start the training."""
 
 import datetime as dt
 import json
@@ -77,7 +77,7 @@ class Operator:
         ]
 
     def count(self, table: str, where: str = "true") -> tuple[int, int]:
-        """How many rows of a table fulfil a condition, and how many different messages they are."""
+        """The number of a table's rows that fulfil a condition, and of different messages among them."""
         [row] = self.query(
             f"SELECT count(*) AS stored, count(DISTINCT message_id) AS messages FROM {table} WHERE {where}"
         )

@@ -4,7 +4,7 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """What long work tells whoever watches; `SILENT` for nobody."""
+    """The reporter of long work's progress; `SILENT` for nobody."""
 
     def step(self, title: str, total: int | None = None) -> None:
         """A step begins; the one before it has ended. `total` where its length is known."""

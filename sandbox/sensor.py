@@ -73,7 +73,7 @@ class Sensor:
         return cls(directory, thing, run(directory, site, device, device_type, core.status()["device_port"], arguments))
 
     def log(self) -> str:
-        """What it has written so far."""
+        """The sensor's output so far."""
         return (self.directory / "sensor.log").read_text(errors="replace")
 
     def stop(self) -> None:

@@ -12,7 +12,7 @@ Found = TypeVar("Found")
 
 
 def eventually(look: Callable[[], Found], what: str | Callable[[], str], seconds: float = 60) -> Found:
-    """What `look` finds, once it is something.
+    """The result of `look`, once it is something.
 
     Args:
         look: is called until what it returns is true.
@@ -27,7 +27,7 @@ def eventually(look: Callable[[], Found], what: str | Callable[[], str], seconds
 
 
 def has_ended(process: psutil.Process) -> bool:
-    """Whether nothing of it runs; it may still wait for whoever collects its exit code."""
+    """True if nothing of it runs; it may still wait for its exit code to be collected."""
     try:
         return bool(process.status() == psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:

@@ -1,4 +1,4 @@
-"""How a deployment fares on the core devices of a thing group, as Greengrass tells it."""
+"""The progress of a deployment on the core devices of a thing group, as Greengrass reports it."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -58,7 +58,7 @@ class ClientDevices:
         return {"associatedClientDevices": some, "nextToken": token}
 
     def get_connectivity(self, request: Request) -> dict[str, Any]:
-        """Where a core device is reached."""
+        """The addresses of a core device."""
         return {"connectivityInfo": self.connectivity.get(request.input["thingName"], [])}
 
     def update_connectivity(self, request: Request) -> dict[str, Any]:
@@ -71,7 +71,7 @@ class ClientDevices:
         return sorted(core for core, things in self.associations.items() if thing in things)
 
     def discovered(self, thing: str, thing_arn_prefix: str) -> dict[str, Any] | None:
-        """What discovery answers a thing: its core devices with addresses and authorities; None where it has none.
+        """The discovery's answer to a thing: its core devices with addresses and authorities; None if it has none.
 
         Source of the shape: "Greengrass discovery RESTful API", AWS IoT Greengrass V2 developer guide.
         """

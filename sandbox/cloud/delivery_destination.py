@@ -33,7 +33,7 @@ _document = msgspec.json.Decoder(dict)
 
 
 def destination_error(config: dict[str, Any]) -> str:
-    """Why a stream with this S3 destination cannot be honoured; empty where it can."""
+    """The reason that a stream with this S3 destination cannot be honoured; empty if it can."""
     if unknown := sorted(set(config) - _HONOURED):
         return (
             f"{', '.join(unknown)} of a destination is not honoured here; honoured are {', '.join(sorted(_HONOURED))}"

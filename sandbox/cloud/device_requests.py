@@ -1,4 +1,4 @@
-"""What devices ask over HTTPS with their certificates: discovery, the data plane of Greengrass, and shadows.
+"""Devices' HTTPS requests with their certificates: discovery, the data plane of Greengrass, and shadows.
 
 Discovery, connectivity and shadows have AWS's paths and bodies. How a core device publishes its certificate authority
 and has a client device's certificate checked is not documented by AWS, so these two are in a form of our own:
@@ -30,7 +30,7 @@ Answer = tuple[int, Any]
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks: the owner of an active certificate."""
+    """The caller: the owner of an active certificate."""
 
     account_id: str
     region: str
@@ -110,7 +110,7 @@ class DeviceRequests:
         return 200, {}
 
     def _verify(self, caller: Caller, body: bytes) -> Answer:
-        """Whether a certificate is an active one of a client device of the core device that asks."""
+        """True if a certificate is an active one of a client device of the core device that asks."""
         document = _document(body)
         core, thing = document.get("coreDeviceThingName", ""), document.get("clientDeviceThingName", "")
         caller.authorize(core, "greengrass:VerifyClientDeviceIdentity", "*")

@@ -77,7 +77,7 @@ class Components:
         }
 
     def describe_component(self, request: Request) -> dict[str, Any]:
-        """What is known of a component version, but for its recipe."""
+        """The description of a component version, without its recipe."""
         component = self._version(request.input["arn"])
         return {
             "arn": component.arn,

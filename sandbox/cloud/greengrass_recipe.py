@@ -136,7 +136,7 @@ def platforms(recipe: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def stays_running(recipe: dict[str, Any]) -> bool:
-    """Whether the component has a step that keeps running, as against one that only installs."""
+    """True if the component has a step that keeps running; False if it only installs."""
     lifecycles = [recipe.get("Lifecycle", {}), *(manifest.get("Lifecycle", {}) for manifest in recipe["Manifests"])]
     return any(key in lifecycle for lifecycle in lifecycles for key in ("run", "startup"))
 

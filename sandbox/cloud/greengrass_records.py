@@ -1,4 +1,4 @@
-"""What the Greengrass service remembers: component versions and deployments."""
+"""The records of the Greengrass service: component versions and deployments."""
 
 import datetime as dt
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ class Deployment:
 
     @property
     def for_group(self) -> bool:
-        """Whether the target is a thing group rather than one thing."""
+        """True if the target is a thing group, False if it is one thing."""
         return ":thinggroup/" in self.target_arn
 
 

@@ -129,7 +129,7 @@ _USES: Mapping[str, tuple[Callable[[str, Mapping[str, Any]], _Place], tuple[str,
 
 
 def refusal(action: str, resource: str, by: Caller | Service, request: Mapping[str, Any] | None = None) -> str:
-    """Why the key that a resource lies under keeps somebody from acting on it; empty where it does not.
+    """The reason that a resource's key keeps a caller from acting on it; empty if it does not.
 
     Args:
         action: the action, as `sqs:SendMessage`; of one that puts and reads nothing there is no refusal.
@@ -145,7 +145,7 @@ def refusal(action: str, resource: str, by: Caller | Service, request: Mapping[s
 
 
 def use_refusal(key: str, actions: Sequence[str], via: str, context: Mapping[str, str], by: Caller | Service) -> str:
-    """Why somebody may not use a key; empty where they may.
+    """The reason that a caller may not use a key; empty if it may.
 
     Args:
         key: id, ARN or alias.

@@ -173,7 +173,7 @@ def life_cycle_arn(request: Request) -> str:
 
 
 def _as_described(given: dict[str, Any]) -> dict[str, Any]:
-    """What a request sets, by the names of the description."""
+    """The settings of a request, by the names of the description."""
     left_out = {"NotebookInstanceName", "Tags", *_TAKEN_AWAY}
     return {_RENAMED.get(name, name): value for name, value in given.items() if name not in left_out}
 

@@ -48,7 +48,7 @@ class QueryRefused(ValueError):
 
 
 class Unload(NamedTuple):
-    """Where an UNLOAD statement writes: bucket and prefix."""
+    """The destination of an UNLOAD statement: bucket and prefix."""
 
     bucket: str
     prefix: str

@@ -1,4 +1,4 @@
-"""What a service may do with the role that it was given, as AWS checks it when the service acts.
+"""The rights of a service by the role that it was given, checked as on AWS when the service acts.
 
 The emulator checks the callers of its APIs, Lambda functions among them, but lets the rules engine, Firehose and Step
 Functions do as they like with any role. A policy that forgets a permission would then work here and fail on AWS.
@@ -79,7 +79,7 @@ def _role(role_arn: str, account: str) -> dict[str, Any] | None:
 
 
 def _refusal(role_arn: str, service: str, action: str, resource: str) -> str:
-    """Why not, or nothing."""
+    """The reason for a refusal, or nothing."""
     account = responses.get_account_id()
     name = role_arn.rsplit("/", 1)[-1]
     if (role := _role(role_arn, account)) is None:

@@ -1,4 +1,4 @@
-"""Where the extensions meet the emulator: its private functions, checked before they are relied on, and our own routes.
+"""The seams of the emulator: its private functions, checked before they are relied on, and our own routes.
 
 The emulator offers no extension interface, so the extensions replace private functions of one pinned version. `require`
 is the check that a function still is what the extension was written against; without it an upgrade would fail at some

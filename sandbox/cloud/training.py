@@ -50,12 +50,12 @@ class Folder:
 
     @property
     def code(self) -> Path:
-        """Where the script and its modules are unpacked."""
+        """The folder of the script and its modules."""
         return self.root / "code"
 
     @property
     def model(self) -> Path:
-        """What becomes model.tar.gz."""
+        """The folder that becomes model.tar.gz."""
         return self.root / "model"
 
     @property
@@ -65,12 +65,12 @@ class Folder:
 
     @property
     def output_data(self) -> Path:
-        """What becomes output.tar.gz."""
+        """The folder that becomes output.tar.gz."""
         return self.output / "data"
 
     @property
     def checkpoints(self) -> Path:
-        """What S3 keeps of a run for the one after it; there where the job has a CheckpointConfig."""
+        """The folder that S3 keeps for the next run, if the job has a CheckpointConfig."""
         return self.root / "checkpoints"
 
     @property
@@ -84,13 +84,13 @@ class Folder:
         return self.root / "log.txt"
 
     def channel(self, name: str) -> Path:
-        """Where the files of an input channel are."""
+        """The folder of an input channel's files."""
         return self.root / "input" / "data" / name
 
 
 @dataclass(frozen=True)
 class TrainingJobSpecification:
-    """What CreateTrainingJob was asked for, as far as the run depends on it."""
+    """The part of a CreateTrainingJob request that the run depends on."""
 
     name: str
     program: str
@@ -146,12 +146,12 @@ class TrainingJobSpecification:
 
     @property
     def model_uri(self) -> str:
-        """Where the model's archive goes."""
+        """The destination of the model's archive."""
         return f"{self.output_path}/{self.name}/output/model.tar.gz"
 
     @property
     def output_uri(self) -> str:
-        """Where the archive of the output data goes."""
+        """The destination of the output data's archive."""
         return f"{self.output_path}/{self.name}/output/output.tar.gz"
 
 
@@ -298,7 +298,7 @@ def metrics(patterns: dict[str, str], log: str) -> Iterator[tuple[str, float]]:
 
 
 def failure_reason(folder: Folder, exit_code: int) -> str:
-    """Why the script failed: its `failure` file, or the end of its log."""
+    """The script's reason for failing: its `failure` file, or the end of its log."""
     failure = folder.output / "failure"
     if failure.is_file():
         text = failure.read_text(errors="replace").strip()

@@ -109,7 +109,7 @@ class Device:
             working.result()
 
     def _component_environment(self) -> dict[str, str]:
-        """What a nucleus gives each process; nothing of this process's own, which holds the operator's credentials."""
+        """A component's environment by the nucleus; nothing of this process's own, which has the operator's keys."""
         return {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(self._directory),

@@ -24,11 +24,11 @@ class ArtifactStore:
         self._unpacked = directory / "artifacts-unarchived"
 
     def path(self, name: str, version: str) -> Path:
-        """Where a component's artifacts are as they came, `{artifacts:path}`."""
+        """The folder of a component's artifacts as they came, `{artifacts:path}`."""
         return self._files / name / version
 
     def unpacked_path(self, name: str, version: str) -> Path:
-        """Where its archives are unpacked, each in a folder of its own name, `{artifacts:decompressedPath}`."""
+        """The folder of its unpacked archives, each in one of its own name, `{artifacts:decompressedPath}`."""
         return self._unpacked / name / version
 
     def fetch(self, recipe: Recipe, s3: Any) -> None:

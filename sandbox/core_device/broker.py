@@ -38,7 +38,7 @@ log = logging.getLogger("broker")
 
 
 class Broker:
-    """Who is connected, who wants what, and the way of a message from one to the others."""
+    """The connected clients, their subscriptions, and the delivery of messages between them."""
 
     def __init__(self, sessions_file: Path | None = None) -> None:
         """A broker that remembers its kept sessions in `sessions_file`, where one is given."""

@@ -13,7 +13,7 @@ log = logging.getLogger("broker")
 
 
 class Broker(Protocol):
-    """What a connection needs of its broker."""
+    """A connection's view of its broker."""
 
     def admit(self, connection: "Connection", connect: mqtt.Connect) -> Coroutine[Any, Any, None] | None:
         """Take a client in by `connection.accept` or turn it away; a coroutine where that needs time."""

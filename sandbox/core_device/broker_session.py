@@ -1,4 +1,4 @@
-"""What a broker knows of one client: its subscriptions and the messages for it, whether it is there or not."""
+"""A broker's state of one client: its subscriptions and the messages for it, connected or not."""
 
 import asyncio
 import logging
@@ -84,7 +84,7 @@ class Session:
         return len(self._waiting) + len(self._unacknowledged)
 
     def is_over(self, now: float) -> bool:
-        """Whether it has been away for too long; `now` is the event loop's time."""
+        """True if the client has been away for too long; `now` is the event loop's time."""
         return self.connection is None and now - self._away_since > KEPT_SECONDS
 
     def attach(self, connection: Connection) -> None:

@@ -1,4 +1,4 @@
-"""What a nucleus asks of the cloud over HTTPS: credentials for its role, recipes, versions and artifacts.
+"""A nucleus's requests to the cloud over HTTPS: credentials for its role, recipes, versions and artifacts.
 
 All of it goes through the device's uplink, so that it fails as on a plant floor when that is cut.
 """

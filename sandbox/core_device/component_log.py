@@ -96,7 +96,7 @@ class ComponentLog:
 
 
 def read_log(path: Path) -> str:
-    """What the log in `path` and the older ones before it hold."""
+    """The contents of the log in `path` and of the older ones before it."""
     files = [_older(path, number) for number in range(FILES - 1, 0, -1)] + [path]
     return "".join(file.read_bytes().decode(errors="replace") for file in files if file.exists())
 

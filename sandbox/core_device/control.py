@@ -1,4 +1,4 @@
-"""How a `CoreDevice` speaks to its process: one JSON line each way over loopback, with a shared secret."""
+"""The channel between a `CoreDevice` and its process: one JSON line each way over loopback, with a shared secret."""
 
 import asyncio
 import contextlib

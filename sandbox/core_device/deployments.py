@@ -23,7 +23,7 @@ class DeploymentError(RuntimeError):
 
 @dataclass(frozen=True)
 class Request:
-    """What a deployment asks of one component: a version, and changes of its configuration."""
+    """A deployment's request of one component: a version, and changes of its configuration."""
 
     version: str
     reset: tuple[str, ...] = ()
@@ -41,7 +41,7 @@ class Deployment:
     roll_back: bool
 
     def to_json(self) -> dict[str, Any]:
-        """As the state file keeps it: a job document again."""
+        """The form in the state file."""
         return {
             "deploymentId": self.deployment_id,
             "deploymentName": self.name,
@@ -53,7 +53,7 @@ class Deployment:
 
 @dataclass(frozen=True)
 class DeviceState:
-    """What the device is to run: the latest deployment of each target, and what they have set of each configuration."""
+    """The device's target state: the latest deployment of each target, and their settings of each configuration."""
 
     deployments: Mapping[str, Deployment] = field(default_factory=dict)
     overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -93,7 +93,7 @@ class DeviceState:
         }
 
     def to_json(self) -> dict[str, Any]:
-        """As the state file keeps it."""
+        """The form in the state file."""
         return {
             "deployments": [deployment.to_json() for deployment in self.deployments.values()],
             "overrides": self.overrides,
@@ -125,7 +125,7 @@ def parse_deployment(document: Mapping[str, Any]) -> Deployment:
 
 
 def is_public(name: str) -> bool:
-    """Whether it is a component of AWS's own, which only a real nucleus has."""
+    """True for a component of AWS's own, which only a real nucleus has."""
     return name.startswith(PUBLIC_PREFIX)
 
 

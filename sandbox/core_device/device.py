@@ -160,7 +160,7 @@ class CoreDevice:
         self._call("restore_uplink")
 
     def status(self) -> dict[str, Any]:
-        """How it is doing.
+        """The device's status.
 
         Returns:
             `thing_name`, `nucleus` (its `kind` and `version`), `pid`, `broker_port`, `broker_pid` and `broker_restarts`
@@ -197,7 +197,7 @@ class CoreDevice:
         return result
 
     def logs(self, component: str) -> str:
-        """What a component has written so far.
+        """A component's output so far.
 
         Raises:
             CoreDeviceError: where there is no such component; the text names those there are.

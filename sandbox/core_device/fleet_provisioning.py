@@ -25,7 +25,7 @@ _ANSWER_LIMIT = 30.0
 
 
 class Claim(NamedTuple):
-    """What lets a device that is nobody yet ask to become one: files of a certificate, its key, and whom it trusts."""
+    """The means of a new device to ask for an identity: files of a certificate, its key, and its authorities."""
 
     certificate: Path
     private_key: Path

@@ -1,4 +1,4 @@
-"""Who a core device is: a private key that is made on it and never leaves it, and the cloud's certificate for it."""
+"""The identity of a core device: a private key that never leaves it, and the cloud's certificate for it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

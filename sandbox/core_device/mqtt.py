@@ -24,7 +24,7 @@ class ProtocolViolation(ValueError):
 
 
 class Connect(NamedTuple):
-    """Who connects, for how many seconds it may be silent (0: for ever), and whether its session is to be kept."""
+    """The client that connects, its longest silence in seconds (0: for ever), and whether its session is kept."""
 
     client_id: str
     keep_alive: int
@@ -180,7 +180,7 @@ def publish_head(topic: str, payload_bytes: int, qos: int, *, again: bool = Fals
 
 
 def is_filter(topic_filter: str) -> bool:
-    """Whether it is a topic filter: wildcards fill a level, and `#` is the last one (section 4.7.1)."""
+    """True for a topic filter: wildcards fill a level, and `#` is the last one (section 4.7.1)."""
     levels = topic_filter.split("/")
     if not topic_filter or "#" in levels[:-1]:
         return False
@@ -188,7 +188,7 @@ def is_filter(topic_filter: str) -> bool:
 
 
 def matches(topic_filter: str, topic: str) -> bool:
-    """Whether a message of `topic` is for a subscription of `topic_filter` (section 4.7)."""
+    """True if a message of `topic` is for a subscription of `topic_filter` (section 4.7)."""
     if topic.startswith("$") and topic_filter[0] in "+#":
         return False
     levels = topic.split("/")

@@ -54,7 +54,7 @@ log = logging.getLogger("nucleus")
 
 @dataclass(frozen=True)
 class Result:
-    """How a deployment went.
+    """The outcome of a deployment.
 
     Attributes:
         deployment_id: Which one.
@@ -85,7 +85,7 @@ class _BrokenError(DeploymentError):
 
 @dataclass(frozen=True)
 class _Plan:
-    """What is to run: the state that asks for it, and what it comes to."""
+    """The plan of a deployment: the target state, and the components that follow from it."""
 
     nucleus: RunningNucleus
     state: DeviceState = field(default_factory=DeviceState)

@@ -1,4 +1,4 @@
-"""What a nucleus makes of a component's recipe: the manifest for this machine, its configuration, its variables.
+"""A nucleus's reading of a component's recipe: the manifest for this machine, its configuration, its variables.
 
 Source of the rules: the component recipe reference of the AWS IoT Greengrass V2 developer guide
 (https://docs.aws.amazon.com/greengrass/v2/developerguide/component-recipe-reference.html).
@@ -126,7 +126,7 @@ def without(configuration: Mapping[str, Any], pointer: str) -> dict[str, Any]:
 
 
 def configuration_value(configuration: Mapping[str, Any], pointer: str) -> str | None:
-    """What a JSON pointer names as it goes into a script: a text as it is, all else as JSON; None where missing."""
+    """The value at a JSON pointer in its form for a script: a text as it is, all else as JSON; None if missing."""
     value: Any = configuration
     for part in _pointer_parts(pointer):
         if not isinstance(value, Mapping) or part not in value:
@@ -160,7 +160,7 @@ def interpolate(text: str, look_up: Callable[[str, str], str | None]) -> str:
 
 
 def satisfies(version: str, requirement: str) -> bool:
-    """Whether a version meets a requirement: comparators (`>=1.0.0 <2.0.0`), all of which must hold, or `*`.
+    """True if a version meets a requirement: comparators (`>=1.0.0 <2.0.0`), all of which must hold, or `*`.
 
     Raises:
         RecipeError: where the requirement is none that both nuclei know.

@@ -1,4 +1,4 @@
-"""What the processes of a component use of the machine."""
+"""The resources of the machine that a component's processes use."""
 
 import time
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class ResourceMeter:
         self._samples: dict[int, _Sample] = {}
 
     def measure(self, leaders: dict[str, int | None]) -> dict[str, dict[str, Any]]:
-        """What each component uses now.
+        """The present use of each component.
 
         Args:
             leaders: The leading process of each component; None where it has none.

@@ -301,7 +301,7 @@ class Supervisor:
 
     @property
     def programs(self) -> dict[str, Program]:
-        """What is installed, by name."""
+        """The installed programs, by name."""
         return {name: component.program for name, component in self._components.items()}
 
     def state(self, name: str) -> State | None:
@@ -318,7 +318,7 @@ class Supervisor:
         return self._components[name].is_held
 
     def problem(self, name: str) -> str | None:
-        """Why a component is broken; None where it is not."""
+        """The reason that a component is broken; None if it is not."""
         component = self._components[name]
         return component.problem if component.state is State.BROKEN else None
 
@@ -389,7 +389,7 @@ async def _ended(process: asyncio.subprocess.Process, seconds: float | None) -> 
 
 
 def _signal_group(group: int, number: int) -> bool:
-    """Whether there was anyone to signal."""
+    """Signal a process group; False if it is gone."""
     try:
         os.killpg(group, number)
     except ProcessLookupError:

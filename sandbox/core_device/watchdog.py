@@ -32,7 +32,7 @@ def watch() -> None:
 
 
 def _signal(group: int, number: int) -> bool:
-    """Whether there was anyone to signal."""
+    """Signal a process; False if it is gone."""
     try:
         os.killpg(group, number)
     except ProcessLookupError:

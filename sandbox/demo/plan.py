@@ -1,4 +1,4 @@
-"""What the demo plays: which data, which span is history and which is live."""
+"""The demo's data: its source, and the spans that are history and live."""
 
 import datetime as dt
 from collections import deque
@@ -65,7 +65,7 @@ class Plan:
         return cls(data=data.absolute(), start=start, live_start=end - (end - start) / LIVE_SHARE, end=end)
 
     def expected(self, site: str, devices: dict[str, str], *, live: bool) -> dict[str, int]:
-        """How many readings each of the lake's tables must get, counted at the source."""
+        """The number of readings that each of the lake's tables must get, counted at the source."""
         start, end = (self.live_start, self.end) if live else (self.start, self.live_start)
         counts: dict[str, int] = {}
         for reading in sources.readings(

@@ -1,4 +1,4 @@
-"""What the lake says of the live year: forecasts against what came true, faults found and missed, alerts."""
+"""The lake's account of the live year: forecasts and outcomes, faults found and missed, alerts."""
 
 import datetime as dt
 import math
@@ -74,7 +74,7 @@ def _root_mean_square(errors: Iterable[float]) -> float:
 
 
 def fault_figures(injected: InjectedFaults, live: Live) -> dict[str, Any]:
-    """How many of the injected faults were called one before the part failed, and how many alerts had no fault.
+    """The number of injected faults that were found before the part failed, and of alerts without a fault.
 
     A fault is detected when a reading between its onset and its failure is called faulty; an alert is false when it was
     raised for a machine in which no part was wearing.

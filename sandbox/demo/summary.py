@@ -7,7 +7,7 @@ from rich.table import Table
 
 
 def summary_table(summary: dict[str, Any]) -> Table:
-    """What happened, a line a subject; `summary` is what `demo.json` holds."""
+    """The events of the demo, a line a subject; `summary` is the contents of `demo.json`."""
     readings, forecast, fault = summary["readings"], summary["forecast"], summary["fault"]
     offline, alerts, seconds = summary["offline"], summary["alerts"], summary["seconds"]
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0), title="What happened", title_justify="left")
@@ -34,7 +34,7 @@ def summary_table(summary: dict[str, Any]) -> Table:
 
 
 def where_to_look(out: Path) -> str:
-    """Where the demo has left what."""
+    """The places of the demo's results."""
     return (
         f"Open [bold]{out / 'report.html'}[/] for the pictures, [bold]{out / 'mail'}[/] for the e-mails and "
         f"[bold]{out / 'announcements'}[/] for the speech;\nall figures are in [bold]{out / 'demo.json'}[/]."

@@ -24,7 +24,7 @@ _PROVIDERS = "pulumi:providers:"
 
 
 class _NoMocks(Mocks):
-    """What the SDK's monitor asks for values; ours never does."""
+    """The source of values for the SDK's monitor; ours never asks it."""
 
     def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""What a deployment made: the stack's outputs and one record for each resource, kept as JSON beside the cloud."""
+"""The record of a deployment: the stack's outputs and one entry for each resource, kept as JSON beside the cloud."""
 
 import json
 from dataclasses import asdict, dataclass, fields

@@ -24,7 +24,7 @@ class EngineError(Exception):
 
 
 class EngineName(StrEnum):
-    """Which engine deploys."""
+    """The engine that deploys."""
 
     AUTO = "auto"
     PULUMI = "pulumi"
@@ -98,7 +98,7 @@ def find() -> Command:
 
 
 def missing_language_host(command: Command) -> str:
-    """What to say where the command finds no language host for Python, which programs by hand need; else empty.
+    """The advice if the command finds no language host for Python, which programs by hand need; else empty.
 
     The command looks beside itself and on the PATH.
     """

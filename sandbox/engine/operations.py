@@ -63,7 +63,7 @@ class Started(Protocol):
     """An operation under way, in a session of its own."""
 
     def messages(self) -> Iterator[dict[str, Any]]:
-        """What it says until it has ended, see `operate`."""
+        """The messages until it has ended, see `operate`."""
 
     def kill(self) -> None:
         """End it with all that it has started, without a chance to tidy up."""

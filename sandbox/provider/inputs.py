@@ -131,7 +131,7 @@ def tag_list(inputs: Inputs) -> list[dict[str, str]]:
 
 
 def whole_numbers(value: Any) -> Any:
-    """Whole floats as integers, at every depth: Pulumi's wire format knows only floats."""
+    """Integers for whole floats, at every depth: Pulumi's wire format knows only floats."""
     if isinstance(value, dict):
         return {key: whole_numbers(item) for key, item in value.items()}
     if isinstance(value, list):

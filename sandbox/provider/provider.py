@@ -74,7 +74,7 @@ class Provider:
         self._context = context
 
     def check_configuration(self, values: dict[str, Any]) -> list[Failure]:
-        """Why a provider that is configured so is refused; empty where it would do what this one does."""
+        """Reasons to refuse a provider that is configured so; empty if it would do the same as this one."""
         given = {key: value for key, value in values.items() if key not in _WAYS_TO_THE_CLOUD}
         here = self._context.region
         region = given.pop("region", here)
@@ -82,7 +82,7 @@ class Provider:
         return failures + [Failure(key, "is not done by the sandbox's provider") for key in sorted(given)]
 
     def check(self, token: str, values: dict[str, Any]) -> list[Failure]:  # noqa: ARG002 - values come to be checked
-        """Why a resource with these inputs is refused before anything is made; empty where it is not."""
+        """Reasons to refuse a resource with these inputs before anything is made; empty if there are none."""
         try:
             _known(token)
         except InputError as error:

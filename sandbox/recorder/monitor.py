@@ -20,7 +20,7 @@ ENDPOINT = "a1b2c3d4e5f6g7-ats.iot.eu-central-1.amazonaws.com"
 
 
 class _NoCloud:
-    """What the deployer's monitor asks of a cloud, without one."""
+    """The answers to the deployer's monitor without a cloud."""
 
     account_id = ACCOUNT
     mqtt_host = ENDPOINT
@@ -119,7 +119,7 @@ class RecordingMonitor(CloudMonitor):
         return outputs["id"], {**outputs, "arn": own, "invokeArn": own}
 
     def answer(self, token: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        """What a provider's function would answer."""
+        """The answer of a provider's function."""
         if token == "aws:index/getCallerIdentity:getCallerIdentity":  # noqa: S105 - a function's token
             return {"accountId": ACCOUNT, "arn": f"arn:aws:iam::{ACCOUNT}:root", "userId": ACCOUNT, "id": ACCOUNT}
         if token == "aws:ssm/getParameter:getParameter":  # noqa: S105 - a function's token

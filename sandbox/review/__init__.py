@@ -1,1 +1,1 @@
-"""What a reviewer needs before `pulumi up`: told from the program alone, without a cloud and the same each time."""
+"""A reviewer's report before `pulumi up`: from the program alone, without a cloud and the same each time."""

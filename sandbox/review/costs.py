@@ -1,4 +1,4 @@
-"""What a stack costs in a month, by kind of resource: the price table is that of the policy pack."""
+"""The monthly cost of a stack, by kind of resource: the price table is that of the policy pack."""
 
 from collections import defaultdict
 from typing import NamedTuple
@@ -29,7 +29,7 @@ class Estimate(NamedTuple):
 
 
 def estimate(stack: Stack) -> Estimate:
-    """What the resources of a stack cost in a month, the most expensive kind first."""
+    """The monthly cost of a stack's resources, the most expensive kind first."""
     usage = costs.Usage()
     found = costs.estimate(stack.resources, usage)
     kinds: defaultdict[str, list[float]] = defaultdict(list)

@@ -1,4 +1,4 @@
-"""What the policy pack has against a program, without the engine that asks it in an update."""
+"""The policy pack's findings on a program, without the engine that asks it in an update."""
 
 import json
 from dataclasses import replace

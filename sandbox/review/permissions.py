@@ -42,7 +42,7 @@ class Permission(NamedTuple):
 
 
 def permissions(recording: Recording) -> list[Permission]:
-    """What each policy document of a program allows or refuses, by holder."""
+    """The permissions and refusals of each policy document of a program, by holder."""
     found = [Permission(one.name, text) for one in recording.resources for text in _texts(one)]
     return sorted(set(found))
 
@@ -79,7 +79,7 @@ def in_words(statement: Mapping[str, Any]) -> str:
 
 
 def _but(key: str, statement: Mapping[str, Any], told: Callable[[Any], str]) -> str:
-    """What `key` names, or all but what its opposite names."""
+    """The values of `key`, or all but those of its opposite."""
     return told(statement[key]) if key in statement else f"all but {told(statement[f'Not{key}'])}"
 
 

@@ -68,7 +68,7 @@ def as_markdown(review: Review) -> str:
 
 
 def difference_lines(difference: Difference) -> Iterator[str]:
-    """What changed, a line each: `+` for what is new, `-` for what is gone, `~` for what is otherwise."""
+    """The changes, a line each: `+` for an addition, `-` for a removal, `~` for a change."""
     for urn in difference.losing_data:
         yield f"! {name_of(urn)} holds data and is gone: it will be deleted (a rename needs an alias)"
     yield from (f"+ {name_of(urn)}" for urn in difference.added)

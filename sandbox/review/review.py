@@ -39,12 +39,12 @@ class Review(NamedTuple):
 
     @property
     def total(self) -> int:
-        """How many resources there are, components included."""
+        """The number of resources, components included."""
         return sum(self.by_component.values())
 
     @property
     def refused(self) -> bool:
-        """Whether a mandatory policy is broken, so that `pulumi up` with the pack would refuse."""
+        """True if a mandatory policy is broken, so that `pulumi up` with the pack would refuse."""
         return any(finding.level == "mandatory" for finding in self.findings)
 
 
@@ -86,12 +86,12 @@ def review(program: Path, stack: str) -> Review:
 
 
 def snapshot_path(program: Path, stack: str) -> Path:
-    """Where a stack's last reviewed snapshot is."""
+    """The path of a stack's last reviewed snapshot."""
     return program / SNAPSHOTS / f"{stack}.json"
 
 
 def by_component(recording: Recording) -> dict[str, int]:
-    """How many resources each component has, itself included; a component within one counts by itself."""
+    """The number of each component's resources, itself included; a component within one counts by itself."""
     components = {one.urn for one in recording.resources if not one.custom}
     counts = Counter(
         snapshots.name_of(home) if (home := one.urn if one.urn in components else one.parent) in components else STACK

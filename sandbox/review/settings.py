@@ -1,4 +1,4 @@
-"""What holds in a stack: its configuration after all defaults, and where two stacks differ in it."""
+"""The effective settings of a stack after all defaults, and the differences between two stacks."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,7 +47,7 @@ def effective(program: Path, stack: str) -> dict[str, str]:
 
 
 def difference(program: Path, first: str, second: str) -> list[Setting]:
-    """Where the effective settings of two stacks differ, by key."""
+    """The differences between the effective settings of two stacks, by key."""
     one, other = effective(program, first), effective(program, second)
     keys = sorted(one.keys() | other.keys())
     return [Setting(key, one.get(key), other.get(key)) for key in keys if one.get(key) != other.get(key)]
@@ -62,7 +62,7 @@ def _told(site: config.Site) -> str:
 
 
 def _further(site: config.Site) -> dict[str, str]:
-    """What else a site sets, where it is not the default."""
+    """A site's further settings that differ from the default."""
     told = {"name", "core_devices", "devices"}
     return {
         path: text

@@ -1,4 +1,4 @@
-"""What was reviewed last, kept beside the code, and how a program differs from it."""
+"""The last reviewed state, kept beside the code, and a program's differences from it."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ class SnapshotError(Exception):
 
 
 class Snapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a reviewer accepted: each resource's inputs by URN, who may do what, and what it was to cost."""
+    """A reviewed state: each resource's inputs by URN, the permissions, and the estimated cost."""
 
     resources: dict[str, dict[str, str]]
     permissions: list[str]
@@ -37,7 +37,7 @@ class Change(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """How a program differs from its snapshot."""
+    """The differences of a program from its snapshot."""
 
     added: list[str]
     removed: list[str]
@@ -49,7 +49,7 @@ class Difference(NamedTuple):
 
     @property
     def nothing(self) -> bool:
-        """Whether all is as it was."""
+        """True if nothing has changed."""
         return not any(self[:5]) and not self.monthly_cost_usd
 
     @property
@@ -88,7 +88,7 @@ def write(path: Path, snapshot: Snapshot) -> None:
 
 
 def compared(before: Snapshot, after: Snapshot) -> Difference:
-    """How `after` differs from `before`."""
+    """The differences of `after` from `before`."""
     changed = [
         Change(urn, key, before.resources[urn].get(key), after.resources[urn].get(key))
         for urn in sorted(before.resources.keys() & after.resources.keys())

@@ -1,4 +1,4 @@
-"""What several tests of the emulated AWS make in it."""
+"""Fixtures that several tests of the emulated AWS share."""
 
 import json
 import uuid

@@ -1,4 +1,4 @@
-"""Whoever puts something into an encrypted queue, topic or bucket needs its key, a service in its own name as well.
+"""The key of an encrypted queue, topic or bucket is needed by each writer, also by a service in its own name.
 
 Not proved here: which condition keys each service of AWS sends to KMS; what its documents say of that is cited in
 `sandbox.cloud.key_permissions`, and held equal to what the library's key policies ask for.

@@ -1,4 +1,4 @@
-"""Who may set off a Lambda function of the emulated AWS.
+"""Permission to invoke a Lambda function of the emulated AWS.
 
 Not proved here: AWS's retries of a delivery that fails.
 """

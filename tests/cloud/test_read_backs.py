@@ -1,4 +1,4 @@
-"""What the embedded cloud tells of a resource is what was sent, brought into AWS's form: alarms, queues, thing groups.
+"""The embedded cloud reads back what was sent, in AWS's form: alarms, queues, thing groups.
 
 Each type of the provider is read back in `tests/provider/test_lives.py` and `test_provider_calls.py`.
 """

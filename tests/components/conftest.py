@@ -38,7 +38,7 @@ class Recording:
         return {one.name: one.inputs for one in self.resources if one.type == type_}
 
     def counts(self) -> dict[str, int]:
-        """How many there are of each type."""
+        """The number of resources of each type."""
         counts: dict[str, int] = {}
         for one in self.resources:
             counts[one.type] = counts.get(one.type, 0) + 1

@@ -1,4 +1,4 @@
-"""What `AnalyticsStore` registers, exactly.
+"""The exact registrations of `AnalyticsStore`.
 
 Not proved here: that the emulator accepts it, that the permissions suffice and that data arrives (all three in
 test_deployed_lake_and_alerting.py), that AWS accepts it, and that a release upgrades without replacing a resource.

@@ -207,7 +207,7 @@ def found_in(made: training_workflow.Workflow, monkeypatch: pytest.MonkeyPatch, 
 
 
 def kinds(count: int) -> tuple[Model, ...]:
-    """As many kinds of models."""
+    """Kinds of models, as many."""
     return tuple(MODELS[number % 2]._replace(kind=f"kind{number}") for number in range(count))
 
 

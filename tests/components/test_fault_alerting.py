@@ -1,4 +1,4 @@
-"""What `FaultAlerting` registers, exactly.
+"""The exact registrations of `FaultAlerting`.
 
 Not proved here: that the emulator accepts it, that the permissions suffice and that an alert arrives (all three in
 test_deployed_lake_and_alerting.py), that AWS accepts it, and what the functions do (tests/functions).

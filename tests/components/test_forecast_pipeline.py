@@ -1,4 +1,4 @@
-"""What `ForecastPipeline` registers, exactly, and the state machine that it describes.
+"""The exact registrations of `ForecastPipeline`, and the state machine that it describes.
 
 Not proved here: that the state machine does what it says and that the permissions suffice (test_pipeline_execution.py
 runs it in the emulated AWS), that AWS accepts it, and that a release upgrades without replacing a resource.

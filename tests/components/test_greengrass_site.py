@@ -1,4 +1,4 @@
-"""What `GreengrassSite` and `EdgeComponents` register, exactly.
+"""The exact registrations of `GreengrassSite` and `EdgeComponents`.
 
 Not proved here: that a core device can connect with this policy and no other (tests/core_device does it in the emulated
 AWS), that AWS accepts it, and that a release upgrades without replacing a resource.

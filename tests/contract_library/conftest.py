@@ -108,7 +108,7 @@ class Provider:
         return json_format.MessageToDict(self._stub.Construct(request).state)
 
     def registered(self) -> list[Registered]:
-        """What the components have registered since it was last asked."""
+        """The registrations of the components since the last call."""
         found = list(self._served._monitor.registered.values())
         self._served._monitor = self._monitor()
         return found

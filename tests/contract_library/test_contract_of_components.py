@@ -1,4 +1,4 @@
-"""What holds for every component of the library, found by walking the package: tokens, outputs, documentation.
+"""The contract of every component of the library, found by walking the package: tokens, outputs, documentation.
 
 Not proved here: that a description is true.
 """

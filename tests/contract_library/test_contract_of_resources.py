@@ -1,4 +1,4 @@
-"""What holds for every resource of every environment: parents, tags, names, error actions, documents of public form.
+"""The contract of every resource of every environment: parents, tags, names, error actions, public documents.
 
 The sites have the longest names that the configuration allows. Names are held to the API models that AWS publishes with
 botocore, and to the limits of `pm_components.limits` where those are silent.
@@ -347,7 +347,7 @@ def test_state_machines_pass_the_linter_of_the_states_language(environment: list
 
 
 def _dashboard_errors(body: Any) -> list[str]:
-    """What is wrong with a dashboard by CloudWatch's documentation, and which widgets lie over others or outside."""
+    """A dashboard's errors by CloudWatch's documentation, and widgets that overlap or lie outside."""
     found = [error.message for error in Draft202012Validator(DASHBOARD).iter_errors(body)]
     if found:
         return found

@@ -122,7 +122,7 @@ def _components(registered: list[Any]) -> Counter[str]:
 
 
 def _refusals(registered: list[Registered]) -> list[str]:
-    """What the policy pack would refuse an update for, with all values known, or in a preview for those that are."""
+    """The policy pack's refusals of an update, with all values known, or in a preview for those that are."""
     resources = sorted(registered, key=lambda one: one.urn)
     stack = as_stack(Recording(resources, {}, 0.0), "eu-central-1")
     return [

@@ -96,7 +96,7 @@ class Site:
         return deployment_id
 
     def effective(self, deployment_id: str) -> dict[str, Any]:
-        """What the cloud knows of a deployment on the device."""
+        """The cloud's view of a deployment on the device."""
         found = self.cloud.client("greengrassv2").list_effective_deployments(coreDeviceThingName=THING)
         each: dict[str, Any] = next(e for e in found["effectiveDeployments"] if e["deploymentId"] == deployment_id)
         return each

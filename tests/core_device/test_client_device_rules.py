@@ -1,4 +1,4 @@
-"""What deployments say about client devices, as the gateway understands it; no processes.
+"""The gateway's reading of deployments' rules for client devices; no processes.
 
 That the gateway obeys it is in `test_client_devices.py`.
 """

@@ -185,7 +185,7 @@ class Keeper:
         self._client.loop_stop()
 
     def vanish(self) -> None:
-        """As a process that is killed."""
+        """Disconnect like a process that is killed."""
         self._client.reconnect_delay_set(60, 60)
         self._client.socket().shutdown(2)
         self._client.loop_stop()

@@ -250,7 +250,7 @@ def test_dependencies_that_cannot_be_met_are_refused() -> None:
 
 
 class Shelf:
-    """What an S3 client gives, of one object in memory."""
+    """A stand-in for an S3 client, with one object in memory."""
 
     def __init__(self, content: bytes) -> None:
         self.content = content

@@ -1,4 +1,4 @@
-"""Which engine `pm up` takes, by the `pulumi` that is on the PATH, and what it says where it cannot take one.
+"""The engine that `pm up` takes, by the `pulumi` on the PATH, and its error if it cannot take one.
 
 Does not prove that Pulumi's engine deploys; `make test-engine` does. The commands here are stubs that say a version.
 """

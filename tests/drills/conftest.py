@@ -163,7 +163,7 @@ class Plant:
             self.heard.append((topic, payload))
 
     def on(self, channel: str) -> list[bytes]:
-        """What was heard on topics that end in `channel`, repeats and all."""
+        """The messages on topics that end in `channel`, repeats and all."""
         return [payload for topic, payload in list(self.heard) if topic.endswith(f"/{channel}")]
 
     def counter(self, component: str, name: str) -> int:
@@ -176,7 +176,7 @@ class Plant:
         return status.state if status else ""
 
     def reason_in_the_cloud(self, component: str) -> str:
-        """Why a component is not well, as the cloud hears it."""
+        """The reason for a component's bad state, as the cloud has it."""
         return self._cloud_ear.reason(SITE, component)
 
     def until(self, condition: Callable[[], Any], what: str, seconds: float = 120.0) -> None:
@@ -184,7 +184,7 @@ class Plant:
         eventually(condition, lambda: f"{what}; {self.told()}", seconds)
 
     def told(self) -> dict[str, str]:
-        """How each component is, as the nucleus and as it says itself."""
+        """The state of each component, by the nucleus and by itself."""
         return {
             name: f"{component['state']} {component['problem']} {self._statuses.get(name, '')}"
             for name, component in self.device.status()["components"].items()
@@ -291,7 +291,7 @@ class Plant:
     # What has become of it.
 
     def rows(self, table: str) -> Counter[str]:
-        """How often each message of a table is in the lake, by `message_id`."""
+        """The number of times that each message of a table is in the lake, by `message_id`."""
         found = self.factory.operator.query(f"SELECT message_id, count(*) AS copies FROM {table} GROUP BY message_id")
         return Counter({row["message_id"]: row["copies"] for row in found})
 

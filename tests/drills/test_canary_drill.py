@@ -78,7 +78,7 @@ def processes(device: CoreDevice) -> dict[str, int]:
 
 
 def trial(factory: Factory, **event: object) -> dict:
-    """What the deployed function answers to a step of a trial."""
+    """The deployed function's answer to a step of a trial."""
     answer = factory.cloud.client("lambda").invoke(FunctionName="pm-dev-pipeline-trial", Payload=json.dumps(event))
     found = json.loads(answer["Payload"].read())
     assert "FunctionError" not in answer, found

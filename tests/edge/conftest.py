@@ -59,7 +59,7 @@ class Ear:
                 self._news.wait(min(left, 0.25))
 
     def on(self, channel: str) -> list[bytes]:
-        """What was heard on topics that end in `channel`."""
+        """The messages on topics that end in `channel`."""
         return [payload for topic, payload in self.heard if topic.endswith(f"/{channel}")]
 
     def status(self, component: str) -> Status | None:
@@ -152,7 +152,7 @@ class Floor:
         write_atomically(self.directory / site_devices.FILE_NAME, site_devices.encode(self._site, devices))
 
     def log(self, module: str) -> str:
-        """What a component has logged."""
+        """A component's log."""
         return (self.directory / f"{module}.log").read_text()
 
     def end(self) -> None:

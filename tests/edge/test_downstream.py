@@ -1,4 +1,4 @@
-"""From the local bus to lake and detector: whatever crashes, comes again or overtakes, each message counts once.
+"""The way from the local bus to lake and detector: each message counts once, whatever crashes, repeats or overtakes.
 
 The journal, the gate's identities, the outbox, the lake's own query for each message once, and the cloud's detector are
 the real ones; the way between is a list that doubles and shuffles. Not proved here: the ways of AWS itself.

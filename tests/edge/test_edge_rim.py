@@ -1,4 +1,4 @@
-"""What stands between the components and their device: arguments, packages, files, counters, dead letters."""
+"""The rim of the components: arguments, packages, files, counters, dead letters."""
 
 import base64
 import datetime as dt

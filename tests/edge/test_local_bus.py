@@ -78,7 +78,7 @@ def bus(broker) -> Iterator[MqttBus]:
 
 
 class Heard:
-    """What was heard, in order."""
+    """The messages heard, in order."""
 
     def __init__(self) -> None:
         self.payloads: list[bytes] = []

@@ -38,7 +38,7 @@ def put(directory: Path, manifest: Manifest, content: bytes) -> Path:
 
 
 def turn(models: Path, kind: str, version: str) -> None:
-    """As the model component does: a new link is moved over the old one."""
+    """Move a new link over the old one, as the model component does."""
     new = models / kind / "new"
     new.symlink_to(version)
     os.replace(new, models / kind / "current")  # noqa: PTH105

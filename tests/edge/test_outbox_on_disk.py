@@ -1,4 +1,4 @@
-"""What the outbox's file is after a power cut, and how large it gets.
+"""The outbox's file after a power cut, and its growth.
 
 A power cut is simulated by cutting the write-ahead log at any byte, or by zeros or noise in place of its end: what a
 disk may leave that was not asked to sync. Not proved here: that a real disk keeps what it says it has synced.

@@ -32,7 +32,7 @@ def test_the_list_is_anchored_and_names_folders_whole() -> None:
 
 @pytest.fixture(scope="module")
 def site_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """As a device's image has them: the packages of `requirements/edge.txt` without what is unused."""
+    """The packages of a device's image: those of `requirements/edge.txt` without the unused files."""
     directory = tmp_path_factory.mktemp("image") / "site-packages"
     locked = (line for line in (ROOT / "requirements" / "edge.txt").read_text().splitlines() if "==" in line)
     for name in (line.split("==")[0] for line in locked):

@@ -91,7 +91,7 @@ class CloudSide:
         return [payload for topic, payload in list(self.heard) if topic.endswith(f"/{channel}")]
 
     def arrived(self, channel: str, count: int) -> list[bytes]:
-        """What was heard on a channel, once it is so much: the uplink may have its acknowledgement before we hear."""
+        """The messages on a channel, once there are so many: the uplink may have its acknowledgement before we hear."""
         eventually(lambda: len(self.on(channel)) >= count, lambda: f"{count} {channel}, not {len(self.on(channel))}")
         return self.on(channel)
 

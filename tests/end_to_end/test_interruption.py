@@ -23,7 +23,7 @@ def processes_of(folder: Path) -> list[str]:
 
 
 def assert_nothing_runs(folder: Path) -> None:
-    """What was killed at the end may take a moment to be gone."""
+    """Assert that no process is left; one that was killed may take a moment to go."""
     eventually(lambda: not processes_of(folder), lambda: f"the end of {processes_of(folder)}", 20)
 
 

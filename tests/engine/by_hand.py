@@ -36,7 +36,7 @@ class ByHand:
         self.run("stack", "init", stack)
 
     def run(self, *arguments: str) -> str:
-        """What `pulumi ARGUMENTS` prints.
+        """The output of `pulumi ARGUMENTS`.
 
         Raises:
             EngineError: if it fails; the text is all that it printed.

@@ -72,7 +72,7 @@ def _rule(case: str) -> str:
 
 
 def _of(verdict: Verdict, case: str) -> bool:
-    """Whether a verdict is of a case; that on a stack is of the case that is named after the rule."""
+    """True if a verdict is of a case; one on a stack is of the case that is named after the rule."""
     return f"::{case}$" in verdict.urn if verdict.urn else verdict.rule == _rule(case)
 
 

@@ -1,4 +1,4 @@
-"""What `pm review` and `pm config diff` tell, on the project's own stacks and on changes made for the purpose.
+"""The output of `pm review` and `pm config diff`, on the project's own stacks and on changes made for the purpose.
 
 Not proved here: that AWS's bill is what the estimate says, and that a statement in words is a complete account of how
 IAM decides.

@@ -36,7 +36,7 @@ DEADLINE_SECONDS = 60
 
 
 class Journal:
-    """What happened to the stacks of a test, in order, and how many were under way at once."""
+    """The events of a test's stacks, in order, and the number that were under way at once."""
 
     def __init__(self) -> None:
         self.events: list[str] = []

@@ -19,7 +19,7 @@ HEAD = "arn:aws:iot:eu-central-1:123456789012:cert/"
 
 
 def notification(**changes: Any) -> str:
-    """As in "Receive notification using Amazon SQS", Amazon EC2 Auto Scaling user guide."""
+    """A notification as in "Receive notification using Amazon SQS", Amazon EC2 Auto Scaling user guide."""
     return json.dumps(
         {
             "Service": "AWS Auto Scaling",

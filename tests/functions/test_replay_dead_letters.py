@@ -1,4 +1,4 @@
-"""What dead letters hold, and a replay against clients that refuse, run dry and are busy.
+"""The contents of dead letters, and a replay against clients that refuse, run dry and are busy.
 
 Not proved here: that Firehose, S3 and SQS answer so (the emulated ones do, in test_deployed_lake_replay.py).
 """

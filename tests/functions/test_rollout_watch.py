@@ -1,4 +1,4 @@
-"""How far a release has come, from the states of its core devices.
+"""The progress of a release, from the states of its core devices.
 
 Not proved here: that Greengrass tells these states (tests/components/test_pipeline_execution.py asks the emulated one).
 """

@@ -1,4 +1,4 @@
-"""What starts the making of models: the schedule and drift, one execution at a time.
+"""The causes of a training: the schedule and drift, one execution at a time.
 
 Not proved here: that EventBridge Scheduler and the rule put these messages into the queue, which
 tests/components/test_model_trial.py shows for the rule; that Step Functions gives a name once, which is AWS's promise.
@@ -76,7 +76,7 @@ def test_those_who_start_at_once_have_one_name_whatever_their_cause() -> None:
 
 
 def _work(body: str, latest: list[dict[str, Any]], running: list[dict[str, Any]], taken: bool | None = None) -> str:
-    """What the function does with a message, where Step Functions answers this; `taken`: whether the name is."""
+    """The function's handling of a message, given Step Functions' answer; `taken`: the name is taken."""
     client = boto3.client("stepfunctions", region_name="eu-central-1")
     with Stubber(client) as stub:
         question = {"stateMachineArn": ARN, "maxResults": 1}

@@ -1,4 +1,4 @@
-"""What drives a model: on the device the same SHAP values as XGBoost's, and names that stand for what they say.
+"""The drivers of a model: the same SHAP values on the device as XGBoost's, under meaningful names.
 
 Not proved here: that a measurement that drives a decision is the part that wears.
 """

@@ -148,7 +148,7 @@ def test_the_expressions_compile_for_athena_to_the_reviewed_statement() -> None:
 @settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(series(most_readings=160, gaps=GAPS[:3]), min_size=1, max_size=2))
 def test_the_statement_for_athena_computes_the_same(all_series: list[list[Event]]) -> None:
-    """As far as sqlglot's reading of Athena's dialect goes, which is what the emulated Athena runs on too."""
+    """Not proved beyond sqlglot's reading of Athena's dialect goes, which is what the emulated Athena runs on too."""
     devices = {f"air-{number}": events for number, events in enumerate(all_series)}
     connection = duckdb.connect()
     connection.register("readings", readings(devices))

@@ -16,7 +16,7 @@ NAMES = ("explore", "faults", "forecast")
 
 
 def executed(name: str, monkeypatch: pytest.MonkeyPatch, **parameters: str) -> str:
-    """What the notebook shows, as text; a cell that fails fails the test."""
+    """The notebook's output as text; a cell that fails fails the test."""
     for parameter in ("PM_DATA", "PM_FAULTS"):
         monkeypatch.delenv(parameter, raising=False)
     for parameter, value in parameters.items():

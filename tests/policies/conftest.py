@@ -35,7 +35,7 @@ def make() -> Callable[..., Resource]:
 
 @pytest.fixture
 def messages() -> Callable[..., list[str]]:
-    """What a rule says of resources, given settings."""
+    """A rule's messages on resources, given settings."""
 
     def told(rule: Rule, *resources: Resource, **settings: Any) -> list[str]:
         if isinstance(rule, StackRule):
@@ -47,7 +47,7 @@ def messages() -> Callable[..., list[str]]:
 
 
 class Diagnostic(NamedTuple):
-    """What the pack told the engine."""
+    """A diagnostic of the pack to the engine."""
 
     rule: str
     level: str
@@ -57,13 +57,13 @@ class Diagnostic(NamedTuple):
 
     @property
     def undecided(self) -> bool:
-        """Whether it waits for a value."""
+        """True if it waits for a value."""
         return "cannot be judged before the update" in self.message or "not in the estimate" in self.message
 
 
 @dataclass
 class Review:
-    """What came of showing a program to the pack."""
+    """The result of showing a program to the pack."""
 
     diagnostics: list[Diagnostic] = field(default_factory=list)
     mended: list[tuple[str, str]] = field(default_factory=list)

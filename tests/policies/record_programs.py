@@ -27,7 +27,7 @@ pulumi.runtime.register_stack_transformation(
 
 
 def recorded(path: Path) -> list[dict[str, Any]]:
-    """What one program registers in the stack `dev`."""
+    """The registrations of one program in the stack `dev`."""
     monitor = RecordingMonitor("pm", "dev", "eu-central-1")
     with tempfile.TemporaryDirectory() as directory:
         main = f"{TAGS}\nimport runpy\nrunpy.run_path({str(path)!r})\n"

@@ -28,7 +28,7 @@ def _rule(program: str) -> str:
 
 @pytest.fixture(scope="module")
 def recorded() -> dict[Path, list[Any]]:
-    """What each program registers."""
+    """The registrations of each program."""
     found: dict[Path, list[Any]] = {}
     for programs in (BAD, MENDED):
         ran = subprocess.run(

@@ -1,4 +1,4 @@
-"""What policies allow beyond need. Not proved here: that what they allow is needed at all."""
+"""Grants of policies beyond need. Not proved here: that what they allow is needed at all."""
 
 import json
 from collections.abc import Callable

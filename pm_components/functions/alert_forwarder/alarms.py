@@ -21,7 +21,7 @@ _Key = Annotated[str, Meta(min_length=1, max_length=128)]
 
 
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How insistent alarms are."""
+    """The settings of reminders and escalations."""
 
     dedupe_seconds: Annotated[int, Meta(ge=0, description="in which an alarm raised again is counted, not told")]
     escalation_seconds: Annotated[int, Meta(ge=0, description="unacknowledged before it is escalated; 0 is never")]
@@ -46,7 +46,7 @@ class Escalation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class Alarm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What is known of an alarm."""
+    """The state of an alarm."""
 
     alert: Alert
     """The alert that raised it; of a cleared alarm, the one that cleared it."""
@@ -70,12 +70,12 @@ class Alarm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     @property
     def is_open(self) -> bool:
-        """Whether someone should see to it and nobody has said that they do."""
+        """True if the alarm is raised and nobody has acknowledged it."""
         return self.state == ACTIVE and not self.acknowledged_by
 
 
 class Step(NamedTuple):
-    """What follows from a message."""
+    """The consequences of a message."""
 
     did: str
     """One word, which is counted."""
@@ -94,7 +94,7 @@ def alarm_name(site: str, dedupe_key: str) -> str:
 
 
 def on_alert(alarm: Alarm | None, alert: Alert, policy: Policy) -> Step:
-    """What an alert means for its alarm.
+    """The effect of an alert on its alarm.
 
     People are told of all but an active alarm's repeat within the window: a site says that an alarm is cleared only
     when it was active, so that two such in a row are no repeat, but have overtaken what came between.
@@ -127,7 +127,7 @@ def on_alert(alarm: Alarm | None, alert: Alert, policy: Policy) -> Step:
 
 
 def on_acknowledgement(alarm: Alarm | None, given: Acknowledgement, now: dt.datetime) -> Step:
-    """What an acknowledgement means for its alarm.
+    """The effect of an acknowledgement on its alarm.
 
     Raises:
         Refused: where there is no such alarm.
@@ -141,7 +141,7 @@ def on_acknowledgement(alarm: Alarm | None, given: Acknowledgement, now: dt.date
 
 
 def on_escalation(alarm: Alarm | None, given: Escalation, now: dt.datetime) -> Step:
-    """What the end of the time for an acknowledgement means: nothing where the alarm was seen to, or is another one."""
+    """The effect of a missed acknowledgement: none if the alarm was acknowledged or cleared, or is another one."""
     same = alarm is not None and alarm.alert.raised_at == given.raised_at
     if alarm is None or not same or not alarm.is_open or alarm.escalated_at:
         return Step("Needless")

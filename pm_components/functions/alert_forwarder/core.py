@@ -1,4 +1,4 @@
-"""What people read of an alert, and of what becomes of its alarm."""
+"""The texts of an alert, and of the changes of its alarm."""
 
 import json
 from typing import NamedTuple
@@ -31,7 +31,7 @@ def notification(alert: Alert) -> Notification:
 
 
 def acknowledged(alarm: Alarm) -> Notification:
-    """That someone has taken an alarm on."""
+    """The text that somebody has acknowledged an alarm."""
     text = f"{alarm.acknowledged_by} has taken it on."
     if alarm.note:
         text += f" They say: {alarm.note}"
@@ -39,7 +39,7 @@ def acknowledged(alarm: Alarm) -> Notification:
 
 
 def escalated(alarm: Alarm) -> Notification:
-    """That nobody has taken an alarm on in time."""
+    """The text that nobody has acknowledged an alarm in time."""
     text = f"Nobody has acknowledged this alarm.\n\n{alarm.alert.text}"
     return _notification(alarm.alert, "ESCALATED", ESCALATION, text)
 

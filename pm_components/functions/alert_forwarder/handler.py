@@ -1,4 +1,4 @@
-"""What concerns alarms, from SQS: the sites' alerts, acknowledgements and escalations -> the SNS alert topic.
+"""The alarm keeper, fed by SQS: the sites' alerts, acknowledgements and escalations -> the SNS alert topic.
 
 Each alert is told once. An acknowledgement carries the message attribute `kind`, which a rule of AWS IoT cannot set: no
 device can acknowledge an alarm.
@@ -45,7 +45,7 @@ _ATTEMPTS = 40
 
 
 class _Head(msgspec.Struct):
-    """What tells an escalation from an alert."""
+    """The field by which an escalation differs from an alert."""
 
     kind: str = ""
 

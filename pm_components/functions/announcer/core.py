@@ -1,4 +1,4 @@
-"""What is said of an alert, and where the recording lies."""
+"""The spoken text of an alert, and the place of its recording."""
 
 from pm_contracts.messages import Alert
 

@@ -15,7 +15,7 @@ from pm_contracts.messages import Alert, Outcome
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """When the forecasts of a device have left the acceptable range."""
+    """The acceptable range of a device's forecasts."""
 
     window: Annotated[int, Meta(ge=1, le=1000, description="outcomes looked at, the latest by target time")]
     minimum_count: Annotated[int, Meta(ge=1, description="outcomes before which nothing is said")]
@@ -31,7 +31,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
             raise ValueError(f"minimum_count {self.minimum_count} is above window {self.window}")
 
     def is_miss(self, outcome: Outcome) -> bool:
-        """Whether the forecast was outside the acceptable range."""
+        """True if the forecast was outside the acceptable range."""
         if self.tolerance is None:
             return not outcome.inside_interval
         return abs(outcome.value - outcome.actual) > self.tolerance * abs(outcome.actual)
@@ -46,7 +46,7 @@ class Seen(NamedTuple):
 
 
 class State(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """What the detector knows of one device."""
+    """The detector's state of one device."""
 
     outcomes: list[Seen] = []
     active: bool = False
@@ -60,7 +60,7 @@ class State(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class Counts(NamedTuple):
-    """What became of a batch of outcomes."""
+    """The counts of a batch of outcomes."""
 
     taken: int = 0
     repeated: int = 0

@@ -1,4 +1,4 @@
-"""Whether a trained model is good enough to ship, by what it was measured at on data that it was not fitted on.
+"""The decision whether a trained model may ship, by its figures on data that it was not fitted on.
 
 A model must beat the rules that need no model (persistence; alarming never or always), and must not fall behind the
 champion, the model approved last. Their figures may come from different spans of time, so what is compared is not the
@@ -29,7 +29,7 @@ _FIGURES_BYTES = 32_768
 
 
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What the gate asks of a model."""
+    """The gate's requirements of a model."""
 
     minimum_skill: float
     """What a forecast model's merit must exceed; at 0 it must beat persistence."""
@@ -49,7 +49,7 @@ class Champion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What the gate says of a model."""
+    """The gate's verdict on a model."""
 
     kind: str
     passed: bool

@@ -1,4 +1,4 @@
-"""Who may become a core device: the decision of fleet provisioning's hook, without I/O."""
+"""The decision of fleet provisioning's hook on a new core device, without I/O."""
 
 import base64
 import binascii
@@ -17,7 +17,7 @@ _COMMON_NAME = b"\x55\x04\x03"
 
 
 class Decision(NamedTuple):
-    """What the hook decides: the thing that the device becomes, or why it does not; one of them is empty."""
+    """The hook's decision: the thing that the device becomes, or the reason for a refusal; one of them is empty."""
 
     thing_name: str
     refusal: str

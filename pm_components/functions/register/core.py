@@ -1,4 +1,4 @@
-"""What the registry keeps of a trained model."""
+"""The registry's entry of a trained model."""
 
 import uuid
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What a release consists of: one deployment of models for each site."""
+"""The contents of a release: one deployment of models for each site."""
 
 import json
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ def deployed(
 
 
 def same_versions(one: Mapping[str, Mapping[str, Any]], other: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Whether two deployments ask for the same versions of the same components."""
+    """True if two deployments ask for the same versions of the same components."""
     return {name: component["componentVersion"] for name, component in one.items()} == {
         name: component["componentVersion"] for name, component in other.items()
     }

@@ -23,7 +23,7 @@ RECIPES = Path(__file__).parent / "recipes"
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What the function is set up with."""
+    """The function's settings."""
 
     artifact_bucket: str
     component_arn: str

@@ -1,4 +1,4 @@
-"""What dead letters hold, and which table each message is for. No I/O."""
+"""The contents of dead letters, and the table of each message. No I/O."""
 
 import base64
 import binascii

@@ -30,7 +30,7 @@ _WAIT_SECONDS = 1
 
 
 class Place(NamedTuple):
-    """Where dead letters lie, and where they are to go."""
+    """The source of dead letters, and their destination."""
 
     bucket: str
     prefix: str

@@ -1,4 +1,4 @@
-"""Whether something starts the making of models."""
+"""The decision whether to start a training."""
 
 import datetime as dt
 import json
@@ -21,7 +21,7 @@ _STRETCH_SECONDS = 60
 
 
 class Executions(NamedTuple):
-    """What is known of the executions so far."""
+    """The executions so far."""
 
     running: bool
     latest_start: dt.datetime | None
@@ -38,7 +38,7 @@ def cause(body: bytes) -> Alert | None:
 
 
 def decide(alert: Alert | None, executions: Executions, now: dt.datetime, cooldown_seconds: int) -> str:
-    """What follows from a request: models are made once at a time, and for drift only after a while.
+    """The answer to a request: one training at a time, and for drift only after a pause.
 
     Args:
         alert: what asks for a start; None: the schedule.
@@ -62,7 +62,7 @@ def execution_name(now: dt.datetime) -> str:
 
 
 def execution_input(alert: Alert | None) -> str:
-    """What the execution is started with, JSON: nothing that it depends on, but who reads it sees why it ran."""
+    """The execution's input, JSON: nothing depends on it, but it tells a reader why the execution ran."""
     if alert is None:
         return SCHEDULED
     return json.dumps({"started_by": "drift", "site": alert.site, "device": alert.device, "alert": alert.message_id})

@@ -22,7 +22,7 @@ _SHARED = ("python", "dataDirectory")
 
 
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """When a model on trial is promoted."""
+    """The rule by which a challenger is promoted."""
 
     minimum_outcomes: Annotated[int, Meta(ge=1, description="forecasts of both models that have come true")]
     maximum_seconds: Annotated[int, Meta(ge=1, description="after which a trial without so many outcomes is lost")]
@@ -30,7 +30,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
-    """What the lake says of both models, over the same hours of the same stations."""
+    """The lake's figures of both models, over the same hours of the same stations."""
 
     outcomes: int
     challenger_rmse: float | None = None
@@ -38,14 +38,14 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """What follows from a look at a trial."""
+    """The outcome of a look at a trial."""
 
     decision: str
     reason: str
 
 
 def artifact_files(code: Mapping[str, bytes], model: Mapping[str, bytes]) -> dict[str, bytes]:
-    """What the challenger's component unpacks: the code, and the model in `model/`."""
+    """The files of the challenger's component: the code, and the model in `model/`."""
     return {**code, **{f"model/{name}": content for name, content in model.items()}}
 
 
@@ -116,7 +116,7 @@ def measured(rows: Sequence[Sequence[str | None]]) -> Measured:
 
 
 def decide(policy: Policy, found: Measured, broken: Mapping[str, str], elapsed_seconds: float) -> Decision:
-    """What follows from a look.
+    """The decision after a look at a trial.
 
     Args:
         policy: when a model is promoted.

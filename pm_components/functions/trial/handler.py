@@ -36,7 +36,7 @@ class NoCanary(RuntimeError):
 
 
 class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where a site's deployments go."""
+    """The targets of a site's deployments."""
 
     code_group: str
     """ARN of the thing group that has the forecaster."""
@@ -45,7 +45,7 @@ class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What the function is set up with."""
+    """The function's settings."""
 
     artifact_bucket: str
     component_arn: str
@@ -174,7 +174,7 @@ class Trial:
         return str(answer["deploymentId"])
 
     def _forecaster_configuration(self, site: str) -> dict[str, Any]:
-        """What the site's own deployment merges into the forecaster's configuration."""
+        """The site's own changes to the forecaster's configuration."""
         present = self._latest(self._settings.sites[site].code_group)
         component = (present or {}).get("components", {}).get(core.CHAMPION_COMPONENT)
         if component is None:

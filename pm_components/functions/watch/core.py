@@ -1,4 +1,4 @@
-"""How far a release has come, from what each core device says of its deployment."""
+"""The progress of a release, from each core device's status of its deployment."""
 
 import datetime as dt
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What the emulator lacks, one module a gap. Each has `install()`, which changes the emulator inside the launcher."""
+"""Extensions of the emulator, one module a gap. Each has `install()`, which changes the emulator in the launcher."""
 
 import importlib
 

@@ -145,7 +145,7 @@ class Resources:
         return self._event(request, identifier)
 
     def get_resource_request_status(self, request: Request) -> dict[str, Any]:
-        """What became of a request."""
+        """The status of a request."""
         token = request.input["RequestToken"]
         if token not in self.events:
             raise ApiError("RequestTokenNotFoundException", f"there was no request {token}")

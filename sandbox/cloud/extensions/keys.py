@@ -34,7 +34,7 @@ _lost: collections.Counter[str] = collections.Counter()
 
 
 def delivery_refusal(service: str, target: str, source_arn: str) -> str:
-    """Why a service may not deliver to a queue or topic; empty where it may, and for other targets.
+    """The reason that a service may not deliver to a queue or topic; empty if it may, and for other targets.
 
     Args:
         service: its principal.

@@ -1,4 +1,4 @@
-"""Who may set off a Lambda function: its policy is asked for SNS and rules, its role for queues.
+"""The permission to invoke a Lambda function: its policy is asked for SNS and rules, its role for queues.
 
 The emulator lets SNS and the rules engine invoke any function, and polls a queue whatever the function's role allows.
 """

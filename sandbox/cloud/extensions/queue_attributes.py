@@ -17,7 +17,7 @@ _KEY, _OWN_KEY, _REDRIVE = "KmsMasterKeyId", "SqsManagedSseEnabled", "RedrivePol
 
 
 def _told(queue: dict[str, Any]) -> dict[str, str]:
-    """What follows from the attributes that a queue was given."""
+    """The effect of the attributes that a queue was given."""
     attributes = queue["attributes"]
     if not attributes.get(_KEY):
         attributes.pop(_KEY, None)

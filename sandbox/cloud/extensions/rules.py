@@ -86,7 +86,7 @@ class UnsupportedRuleError(iot.RuleRepublishError):
 
 
 def rule_error(payload: dict[str, Any]) -> str:
-    """Why a rule of this payload (as CreateTopicRule takes it) cannot be honoured; empty where it can."""
+    """The reason that a rule of this payload (as CreateTopicRule takes it) cannot be honoured; empty if it can."""
     if payload.get("awsIotSqlVersion") != _SQL_VERSION:
         return f"awsIotSqlVersion must be {_SQL_VERSION} here, and is {payload.get('awsIotSqlVersion')!r}"
     if functions := iot._unimplemented_sql_functions(payload.get("sql", "")):

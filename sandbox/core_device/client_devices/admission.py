@@ -1,4 +1,4 @@
-"""Who may connect: a device whose certificate the cloud has verified, now or not too long ago."""
+"""Admission to the gateway: a device whose certificate the cloud has verified, now or not too long ago."""
 
 import asyncio
 import hashlib
@@ -32,7 +32,7 @@ class Admission:
         self.counters: Counter[str] = Counter()
 
     async def check(self, thing: str, certificate: bytes) -> str:
-        """Why a device may not connect, or may not stay; empty where it may.
+        """The reason that a device may not connect, or may not stay; empty if it may.
 
         Args:
             thing: Who it says that it is.

@@ -1,4 +1,4 @@
-"""What the gateway asks of the cloud, over HTTPS with the core device's certificate."""
+"""The gateway's requests to the cloud, over HTTPS with the core device's certificate."""
 
 import http.client
 import json

@@ -1,4 +1,4 @@
-"""What deployments say about client devices, checked: the configurations of AWS's components. No I/O.
+"""The configurations of AWS's components for client devices, from deployments, checked. No I/O.
 
 Source of the configurations: "Client device auth", "MQTT bridge" and "Shadow manager" in the list of AWS-provided
 components, AWS IoT Greengrass V2 developer guide. What is not on it here and would change something is refused.
@@ -39,7 +39,7 @@ class Rule:
     resources: tuple[str, ...]
 
     def allows(self, thing: str, operation: str, resource: str) -> bool:
-        """Whether `thing` may do `operation` on `resource`, `mqtt:topic:pm/gera/air-1/reading` for one."""
+        """True if `thing` may do `operation` on `resource`, `mqtt:topic:pm/gera/air-1/reading` for one."""
         return (
             any(_like(pattern, thing) for pattern in self.things)
             and any(_like(pattern, operation) for pattern in self.operations)
@@ -49,7 +49,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Configuration:
-    """What the gateway is to do.
+    """The gateway's configuration.
 
     Attributes:
         rules: Who may do what; all else is refused.
@@ -66,7 +66,7 @@ class Configuration:
     synchronized: frozenset[str]
 
     def allows(self, thing: str, operation: str, resource: str) -> bool:
-        """Whether a rule allows `thing` an operation on a resource."""
+        """True if `thing` may do `operation` on `resource`, `mqtt:topic:pm/gera/air-1/reading` for one."""
         return any(rule.allows(thing, operation, resource) for rule in self.rules)
 
 

@@ -27,7 +27,7 @@ log = logging.getLogger("client_devices")
 
 
 class _Nobody:
-    """Whom an acknowledgement of the gateway's own messages goes to."""
+    """The receiver of acknowledgements of the gateway's own messages."""
 
     writable = True
 
@@ -110,7 +110,7 @@ class Gateway(Broker):
         self.carry(topic, payload, Receipt(_Nobody(), 0))
 
     def is_connected(self, thing: str) -> bool:
-        """Whether a device is connected now."""
+        """True if a device is connected now."""
         session = self._sessions.get(thing)
         return session is not None and session.connection is not None
 

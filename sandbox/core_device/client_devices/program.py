@@ -64,7 +64,7 @@ def gateway_program(
 
 
 def gateway_status(directory: Path) -> dict[str, Any]:
-    """How the gateway in `directory` is doing; empty where there is none."""
+    """The status of the gateway in `directory`; empty if there is none."""
     try:
         status: dict[str, Any] = json.loads((directory / STATUS_FILE).read_text())
     except FileNotFoundError:
