@@ -12,11 +12,21 @@ from pulumi.runtime import config as pulumi_config
 from pm_components import tiers
 from pm_components.limits import (
     ATHENA_SCAN_LIMIT_MINIMUM_BYTES,
+    EXPIRATION_DAYS_MINIMUM,
+    HYPERPARAMETER_NAME_LENGTH,
     INSTANCE_TYPE,
     LOG_RETENTION_DAYS,
     ML_INSTANCE_TYPE,
+    NETWORK_ID_LENGTH,
+    NOTEBOOK_SECURITY_GROUPS,
+    NOTEBOOK_VOLUME_GIBIBYTES,
+    SCHEDULE_EXPRESSION_LENGTH,
+    TAG_VALUE_LENGTH,
+    TRAINING_IMAGE_LENGTH,
+    TRAINING_SECONDS,
 )
 from pm_components.tagging import OwnershipArgs
+from pm_components.training_jobs import check_hyperparameters
 from pm_contracts.measurements import AIR_QUALITY, MACHINE
 from pm_contracts.messages import NAME_PATTERN
 
@@ -27,9 +37,13 @@ _AbsolutePath = Annotated[str, Meta(pattern="^/[A-Za-z0-9._/-]+$", description="
 _Email = Annotated[str, Meta(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", description="an e-mail address")]
 _Share = Annotated[float, Meta(ge=0, le=1, description="a share, 0 to 1")]
 _Severity = Annotated[str, Meta(pattern="^(warning|critical)$", description="warning or critical")]
-_Days = Annotated[int, Meta(ge=1, le=3650, description="1 to 3650 days")]
+_Days = Annotated[int, Meta(ge=EXPIRATION_DAYS_MINIMUM, le=3650, description="1 to 3650 days")]
 _Tag = Annotated[
-    str, Meta(pattern=r"^[A-Za-z0-9 _.:/=+@-]{1,256}$", description="1 to 256 characters that a tag takes")
+    str,
+    Meta(
+        pattern=rf"^[A-Za-z0-9 _.:/=+@-]{{1,{TAG_VALUE_LENGTH}}}$",
+        description=f"1 to {TAG_VALUE_LENGTH} characters that a tag takes",
+    ),
 ]
 _SerialNumber = Annotated[
     str, Meta(pattern=r"^[A-Za-z0-9._:-]{1,64}$", description="1 to 64 of letters, digits, '.', '_', ':' and '-'")
@@ -37,8 +51,54 @@ _SerialNumber = Annotated[
 _ScanLimit = Annotated[
     int, Meta(ge=ATHENA_SCAN_LIMIT_MINIMUM_BYTES, description=f"{ATHENA_SCAN_LIMIT_MINIMUM_BYTES} bytes and more")
 ]
+_Hyperparameter = Annotated[
+    str,
+    Meta(
+        pattern=rf"^.{{1,{HYPERPARAMETER_NAME_LENGTH}}}$", description=f"1 to {HYPERPARAMETER_NAME_LENGTH} characters"
+    ),
+]
 _InstanceType = Annotated[str, Meta(pattern=INSTANCE_TYPE, description="FAMILY.SIZE")]
 _MlInstanceType = Annotated[str, Meta(pattern=ML_INSTANCE_TYPE, description="ml.FAMILY.SIZE")]
+_TrainingSeconds = Annotated[int, Meta(ge=60, le=TRAINING_SECONDS, description=f"60 to {TRAINING_SECONDS} seconds")]
+_Image = Annotated[
+    str, Meta(pattern=rf"^\S{{1,{TRAINING_IMAGE_LENGTH}}}$", description=f"1 to {TRAINING_IMAGE_LENGTH} characters")
+]
+_Schedule = Annotated[
+    str,
+    Meta(
+        pattern=r"^(rate|cron)\(.+\)$",
+        max_length=SCHEDULE_EXPRESSION_LENGTH,
+        description=f"rate(...) or cron(...), {SCHEDULE_EXPRESSION_LENGTH} characters at most",
+    ),
+]
+_NotebookVolume = Annotated[
+    int,
+    Meta(
+        ge=NOTEBOOK_VOLUME_GIBIBYTES[0],
+        le=NOTEBOOK_VOLUME_GIBIBYTES[1],
+        description="{} to {} GiB".format(*NOTEBOOK_VOLUME_GIBIBYTES),
+    ),
+]
+_SubnetId = Annotated[
+    str,
+    Meta(
+        pattern="^subnet-[0-9a-f]+$",
+        max_length=NETWORK_ID_LENGTH,
+        description=f"subnet-ID, {NETWORK_ID_LENGTH} characters at most",
+    ),
+]
+_SecurityGroupId = Annotated[
+    str,
+    Meta(
+        pattern="^sg-[0-9a-f]+$",
+        max_length=NETWORK_ID_LENGTH,
+        description=f"sg-ID, {NETWORK_ID_LENGTH} characters at most",
+    ),
+]
+_SecurityGroups = Annotated[
+    list[_SecurityGroupId],
+    Meta(max_length=NOTEBOOK_SECURITY_GROUPS, description=f"{NOTEBOOK_SECURITY_GROUPS} at most"),
+]
 _Voice = Annotated[str, Meta(pattern="^[A-Z][a-zA-Z]+$", description="a voice of Amazon Polly")]
 _ENGINES = "standard, neural, long-form or generative"
 _Engine = Annotated[str, Meta(pattern="^(standard|neural|long-form|generative)$", description=_ENGINES)]
@@ -146,11 +206,11 @@ class WorkbenchSettings(_Settings, frozen=True, kw_only=True):
     """A notebook instance; what is not set is the component's default."""
 
     instance_type: _MlInstanceType | None = None
-    volume_gibibytes: Annotated[int, Meta(ge=5, le=16_384, description="5 to 16384 GiB")] | None = None
+    volume_gibibytes: _NotebookVolume | None = None
     """Size of its encrypted volume."""
-    subnet_id: Annotated[str, Meta(pattern="^subnet-[0-9a-f]+$", description="subnet-ID")] | None = None
+    subnet_id: _SubnetId | None = None
     """Subnet that it is in, instead of SageMaker's own network with its way to the internet."""
-    security_group_ids: list[Annotated[str, Meta(pattern="^sg-[0-9a-f]+$", description="sg-ID")]] | None = None
+    security_group_ids: _SecurityGroups | None = None
     """Security groups in the subnet; needed with it."""
 
 
@@ -168,11 +228,11 @@ class AlarmSettings(_Settings, frozen=True, kw_only=True):
 class TrainingSettings(_Settings, frozen=True, kw_only=True):
     """The settings of training, gate and roll-out; a missing one has the component's default."""
 
-    image_uri: str | None = None
+    image_uri: _Image | None = None
     instance_type: _MlInstanceType | None = None
-    maximum_seconds: Annotated[int, Meta(ge=60, le=432_000, description="60 to 432000 seconds")] | None = None
+    maximum_seconds: _TrainingSeconds | None = None
     spot: bool | None = None
-    hyperparameters: dict[str, str] = {}
+    hyperparameters: dict[_Hyperparameter, str] = {}
     minimum_skill: Annotated[float, Meta(ge=0, lt=1, description="0 to below 1")] | None = None
     champion_margin: _Share | None = None
     """Share by which a model may save less than the model approved last."""
@@ -184,7 +244,7 @@ class TrainingSettings(_Settings, frozen=True, kw_only=True):
     """Seconds in which a start, whatever caused it, is not followed by one for drift."""
     workbench: WorkbenchSettings | None = None
     """A notebook instance on `ml/notebooks`; null: there is none."""
-    schedule: Annotated[str, Meta(pattern=r"^(rate|cron)\(.+\)$", description="rate(...) or cron(...)")] | None = None
+    schedule: _Schedule | None = None
     schedule_enabled: bool | None = None
     watch_interval_seconds: Annotated[int, Meta(ge=1, le=3600, description="1 to 3600 seconds")] | None = None
     watch_seconds: Annotated[int, Meta(ge=1, le=86_400, description="1 to 86400 seconds")] | None = None
@@ -300,6 +360,7 @@ def parse(values: Mapping[str, str]) -> Config:
     _check_names(config)
     _check_lives(config)
     _check_trial(config)
+    _check_hyperparameters(config)
     return config
 
 
@@ -325,6 +386,14 @@ def _check_trial(config: Config) -> None:
             f"{NAMESPACE}:training.canary: found a trial and no core device for it, allowed is null, or a core device "
             f"in sites[].canary_devices of {', '.join(site.name for site in stations)}"
         )
+
+
+def _check_hyperparameters(config: Config) -> None:
+    """What a training job takes of them is a limit of SageMaker."""
+    try:
+        check_hyperparameters(config.training.hyperparameters)
+    except ValueError as error:
+        raise ConfigError(f"{NAMESPACE}:training.{error}") from error
 
 
 def _check_names(config: Config) -> None:
@@ -355,7 +424,7 @@ def _check_unique(key: str, names: list[str]) -> None:
         raise ConfigError(f"{NAMESPACE}:{key}: found {', '.join(repeated)} more than once, each name is allowed once")
 
 
-_PLACE = re.compile(r" - at (?:`key` in )?`\$(?P<path>[^`]*)`$")
+_PLACE = re.compile(r" - at (?P<of_a_key>`key` in )?`\$(?P<path>[^`]*)`$")
 _UNKNOWN = re.compile(r"unknown field `(?P<name>[^`]*)`")
 _STEP = re.compile(r"\.(?P<key>[^.\[]+)|\[(?P<index>\d+|\.\.\.)\]")
 
@@ -368,6 +437,8 @@ def _explained(error: str, plain: Mapping[str, Any]) -> str:
     expected: Any = Config
     for step in _STEP.finditer(path):
         found, expected = _descend(found, expected, step)
+    if place and place["of_a_key"]:
+        expected = _without_meta(expected).__args__[0]
     unknown = _UNKNOWN.search(error)
     key = f"{NAMESPACE}:{path.removeprefix('.')}" if path else NAMESPACE
     structure = _without_meta(expected)

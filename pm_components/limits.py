@@ -39,6 +39,25 @@ EXECUTION_HISTORY_EVENTS = 25_000
 TRAINING_JOB_NAME_LENGTH = 63
 #: ModelPackageGroupName of CreateModelPackageGroup, Amazon SageMaker API reference.
 MODEL_PACKAGE_GROUP_NAME_LENGTH = 63
+#: "Longest run time for a training job", Amazon SageMaker quotas, in seconds.
+TRAINING_SECONDS = 432_000
+#: HyperParameters of CreateTrainingJob, Amazon SageMaker API reference: entries, and characters of key and value.
+HYPERPARAMETERS = 100
+HYPERPARAMETER_NAME_LENGTH = 256
+HYPERPARAMETER_VALUE_LENGTH = 2_500
+#: TrainingImage of AlgorithmSpecification, CreateTrainingJob, Amazon SageMaker API reference.
+TRAINING_IMAGE_LENGTH = 255
+#: VolumeSizeInGB of CreateNotebookInstance, Amazon SageMaker API reference, least and most.
+NOTEBOOK_VOLUME_GIBIBYTES = (5, 16_384)
+#: SecurityGroupIds of CreateNotebookInstance, Amazon SageMaker API reference; the length of each, and of SubnetId.
+NOTEBOOK_SECURITY_GROUPS = 5
+NETWORK_ID_LENGTH = 32
+#: ScheduleExpression of CreateSchedule, Amazon EventBridge Scheduler API reference.
+SCHEDULE_EXPRESSION_LENGTH = 256
+#: "Tag value length", AWS's tag naming limits; the shortest of all services.
+TAG_VALUE_LENGTH = 256
+#: Expiration of a lifecycle rule, Amazon S3 API reference: "must be a non-zero positive integer".
+EXPIRATION_DAYS_MINIMUM = 1
 #: MaximumConcurrency of ScalingConfig, CreateEventSourceMapping, AWS Lambda API reference: 2 to 1,000.
 SQS_EVENT_SOURCE_CONCURRENCY_MINIMUM = 2
 #: retentionInDays of PutRetentionPolicy, Amazon CloudWatch Logs API reference.

@@ -1,8 +1,10 @@
 """The training jobs of Amazon SageMaker that the state machine runs, in script mode; pure."""
 
 import json
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from pm_components.limits import HYPERPARAMETER_VALUE_LENGTH, HYPERPARAMETERS
 from pm_components.model_kinds import Model
 
 #: Channel of the training jobs, `SM_CHANNEL_TRAINING` to the script.
@@ -10,6 +12,8 @@ CHANNEL = "training"
 #: Where in the artifact bucket the jobs keep their checkpoints.
 CHECKPOINTS = "training/checkpoints"
 _VOLUME_GIBIBYTES = 30
+#: Hyperparameters by which the training toolkit finds the script to run.
+_SCRIPT_HYPERPARAMETERS = ("sagemaker_program", "sagemaker_submit_directory")
 #: How many times as long as it may run a job on spot capacity may take, waiting included.
 _SPOT_WAIT = 3
 
@@ -83,13 +87,30 @@ def training_state(
     }
 
 
+def check_hyperparameters(given: Mapping[str, str]) -> None:
+    """Check that a training job takes the hyperparameters beside the two that make it run a script.
+
+    Args:
+        given: value by name.
+
+    Raises:
+        ValueError: where there are too many, or the JSON of a value is too long.
+    """
+    allowed = HYPERPARAMETERS - len(_SCRIPT_HYPERPARAMETERS)
+    if len(given) > allowed:
+        raise ValueError(f"hyperparameters: found {len(given)}, allowed are {allowed} at most")
+    for name, value in given.items():
+        if (length := len(json.dumps(value))) > HYPERPARAMETER_VALUE_LENGTH:
+            raise ValueError(
+                f"hyperparameters.{name}: found {length} characters as JSON, allowed are {HYPERPARAMETER_VALUE_LENGTH}"
+            )
+
+
 def _training_job(training: Training, artifact_bucket: str, model: Model) -> dict[str, Any]:
     """The request of a training job in script mode."""
-    hyperparameters = {
-        "sagemaker_program": model.script,
-        "sagemaker_submit_directory": training.code_uri,
-        **training.hyperparameters,
-    }
+    check_hyperparameters(training.hyperparameters)
+    script = zip(_SCRIPT_HYPERPARAMETERS, (model.script, training.code_uri), strict=True)
+    hyperparameters = {**dict(script), **training.hyperparameters}
     return {
         "TrainingJobName.$": f"States.Format('{training.job_prefix}-{model.kind}-{{}}', States.UUID())",
         "RoleArn": training.role_arn,
