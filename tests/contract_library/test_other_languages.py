@@ -4,8 +4,8 @@ What each program asks for is read from the program itself: the YAML as it stand
 stand-in for the SDK that Pulumi would generate. Every argument is held to the package's schema, then the provider
 process constructs the component, and its outputs flow into the arguments of the next.
 
-Not proved here: Pulumi's own YAML evaluator, the SDK that the Pulumi command generates, the TypeScript compiler's
-opinion.
+Not proved here: Pulumi's own YAML evaluator (tests/engine has it), the SDK that the Pulumi command generates, the
+TypeScript compiler's opinion.
 """
 
 import json

@@ -9,47 +9,57 @@ import yaml
 from tests.engine.engine import ROOT, EngineError, environment
 
 
+def python_project(program: Path, folder: Path, stack: str) -> Path:
+    """Make a project's folder for a program in Python, which runs in the checkout's virtual environment.
+
+    Args:
+        program: The program's directory, which nothing is written to.
+        folder: The folder to make.
+        stack: The stack whose file is copied, where the program has one.
+    """
+    folder.mkdir(parents=True)
+    project = yaml.safe_load((program / "Pulumi.yaml").read_text())
+    options = {"toolchain": "pip", "virtualenv": str(ROOT / ".venv")}
+    project |= {"main": str(program), "runtime": {"name": "python", "options": options}}
+    (folder / "Pulumi.yaml").write_text(yaml.safe_dump(project))
+    of_stack = program / f"Pulumi.{stack}.yaml"
+    if of_stack.exists():
+        (folder / of_stack.name).write_text(of_stack.read_text())
+    return folder
+
+
 class ByHand:
-    """The command in a folder of its own: it writes to a stack's file, and the checkout stays clean.
+    """The command on a new stack.
 
     Args:
         cli: The CLI, see `build_cli.sh`.
-        folder: For the project's file and all that the command writes.
+        folder: For the state and the command's own files.
         port: Where the provider serves.
-        program: The directory of a program in Python; it runs in the checkout's virtual environment.
-        stack: The stack's name; its file in the program's directory is copied where there is one.
+        project: The project's folder; the command writes to the stack's file in it.
+        stack: The stack's name.
     """
 
-    def __init__(self, cli: Path, folder: Path, port: int, program: Path, stack: str) -> None:
-        self._folder = folder / "project"
-        # The second shows the option `--event-log`.
+    def __init__(self, cli: Path, folder: Path, port: int, project: Path, stack: str) -> None:
+        self._project = project
+        # The last shows the option `--event-log`.
         self._environment = {**os.environ, **environment(cli, folder, port), "PULUMI_DEBUG_COMMANDS": "true"}
-        for name in ("state", "project"):
-            (folder / name).mkdir(parents=True)
-        project = yaml.safe_load((program / "Pulumi.yaml").read_text())
-        options = {"toolchain": "pip", "virtualenv": str(ROOT / ".venv")}
-        project |= {"main": str(program), "runtime": {"name": "python", "options": options}}
-        (self._folder / "Pulumi.yaml").write_text(yaml.safe_dump(project))
-        of_stack = program / f"Pulumi.{stack}.yaml"
-        if of_stack.exists():
-            (self._folder / of_stack.name).write_text(of_stack.read_text())
+        (folder / "state").mkdir(parents=True)
         self.run("stack", "init", stack)
 
     def run(self, *arguments: str) -> str:
         """The output of `pulumi ARGUMENTS`.
 
         Raises:
-            EngineError: if it fails; the text is all that it printed.
+            EngineError: if it fails; the text is all that it printed, warnings and errors last.
         """
         done = subprocess.run(
             ["pulumi", *arguments, "--non-interactive"],
-            cwd=self._folder,
+            cwd=self._project,
             env=self._environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            capture_output=True,
             text=True,
             check=False,
         )
         if done.returncode != 0:
-            raise EngineError(done.stdout)
+            raise EngineError(done.stdout + done.stderr)
         return done.stdout

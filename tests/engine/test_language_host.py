@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.by_hand import ByHand
+from tests.engine.by_hand import ByHand, python_project
 from tests.engine.conftest import Served
 from tests.engine.engine import ROOT, EngineError
 
@@ -15,7 +15,8 @@ pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 
 
 def test_a_program_is_made_and_destroyed_by_hand(cli: Path, served: Served, tmp_path: Path) -> None:
-    small = ByHand(cli, tmp_path, served.port, ROOT / "tests" / "deployer" / "programs" / "small", "dev")
+    program = ROOT / "tests" / "deployer" / "programs" / "small"
+    small = ByHand(cli, tmp_path, served.port, python_project(program, tmp_path / "small", "dev"), "dev")
     small.run("config", "set", "aws:region", served.cloud.region)
     small.run("config", "set", "--secret", "greeting", "moin")
     up = small.run("up", "--yes", "--skip-preview")
@@ -31,5 +32,5 @@ def test_an_error_of_the_program_is_told_with_its_line(cli: Path, served: Served
     (program / "Pulumi.yaml").write_text("name: broken\nruntime: python\n")
     (program / "__main__.py").write_text("import pulumi\n\nraise KeyError('no such plant')\n")
     with pytest.raises(EngineError, match=r"(?s)__main__.py\", line 3.*KeyError: 'no such plant'") as told:
-        ByHand(cli, tmp_path / "hand", served.port, program, "dev").run("preview")
+        ByHand(cli, tmp_path, served.port, python_project(program, tmp_path / "project", "dev"), "dev").run("preview")
     assert "ended with" not in str(told.value), "told once"

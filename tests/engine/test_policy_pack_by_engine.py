@@ -17,7 +17,7 @@ from sandbox.provider.provider import Provider
 from sandbox.recorder import record
 from sandbox.review.findings import as_stack, findings
 from sandbox.review.settings import read
-from tests.engine.by_hand import ByHand
+from tests.engine.by_hand import ByHand, python_project
 from tests.engine.conftest import Served
 from tests.engine.engine import ROOT, EngineError
 
@@ -43,10 +43,11 @@ class Verdict(NamedTuple):
 def by_engine(cli: Path, served: Served, tmp_path_factory: pytest.TempPathFactory) -> set[Verdict]:
     folder = tmp_path_factory.mktemp("policies")
     log = folder / "events.json"
-    hand = ByHand(cli, folder / "hand", served.port, PROGRAM, "dev")
+    hand = ByHand(cli, folder, served.port, python_project(PROGRAM, folder / "project", "dev"), "dev")
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(Provider, "check", lambda *_: [])
         patched.setattr(Provider, "check_configuration", lambda *_: [])
+        patched.setattr(Provider, "unknown_outputs", lambda *_: set())
         with pytest.raises(EngineError, match="preview failed"):
             hand.run("preview", "--policy-pack", str(ROOT / "policies"), "--event-log", str(log))
     verdicts = set()

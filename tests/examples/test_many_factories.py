@@ -4,7 +4,7 @@ The orchestration is driven with stacks that a test can hold under way and make 
 with the recorder in the place of Pulumi's engine. The Automation API drives a stand-in for the Pulumi command, which
 proves the commands that are given and how their answers are read.
 
-Not proved here: what the real Pulumi command does with them; it is not installed where the tests run.
+Not proved here: what the real Pulumi command does with them; tests/engine previews one factory's stack with it.
 """
 
 import json

@@ -1,7 +1,7 @@
 """The pack behind the protocol that Pulumi's engine speaks, on the resources of every environment of this project.
 
 The pack runs in a process of its own, started by the module that the command line starts. Not proved here: the command
-line itself, which the tests do without; and a real preview, which leaves less unknown than the recorder's.
+line itself, which these tests do without (tests/engine has it).
 """
 
 import inspect

@@ -2,8 +2,8 @@
 //
 // Pulumi's own is published in no Go module. This one runs programs, policy packs and component providers in the
 // virtual environment that their project file names, by the toolchain code and the pulumi-language-python-exec of
-// Pulumi's SDK; the latter lies beside the executable. Not served: other toolchains than pip, installing dependencies,
-// conversion and generation of code, debuggers.
+// Pulumi's SDK; the latter lies beside the executable. Not served: other toolchains than pip, installing dependencies
+// into a virtual environment that is not there yet, conversion and generation of code, debuggers.
 package main
 
 import (
@@ -130,6 +130,14 @@ func (*host) GetRequiredPackages(
 		}
 	}
 	return &pulumirpc.GetRequiredPackagesResponse{Packages: packages}, nil
+}
+
+// Installs nothing: an environment that is there is taken to have been made of its lock.
+func (*host) InstallDependencies(
+	request *pulumirpc.InstallDependenciesRequest, stream pulumirpc.LanguageRuntime_InstallDependenciesServer,
+) error {
+	_, _, err := python(stream.Context(), request.Info)
+	return err
 }
 
 func (served *host) Run(ctx context.Context, request *pulumirpc.RunRequest) (*pulumirpc.RunResponse, error) {
