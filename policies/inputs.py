@@ -118,6 +118,23 @@ def texts(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
             yield from _texts_at(value, index, f"{path}[{index}]")
 
 
+def texts_of(value: Any, key: str) -> Iterator[str]:
+    """The texts that `key` holds, wherever it lies in `value`.
+
+    Raises:
+        UnknownValueError: where a part of it is not known yet.
+    """
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            if name == key and isinstance(item, str):
+                yield item
+            else:
+                yield from texts_of(item, key)
+    elif is_list(value):
+        for item in value:
+            yield from texts_of(item, key)
+
+
 def _texts_at(container: Any, key: Any, path: str) -> Iterator[tuple[str, str]]:
     try:
         value = container[key]

@@ -1,10 +1,9 @@
 """Machines are of the sizes of the stack's tier."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from policies import tiers
-from policies.inputs import document, is_list
+from policies.inputs import document, texts_of
 from policies.rule import Level, Resource, ResourceRule, Settings, Severity
 
 _INSTANCES = (
@@ -25,25 +24,12 @@ def check(resource: Resource, settings: Settings) -> Iterator[str]:
     if resource.type in _INSTANCES:
         types = [str(resource.inputs.get("instanceType"))]
     elif resource.type == _STATE_MACHINE:
-        types = sorted(set(training_instance_types(document(resource.inputs, "definition"))))
+        types = sorted(set(texts_of(document(resource.inputs, "definition"), "InstanceType")))
     tier = tiers.of(resource.stack_name, settings)
     allowed = settings["instance_types"].get(tier, [])
     for type_ in types:
         if type_ not in allowed:
             yield f"instance type {type_} in tier {tier}, allowed are {', '.join(allowed) or 'none'}"
-
-
-def training_instance_types(definition: Any) -> Iterator[str]:
-    """The instance types that the states of a definition ask for, wherever they lie in it."""
-    if isinstance(definition, Mapping):
-        for key, value in definition.items():
-            if key == "InstanceType" and isinstance(value, str):
-                yield value
-            else:
-                yield from training_instance_types(value)
-    elif is_list(definition):
-        for item in definition:
-            yield from training_instance_types(item)
 
 
 RULE = ResourceRule(

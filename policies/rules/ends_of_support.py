@@ -2,10 +2,10 @@
 
 import datetime as dt
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
-from policies.inputs import document, is_list
+from policies.inputs import document, texts_of
 from policies.rule import Level, Resource, ResourceRule, Settings, Severity
 
 _FUNCTION = "aws:lambda/function:Function"
@@ -63,23 +63,10 @@ def _used(resource: Resource) -> Iterator[_Used]:
     if resource.type == _FUNCTION and (runtime := resource.inputs.get("runtime")):
         yield _Used(f"runtime {runtime}", RUNTIMES.get(runtime), RUNTIMES_PAGE)
     elif resource.type == _STATE_MACHINE:
-        for image in sorted(set(training_images(document(resource.inputs, "definition")))):
+        for image in sorted(set(texts_of(document(resource.inputs, "definition"), "TrainingImage"))):
             # What is in an image of one's own is for its owner to know.
             if found := _IMAGE.search(image):
-                yield _Used(f"training image {image}", IMAGES.get(found.groups()), IMAGES_PAGE)
-
-
-def training_images(definition: Any) -> Iterator[str]:
-    """The images that training jobs run in, wherever they lie in a state machine's definition."""
-    if isinstance(definition, Mapping):
-        for key, value in definition.items():
-            if key == "TrainingImage" and isinstance(value, str):
-                yield value
-            else:
-                yield from training_images(value)
-    elif is_list(definition):
-        for item in definition:
-            yield from training_images(item)
+                yield _Used(f"training image {image}", IMAGES.get((found["framework"], found["version"])), IMAGES_PAGE)
 
 
 RULE = ResourceRule(
