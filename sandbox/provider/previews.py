@@ -19,9 +19,8 @@ _MODULES = {"lambda": "lambda_"}
 _IMPORTING = threading.Lock()
 
 
-@functools.cache
-def always_given(token: str) -> frozenset[str]:
-    """The outputs that a resource of this type always has, by the annotations of the installed SDK.
+def resource_class(token: str) -> type:
+    """The class of the installed SDK for a type.
 
     Raises:
         InputError: if no SDK has the type.
@@ -30,10 +29,21 @@ def always_given(token: str) -> frozenset[str]:
     service = module.split("/")[0]
     try:
         with _IMPORTING:
-            resource = getattr(importlib.import_module(f"{_SDKS[package]}.{_MODULES.get(service, service)}"), name)
+            found: type = getattr(importlib.import_module(f"{_SDKS[package]}.{_MODULES.get(service, service)}"), name)
     except (KeyError, ImportError, AttributeError) as error:
         raise InputError("the installed SDKs have no such type") from error
-    outputs = {name: getter.fget.__annotations__["return"] for _, name, getter in _types._py_properties(resource)}
+    return found
+
+
+@functools.cache
+def always_given(token: str) -> frozenset[str]:
+    """The outputs that a resource of this type always has, by the annotations of the installed SDK.
+
+    Raises:
+        InputError: if no SDK has the type.
+    """
+    properties = _types._py_properties(resource_class(token))
+    outputs = {name: getter.fget.__annotations__["return"] for _, name, getter in properties}
     return frozenset(name for name, annotation in outputs.items() if not _may_be_none(annotation))
 
 
