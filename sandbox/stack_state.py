@@ -110,6 +110,6 @@ def _of_pulumi(resources: list[dict[str, Any]]) -> Iterator[Owned]:
 
 def _of_sandbox(resources: list[dict[str, Any]]) -> Iterator[Owned]:
     for one in resources:
-        if one["physical_id"]:
+        if one["physical_id"] and not one["type"].startswith("pulumi:"):
             values = {**one["inputs"], **one["outputs"]}
-            yield Owned(one["type"], one["urn"], one["physical_id"], protect=False, values=values)
+            yield Owned(one["type"], one["urn"], one["physical_id"], one["protect"], values)

@@ -1,7 +1,8 @@
 """The deployer's child process: reads a request from standard input, answers in JSON lines on standard output.
 
-A line is `{"resource": ...}` for each resource made, and at the end `{"deployment": ...}` or `{"error": ...}`. What the
-program itself prints goes to standard error.
+A line is `{"step": ...}` for each step done, and at the end `{"file": ...}`, with that of the deployment, or
+`{"error": ...}`.
+What the program itself prints goes to standard error.
 """
 
 import gc
@@ -10,20 +11,22 @@ import logging
 import os
 import sys
 import traceback
-from dataclasses import asdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from sandbox.cloud import Cloud
+from sandbox.deployer.engine import Engine
 from sandbox.deployer.monitor import CloudMonitor
 from sandbox.deployer.program import run_program
-from sandbox.deployer.project import read_project
-from sandbox.deployer.records import Deployment, DeploymentError, record
-from sandbox.provider.registry import Context
+from sandbox.deployer.project import Project, read_project
+from sandbox.deployer.records import Deployment, DeploymentError, Step, deployments, new_file
+from sandbox.deployer.vault import Vault
+from sandbox.provider import Context, Provider
 
 
 def main() -> None:
-    """Deploy what standard input asks for."""
+    """Deploy or destroy what standard input asks for."""
     with os.fdopen(os.dup(sys.stdout.fileno()), "w") as lines:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
@@ -35,7 +38,7 @@ def main() -> None:
         gc.disable()
         logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
         try:
-            deployment = _deploy(json.load(sys.stdin), lambda made: say("resource", asdict(made)))
+            file = _done(json.load(sys.stdin), lambda step: say("step", step))
         except DeploymentError as error:
             traceback.print_exc()
             say("error", str(error))
@@ -43,22 +46,50 @@ def main() -> None:
             traceback.print_exc()
             say("error", f"the program ended with {type(error).__name__}: {error}")
         else:
-            say("deployment", asdict(deployment))
+            say("file", str(file))
     # All is said: taking the SDK's thousands of modules down in good order would cost most of a second.
     sys.stderr.flush()
     os._exit(0)
 
 
-def _deploy(request: dict[str, Any], on_resource: Any) -> Deployment:
+def _done(request: dict[str, Any], on_step: Callable[[Step], None]) -> Path:
+    """Deploy a program, or destroy where none is named; what the stack has then is written down whatever goes wrong."""
     cloud = Cloud.attach(Path(request["cloud"]))
-    program, stack = Path(request["program"]), request["stack"]
-    project = read_project(program, stack, {"aws:region": cloud.region, **request["config"]})
-    monitor = CloudMonitor(Context(cloud), on_resource, map(record, request["beside"]))
+    program, stack = request["program"], request["stack"]
+    project = read_project(Path(program), stack, {"aws:region": cloud.region, **request["config"]}) if program else None
+    name = project.name if project else request["project"]
+    there = deployments(cloud.directory)
+    ours = next((file for file, one in there.items() if (one.project, one.stack) == (name, stack)), None)
+    file = ours or new_file(cloud.directory)
+    before = there.pop(file, Deployment(name, stack, {}, []))
+    if before.engine != "own":
+        raise DeploymentError(f"Pulumi's engine deployed stack {stack} to this cloud, and it has to go on with it")
+    provider = Provider(Context(cloud))
+    beside = [record for one in there.values() for record in one.resources]
+    engine = Engine(provider, Vault.of(cloud.directory), on_step, before.resources, beside)
+    outputs = before.outputs
+    try:
+        if project:
+            outputs = _run(Path(program), stack, project, CloudMonitor(name, stack, engine, provider))
+        engine.finish()
+    finally:
+        left = engine.state()
+        if left or project:
+            Deployment(name, stack, outputs, left).save(file)
+        else:
+            file.unlink(missing_ok=True)
+    return file
+
+
+def _run(program: Path, stack: str, project: Project, monitor: CloudMonitor) -> dict[str, Any]:
+    """Run the program to its end; the stack's outputs."""
     try:
         run_program(program, stack, project, monitor)
     except BaseException as error:
         raise monitor.failure or error from error
-    return Deployment(stack, monitor.outputs, list(monitor.records.values()))
+    if monitor.failure:
+        raise monitor.failure
+    return monitor.outputs
 
 
 if __name__ == "__main__":

@@ -34,20 +34,29 @@ class Owners:
     """The owners of resources.
 
     Args:
-        records: what is there already, of other stacks.
+        records: what is there already, of other stacks and of this one.
     """
 
     def __init__(self, records: Iterable[ResourceRecord] = ()) -> None:
         self._owners = {(record.type, record.physical_id): record.urn for record in records}
 
-    def claim(self, type_: str, physical_id: str, name: str) -> None:
-        """Note that the resource `name` of this stack was made.
+    def claim(self, type_: str, physical_id: str, urn: str) -> None:
+        """Note that a resource was made for `urn`.
 
         Raises:
             DeploymentError: if it was made before, for another one.
         """
         if type_ not in WATCHED:
             return
-        if owner := self._owners.get((type_, physical_id)):
+        if (owner := self._owners.get((type_, physical_id), urn)) != urn:
             raise DeploymentError(f"{physical_id} already exists, as {owner}: name each resource after its component")
-        self._owners[type_, physical_id] = name
+        self._owners[type_, physical_id] = urn
+
+    def rename(self, type_: str, physical_id: str, urn: str) -> None:
+        """Note that a resource is that of `urn` from now on."""
+        self._owners[type_, physical_id] = urn
+
+    def release(self, type_: str, physical_id: str, urn: str) -> None:
+        """Note that the resource of `urn` is none any more."""
+        if self._owners.get((type_, physical_id)) == urn:
+            del self._owners[type_, physical_id]

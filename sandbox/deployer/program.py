@@ -13,14 +13,14 @@ from pulumi.runtime.mocks import MockEngine, MockSettings
 from pulumi.runtime.settings import configure
 from pulumi.runtime.stack import run_in_stack
 
-from sandbox.deployer.monitor import CloudMonitor
+from sandbox.deployer.monitor import Monitor
 from sandbox.deployer.project import Project
 
 #: Registrations wait for the cloud's answers, not for a processor: more of them than cores.
 _THREADS = 16
 
 
-def run_program(program: Path, stack: str, project: Project, monitor: CloudMonitor) -> None:
+def run_program(program: Path, stack: str, project: Project, monitor: Monitor) -> None:
     """Run `__main__.py` of the program's directory, as Pulumi does: in that directory, with it on the module path.
 
     The program is told that this is a preview where the monitor is one of a preview.
@@ -29,7 +29,8 @@ def run_program(program: Path, stack: str, project: Project, monitor: CloudMonit
         Exception: what the program or the monitor raised; the monitor's own `failure` says it best where it is set.
     """
     loop = asyncio.new_event_loop()
-    loop.set_default_executor(ThreadPoolExecutor(_THREADS))
+    pool = ThreadPoolExecutor(_THREADS)
+    loop.set_default_executor(pool)
     # The SDK starts tasks on the thread's current loop, before any loop runs.
     asyncio.set_event_loop(loop)
     configure(
@@ -51,4 +52,8 @@ def run_program(program: Path, stack: str, project: Project, monitor: CloudMonit
     def run() -> None:
         runpy.run_path("__main__.py", run_name="__main__")
 
-    loop.run_until_complete(run_in_stack(run))
+    try:
+        loop.run_until_complete(run_in_stack(run))
+    finally:
+        # After a failure some registrations are still under way: what comes of them is to be known, too.
+        pool.shutdown(cancel_futures=True)

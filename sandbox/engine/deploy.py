@@ -9,7 +9,7 @@ from pulumi.runtime import rpc
 
 from sandbox.cloud import Cloud
 from sandbox.deployer.masking import MASK
-from sandbox.deployer.records import Deployment, DeploymentError, ResourceRecord, file_name
+from sandbox.deployer.records import Deployment, DeploymentError, ResourceRecord, new_file
 from sandbox.engine.command import EngineError
 from sandbox.engine.operations import Engine, Event
 from sandbox.engine.workspace import Workspace
@@ -77,7 +77,7 @@ class PulumiDeployer:
             deployment = deployment_of(stack, engine.exported())
         except EngineError as error:
             raise DeploymentError(f"{_reason_of(str(error))}\n(the whole story is in {engine.log('up')})") from error
-        deployment.save(cloud.directory / file_name(0))
+        deployment.save(new_file(cloud.directory))
         return deployment
 
     def __enter__(self) -> Self:
@@ -106,11 +106,13 @@ def _reason_of(said: str) -> str:
 def deployment_of(stack: str, exported: dict[str, Any]) -> Deployment:
     """A deployment as the sandbox keeps it, of a state that `pulumi stack export` has written. Secrets are masked."""
     resources = exported["deployment"]["resources"]
-    outputs = [one.get("outputs", {}) for one in resources if one["type"] == _STACK]
+    itself = next((one for one in resources if one["type"] == _STACK), {})
     return Deployment(
+        itself["urn"].split("::")[1] if itself else "",
         stack,
-        _plain(outputs[0]) if outputs else {},
+        _plain(itself.get("outputs", {})),
         [_record(one) for one in resources if one["type"] != _STACK and not _is_default_provider(one)],
+        engine="pulumi",
     )
 
 
@@ -123,6 +125,7 @@ def _record(one: dict[str, Any]) -> ResourceRecord:
         physical_id=one.get("id", ""),
         inputs=_plain(one.get("inputs", {})),
         outputs=_plain(one.get("outputs", {})),
+        protect=one.get("protect", False),
     )
 
 

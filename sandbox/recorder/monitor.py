@@ -6,12 +6,12 @@ import threading
 from dataclasses import replace
 from typing import Any
 
-from pulumi.runtime import rpc
-
-from sandbox.deployer.masking import masked
-from sandbox.deployer.monitor import CloudMonitor
+from sandbox.deployer.masking import MASK
+from sandbox.deployer.monitor import Monitor
 from sandbox.deployer.records import DeploymentError
-from sandbox.provider.registry import Context
+from sandbox.deployer.registration import PROVIDERS, Registration
+from sandbox.provider import Context, Provider
+from sandbox.provider.wire import UNKNOWN, plain, secret
 from sandbox.recorder import Registered
 from sandbox.recorder.arns import arn
 
@@ -20,7 +20,7 @@ ENDPOINT = "a1b2c3d4e5f6g7-ats.iot.eu-central-1.amazonaws.com"
 
 
 class _NoCloud:
-    """The answers to the deployer's monitor without a cloud."""
+    """The answers to the provider without a cloud."""
 
     account_id = ACCOUNT
     mqtt_host = ENDPOINT
@@ -32,10 +32,10 @@ class _NoCloud:
         raise DeploymentError(f"the recorder has no cloud, and {service} was asked for")
 
 
-class RecordingMonitor(CloudMonitor):
+class RecordingMonitor(Monitor):
     """Records resources as a program registers them. Its methods are called from several threads.
 
-    As in the deployer, an output that has no value here is unknown to the program, and using it is an error. In a
+    An output that has no value here is unknown to the program, and using it is an error: so no input is lost. In a
     preview all outputs of all resources are unknown, which is more than Pulumi's engine leaves open: it knows those
     that are inputs too.
 
@@ -43,64 +43,69 @@ class RecordingMonitor(CloudMonitor):
         registered: What was registered, by URN.
     """
 
+    partly_unknown = True
+
     def __init__(self, project: str, stack: str, region: str, *, preview: bool = False) -> None:
         """Record for a stack in a region."""
-        super().__init__(Context(_NoCloud(region)), lambda _: None, preview=preview)
+        super().__init__(project, stack)
+        self.preview = preview
         self.registered: dict[str, Registered] = {}
-        self._project = project
-        self._stack = stack
         self._region = region
+        self._provider = Provider(Context(_NoCloud(region)))
         self._recording = threading.Lock()
 
-    def make_urn(self, parent: str, type_: str, name: str) -> str:
-        """The URN as Pulumi's engine makes it."""
-        parent_type = parent.split("::")[2] if parent else ""
-        qualified = type_ if parent_type in ("", "pulumi:pulumi:Stack") else f"{parent_type}${type_}"
-        return f"urn:pulumi:{self._stack}::{self._project}::{qualified}::{name}"
+    def plain(self, message: Any) -> tuple[dict[str, Any], list[str]]:
+        """The properties of a message; in a preview what is not known yet is kept as the wire's mark."""
+        return (plain(message, UNKNOWN)[0], []) if self.preview else plain(message)
 
-    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
+    def registered_resource(self, new: Registration) -> tuple[str, dict[str, Any]]:
         """Record a resource or a component."""
-        response = super().RegisterResource(request)
-        if response.urn in self.records:
-            made = self.records[response.urn]
-            with self._recording:
-                self.registered[response.urn] = Registered(
-                    type=made.type,
-                    name=made.name,
-                    urn=made.urn,
-                    parent=made.parent,
-                    custom=request.custom,
-                    protect=request.protect,
-                    deleted_first=request.deleteBeforeReplace,
-                    inputs=masked(request.object, made.inputs),
-                    outputs={
-                        key: value for key, value in made.outputs.items() if self.preview or key not in made.inputs
-                    },
-                    dependencies=sorted(request.dependencies),
-                    input_dependencies={
-                        key: sorted(needed.urns) for key, needed in sorted(request.propertyDependencies.items())
-                    },
-                    registered_outputs=None,
-                )
-        return response
+        physical_id, outputs = self._made(new)
+        secrets = dict.fromkeys(new.secret_outputs, MASK) if new.custom else {}
+        known = new.shown.keys() if not self.preview else ()
+        with self._recording:
+            if new.urn in self.registered:
+                raise DeploymentError(f"there are two resources of this type and name: {new.urn}")
+            self.registered[new.urn] = Registered(
+                type=new.type,
+                name=new.name,
+                urn=new.urn,
+                parent=new.parent,
+                custom=new.custom,
+                protect=bool(new.protect),
+                deleted_first=bool(new.delete_before_replace),
+                inputs=new.shown,
+                outputs={key: value for key, value in {**outputs, **secrets}.items() if key not in known},
+                dependencies=new.dependencies,
+                input_dependencies=new.input_dependencies,
+                registered_outputs=None,
+            )
+        return physical_id, {**outputs, **{key: secret(outputs[key]) for key in new.secret_outputs if key in outputs}}
 
-    def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
-        """Keep the outputs of a component, once, or of the stack."""
-        response = super().RegisterResourceOutputs(request)
-        before = self.registered.get(request.urn)
-        if before is not None:
+    def registered_outputs(self, urn: str, outputs: dict[str, Any]) -> bool:
+        """Keep the outputs of a component, once; False if there is no such."""
+        with self._recording:
+            before = self.registered.get(urn)
+            if before is None:
+                return False
             if before.registered_outputs is not None:
                 raise DeploymentError(f"{before.name} registers its outputs twice")
-            outputs, _ = self.plain(request.outputs)
-            with self._recording:
-                self.registered[request.urn] = replace(before, registered_outputs=outputs)
-        return response
+            self.registered[urn] = replace(before, registered_outputs=outputs)
+            return True
 
-    def made(self, token: str, name: str, values: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        """The values that AWS would give a resource: ids, ARNs, URLs; in a preview none."""
+    def _made(self, new: Registration) -> tuple[str, dict[str, Any]]:
+        """The id and outputs that AWS would give a resource; in a preview none."""
+        if not new.custom:
+            return "", {}
+        if new.type.startswith(PROVIDERS):
+            return new.name, {}
         if self.preview:
             # The SDK takes an output that is not there for unknown too.
-            return "", dict.fromkeys([*values, "arn"], rpc.UNKNOWN)
+            return "", dict.fromkeys([*new.values, "arn"], UNKNOWN)
+        outputs = self._made_up(new.type, new.name, new.values)
+        return outputs["id"], outputs
+
+    def _made_up(self, token: str, name: str, values: dict[str, Any]) -> dict[str, Any]:
         service = re.split(r"[:/]", token)[1] if token.startswith("aws:") else token.split(":")[1]
         outputs: dict[str, Any] = {
             "url": f"https://sqs.{self._region}.amazonaws.com/{ACCOUNT}/{name}",
@@ -116,7 +121,7 @@ class RecordingMonitor(CloudMonitor):
             outputs["componentName"], outputs["componentVersion"] = recipe["ComponentName"], recipe["ComponentVersion"]
         made_up = f"arn:aws:{service}:{self._region}:{ACCOUNT}:{name}"
         own = arn(token, outputs["id"], {**values, **outputs}, self._region, ACCOUNT) or made_up
-        return outputs["id"], {**outputs, "arn": own, "invokeArn": own}
+        return {**outputs, "arn": own, "invokeArn": own}
 
     def answer(self, token: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """The answer of a provider's function."""
@@ -125,4 +130,4 @@ class RecordingMonitor(CloudMonitor):
         if token == "aws:ssm/getParameter:getParameter":  # noqa: S105 - a function's token
             name = arguments["name"]
             return {"id": name, "name": name, "type": "String", "value": f"value-of-{name.rsplit('/', 1)[-1]}"}
-        return super().answer(token, arguments)
+        return self._provider.invoke(token, arguments)

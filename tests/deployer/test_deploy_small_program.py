@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pytest
 
 from sandbox.cloud import Cloud
-from sandbox.deployer import Deployment, DeploymentError, ResourceRecord, deploy
+from sandbox.deployer import Deployment, ResourceRecord, Step, deploy
 from tests.waiting import eventually
 
 PROGRAM = Path(__file__).parent / "programs" / "small"
@@ -23,13 +23,13 @@ PROGRAM = Path(__file__).parent / "programs" / "small"
 class Deployed(NamedTuple):
     cloud: Cloud
     deployment: Deployment
-    seen: list[ResourceRecord]
+    seen: list[Step]
 
 
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     with Cloud.start(tmp_path_factory.mktemp("small")) as cloud:
-        seen: list[ResourceRecord] = []
+        seen: list[Step] = []
         yield Deployed(cloud, deploy(PROGRAM, "dev", cloud, {"greeting": "moin"}, seen.append), seen)
 
 
@@ -50,7 +50,8 @@ def test_outputs_are_those_of_the_program(deployed: Deployed) -> None:
 
 
 def test_each_resource_is_reported_as_it_is_made_and_recorded(deployed: Deployed) -> None:
-    names = [record.name for record in deployed.seen]
+    names = [step.name for step in deployed.seen]
+    assert {step.operation for step in deployed.seen} == {"create"}
     assert sorted(names) == sorted(_records(deployed))
     assert len(names) == len(set(names)) == 28
     assert names.index("store-bucket") < names.index("store-versioning")
@@ -144,6 +145,10 @@ def test_what_the_program_prints_is_in_the_log(deployed: Deployed) -> None:
     assert "a program may print" in (deployed.cloud.directory / "deploy.log").read_text()
 
 
-def test_a_second_deployment_to_the_same_cloud_is_refused(deployed: Deployed) -> None:
-    with pytest.raises(DeploymentError, match="does not update; start a new cloud"):
-        deploy(PROGRAM, "dev", deployed.cloud)
+def test_a_second_deployment_changes_nothing(deployed: Deployed) -> None:
+    again = deploy(PROGRAM, "dev", deployed.cloud, {"greeting": "moin"})
+    assert again.summary() == ["resources: 28 unchanged"]
+    assert again.outputs == deployed.deployment.outputs
+    assert {one.urn: one.outputs for one in again.resources} == {
+        one.urn: one.outputs for one in deployed.deployment.resources
+    }

@@ -12,13 +12,18 @@ import pulumi
 import pulumi_aws
 import pulumi_aws_native
 import pytest
+from cryptography.fernet import Fernet
 from google.protobuf import struct_pb2
 from pulumi.runtime import rpc
-from pulumi.runtime.proto import resource_pb2
+from pulumi.runtime.proto import callback_pb2, resource_pb2
 
+from sandbox.deployer.engine import Engine
 from sandbox.deployer.monitor import CloudMonitor
 from sandbox.deployer.records import DeploymentError, ResourceRecord
-from sandbox.provider.registry import HANDLERS, Context
+from sandbox.deployer.registration import REFUSED
+from sandbox.deployer.vault import Vault
+from sandbox.provider import Context, Provider
+from sandbox.provider.registry import HANDLERS
 from sandbox.provider.wire import plain
 
 SECRET = {rpc._special_sig_key: rpc._special_secret_sig}
@@ -44,21 +49,30 @@ def service() -> FakeService:
 
 
 @pytest.fixture
-def seen() -> list[ResourceRecord]:
-    return []
-
-
-@pytest.fixture
-def monitor(service: FakeService, seen: list[ResourceRecord], monkeypatch: pytest.MonkeyPatch) -> CloudMonitor:
-    for setting, value in (("get_stack", "dev"), ("get_project", "pm")):
-        monkeypatch.setattr(f"pulumi.runtime.mocks.{setting}", lambda value=value: value)
+def provider(service: FakeService) -> Provider:
     cloud = SimpleNamespace(
         region="eu-central-1",
         account_id="000000000000",
         mqtt_host="127.0.0.1",
         client=lambda name: service,
     )
-    return CloudMonitor(Context(cloud), seen.append)
+    return Provider(Context(cloud))
+
+
+@pytest.fixture
+def engine(provider: Provider) -> Engine:
+    return Engine(provider, Vault(Fernet.generate_key()), lambda _: None)
+
+
+@pytest.fixture
+def monitor(engine: Engine, provider: Provider) -> CloudMonitor:
+    return CloudMonitor("pm", "dev", engine, provider)
+
+
+def _record(engine: Engine) -> ResourceRecord:
+    """The one record that there is."""
+    (record,) = engine.records.values()
+    return record
 
 
 def _request(type_: str, inputs: dict[str, Any], **fields: Any) -> resource_pb2.RegisterResourceRequest:
@@ -68,17 +82,31 @@ def _request(type_: str, inputs: dict[str, Any], **fields: Any) -> resource_pb2.
 
 
 QUEUE = "aws:sqs/queue:Queue"
+#: By field of the message, of each that is refused.
+ASKED: dict[str, Any] = {
+    "importId": "old",
+    "remote": True,
+    "transforms": [{"target": "x", "token": "y"}],
+    "hooks": {"after_create": ["h"]},
+    "customTimeouts": {"create": "1s"},
+    "deletedWith": "urn:a",
+    "replace_with": ["urn:a"],
+    "replacement_trigger": {"string_value": "a"},
+    "pluginDownloadURL": "https://a",
+    "envVarMappings": {"a": "b"},
+    "state_migrations": [{"target": "x", "token": "y"}],
+}
 
 
 def test_whole_numbers_and_secrets_reach_the_cloud_as_plain_values(
-    monitor: CloudMonitor, service: FakeService, seen: list[ResourceRecord]
+    monitor: CloudMonitor, service: FakeService, engine: Engine
 ) -> None:
     request = _request(QUEUE, {"name": {**SECRET, "value": "q"}, "delaySeconds": 5.0, "tags": {**SECRET, "value": {}}})
     response = monitor.RegisterResource(request)
     assert service.calls == [("create_queue", {"QueueName": "q", "Attributes": {"DelaySeconds": "5"}, "tags": {}})]
     assert response.id == "http://queue"
-    assert response.unknown, "what the handler did not answer must not become None"
-    assert seen[0].outputs["arn"] == "arn:aws:sqs:eu-central-1:000000000000:q"
+    assert not response.unknown, "what the handler did not answer is None"
+    assert _record(engine).outputs["arn"] == "arn:aws:sqs:eu-central-1:000000000000:q"
 
 
 @pytest.mark.parametrize(
@@ -91,18 +119,6 @@ def test_whole_numbers_and_secrets_reach_the_cloud_as_plain_values(
         (_request(QUEUE, {"name": "q", "colour": "red"}), "cannot honour the input.s. colour"),
         (_request(QUEUE, {"namePrefix": "q"}), "input name is missing; given are namePrefix"),
         (_request(QUEUE, {"name": rpc.UNKNOWN}), "input name has no value"),
-        (
-            _request(QUEUE, {}, propertyDependencies={"name": {"urns": ["urn:a"]}}),
-            "input name has no value: .* it depends on urn:a",
-        ),
-        (_request(QUEUE, {"name": "q"}, importId="old"), "asks for import_"),
-        (_request(QUEUE, {"name": "q"}, remote=True), "a component of another language"),
-        (
-            _request(QUEUE, {"name": "q"}, transforms=[{"target": "x", "token": "y"}]),
-            "asks for transforms; use transformations",
-        ),
-        (_request(QUEUE, {"name": "q"}, hooks={"after_create": ["h"]}), "asks for hooks"),
-        (_request(QUEUE, {"name": "q"}, customTimeouts={"create": "1s"}), "asks for custom_timeouts"),
         (
             _request(QUEUE, {"name": "q"}, version="9.9.9"),
             "asks for version 9.9.9 of the provider aws, and the sandbox",
@@ -124,6 +140,36 @@ def test_what_cannot_be_honoured_is_refused_by_name(monitor: CloudMonitor, reque
     assert monitor.failure is not None
 
 
+@pytest.mark.parametrize("field", REFUSED)
+def test_an_option_that_is_not_done_is_refused_by_name(monitor: CloudMonitor, engine: Engine, field: str) -> None:
+    request = _request(QUEUE, {"name": "q"}, **{field: ASKED[field]})
+    with pytest.raises(DeploymentError, match=f"it'?: asks for {REFUSED[field]}, which the sandbox does not do"):
+        monitor.RegisterResource(request)
+    assert engine.records == {}
+
+
+@pytest.mark.parametrize(
+    ("call", "request_", "message"),
+    [
+        ("ReadResource", resource_pb2.ReadResourceRequest(type=QUEUE, name="it"), f"{QUEUE} it: looks up a resource"),
+        (
+            "ReadResource",
+            resource_pb2.ReadResourceRequest(type="pulumi:pulumi:StackReference", name="other"),
+            "StackReference other: looks up a resource",
+        ),
+        ("RegisterStackTransform", callback_pb2.Callback(), "a stack transform is not run"),
+        ("RegisterStackInvokeTransform", callback_pb2.Callback(), "a transform of function calls is not run"),
+        ("RegisterResourceHook", resource_pb2.RegisterResourceHookRequest(name="h"), "h: a resource hook is not run"),
+        ("RegisterErrorHook", resource_pb2.RegisterErrorHookRequest(name="h"), "h: an error hook is not run"),
+    ],
+)
+def test_a_call_that_is_not_done_is_refused_by_name(
+    monitor: CloudMonitor, call: str, request_: Any, message: str
+) -> None:
+    with pytest.raises(DeploymentError, match=message):
+        getattr(monitor, call)(request_)
+
+
 def test_a_block_that_is_not_understood_is_refused(monitor: CloudMonitor) -> None:
     inputs = {"name": "r", "sql": "SELECT 1", "enabled": True, "errorAction": {"cloudwatchLogs": {"logGroupName": "x"}}}
     with pytest.raises(DeploymentError, match=r"cannot honour the input.s. errorAction.cloudwatchLogs"):
@@ -131,7 +177,7 @@ def test_a_block_that_is_not_understood_is_refused(monitor: CloudMonitor) -> Non
 
 
 def test_what_the_program_holds_for_secret_is_no_part_of_the_record(
-    monitor: CloudMonitor, service: FakeService, seen: list[ResourceRecord]
+    monitor: CloudMonitor, service: FakeService, engine: Engine
 ) -> None:
     inputs = {"name": "q", "tags": {"a": {**SECRET, "value": "hush"}}}
     response = monitor.RegisterResource(_request(QUEUE, inputs, additionalSecretOutputs=["url"]))
@@ -140,8 +186,10 @@ def test_what_the_program_holds_for_secret_is_no_part_of_the_record(
     outputs.update({"shown": "a", "hidden": {**SECRET, "value": "hush"}})
     monitor.RegisterResourceOutputs(resource_pb2.RegisterResourceOutputsRequest(urn="urn:stack", outputs=outputs))
     assert service.calls[0][1]["tags"] == {"a": "hush"}
-    assert seen[0].inputs["tags"] == seen[0].outputs["tags"] == {"a": "[secret]"}
-    assert seen[0].outputs["url"] == "[secret]"
+    record = _record(engine)
+    assert record.inputs["tags"] == record.outputs["tags"] == {"a": "[secret]"}
+    assert record.outputs["url"] == "[secret]"
+    assert "hush" not in str(record)
     assert monitor.outputs == {"shown": "a", "hidden": "[secret]"}
 
 

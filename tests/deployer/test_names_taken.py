@@ -6,19 +6,22 @@ the other's. Not proved here: that the program never asks for one name twice (te
 
 import base64
 import json
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
 
 import pytest
+from cryptography.fernet import Fernet
 from google.protobuf import struct_pb2
 from pulumi.runtime.proto import resource_pb2
 
 from pm_components.functions.component_recipes import zipped
 from sandbox.cloud import Cloud
+from sandbox.deployer.engine import Engine
 from sandbox.deployer.monitor import CloudMonitor
 from sandbox.deployer.owners import WATCHED
-from sandbox.deployer.records import DeploymentError
-from sandbox.provider.registry import Context
+from sandbox.deployer.records import DeploymentError, ResourceRecord
+from sandbox.deployer.vault import Vault
+from sandbox.provider import Context, Provider
 from tests.contract_library.test_contract_of_resources import NAMED
 
 ROLE = "arn:aws:iam::000000000000:role/taken"
@@ -197,20 +200,24 @@ def register(ids: dict[str, str]) -> Register:
     return register
 
 
+class Stack(NamedTuple):
+    engine: Engine
+    monitor: CloudMonitor
+
+
+def _stack(name: str, cloud: Cloud, beside: Iterable[ResourceRecord] = ()) -> Stack:
+    provider = Provider(Context(cloud))
+    engine = Engine(provider, Vault(Fernet.generate_key()), lambda _: None, beside=beside)
+    return Stack(engine, CloudMonitor("pm", name, engine, provider))
+
+
 @pytest.fixture(scope="module")
-def first(cloud: Cloud, register: Register) -> Iterator[CloudMonitor]:
+def first(cloud: Cloud, register: Register) -> Stack:
     """The stack that came first: it has one resource of each type."""
-    with pytest.MonkeyPatch.context() as patch:
-        _as_stack(patch, "first")
-        monitor = CloudMonitor(Context(cloud), lambda _: None)
-        for type_ in RESOURCES:
-            assert register(monitor, type_), type_
-        yield monitor
-
-
-def _as_stack(patch: pytest.MonkeyPatch, stack: str) -> None:
-    patch.setattr("pulumi.runtime.mocks.get_stack", lambda: stack)
-    patch.setattr("pulumi.runtime.mocks.get_project", lambda: "pm")
+    stack = _stack("first", cloud)
+    for type_ in RESOURCES:
+        assert register(stack.monitor, type_), type_
+    return stack
 
 
 def test_every_named_type_of_the_program_is_tried() -> None:
@@ -219,13 +226,10 @@ def test_every_named_type_of_the_program_is_tried() -> None:
 
 
 @pytest.mark.parametrize("type_", RESOURCES)
-def test_another_stacks_resource_is_not_taken_over(
-    cloud: Cloud, first: CloudMonitor, register: Register, monkeypatch: pytest.MonkeyPatch, type_: str
-) -> None:
-    _as_stack(monkeypatch, "second")
-    second = CloudMonitor(Context(cloud), lambda _: None, first.records.values())
+def test_another_stacks_resource_is_not_taken_over(cloud: Cloud, first: Stack, register: Register, type_: str) -> None:
+    second = _stack("second", cloud, first.engine.records.values())
     with pytest.raises(DeploymentError, match=r"(?i)already|duplicate") as refusal:
-        register(second, type_)
+        register(second.monitor, type_)
     if type_ in WATCHED:
         assert f"as urn:pulumi:first::pm::{type_}::it" in str(refusal.value)
-    assert second.records == {}
+    assert second.engine.records == {}
