@@ -64,7 +64,7 @@ class Deployer(Protocol):
         stack: str,
         cloud: Cloud,
         config: dict[str, Any],
-        on_resource: Callable[[Named], None],
+        on_step: Callable[[Named], None],
     ) -> Deployment:
         """Deploy; DeploymentError where that fails."""
 
@@ -121,7 +121,7 @@ class Factory:
             progress.step("Running the Pulumi program")
             made = 0
 
-            def on_resource(resource: Named) -> None:
+            def on_step(resource: Named) -> None:
                 nonlocal made
                 made += 1
                 progress.advance(made, f"{resource.type.split(':')[-1]} {resource.name}")
@@ -132,7 +132,7 @@ class Factory:
                 # The limits of a connection to AWS are AWS's; here years pass in a minute.
                 "flow_control": "none",
             }
-            deployment = deployer(PROGRAM, stack, cloud, {**settings, **(config or {})}, on_resource)
+            deployment = deployer(PROGRAM, stack, cloud, {**settings, **(config or {})}, on_step)
             progress.say(f"{len(deployment.resources)} resources registered")
 
             progress.step("Starting the core devices")

@@ -62,7 +62,7 @@ class PulumiDeployer:
         stack: str,
         cloud: Cloud,
         config: dict[str, Any],
-        on_resource: Callable[[Event], None],
+        on_step: Callable[[Event], None],
     ) -> Deployment:
         """Run a program against a new cloud, and keep the outcome beside the cloud; see `sandbox.deployer.deploy`.
 
@@ -73,7 +73,7 @@ class PulumiDeployer:
         self.serve(cloud, program)
         engine = Engine(self._cli, self.folder, self._port, program, stack, stack)
         try:
-            engine.finish(engine.start("up", {**_region_of(cloud), **config}), on_resource)
+            engine.finish(engine.start("up", {**_region_of(cloud), **config}), on_step)
             deployment = deployment_of(stack, engine.exported())
         except EngineError as error:
             raise DeploymentError(f"{_reason_of(str(error))}\n(the whole story is in {engine.log('up')})") from error
@@ -106,7 +106,7 @@ def _reason_of(said: str) -> str:
 def deployment_of(stack: str, exported: dict[str, Any]) -> Deployment:
     """A deployment as the sandbox keeps it, of a state that `pulumi stack export` has written. Secrets are masked."""
     resources = exported["deployment"]["resources"]
-    itself = next((one for one in resources if one["type"] == _STACK), {})
+    itself: dict[str, Any] = next((one for one in resources if one["type"] == _STACK), {})
     return Deployment(
         itself["urn"].split("::")[1] if itself else "",
         stack,
