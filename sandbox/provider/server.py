@@ -4,6 +4,7 @@ The engine finds it by PULUMI_DEBUG_PROVIDERS and installs nothing. It serves on
 who reaches loopback is the operator, as for the emulated AWS itself.
 """
 
+import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +21,7 @@ from sandbox.provider.differences import same
 from sandbox.provider.inputs import InputError
 from sandbox.provider.provider import PACKAGES, Failure, Provider
 from sandbox.provider.registry import Context
-from sandbox.provider.wire import UNKNOWN, is_secret, message_of, plain, secret
+from sandbox.provider.wire import UNKNOWN, is_secret, message_of, plain, secret, secret_texts
 
 _HOST = "127.0.0.1"
 #: Calls at a time: the engine makes four a processor, and they wait for the cloud.
@@ -31,6 +32,8 @@ _MESSAGE_LIMIT = 400 * 1024 * 1024
 _ENGINES_KEYS = {"version", "pluginDownloadURL", "__internal"}
 #: What opens a cloud, in a provider's configuration.
 _KEYS = {"accessKey", "secretKey", "token"}
+#: Characters from which a secret is kept out of errors; to look for shorter ones would make these unreadable.
+_SECRET_LENGTH = 4
 _KINDS = {
     "add": (provider_pb2.PropertyDiff.ADD, provider_pb2.PropertyDiff.ADD_REPLACE),
     "delete": (provider_pb2.PropertyDiff.DELETE, provider_pb2.PropertyDiff.DELETE_REPLACE),
@@ -90,7 +93,7 @@ class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     def CheckConfig(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's
         """Refuse what a provider is configured to do that this one would not do; its keys are secrets in the state."""
-        with _answering(context):
+        with _answering(context, request.news):
             news = plain(request.news, UNKNOWN)[0]
             failures = self._provider.check_configuration(
                 {key: value for key, value in news.items() if key not in _ENGINES_KEYS and value != UNKNOWN}
@@ -111,13 +114,13 @@ class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     def Check(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's
         """Refuse a type that is not known, in a preview as in an update."""
-        with _answering(context):
+        with _answering(context, request.news):
             failures = self._provider.check(_token(request), plain(request.news, UNKNOWN)[0])
         return _checked(request, failures)
 
     def Diff(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's
         """Say which inputs differ, and whether that replaces."""
-        with _answering(context):
+        with _answering(context, request.news, request.old_inputs):
             olds, news = _compared(request.old_inputs), _compared(request.news)
             diff = self._provider.diff(_token(request), olds, news)
         detailed = {
@@ -136,7 +139,7 @@ class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     def Create(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's
         """Make a resource. In a preview its outputs are not known, and are said to be so."""
-        with _answering(context):
+        with _answering(context, request.properties):
             if request.preview:
                 unknown = self._provider.unknown_outputs(_token(request), None, _compared(request.properties))
                 return provider_pb2.CreateResponse(properties=_state(request.properties, _marked(unknown)))
@@ -147,7 +150,7 @@ class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
         """A resource as the cloud has it now; no id where it is gone."""
         if not len(request.properties):
             _refuse(context, f"{_token(request)} {request.id}", _IMPORT)
-        with _answering(context):
+        with _answering(context, request.properties):
             asked, state = _compared(request.inputs), _compared(request.properties)
             found = self._provider.read(_token(request), request.id, asked, state)
         if found is None:
@@ -161,7 +164,7 @@ class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     def Update(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's
         """Change a resource in place."""
-        with _answering(context):
+        with _answering(context, request.news, request.olds):
             olds = _compared(request.old_inputs)
             if request.preview:
                 unknown = self._provider.unknown_outputs(_token(request), olds, _compared(request.news))
@@ -174,13 +177,13 @@ class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     def Delete(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's
         """Delete a resource."""
-        with _answering(context):
+        with _answering(context, request.properties):
             self._provider.delete(_token(request), request.id, _compared(request.properties))
         return empty_pb2.Empty()
 
     def Invoke(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's
         """Answer a function."""
-        with _answering(context):
+        with _answering(context, request.args):
             arguments = {key: value for key, value in _known_values(request.args).items() if key not in _ENGINES_KEYS}
             answer = self._provider.invoke(request.tok, arguments)
         return provider_pb2.InvokeResponse(**{"return": message_of(answer)})
@@ -218,15 +221,25 @@ for _method in REFUSED:
 
 
 @contextmanager
-def _answering(context: Any) -> Iterator[None]:
-    """Turn a refusal into the call's error; an error of our own goes to the log with its trace as well."""
+def _answering(context: Any, *messages: Any) -> Iterator[None]:
+    """Turn a refusal into the call's error; an error of our own goes to the log with its trace as well.
+
+    Clouds repeat in errors what they are sent: what is secret in the messages is not told.
+    """
     try:
         yield
     except (ClientError, BotoCoreError, InputError) as error:
-        context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        context.abort(grpc.StatusCode.INVALID_ARGUMENT, _without_secrets(str(error), messages))
     except Exception as error:
-        traceback.print_exc()
-        context.abort(grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {error}")
+        print(_without_secrets(traceback.format_exc(), messages), file=sys.stderr)
+        context.abort(grpc.StatusCode.INTERNAL, _without_secrets(f"{type(error).__name__}: {error}", messages))
+
+
+def _without_secrets(text: str, messages: Iterable[Any]) -> str:
+    secrets = {one for message in messages for one in secret_texts(message) if len(one) >= _SECRET_LENGTH}
+    for one in sorted(secrets, key=len, reverse=True):
+        text = text.replace(one, "[secret]")
+    return text
 
 
 def _checked(request: Any, failures: list[Failure]) -> Any:

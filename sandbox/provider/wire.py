@@ -1,5 +1,6 @@
 """Pulumi's wire format, taken apart: what a program sent, as plain values, with the places that have no value."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from google.protobuf import struct_pb2
@@ -44,6 +45,20 @@ def is_secret(value: Any) -> bool:
     if isinstance(value, struct_pb2.Struct):
         return _signature(value) == rpc._special_secret_sig or any(is_secret(item) for _, item in value.items())
     return isinstance(value, struct_pb2.ListValue) and any(map(is_secret, value))
+
+
+def secret_texts(value: Any, secret_above: bool = False) -> Iterator[str]:
+    """The texts within the secrets of a message."""
+    if isinstance(value, str) and secret_above:
+        yield value
+    elif isinstance(value, struct_pb2.Struct):
+        below = secret_above or _signature(value) == rpc._special_secret_sig
+        for key, item in value.items():
+            if key != rpc._special_sig_key:
+                yield from secret_texts(item, below)
+    elif isinstance(value, struct_pb2.ListValue):
+        for item in value:
+            yield from secret_texts(item, secret_above)
 
 
 def _signature(value: Any) -> Any:

@@ -12,7 +12,7 @@ import pytest
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
-from sandbox.provider import Context
+from sandbox.provider import Context, InputError
 from sandbox.provider.registry import HANDLERS, READS, UPDATES, Creation
 from sandbox.provider.server import REFUSED, Server, debug_providers
 from sandbox.provider.wire import UNKNOWN, message_of, secret
@@ -183,6 +183,38 @@ def test_a_type_and_a_configuration_that_are_not_done_are_refused_before_anythin
         "region": "is us-east-1, and the sandbox's cloud is in eu-central-1",
         "defaultTags": "is not done by the sandbox's provider",
     }
+
+
+@pytest.mark.parametrize("error", [InputError("key-id is wrong"), KeyError("key-id")])
+def test_an_error_does_not_tell_what_is_secret(
+    provider: Any, error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def create(inputs: Any, context: Any) -> Any:
+        raise error
+
+    monkeypatch.setitem(HANDLERS, "aws:sqs/queue:Queue", Creation(create, {}))
+    inputs = message_of({"name": "q", "tags": {"a": secret("key-id")}})
+    with pytest.raises(grpc.RpcError) as refused:
+        provider.Create(provider_pb2.CreateRequest(urn=URN, properties=inputs))
+    assert "[secret]" in refused.value.details()
+    assert "key-id" not in refused.value.details() + capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("kind", "signature"),
+    [("asset", "c44067f5952c0a294b673a41bacd8c17"), ("archive", "0def7320c3a5731c473e5ecbe6d01bc7")],
+)
+def test_an_asset_is_another_one_when_its_hash_is(provider: Any, kind: str, signature: str) -> None:
+    def code(digest: str, path: str) -> Any:
+        sig = "4dabf18193072939515e22adb298388d"
+        return message_of({"code": {sig: signature, "hash": digest, "path": path}})
+
+    def changes(digest: str) -> list[str]:
+        request = {"old_inputs": code("1", "/not/there"), "news": code(digest, "/nor/there")}
+        urn = "urn:pulumi:dev::pm::aws:lambda/function:Function::it"
+        return list(provider.Diff(provider_pb2.DiffRequest(urn=urn, id="i", **request)).detailedDiff)
+
+    assert (changes("1"), changes("2")) == ([], ["code"])
 
 
 SERVICE = provider_pb2.DESCRIPTOR.services_by_name["ResourceProvider"]
