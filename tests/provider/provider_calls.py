@@ -603,3 +603,142 @@ def _default_of(network: str, what: str) -> dict[str, Any]:
 def _modified(lab: Lab, volume: str) -> dict[str, Any]:
     lab.client("ec2").modify_volume(VolumeId=volume, Size=8)
     return {"VolumeIds": [volume]}
+
+
+class Wait(NamedTuple):
+    """What a provider waits for, looking again and again.
+
+    Attributes:
+        operation: Operation, as `service:Operation`.
+        arguments: What it is asked with.
+        path: JMESPath of what is looked at in the answer.
+        targets: Values of which one ends it.
+    """
+
+    operation: str
+    arguments: Arguments
+    path: str
+    targets: tuple[Any, ...]
+
+
+#: After a resource is made, and after it is changed.
+SETTLED: dict[str, tuple[Wait, ...]] = {
+    "aws:dynamodb/table:Table": (
+        Wait("dynamodb:DescribeTable", _named("TableName"), "Table.TableStatus", ("ACTIVE",)),
+        Wait(
+            "dynamodb:DescribeContinuousBackups",
+            _named("TableName"),
+            "ContinuousBackupsDescription.PointInTimeRecoveryDescription.PointInTimeRecoveryStatus",
+            ("ENABLED", "DISABLED"),
+        ),
+        Wait(
+            "dynamodb:DescribeTimeToLive",
+            _named("TableName"),
+            "TimeToLiveDescription.TimeToLiveStatus",
+            ("ENABLED", "DISABLED"),
+        ),
+    ),
+    "aws:ebs/volume:Volume": (
+        Wait("ec2:DescribeVolumes", lambda _lab, id_, _state: {"VolumeIds": [id_]}, "Volumes[0].State", ("available",)),
+        Wait(
+            "ec2:DescribeVolumesModifications",
+            lambda lab, id_, _state: _modified(lab, id_),
+            "VolumesModifications[0].ModificationState",
+            ("completed", "optimizing"),
+        ),
+    ),
+    "aws:ec2/internetGateway:InternetGateway": (
+        Wait(
+            "ec2:DescribeInternetGateways",
+            lambda _lab, id_, _state: {"InternetGatewayIds": [id_]},
+            "InternetGateways[0].Attachments[0].State",
+            ("available", "attached"),
+        ),
+    ),
+    "aws:ec2/routeTableAssociation:RouteTableAssociation": (
+        Wait(
+            "ec2:DescribeRouteTables",
+            lambda _lab, _id, state: {"RouteTableIds": [state["routeTableId"]]},
+            "RouteTables[0].Associations[?!Main] | [0].AssociationState.State",
+            ("associated",),
+        ),
+    ),
+    "aws:ec2/subnet:Subnet": (
+        Wait("ec2:DescribeSubnets", lambda _lab, id_, _state: {"SubnetIds": [id_]}, "Subnets[0].State", ("available",)),
+    ),
+    "aws:ec2/vpc:Vpc": (
+        Wait("ec2:DescribeVpcs", lambda _lab, id_, _state: {"VpcIds": [id_]}, "Vpcs[0].State", ("available",)),
+    ),
+    "aws:kinesis/firehoseDeliveryStream:FirehoseDeliveryStream": (
+        Wait(
+            "firehose:DescribeDeliveryStream",
+            lambda _lab, _id, state: {"DeliveryStreamName": state["name"]},
+            "DeliveryStreamDescription.DeliveryStreamStatus",
+            ("ACTIVE",),
+        ),
+        Wait(
+            "firehose:DescribeDeliveryStream",
+            lambda _lab, _id, state: {"DeliveryStreamName": state["name"]},
+            "DeliveryStreamDescription.DeliveryStreamEncryptionConfiguration.Status",
+            ("ENABLED", "DISABLED"),
+        ),
+    ),
+    "aws:kms/key:Key": (Wait("kms:DescribeKey", _named("KeyId"), "KeyMetadata.KeyState", ("Enabled",)),),
+    "aws:lambda/eventSourceMapping:EventSourceMapping": (
+        Wait("lambda:GetEventSourceMapping", _named("UUID"), "State", ("Enabled", "Disabled")),
+    ),
+    "aws:lambda/function:Function": (
+        Wait("lambda:GetFunction", _named("FunctionName"), "Configuration.State", ("Active",)),
+        Wait("lambda:GetFunction", _named("FunctionName"), "Configuration.LastUpdateStatus", ("Successful",)),
+    ),
+    "aws:sagemaker/modelPackageGroup:ModelPackageGroup": (
+        Wait(
+            "sagemaker:DescribeModelPackageGroup",
+            _named("ModelPackageGroupName"),
+            "ModelPackageGroupStatus",
+            ("Completed",),
+        ),
+    ),
+    "aws:sagemaker/notebookInstance:NotebookInstance": (
+        Wait(
+            "sagemaker:DescribeNotebookInstance",
+            _named("NotebookInstanceName"),
+            "NotebookInstanceStatus",
+            ("InService",),
+        ),
+    ),
+    "aws:scheduler/scheduleGroup:ScheduleGroup": (
+        Wait("scheduler:GetScheduleGroup", _named("Name"), "State", ("ACTIVE",)),
+    ),
+    "aws:sfn/stateMachine:StateMachine": (
+        Wait("stepfunctions:DescribeStateMachine", _named("stateMachineArn"), "status", ("ACTIVE",)),
+    ),
+    "aws:sns/topicSubscription:TopicSubscription": (
+        Wait("sns:GetSubscriptionAttributes", _named("SubscriptionArn"), "Attributes.PendingConfirmation", ("false",)),
+    ),
+    "aws:sqs/queue:Queue": (
+        Wait(
+            "sqs:GetQueueAttributes",
+            lambda _lab, id_, _state: {"QueueUrl": id_, "AttributeNames": ["All"]},
+            "Attributes.VisibilityTimeout",
+            ("60", "90"),
+        ),
+    ),
+}
+
+ABSENT = "absent"
+"""What stands for a description that is an error, since the resource is not there."""
+#: After a resource is deleted: until its description is an error that says it is not there, or has such a value.
+GONE: dict[str, Wait] = {
+    token: waits[0]._replace(targets=(ABSENT,))
+    for token, waits in SETTLED.items()
+    if token not in ("aws:ec2/routeTableAssociation:RouteTableAssociation", "aws:kms/key:Key")
+} | {
+    "aws:kms/key:Key": SETTLED["aws:kms/key:Key"][0]._replace(targets=("PendingDeletion",)),
+    "aws:autoscaling/group:Group": Wait(
+        "autoscaling:DescribeAutoScalingGroups",
+        lambda _lab, id_, _state: {"AutoScalingGroupNames": [id_]},
+        "length(AutoScalingGroups)",
+        (0,),
+    ),
+}

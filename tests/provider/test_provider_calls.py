@@ -1,4 +1,4 @@
-"""Each call that the real providers make is answered by the emulated cloud, and what was sent is read back.
+"""Each call that the real providers make is answered by the emulated cloud, waits end, and what was sent is read back.
 
 A life makes most of the calls of its type by itself; the others are made of the same resource through boto3.
 
@@ -6,17 +6,21 @@ Not proved: that the real providers make these calls and no others, which is rea
 answers as the emulated cloud does.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 
+import jmespath
 import pytest
 from botocore import xform_name
 from botocore.exceptions import ClientError
 
 from sandbox.cloud import Cloud
+from sandbox.provider.absence import is_absence
 from sandbox.provider.registry import HANDLERS
 from tests.provider.lives import LIVES, Lab
-from tests.provider.provider_calls import ARGUMENTS, CALLS, NOTHING_SET
+from tests.provider.provider_calls import ABSENT, ARGUMENTS, CALLS, GONE, NOTHING_SET, SETTLED, Wait
+from tests.waiting import eventually
 
 
 class WatchedLab(Lab):
@@ -63,6 +67,7 @@ def test_each_call_of_a_type_is_answered_and_the_resource_reads_back(token: str,
     lab.made.clear()
     inputs, (id_, outputs) = life.inputs, provider.create(token, life.inputs)
     state: dict[str, Any] = {**inputs, **outputs}
+    _wait(lab, SETTLED.get(token, ()), id_, state)
     assert provider.read(token, id_, inputs, state) == inputs
     for call in sorted(CALLS[token].all & set(ARGUMENTS)):
         if call not in lab.made:
@@ -73,7 +78,10 @@ def test_each_call_of_a_type_is_answered_and_the_resource_reads_back(token: str,
     if life.changes:
         outputs = provider.update(token, id_, inputs, state, news)
     assert provider.read(token, id_, news, {**news, **outputs}) == news
-    provider.delete(token, id_, {**news, **outputs})
+    state = {**news, **outputs}
+    _wait(lab, SETTLED.get(token, ()), id_, state)
+    provider.delete(token, id_, state)
+    _wait(lab, [GONE[token]] if token in GONE else [], id_, state)
     assert CALLS[token].all <= lab.made, f"nobody makes {sorted(CALLS[token].all - lab.made)}"
 
 
@@ -84,3 +92,21 @@ def _make(lab: Lab, call: str, arguments: dict[str, Any]) -> None:
     except ClientError as error:
         if error.response["Error"]["Code"] != NOTHING_SET.get(call):
             raise
+
+
+def _wait(lab: Lab, waits: Iterable[Wait], id_: str, state: dict[str, Any]) -> None:
+    """Look until each of the waits has come to its end."""
+    for wait in waits:
+        what = f"{wait.operation}: {wait.path} to be one of {wait.targets}"
+        eventually(partial(_has_ended, wait, lab, id_, state), what)
+
+
+def _has_ended(wait: Wait, lab: Lab, id_: str, state: dict[str, Any]) -> bool:
+    service, _, operation = wait.operation.partition(":")
+    try:
+        answer = getattr(lab.client(service), xform_name(operation))(**wait.arguments(lab, id_, state))
+    except ClientError as error:
+        if is_absence(error):
+            return ABSENT in wait.targets
+        raise
+    return jmespath.search(wait.path, answer) in wait.targets
