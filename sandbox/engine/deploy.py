@@ -1,6 +1,7 @@
 """Deploys a program into the embedded cloud by Pulumi's own engine, in place of the sandbox's."""
 
 import contextlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
@@ -18,7 +19,9 @@ from sandbox.provider.server import Server
 
 #: In the engine's folder: what a shell reads so that its commands work there.
 SHELL_FILE = "environment.sh"
-#: What the engine puts before a program's own words.
+#: In what the command line reports at its end: a resource, an error of it, and what precedes a program's own words.
+_RESOURCE = re.compile(r"  (\S+) \((.+)\):")
+_ERROR = "error: "
 _UNHANDLED, _INLINE = "an unhandled error occurred: ", "python inline source runtime error: "
 _STACK = "pulumi:pulumi:Stack"
 #: The engine makes these itself, for programs that name no provider.
@@ -93,14 +96,18 @@ def _region_of(cloud: Cloud) -> dict[str, str]:
 
 
 def _reason_of(said: str) -> str:
-    """The errors in what the command line said, in one line; all of it where it names none."""
-    lines = [line.strip() for line in said.splitlines()]
-    errors = {
-        line.removeprefix("error: ").removeprefix(_UNHANDLED).removeprefix(_INLINE): 0
-        for line in lines
-        if line.startswith("error: ")
-    }
-    return "; ".join(error for error in errors if error != "update failed") or " ".join(lines)
+    """The errors that the command line reports, in a line: those of resources, else of the program, else all."""
+    of_resources: dict[str, None] = {}
+    of_program: dict[str, None] = {}
+    resource = ""
+    for line in said.splitlines():
+        if reported := _RESOURCE.fullmatch(line):
+            token, name = reported.groups()
+            resource = "" if token == _STACK else f"{token} {name!r}: "
+        elif line.strip().startswith(_ERROR):
+            error = line.strip().removeprefix(_ERROR).removeprefix(_UNHANDLED).removeprefix(_INLINE)
+            (of_resources if resource else of_program)[resource + error] = None
+    return "; ".join(of_resources or of_program) or " ".join(said.split())
 
 
 def deployment_of(stack: str, exported: dict[str, Any]) -> Deployment:

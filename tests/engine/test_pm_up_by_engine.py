@@ -15,6 +15,8 @@ import pytest
 from sandbox.deployer import DeploymentError
 from sandbox.engine.deploy import PulumiDeployer
 from sandbox.factory import Factory
+from sandbox.provider import InputError
+from sandbox.provider.registry import HANDLERS, Creation
 from tests.end_to_end.test_interruption import assert_nothing_runs
 from tests.engine.conftest import Served
 from tests.engine.engine import ROOT
@@ -22,6 +24,8 @@ from tests.engine.engine import ROOT
 HEADING = "## With the Pulumi CLI: `pm up`, then `pulumi up -s local`"
 #: What these tests are asked by nobody: a person answers by hand.
 UNASKED = {"PULUMI_OPTION_YES": "true"}
+SMALL = ROOT / "tests" / "deployer" / "programs" / "small"
+TABLE = "aws:dynamodb/table:Table"
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(900)]
 
 
@@ -100,7 +104,19 @@ def test_pm_up_takes_the_command_and_the_factory_is_that_of_the_commands_by_hand
     )
 
 
-def test_what_fails_is_one_line_with_the_programs_own_words(cli: Path, served: Served, tmp_path: Path) -> None:
+def test_a_program_that_fails_is_one_line_with_its_own_words(cli: Path, served: Served, tmp_path: Path) -> None:
     said = r"\Apm:voice: found '7'; .*, allowed is a voice of Amazon Polly\n\(the whole story is in .*/up\.log\)\Z"
     with PulumiDeployer(cli, tmp_path) as deployer, pytest.raises(DeploymentError, match=said):
         deployer(ROOT, "dev", served.cloud, {"voice": 7}, lambda _: None)
+
+
+def test_a_resource_that_fails_is_one_line_with_its_name_and_the_clouds_answer(
+    cli: Path, served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(*_: object) -> None:
+        raise InputError("refused for once")
+
+    monkeypatch.setitem(HANDLERS, TABLE, Creation(refuses, {}))
+    said = r"\Aaws:dynamodb:Table 'table': refused for once\n\(the whole story is in .*/up\.log\)\Z"
+    with PulumiDeployer(cli, tmp_path) as deployer, pytest.raises(DeploymentError, match=said):
+        deployer(SMALL, "dev", served.cloud, {}, lambda _: None)
