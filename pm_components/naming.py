@@ -6,6 +6,7 @@ import pulumi
 import pulumi_aws as aws
 
 from pm_components.limits import BUCKET_NAME_LENGTH, GLUE_DATABASE_NAME_LENGTH, TOPIC_RULE_NAME_LENGTH
+from pm_components.lookups import looked_up
 
 _ACCOUNT_DIGITS = 12
 _HASH_DIGITS = 8
@@ -49,17 +50,17 @@ def bucket_name(*parts: str, parent: pulumi.Resource) -> pulumi.Output[str]:
 
 def account_id(parent: pulumi.Resource) -> pulumi.Output[str]:
     """The account of the provider that `parent` inherits."""
-    return aws.get_caller_identity_output(opts=pulumi.InvokeOutputOptions(parent=parent)).account_id
+    return looked_up(aws.get_caller_identity_output, parent).account_id
 
 
 def region(parent: pulumi.Resource) -> pulumi.Output[str]:
     """The region of the provider that `parent` inherits."""
-    return aws.get_region_output(opts=pulumi.InvokeOutputOptions(parent=parent)).region
+    return looked_up(aws.get_region_output, parent).region
 
 
 def partition(parent: pulumi.Resource) -> pulumi.Output[str]:
     """The partition (`aws`, `aws-cn`, ...) of the provider that `parent` inherits."""
-    return aws.get_partition_output(opts=pulumi.InvokeOutputOptions(parent=parent)).partition
+    return looked_up(aws.get_partition_output, parent).partition
 
 
 def arn(service: str, resource: pulumi.Input[str], parent: pulumi.Resource) -> pulumi.Output[str]:

@@ -12,6 +12,7 @@ from pulumi_aws_native import greengrassv2
 from pm_components import client_devices, lite_limits, naming, nuclei, public_components, recipes
 from pm_components.checking import checked
 from pm_components.edge_components import publish, sources
+from pm_components.lookups import looked_up
 
 _UPDATE_SECONDS = 60
 #: What stands for what is not known while the program runs, where a site is held to nucleus lite's limits: the longest
@@ -83,9 +84,7 @@ def site_deployment(
         component: checked(text, functools.partial(recipes.configuration_object, component))
         for component, text in settings.own.items()
     }
-    endpoint = aws.iot.get_endpoint_output(
-        endpoint_type="iot:Data-ATS", opts=pulumi.InvokeOutputOptions(parent=parent)
-    ).endpoint_address
+    endpoint = looked_up(aws.iot.get_endpoint_output, parent, endpoint_type="iot:Data-ATS").endpoint_address
     check = functools.partial(_fitting, name, settings, ours)
     # At once, as far as it is known; and again when all of it is.
     checked({**settings.values, **own}, lambda given: check(_given(settings, given, _LONGEST_ENDPOINT)))

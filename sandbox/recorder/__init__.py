@@ -60,11 +60,13 @@ class Recording:
         resources: In the order of their URNs, which does not depend on the order of registration.
         outputs: The stack's outputs.
         seconds: From the program's first statement to its last registration.
+        calls: How often it called each function of a provider, by the function's token.
     """
 
     resources: list[Registered]
     outputs: dict[str, Any]
     seconds: float
+    calls: dict[str, int]
 
     def of_type(self, type_: str) -> dict[str, Registered]:
         """The resources of a type by their logical name."""
@@ -107,4 +109,6 @@ def record(
     if child.returncode != 0:
         raise RecordingError(f"{program}, stack {stack}: {child.stderr.strip()}")
     answer = json.loads(child.stdout)
-    return Recording([Registered(**one) for one in answer["resources"]], answer["outputs"], answer["seconds"])
+    return Recording(
+        [Registered(**one) for one in answer["resources"]], answer["outputs"], answer["seconds"], answer["calls"]
+    )

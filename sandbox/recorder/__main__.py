@@ -51,7 +51,7 @@ def _recorded(request: dict[str, Any]) -> dict[str, Any]:
         raise monitor.failure or error from error
     seconds = time.perf_counter() - begin
     resources = [asdict(monitor.registered[urn]) for urn in sorted(monitor.registered)]
-    return {"resources": resources, "outputs": monitor.outputs, "seconds": seconds}
+    return {"resources": resources, "outputs": monitor.outputs, "seconds": seconds, "calls": monitor.calls}
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import json
 import re
 import threading
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -41,6 +42,7 @@ class RecordingMonitor(Monitor):
 
     Attributes:
         registered: What was registered, by URN.
+        calls: How often each function of a provider was called, by its token.
     """
 
     partly_unknown = True
@@ -50,6 +52,7 @@ class RecordingMonitor(Monitor):
         super().__init__(project, stack)
         self.preview = preview
         self.registered: dict[str, Registered] = {}
+        self.calls: Counter[str] = Counter()
         self._region = region
         self._provider = Provider(Context(_NoCloud(region)))
         self._recording = threading.Lock()
@@ -125,6 +128,8 @@ class RecordingMonitor(Monitor):
 
     def answer(self, token: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """The answer of a provider's function."""
+        with self._recording:
+            self.calls[token] += 1
         if token == "aws:index/getCallerIdentity:getCallerIdentity":  # noqa: S105 - a function's token
             return {"accountId": ACCOUNT, "arn": f"arn:aws:iam::{ACCOUNT}:root", "userId": ACCOUNT, "id": ACCOUNT}
         if token == "aws:ssm/getParameter:getParameter":  # noqa: S105 - a function's token

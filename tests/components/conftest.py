@@ -32,6 +32,8 @@ class Recording:
     """Keys given to `register_outputs`, by the component's name."""
     outputs: dict[str, Any] = field(default_factory=dict)
     """What the program's function returned, resolved."""
+    calls: list[tuple[str, str]] = field(default_factory=list)
+    """Token of each call of a provider's function, and the logical name of the provider, empty for the default one."""
 
     def of_type(self, type_: str) -> dict[str, dict[str, Any]]:
         """Inputs by name."""
@@ -96,6 +98,11 @@ class _Monitor(mocks.MockMonitor):
                 )
             )
         return super().RegisterResource(request)
+
+    def Invoke(self, request: Any) -> Any:  # noqa: N802 - gRPC's name
+        urn, _, _ = request.provider.rpartition("::")
+        self._recording.calls.append((request.tok, urn.rpartition("::")[2]))
+        return super().Invoke(request)
 
     def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802 - gRPC's name
         # The SDK makes a stack of its own with the first program of a process.

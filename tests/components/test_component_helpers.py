@@ -5,8 +5,10 @@ Not proved here: that AWS's limits are what `limits.py` says; each names its sou
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pulumi
+import pulumi_aws as aws
 import pytest
 from pulumi.provider.experimental.analyzer import Analyzer
 
@@ -23,6 +25,37 @@ def test_a_name_that_fits_stays_and_a_longer_one_keeps_its_head_and_stays_distin
     assert len(first) == len(second) == 64
     assert first.startswith("a" * 55 + "-")
     assert first != second
+
+
+def _factory(*providers: str) -> dict[str, Any]:
+    """Two components under each provider, by its logical name; none: the default one."""
+    arns = {}
+    for name in providers:
+        provider = aws.Provider(name, region="eu-west-1") if name else None
+        for word in ("a", "b"):
+            component = pulumi.ComponentResource(
+                "pm:test:Component", f"{name}{word}", None, pulumi.ResourceOptions(provider=provider)
+            )
+            inner = pulumi.ComponentResource(
+                "pm:test:Component", f"{name}{word}-inner", None, pulumi.ResourceOptions(parent=component)
+            )
+            arns[f"{name}{word}"] = pulumi.Output.concat(
+                naming.arn("iot", "thing/one", component), naming.arn("sqs", "two", inner)
+            )
+    return arns
+
+
+@pytest.mark.parametrize("providers", [[""], ["plant"], ["", "plant", "office"]])
+def test_each_provider_is_asked_once_in_a_program(providers: list[str], record: Any) -> None:
+    # The last case has the default provider as the first one: another program in the same process asks anew.
+    recording = record(lambda: _factory(*providers))
+    functions = ("getCallerIdentity", "getPartition", "getRegion")
+    assert sorted(recording.calls) == sorted(
+        (f"aws:index/{function}:{function}", provider) for provider in providers for function in functions
+    )
+    assert len(recording.outputs) == 2 * len(providers)
+    of_one = "arn:aws:iot:eu-central-1:123456789012:thing/onearn:aws:sqs:eu-central-1:123456789012:two"
+    assert set(recording.outputs.values()) == {of_one}
 
 
 @pytest.mark.parametrize("action", ["s3:*", "*", "s3:Get*", "GetObject"])
@@ -98,6 +131,7 @@ def test_other_languages_see_the_arguments_as_they_are() -> None:
     components = Analyzer("pm").analyze([AnalyticsStore, FaultAlerting])["component_definitions"]
     store, alerting = components["AnalyticsStore"], components["FaultAlerting"]
     assert {name: definition.optional for name, definition in store.inputs.items()} == {
+        "ownership": True,
         "sites": False,
         "retentionDays": True,
         "scanLimitBytes": True,
@@ -115,6 +149,7 @@ def test_other_languages_see_the_arguments_as_they_are() -> None:
         "replayFunction",
     }
     assert set(alerting.inputs) == {
+        "ownership",
         "emails",
         "sites",
         "escalationEmails",

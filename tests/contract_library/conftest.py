@@ -113,6 +113,10 @@ class Provider:
         self._served._monitor = self._monitor()
         return found
 
+    def calls(self) -> dict[str, int]:
+        """How often a component has called each function of a provider since `registered` was last asked."""
+        return dict(self._served._monitor.calls)
+
     def _monitor(self) -> RecordingMonitor:
         return RecordingMonitor("factory", "test", "eu-central-1", preview=self.preview)
 

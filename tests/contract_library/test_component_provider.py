@@ -122,6 +122,17 @@ def test_the_components_within_a_component_are_its_owners_too(provider: Any) -> 
         assert one["Site"] == "lindau"
 
 
+def test_each_construction_asks_once_for_what_the_provider_knows(provider: Any) -> None:
+    # One process constructs for several programs, whose regions and accounts are not the same.
+    functions = ["getCallerIdentity", "getPartition", "getRegion"]
+    for times in (1, 2):
+        for name in ("one", "two")[:times]:
+            provider.construct("pm:index:AnalyticsStore", name, {"sites": ["lindau"]})
+        calls = provider.calls()
+        assert calls == {f"aws:index/{function}:{function}": times for function in functions}
+        provider.registered()
+
+
 def test_a_whole_number_arrives_as_an_integer(provider: Any) -> None:
     provider.construct("pm:index:AnalyticsStore", "store", {"sites": ["lindau"], "retentionDays": 30})
     tables = [one for one in provider.registered() if one.type == "aws:glue/catalogTable:CatalogTable"]

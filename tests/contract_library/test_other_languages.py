@@ -124,7 +124,7 @@ def _components(registered: list[Any]) -> Counter[str]:
 def _refusals(registered: list[Registered]) -> list[str]:
     """The policy pack's refusals of an update, with all values known, or in a preview for those that are."""
     resources = sorted(registered, key=lambda one: one.urn)
-    stack = as_stack(Recording(resources, {}, 0.0), "eu-central-1")
+    stack = as_stack(Recording(resources, {}, 0.0, {}), "eu-central-1")
     return [
         f"{rule.name}: {finding.urn} {finding.message}"
         for rule, finding in judge(RULES, stack, {})

@@ -117,6 +117,21 @@ def test_everything_that_takes_tags_says_whose_it_is(environment: str, recorded:
         assert tags.get("Site") == (component.name if tags["Component"] == "GreengrassSite" else None), one.urn
 
 
+@pytest.mark.parametrize("environment", [*ENVIRONMENTS, "local"])
+def test_account_region_partition_and_endpoint_are_looked_up_once(environment: str, recorded: Recorded) -> None:
+    # Each is a request to the provider, and those for account and endpoint are some to AWS, in each preview.
+    hosts = sum(one.type == "pm:index:CoreDeviceHost" for one in recorded(environment).resources)
+    of_hosts = {"aws:ssm/getParameter:getParameter": hosts} if hosts else {}
+    for recording in (recorded(environment), recorded(environment, preview=True)):
+        assert recording.calls == {
+            "aws:index/getCallerIdentity:getCallerIdentity": 1,
+            "aws:index/getPartition:getPartition": 1,
+            "aws:index/getRegion:getRegion": 1,
+            "aws:iot/getEndpoint:getEndpoint": 1,
+            **of_hosts,
+        }
+
+
 def test_a_deployment_makes_way_for_the_one_that_replaces_it(recorded: Recorded) -> None:
     # One that another has taken the place of cannot be cancelled, and so not be deleted (tests/cloud).
     deployments = recorded("prod").of_type("aws-native:greengrassv2:Deployment")
