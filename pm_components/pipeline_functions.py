@@ -11,8 +11,8 @@ import pulumi_aws as aws
 
 from pm_components import archives, model_kinds, naming, packaging, recipes
 from pm_components import pipeline_permissions as permit
-from pm_components.functions import site_groups
 from pm_components.functions.gate.core import Policy as GatePolicy
+from pm_components.functions.site_groups import SiteGroups, content
 from pm_components.functions.trial.core import Policy as TrialPolicy
 from pm_components.lambda_function import LambdaFunction, contracts_layer, lambda_function
 from pm_components.limits import MODEL_PACKAGE_GROUP_NAME_LENGTH
@@ -54,6 +54,7 @@ class PipelineFunctions:
         self._image_uri = image_uri
         self.layer = contracts_layer(f"{name}-model", parent=parent)
         self._packages = {model.kind: self._model_package_group(model.kind) for model in model_kinds.MODELS}
+        self._groups_key = self._site_groups()
         self._group_names = pulumi.Output.json_dumps(dict(self._packages))
 
     def gate(self, policy: pulumi.Input[str]) -> LambdaFunction:
@@ -76,13 +77,14 @@ class PipelineFunctions:
         )
 
     def release(self, data_directory: pulumi.Input[str]) -> LambdaFunction:
-        """Ships models to the model groups of all sites."""
+        """Ships models to the model groups of sites."""
         sources = {kind: recipes.load(folder) for kind, folder in _MODEL_RECIPES.items()}
         recipes.require_roots((one.recipe for one in sources.values()), {one.name for one in sources.values()})
         settings = {
             "artifact_bucket": self._bucket,
             "component_arn": self._component_arn(),
             "thing_group_arn": self._thing_group_arn(""),
+            "thing_groups_key": self._groups_key,
             "data_directory": data_directory,
         }
         return self._function(
@@ -99,11 +101,8 @@ class PipelineFunctions:
             timeout_seconds=300,
             memory_mebibytes=512,
             extra_files={
-                **self._site_groups("release", {"model_group": model_group_name}),
-                **{
-                    f"pm_components/functions/release/recipes/{kind}.json": _recipe_file(kind, source)
-                    for kind, source in sources.items()
-                },
+                f"pm_components/functions/release/recipes/{kind}.json": _recipe_file(kind, source)
+                for kind, source in sources.items()
             },
         )
 
@@ -126,6 +125,7 @@ class PipelineFunctions:
             "artifact_bucket": self._bucket,
             "component_arn": self._component_arn(),
             "thing_group_arn": self._thing_group_arn(""),
+            "thing_groups_key": self._groups_key,
             "policy": policy,
         }
         folder = "pm_components/functions/trial"
@@ -146,7 +146,6 @@ class PipelineFunctions:
             timeout_seconds=300,
             memory_mebibytes=512,
             extra_files={
-                **self._site_groups("trial", {"code_group": code_group_name, "canary_group": canary_group_name}),
                 f"{folder}/challenger.json": _recipe_file("challenger", source),
                 f"{folder}/challenger.zip": archives.stored("challenger.zip", source.artifact()),
             },
@@ -185,12 +184,21 @@ class PipelineFunctions:
             opts=pulumi.ResourceOptions(parent=self._parent),
         ).model_package_group_name
 
-    def _site_groups(self, package: str, purposes: Mapping[str, NameOf]) -> dict[str, packaging.Path]:
-        """The file of a function that names the thing groups of each site, by the path in its archive."""
-        groups = {site: {purpose: name_of(site) for purpose, name_of in purposes.items()} for site in self._sites}
-        content = json.dumps(groups, indent=1, sort_keys=True).encode()
-        path = f"pm_components/functions/{package}/{site_groups.FILE_NAME}"
-        return {path: archives.stored(f"{package}-{site_groups.FILE_NAME}", content)}
+    def _site_groups(self) -> pulumi.Output[str]:
+        """The key of a new object that names the thing groups of each site."""
+        groups = {
+            site: SiteGroups(code=code_group_name(site), model=model_group_name(site), canary=canary_group_name(site))
+            for site in self._sites
+        }
+        file = archives.stored("thing_groups.json", content(groups))
+        return aws.s3.BucketObjectv2(
+            f"{self._name}-thing-groups",
+            bucket=self._bucket,
+            key=f"{permit.SITES}/thing_groups.json",
+            source=pulumi.FileAsset(str(file)),
+            content_type="application/json",
+            opts=pulumi.ResourceOptions(parent=self._parent),
+        ).key
 
     def _thing_group_arns(self, name_of: NameOf) -> list[pulumi.Output[str]]:
         """The ARNs of a thing group of every site; of many sites one pattern, for want of room in a policy.

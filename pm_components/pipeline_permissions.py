@@ -9,6 +9,9 @@ from pm_components.permissions import Statement, allow
 from pm_components.training_jobs import CHECKPOINTS
 from pm_contracts.messages import Outcome, TrialOutcome
 
+#: Prefix of what functions read of the sites.
+SITES = "sites"
+
 
 class Bucket:
     """The artifact bucket, as statements name it.
@@ -99,7 +102,7 @@ def _shipping_statements(
     components = [naming.arn("greengrass", f"components:{name}", parent) for name in names]
     versions = [pulumi.Output.concat(component, ":versions:*") for component in components]
     return [
-        allow(["s3:GetObject"], bucket.below("training", "models")),
+        allow(["s3:GetObject"], bucket.below("training", "models", SITES)),
         allow(["s3:PutObject"], bucket.below("models")),
         allow(["greengrass:CreateComponentVersion"], [*components, *versions]),
         allow(["greengrass:DescribeComponent"], versions),

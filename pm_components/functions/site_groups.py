@@ -1,20 +1,37 @@
-"""The thing groups of the sites that a function serves, from a file that is packaged with it.
+"""The thing groups of the sites that functions serve, as the content of an object in the artifact bucket.
 
-A file, since what a Lambda function may have in its environment (4 KB) ends at some forty sites.
+An object, since a function's environment (4 KB) has room for some forty sites, and since a site that comes or goes
+changes no function then. It is read at each call, so that a trial ends without a site that has gone.
 """
 
-import json
-from pathlib import Path
+from collections.abc import Mapping
+from typing import Any
 
-FILE_NAME = "site_groups.json"
+import msgspec
 
 
-def read(folder: Path, arn_head: str) -> dict[str, dict[str, str]]:
-    """The ARN of each thing group, by its purpose, by site.
+class SiteGroups(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Names of the thing groups of a site's core devices, by who owns their deployments."""
+
+    code: str
+    """Has the components; the site's own."""
+    model: str
+    """Takes models; the release's."""
+    canary: str
+    """Takes models on trial; the trial's."""
+
+
+def content(sites: Mapping[str, SiteGroups]) -> bytes:
+    """The object's content: the groups by site."""
+    return msgspec.json.format(msgspec.json.encode(sites, order="sorted"), indent=1) + b"\n"
+
+
+def read(s3: Any, bucket: str, key: str) -> dict[str, SiteGroups]:
+    """The groups by site.
 
     Args:
-        folder: the function's folder, which has the names in a file.
-        arn_head: what the ARNs of thing groups begin with, up to the name.
+        s3: a boto3 client of S3.
+        bucket: the artifact bucket.
+        key: the object's.
     """
-    names = json.loads((folder / FILE_NAME).read_text())
-    return {site: {purpose: arn_head + name for purpose, name in groups.items()} for site, groups in names.items()}
+    return msgspec.json.decode(s3.get_object(Bucket=bucket, Key=key)["Body"].read(), type=dict[str, SiteGroups])

@@ -25,10 +25,11 @@ from pm_components.functions.gate.handler import Gate
 from pm_components.functions.register import handler as register
 from pm_components.functions.release.handler import Release
 from pm_components.functions.release.handler import Settings as ReleaseSettings
+from pm_components.functions.site_groups import SiteGroups, content
 from pm_components.functions.trial.core import CONTINUE, PROMOTE, ROLL_BACK
 from pm_components.functions.trial.core import Policy as TrialPolicy
 from pm_components.functions.trial.handler import Settings as TrialSettings
-from pm_components.functions.trial.handler import Site, Trial
+from pm_components.functions.trial.handler import Trial
 from pm_components.functions.watch.handler import Watch
 from pm_components.model_kinds import MODELS, Model
 from pm_components.task_states import INVOKE, QUERY
@@ -38,7 +39,9 @@ from tests.functions.test_model_gate import files, packed
 TIME = dt.datetime(2030, 1, 1, tzinfo=dt.UTC)
 FUNCTIONS = {name: name for name in ("gate_arn", "register_arn", "release_arn", "watch_arn")}
 TRIAL = training_workflow.Trial(function_arn="trial_arn", interval_seconds=60, maximum_seconds=600)
-SITES = {"a": Site(code_group="arn/a", canary_group="arn/a-canary")}
+GROUPS = {"a": SiteGroups(code="a", model="a-model", canary="a-canary")}
+#: Settings that tell where they are.
+GROUPS_AT = {"thing_group_arn": "arn/", "thing_groups_key": "groups"}
 #: What the trial looks up of the site's own deployment.
 MERGED = {"python": "p", "dataDirectory": "d", "site": "a", "accessControl": {"ipc": {}}}
 
@@ -68,7 +71,12 @@ def workflow(**changes: Any) -> training_workflow.Workflow:
 
 def s3(archive: bytes) -> Any:
     client = mock.MagicMock()
-    client.get_object.side_effect = lambda **_: {"ContentLength": len(archive), "Body": io.BytesIO(archive)}
+
+    def get_object(*, Key: str, **_: Any) -> dict[str, Any]:  # noqa: N803 - the API's name
+        body = content(GROUPS) if Key == GROUPS_AT["thing_groups_key"] else archive
+        return {"ContentLength": len(body), "Body": io.BytesIO(body)}
+
+    client.get_object.side_effect = get_object
     return client
 
 
@@ -111,7 +119,7 @@ def trial(archive: bytes) -> Trial:
         "ResultSet": {"Rows": [{"Data": [{"VarCharValue": cell} for cell in row]} for row in rows]}
     }
     policy = TrialPolicy(minimum_outcomes=1, maximum_seconds=10, margin=0.0)
-    settings = TrialSettings(artifact_bucket="b", component_arn="arn", sites=SITES, policy=policy)
+    settings = TrialSettings(artifact_bucket="b", component_arn="arn", policy=policy, **GROUPS_AT)
     clients = {"s3": s3(archive), "greengrassv2": greengrass(), "athena": athena, "sagemaker": mock.MagicMock()}
     versions = mock.MagicMock()
     versions.publish.return_value = ("pm.ForecastChallenger", "1.0.1")
@@ -131,9 +139,7 @@ def function_answers(
     """
     made = made_models(monkeypatch)
     good = next(model for model in made if model["on_trial"])
-    settings = ReleaseSettings(
-        artifact_bucket="b", component_arn="arn", thing_groups={"a": "arn/a"}, data_directory="/d"
-    )
+    settings = ReleaseSettings(artifact_bucket="b", component_arn="arn", data_directory="/d", **GROUPS_AT)
     versions = mock.MagicMock()
     versions.publish.return_value = ("pm.ForecastModel", "1.0.1")
     templates = {kind: {"ComponentDescription": f"The {kind} model."} for kind in ("forecast", "fault")}

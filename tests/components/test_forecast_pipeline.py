@@ -60,7 +60,7 @@ def test_registers_exactly_these_resources(record: Record) -> None:
         "aws:s3/bucketVersioning:BucketVersioning": 1,
         "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": 1,
         "aws:s3/bucketPolicy:BucketPolicy": 1,
-        "aws:s3/bucketObjectv2:BucketObjectv2": 1,
+        "aws:s3/bucketObjectv2:BucketObjectv2": 2,
         "aws:lambda/layerVersion:LayerVersion": 1,
         "aws:lambda/function:Function": 5,
         "aws:cloudwatch/logGroup:LogGroup": 6,
@@ -233,7 +233,7 @@ def test_what_a_hundred_sites_need_has_room_in_a_policy_and_an_environment(recor
     functions = pipeline.of_type("aws:lambda/function:Function")
     for function in functions.values():
         assert len(json.dumps(function["environment"])) <= 4096  # "Environment variables", AWS Lambda quotas
-    assert set(_site_groups(functions["pipeline-release-function"], "release")) == set(sites)
+    assert set(_site_groups(pipeline)) == set(sites)
 
 
 def test_only_sagemaker_may_be_given_the_training_role(record: Record) -> None:
@@ -243,16 +243,20 @@ def test_only_sagemaker_may_be_given_the_training_role(record: Record) -> None:
     assert passed["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
 
 
-def _site_groups(function: dict[str, Any], package: str) -> dict[str, Any]:
-    """The thing groups that are packaged with a function, by site."""
-    asset = function["code"].assets[f"pm_components/functions/{package}/site_groups.json"]
-    return json.loads(Path(asset.path).read_text())
+def _site_groups(pipeline: Any) -> dict[str, Any]:
+    """The thing groups that release and trial read, by site."""
+    written = pipeline.of_type("aws:s3/bucketObjectv2:BucketObjectv2")["pipeline-thing-groups"]
+    for name in ("release", "trial"):
+        functions = pipeline.of_type("aws:lambda/function:Function")
+        if function := functions.get(f"pipeline-{name}-function"):
+            settings = json.loads(function["environment"]["variables"][name.upper()])
+            assert settings["thing_groups_key"] == written["key"]
+    return json.loads(Path(written["source"].path).read_text())
 
 
 def test_functions_get_what_they_are_set_up_with(record: Record) -> None:
-    functions = _pipeline(record, minimum_skill=0.02, watch_seconds=60, data_directory="/data").of_type(
-        "aws:lambda/function:Function"
-    )
+    pipeline = _pipeline(record, minimum_skill=0.02, watch_seconds=60, data_directory="/data")
+    functions = pipeline.of_type("aws:lambda/function:Function")
     environment = {name: inputs["environment"]["variables"] for name, inputs in functions.items()}
     gate = environment["pipeline-gate-function"]
     assert json.loads(gate["GATE"]) == {"minimum_skill": 0.02, "champion_margin": 0.01, "on_trial": []}
@@ -261,9 +265,9 @@ def test_functions_get_what_they_are_set_up_with(record: Record) -> None:
     release = json.loads(environment["pipeline-release-function"]["RELEASE"])
     assert release["data_directory"] == "/data"
     assert release["thing_group_arn"] == "arn:aws:iot:eu-central-1:123456789012:thinggroup/"
-    assert _site_groups(functions["pipeline-release-function"], "release") == {
-        "lindau": {"model_group": "pm-test-lindau-model"},
-        "bremen": {"model_group": "pm-test-bremen-model"},
+    assert _site_groups(pipeline) == {
+        site: {"code": f"pm-test-{site}", "model": f"pm-test-{site}-model", "canary": f"pm-test-{site}-canary"}
+        for site in ("lindau", "bremen")
     }
     recipes = [path for path in functions["pipeline-release-function"]["code"].assets if "/recipes/" in path]
     assert sorted(path.rsplit("/", 1)[-1] for path in recipes) == ["fault.json", "forecast.json"]
@@ -294,10 +298,7 @@ def test_the_trial_knows_its_policy_and_its_groups_and_carries_the_challenger(re
     settings = json.loads(trial["environment"]["variables"]["TRIAL"])
     assert settings["policy"] == {"minimum_outcomes": 24, "maximum_seconds": 604800, "margin": 0.0}
     assert settings["thing_group_arn"] == "arn:aws:iot:eu-central-1:123456789012:thinggroup/"
-    assert _site_groups(trial, "trial")["lindau"] == {
-        "code_group": "pm-test-lindau",
-        "canary_group": "pm-test-lindau-canary",
-    }
+    assert set(_site_groups(tried)) == {"lindau", "bremen"}
     assert {"pm_components/functions/trial/challenger.json", "pm_components/functions/trial/challenger.zip"} <= set(
         trial["code"].assets
     )

@@ -28,8 +28,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     artifact_bucket: str
     component_arn: str
     """What the ARNs of components begin with, up to the name."""
-    thing_groups: dict[str, str]
-    """ARN of the thing group that takes models, by site."""
+    thing_group_arn: str
+    """What the ARNs of thing groups begin with, up to the name."""
+    thing_groups_key: str
+    """Key of the object in the artifact bucket that names the thing groups of each site."""
     data_directory: str
 
 
@@ -37,10 +39,10 @@ class Release:
     """A release with its clients.
 
     Args:
-        s3: client that reads training output.
+        s3: client that reads training output, and which sites there are.
         greengrass: client of `greengrassv2`.
         versions: makes component versions.
-        settings: where to, and for whom.
+        settings: where to.
         recipes: recipe with placeholders by kind of model.
     """
 
@@ -69,9 +71,10 @@ class Release:
             NotPublished: where Greengrass does not take a component version.
         """
         versions = dict(self._publish(model) for model in event["models"] if model["passed"])
+        sites = site_groups.read(self._s3, self._settings.artifact_bucket, self._settings.thing_groups_key)
         deployments = [
-            {"site": site, "thing_group": arn.rsplit("/", 1)[-1], "deployment_id": self._deploy(site, arn, versions)}
-            for site, arn in sorted(self._settings.thing_groups.items())
+            {"site": site, "thing_group": groups.model, "deployment_id": self._deploy(site, groups.model, versions)}
+            for site, groups in sorted(sites.items())
         ]
         released_at = dt.datetime.now(dt.UTC).isoformat()
         return {"versions": versions, "deployments": deployments, "released_at": released_at}
@@ -81,8 +84,9 @@ class Release:
         archive = model_archive.read(model_archive.fetch(self._s3, model["model_data"]))
         return self._versions.publish(of_model(self._recipes[archive.kind], archive.manifest.version), archive.files)
 
-    def _deploy(self, site: str, group_arn: str, versions: Mapping[str, str]) -> str:
+    def _deploy(self, site: str, group: str, versions: Mapping[str, str]) -> str:
         """The deployment that brings `versions` to a site; the present one where it asks for them already."""
+        group_arn = self._settings.thing_group_arn + group
         latest = self._greengrass.list_deployments(targetArn=group_arn, historyFilter="LATEST_ONLY")["deployments"]
         current: dict[str, Any] = {}
         if latest:
@@ -104,10 +108,7 @@ class Release:
 @functools.cache
 def _release() -> Release:
     s3, greengrass = boto3.client("s3"), boto3.client("greengrassv2")
-    given = json.loads(os.environ["RELEASE"])
-    sites = site_groups.read(Path(__file__).parent, given.pop("thing_group_arn"))
-    groups = {site: groups["model_group"] for site, groups in sites.items()}
-    settings = msgspec.convert({**given, "thing_groups": groups}, Settings)
+    settings = msgspec.json.decode(os.environ["RELEASE"], type=Settings)
     return Release(
         s3,
         greengrass,

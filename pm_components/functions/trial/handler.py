@@ -23,6 +23,7 @@ from pm_components.functions import model_archive, registry_texts, site_groups
 from pm_components.functions.component_recipes import of_model
 from pm_components.functions.component_versions import ComponentVersions, deployment_policies
 from pm_components.functions.core_devices import BAD, CoreDevices
+from pm_components.functions.site_groups import SiteGroups
 from pm_components.functions.trial import core
 
 log = logging.getLogger(__name__)
@@ -35,22 +36,16 @@ class NoCanary(RuntimeError):
     """No site has a core device to try a model on."""
 
 
-class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The targets of a site's deployments."""
-
-    code_group: str
-    """ARN of the thing group that has the forecaster."""
-    canary_group: str
-    """ARN of the thing group that challengers are deployed to."""
-
-
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The function's settings."""
 
     artifact_bucket: str
     component_arn: str
     """What the ARNs of components begin with, up to the name."""
-    sites: dict[str, Site]
+    thing_group_arn: str
+    """What the ARNs of thing groups begin with, up to the name."""
+    thing_groups_key: str
+    """Key of the object in the artifact bucket that names the thing groups of each site."""
     policy: core.Policy
 
 
@@ -97,12 +92,11 @@ class Trial:
             Refused: where the archive is not what it was at the gate.
         """
         (model,) = (one for one in models if one["on_trial"])
-        groups = {site: _name(groups.canary_group) for site, groups in self._settings.sites.items()}
-        sites = sorted(site for site, group in groups.items() if self._core_devices.of_group(group))
-        if not sites:
-            raise NoCanary(
-                f"no core device is in any of {', '.join(sorted(groups.values()))}: there is nobody to try it"
-            )
+        sites = self._sites()
+        chosen = {site: sites[site] for site in sorted(sites) if self._core_devices.of_group(sites[site].canary)}
+        if not chosen:
+            groups = ", ".join(sorted(groups.canary for groups in sites.values()))
+            raise NoCanary(f"no core device is in any of {groups}: there is nobody to try it")
         archive = model_archive.read(model_archive.fetch(self._clients["s3"], model["model_data"]))
         files = core.artifact_files(self._code, archive.files)
         component, version = self._versions.publish(of_model(self._recipe, archive.manifest.version), files)
@@ -111,10 +105,14 @@ class Trial:
             "started_at": started_at.isoformat(),
             "model_version": archive.manifest.version,
             "deployments": [
-                {"site": site, "thing_group": groups[site], "deployment_id": self._deploy(site, component, version)}
-                for site in sites
+                {
+                    "site": site,
+                    "thing_group": groups.canary,
+                    "deployment_id": self._deploy(site, groups, component, version),
+                }
+                for site, groups in chosen.items()
             ],
-            "query": core.query(sites, archive.manifest.version, started_at),
+            "query": core.query(list(chosen), archive.manifest.version, started_at),
         }
 
     def compare(self, trial: Mapping[str, Any], query_execution_id: str) -> dict[str, Any]:
@@ -139,8 +137,8 @@ class Trial:
             result: the decision; None where the trial broke.
             error: what broke it.
         """
-        for site, groups in sorted(self._settings.sites.items()):
-            self._withdraw(site, groups.canary_group)
+        for site, groups in sorted(self._sites().items()):
+            self._withdraw(site, groups.canary)
         promoted = result is not None and result["decision"] == core.PROMOTE
         reason = f"trial: {result['reason']}" if result else f"trial broke: {json.dumps(error, sort_keys=True)}"
         settled = []
@@ -157,10 +155,10 @@ class Trial:
             settled.append({**model, "passed": promoted, "failed": result is None, "reasons": reasons})
         return {"models": settled, "trial": dict(result) if result else {"decision": "BROKE", "reason": reason}}
 
-    def _deploy(self, site: str, component: str, version: str) -> str:
-        configuration = core.configuration(self._forecaster_configuration(site), component)
+    def _deploy(self, site: str, groups: SiteGroups, component: str, version: str) -> str:
+        configuration = core.configuration(self._forecaster_configuration(site, groups.code), component)
         answer = self._greengrass.create_deployment(
-            targetArn=self._settings.sites[site].canary_group,
+            targetArn=self._arn(groups.canary),
             deploymentName=f"trial at {site}",
             components={
                 component: {
@@ -173,36 +171,39 @@ class Trial:
         log.info("deployment %s tries %s %s at %s", answer["deploymentId"], component, version, site)
         return str(answer["deploymentId"])
 
-    def _forecaster_configuration(self, site: str) -> dict[str, Any]:
+    def _forecaster_configuration(self, site: str, group: str) -> dict[str, Any]:
         """The site's own changes to the forecaster's configuration."""
-        present = self._latest(self._settings.sites[site].code_group)
+        present = self._latest(group)
         component = (present or {}).get("components", {}).get(core.CHAMPION_COMPONENT)
         if component is None:
             raise NoCanary(f"site {site} has no deployment with {core.CHAMPION_COMPONENT} to try a model beside")
         found: dict[str, Any] = json.loads(component["configurationUpdate"]["merge"])
         return found
 
-    def _withdraw(self, site: str, group_arn: str) -> None:
+    def _withdraw(self, site: str, group: str) -> None:
         """Leave nothing of a trial on a site's core devices; nothing to do where nothing was deployed."""
-        present = self._latest(group_arn)
+        present = self._latest(group)
         if present and present.get("components"):
             self._greengrass.create_deployment(
-                targetArn=group_arn,
+                targetArn=self._arn(group),
                 deploymentName=f"no trial at {site}",
                 components={},
                 deploymentPolicies=deployment_policies(),
             )
 
-    def _latest(self, group_arn: str) -> dict[str, Any] | None:
-        found = self._greengrass.list_deployments(targetArn=group_arn, historyFilter="LATEST_ONLY")["deployments"]
+    def _latest(self, group: str) -> dict[str, Any] | None:
+        arn = self._arn(group)
+        found = self._greengrass.list_deployments(targetArn=arn, historyFilter="LATEST_ONLY")["deployments"]
         if not found:
             return None
         present: dict[str, Any] = self._greengrass.get_deployment(deploymentId=found[0]["deploymentId"])
         return present
 
+    def _sites(self) -> dict[str, SiteGroups]:
+        return site_groups.read(self._clients["s3"], self._settings.artifact_bucket, self._settings.thing_groups_key)
 
-def _name(group_arn: str) -> str:
-    return group_arn.rpartition("/")[2]
+    def _arn(self, group: str) -> str:
+        return self._settings.thing_group_arn + group
 
 
 def _unzipped(content: bytes) -> dict[str, bytes]:
@@ -213,9 +214,7 @@ def _unzipped(content: bytes) -> dict[str, bytes]:
 @functools.cache
 def _trial() -> Trial:
     clients = {service: boto3.client(service) for service in ("s3", "greengrassv2", "athena", "sagemaker")}
-    given = json.loads(os.environ["TRIAL"])
-    sites = site_groups.read(Path(__file__).parent, given.pop("thing_group_arn"))
-    settings = msgspec.convert({**given, "sites": sites}, Settings)
+    settings = msgspec.json.decode(os.environ["TRIAL"], type=Settings)
     greengrass = clients["greengrassv2"]
     return Trial(
         clients,
