@@ -133,7 +133,8 @@ class Factory:
                 "flow_control": "none",
             }
             deployment = deployer(PROGRAM, stack, cloud, {**settings, **(config or {})}, on_step)
-            progress.say(f"{len(deployment.resources)} resources registered")
+            for line in deployment.summary():
+                progress.say(line)
 
             progress.step("Starting the core devices")
             core_devices = {}

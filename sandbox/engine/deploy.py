@@ -2,15 +2,16 @@
 
 import contextlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from pulumi.runtime import rpc
 
 from sandbox.cloud import Cloud
 from sandbox.deployer.masking import MASK
-from sandbox.deployer.records import Deployment, DeploymentError, ResourceRecord, new_file
+from sandbox.deployer.records import Deployment, DeploymentError, Operation, ResourceRecord, Step, new_file
 from sandbox.engine.command import EngineError
 from sandbox.engine.operations import Engine, Event
 from sandbox.engine.workspace import Workspace
@@ -76,12 +77,12 @@ class PulumiDeployer:
         self.serve(cloud, program)
         engine = Engine(self._cli, self.folder, self._port, program, stack, stack)
         try:
-            engine.finish(engine.start("up", {**_region_of(cloud), **config}), on_step)
+            done = engine.finish(engine.start("up", {**_region_of(cloud), **config}), on_step)
             deployment = deployment_of(stack, engine.exported())
         except EngineError as error:
             raise DeploymentError(f"{_reason_of(str(error))}\n(the whole story is in {engine.log('up')})") from error
         deployment.save(new_file(cloud.directory))
-        return deployment
+        return replace(deployment, steps=_steps_of(deployment, done.events))
 
     def __enter__(self) -> Self:
         return self
@@ -121,6 +122,16 @@ def deployment_of(stack: str, exported: dict[str, Any]) -> Deployment:
         [_record(one) for one in resources if one["type"] != _STACK and not _is_default_provider(one)],
         engine="pulumi",
     )
+
+
+def _steps_of(deployment: Deployment, events: Iterable[Event]) -> list[Step]:
+    """The steps of what the deployment has, without the stack itself and the providers of the engine's own."""
+    ours = {resource.urn for resource in deployment.resources}
+    return [
+        Step(cast(Operation, event.op), event.type, event.name, event.urn, event.keys)
+        for event in events
+        if event.urn in ours
+    ]
 
 
 def _record(one: dict[str, Any]) -> ResourceRecord:

@@ -23,8 +23,8 @@ pytestmark = [pytest.mark.engine, pytest.mark.timeout(900)]
 def _steps(done: Done) -> Steps:
     by_name: Steps = {}
     for event in done.events:
-        if event["op"] != BOOKKEEPING and not any(part in event["urn"] for part in NOT_OURS):
-            by_name.setdefault(event["urn"].rsplit("::", 1)[-1], []).append(event["op"])
+        if event.op != BOOKKEEPING and not any(part in event.urn for part in NOT_OURS):
+            by_name.setdefault(event.name, []).append(event.op)
     return by_name
 
 
