@@ -64,8 +64,9 @@ def review(
 ) -> None:
     """Show what a reviewer needs before `pulumi up`, without a cloud.
 
-    Resources by component, IAM statements in words, policy findings, a cost estimate, and what has changed since the
-    last reviewed snapshot (snapshots/STACK.json). The exit code is 3 where a mandatory policy refuses the program.
+    Resources by component, IAM statements in words, policy findings, refusals by the provider or AWS, a cost estimate,
+    and what has changed since the last reviewed snapshot (snapshots/STACK.json). The exit code is 3 where a mandatory
+    policy, the provider or AWS refuses the program.
 
     Examples: pm review dev; pm review prod --markdown for a pull request
     """
@@ -74,6 +75,7 @@ def review(
     from sandbox.recorder import RecordingError
     from sandbox.review import report, terminal
     from sandbox.review import review as reviews
+    from sandbox.review.checks.cfn_lint import CfnLintError
     from sandbox.review.snapshot import SnapshotError, write
 
     if as_json and as_markdown:
@@ -81,7 +83,7 @@ def review(
     try:
         with waiting("Running the program without a cloud"):
             found = reviews.review(program, stack)
-    except (ConfigError, DeploymentError, RecordingError, SnapshotError) as error:
+    except (CfnLintError, ConfigError, DeploymentError, RecordingError, SnapshotError) as error:
         fail(str(error))
     if as_json:
         _write_json(report.as_json(found))

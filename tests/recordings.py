@@ -21,7 +21,7 @@ def shared_recordings(directory: Path) -> Callable[..., Recording]:
         with kept.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not kept.exists():
-                kept.write_bytes(pickle.dumps(record(ROOT, stack, preview=preview)))
+                kept.write_bytes(pickle.dumps(record(ROOT, stack, preview=preview, checked=True)))
         recording: Recording = pickle.loads(kept.read_bytes())
         return recording
 

@@ -160,12 +160,12 @@ class Engine:
         return Known(record, values["inputs"], values["outputs"])
 
     def _check(self, new: Registration) -> None:
-        provider = new.type.startswith(PROVIDERS)
-        failures = (
-            self._provider.check_configuration(new.values) if provider else self._provider.check(new.type, new.values)
-        )
-        if failures:
-            raise DeploymentError("; ".join(f"{one.input} {one.reason}".strip() for one in failures))
+        if new.type.startswith(PROVIDERS):
+            refused = [f"{one.input} {one.reason}" for one in self._provider.check_configuration(new.values)]
+        else:
+            refused = [str(one) for one in self._provider.check(new.type, new.checked)]
+        if refused:
+            raise DeploymentError("; ".join(refused))
 
     def _refuse_to_replace(self, old: Known | None, new: Registration) -> None:
         # What is let go of by this very update may be replaced by it, as Pulumi has it.

@@ -12,6 +12,7 @@ from sandbox.deployer.masking import masked
 from sandbox.deployer.records import DeploymentError
 from sandbox.provider import PACKAGES
 from sandbox.provider.assets import described
+from sandbox.provider.wire import UNKNOWN, plain
 
 #: Before the package's name in the type of an explicit provider.
 PROVIDERS = "pulumi:providers:"
@@ -44,6 +45,7 @@ class Registration:
         values: What the program asks for; assets and archives are Pulumi's objects.
         inputs: The same, where assets and archives are told by their hash and size.
         shown: The inputs with a mask for what is secret.
+        checked: The values, with `UNKNOWN` in the place of what is secret, since a refusal shows values.
         dependencies: URNs of what has to be made before it.
         input_dependencies: URNs of the resources that an input comes from, by input.
         provider: URN and id of its explicit provider, or empty.
@@ -64,6 +66,7 @@ class Registration:
     values: dict[str, Any]
     inputs: dict[str, Any]
     shown: dict[str, Any]
+    checked: dict[str, Any]
     dependencies: list[str]
     input_dependencies: dict[str, list[str]]
     provider: str
@@ -99,6 +102,7 @@ def registration(request: Any, urn: str, values: dict[str, Any]) -> Registration
         values=values,
         inputs=inputs,
         shown=masked(request.object, inputs),
+        checked=plain(request.object, UNKNOWN, secrets_unknown=True)[0],
         dependencies=sorted(request.dependencies),
         input_dependencies={key: sorted(needed.urns) for key, needed in sorted(request.propertyDependencies.items())},
         provider=request.provider,

@@ -2,7 +2,22 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
+
+
+class Failure(NamedTuple):
+    """A refusal of a resource's inputs.
+
+    Attributes:
+        input: The path of the input, empty where the resource is refused as a whole.
+        reason: Why.
+    """
+
+    input: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.input}: {self.reason}" if self.input else self.reason
 
 
 class InputError(Exception):
@@ -123,6 +138,12 @@ def told(answer: Mapping[str, Any], **names: str) -> dict[str, Any]:
 def json_text(value: Any) -> str:
     """A policy or another document as JSON text; programs give it as text or as an object."""
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def tags_given(inputs: Inputs) -> dict[str, Any]:
+    """The argument `tags` of a call that refuses none: the resource's tags, or no argument where it has none."""
+    tags = inputs.get("tags")
+    return {"tags": tags} if tags else {}
 
 
 def tag_list(inputs: Inputs) -> list[dict[str, str]]:

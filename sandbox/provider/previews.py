@@ -1,8 +1,6 @@
 """The outputs whose values a preview cannot know, since the cloud makes them up as a resource is made or changed."""
 
 import functools
-import importlib
-import threading
 import typing
 from collections.abc import Collection
 from typing import Any
@@ -11,12 +9,7 @@ from pulumi import _types
 
 from sandbox.provider.inputs import InputError
 from sandbox.provider.registry import RENEWS
-
-_SDKS = {"aws": "pulumi_aws", "aws-native": "pulumi_aws_native"}
-#: Modules that are named otherwise than in a type's token, since Python has the word for itself.
-_MODULES = {"lambda": "lambda_"}
-#: The SDKs' modules import each other in circles: a thread that finds another one at it would take half a module.
-_IMPORTING = threading.Lock()
+from sandbox.provider.sdk_types import UnknownTypeError, resource_of
 
 
 def resource_class(token: str) -> type:
@@ -25,14 +18,10 @@ def resource_class(token: str) -> type:
     Raises:
         InputError: if no SDK has the type.
     """
-    package, module, name = token.split(":")
-    service = module.split("/")[0]
     try:
-        with _IMPORTING:
-            found: type = getattr(importlib.import_module(f"{_SDKS[package]}.{_MODULES.get(service, service)}"), name)
-    except (KeyError, ImportError, AttributeError) as error:
+        return resource_of(token)
+    except UnknownTypeError as error:
         raise InputError("the installed SDKs have no such type") from error
-    return found
 
 
 @functools.cache

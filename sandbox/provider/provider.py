@@ -3,8 +3,9 @@
 from typing import Any, NamedTuple
 
 from sandbox.provider import handlers as _handlers  # noqa: F401 - importing them registers them
+from sandbox.provider.checks import judge
 from sandbox.provider.differences import Kind, as_the_cloud_has, differences
-from sandbox.provider.inputs import InputError, Inputs
+from sandbox.provider.inputs import Failure, InputError, Inputs
 from sandbox.provider.invokes import call
 from sandbox.provider.previews import unknown_when_changed, unknown_when_made
 from sandbox.provider.registry import DELETES, HANDLERS, READS, UPDATES, Context
@@ -38,13 +39,6 @@ class Made(NamedTuple):
 
     id: str
     outputs: dict[str, Any]
-
-
-class Failure(NamedTuple):
-    """An input that is refused, empty where the resource is as a whole, and why."""
-
-    input: str
-    reason: str
 
 
 class Diff(NamedTuple):
@@ -81,13 +75,20 @@ class Provider:
         failures = [] if region == here else [Failure("region", f"is {region}, and the sandbox's cloud is in {here}")]
         return failures + [Failure(key, "is not done by the sandbox's provider") for key in sorted(given)]
 
-    def check(self, token: str, values: dict[str, Any]) -> list[Failure]:  # noqa: ARG002 - values come to be checked
-        """Reasons to refuse a resource with these inputs before anything is made; empty if there are none."""
+    def check(self, token: str, values: dict[str, Any]) -> list[Failure]:
+        """Reasons to refuse a resource with these inputs before anything is made; empty if there are none.
+
+        Args:
+            token: The resource's type.
+            values: The inputs; `UNKNOWN` stands for what is not known yet, and for what is secret, since the reasons
+                show values.
+        """
         try:
             _known(token)
         except InputError as error:
             return [Failure("", str(error))]
-        return []
+        failures, unheld = judge(token, values, self._context.region, self._context.account_id)
+        return failures or ([Failure("", unheld)] if unheld and token in HANDLERS else [])
 
     def diff(self, token: str, olds: dict[str, Any], news: dict[str, Any]) -> Diff:
         """Compare the inputs that a resource has with those that it shall have.

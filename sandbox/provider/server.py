@@ -18,8 +18,8 @@ from google.protobuf import empty_pb2, struct_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
 from sandbox.provider.differences import same
-from sandbox.provider.inputs import InputError
-from sandbox.provider.provider import PACKAGES, Failure, Provider
+from sandbox.provider.inputs import Failure, InputError
+from sandbox.provider.provider import PACKAGES, Provider
 from sandbox.provider.registry import Context
 from sandbox.provider.wire import UNKNOWN, is_secret, message_of, plain, secret, secret_texts
 
@@ -113,10 +113,11 @@ class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
 
     def Check(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's
-        """Refuse a type that is not known, in a preview as in an update."""
+        """Refuse a type that is not known, and inputs that its provider or AWS would, in a preview as in an update."""
         with _answering(context, request.news):
-            failures = self._provider.check(_token(request), plain(request.news, UNKNOWN)[0])
-        return _checked(request, failures)
+            failures = self._provider.check(_token(request), plain(request.news, UNKNOWN, secrets_unknown=True)[0])
+        # Without a property: the engine would print its value.
+        return _checked(request, [Failure("", str(failure)) for failure in failures])
 
     def Diff(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's
         """Say which inputs differ, and whether that replaces."""

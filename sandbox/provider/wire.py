@@ -1,7 +1,7 @@
 """Pulumi's wire format, taken apart: what a program sent, as plain values, with the places that have no value."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from google.protobuf import struct_pb2
 from pulumi.runtime import rpc
@@ -12,7 +12,17 @@ from sandbox.provider.inputs import whole_numbers
 UNKNOWN: str = rpc.UNKNOWN
 
 
-def plain(message: Any, unknown: Any = None, *, assets_by_hash: bool = False) -> tuple[dict[str, Any], list[str]]:
+class _As(NamedTuple):
+    """The values that stand for what is no plain value; see `plain`."""
+
+    unknown: Any
+    assets_by_hash: bool
+    secrets_unknown: bool
+
+
+def plain(
+    message: Any, unknown: Any = None, *, assets_by_hash: bool = False, secrets_unknown: bool = False
+) -> tuple[dict[str, Any], list[str]]:
     """The properties of a message, and the paths within it that have no value.
 
     Secrets are unwrapped, a reference to a resource becomes its id (its URN for a component), assets and archives
@@ -22,9 +32,11 @@ def plain(message: Any, unknown: Any = None, *, assets_by_hash: bool = False) ->
         message: the properties of a resource, or the arguments of a function.
         unknown: what stands where there is no value; None leaves the property out.
         assets_by_hash: whether an asset or archive is told by its hash alone, which the engine sends with each.
+        secrets_unknown: whether `unknown` stands for what is secret too, where messages may show values.
     """
     missing: list[str] = []
-    values = {key: _plain(value, key, missing, unknown, assets_by_hash) for key, value in message.items()}
+    told_as = _As(unknown, assets_by_hash, secrets_unknown)
+    values = {key: _plain(value, key, missing, told_as) for key, value in message.items()}
     return whole_numbers({key: value for key, value in values.items() if value is not None}), missing
 
 
@@ -65,20 +77,20 @@ def _signature(value: Any) -> Any:
     return value[rpc._special_sig_key] if rpc._special_sig_key in value else None  # noqa: SIM401 - no `get`
 
 
-def _plain(value: Any, path: str, missing: list[str], unknown: Any, assets_by_hash: bool) -> Any:
+def _plain(value: Any, path: str, missing: list[str], told_as: _As) -> Any:
     if value == rpc.UNKNOWN:
         missing.append(path)
-        return unknown
+        return told_as.unknown
     if isinstance(value, struct_pb2.ListValue):
-        return [_plain(item, f"{path}[{index}]", missing, unknown, assets_by_hash) for index, item in enumerate(value)]
+        return [_plain(item, f"{path}[{index}]", missing, told_as) for index, item in enumerate(value)]
     if isinstance(value, struct_pb2.Struct):
         signature = _signature(value)
         if signature == rpc._special_secret_sig:
-            return _plain(value["value"], path, missing, unknown, assets_by_hash)
+            return told_as.unknown if told_as.secrets_unknown else _plain(value["value"], path, missing, told_as)
         if signature == rpc._special_resource_sig:
             return value["id"] if "id" in value else value["urn"]
         if signature is not None:
-            return f"{signature} {value['hash']}" if assets_by_hash else rpc.deserialize_property(value)
-        items = {key: _plain(item, f"{path}.{key}", missing, unknown, assets_by_hash) for key, item in value.items()}
+            return f"{signature} {value['hash']}" if told_as.assets_by_hash else rpc.deserialize_property(value)
+        items = {key: _plain(item, f"{path}.{key}", missing, told_as) for key, item in value.items()}
         return {key: item for key, item in items.items() if item is not None}
     return value

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ class Registered:
         input_dependencies: URNs of the resources that an input comes from, by input.
         registered_outputs: What a component registered as its outputs; None where it never did.
         deleted_first: Whether Pulumi, where it has to replace it, deletes the old one before it makes the new one.
+        refused: What its provider or AWS has against its inputs, where the recording was to check them.
+        unheld: Why the resource, or a part of it, was held to no service's model then; empty where all of it was.
     """
 
     type: str
@@ -50,6 +52,8 @@ class Registered:
     input_dependencies: dict[str, list[str]]
     registered_outputs: dict[str, Any] | None
     deleted_first: bool = False
+    refused: list[str] = field(default_factory=list)
+    unheld: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,13 @@ class Recording:
 
 
 def record(
-    program: Path, stack: str, config: dict[str, Any] | None = None, *, only_config: bool = False, preview: bool = False
+    program: Path,
+    stack: str,
+    config: dict[str, Any] | None = None,
+    *,
+    only_config: bool = False,
+    preview: bool = False,
+    checked: bool = False,
 ) -> Recording:
     """Run a program in a child process, with every registration answered as AWS might answer.
 
@@ -85,6 +95,7 @@ def record(
         only_config: Take `config` and the defaults of `Pulumi.yaml` for all there is, without `Pulumi.{stack}.yaml`.
         preview: Answer as before the first update, when no output of a resource has a value. What is not known yet is
             `UNKNOWN` in the inputs and outputs of the recording.
+        checked: Hold each resource's inputs to the SDK and to the models of AWS's services.
 
     Returns:
         What it registered.
@@ -98,6 +109,7 @@ def record(
         "config": config or {},
         "only_config": only_config,
         "preview": preview,
+        "checked": checked,
     }
     child = subprocess.run(
         [sys.executable, "-m", "sandbox.recorder"],

@@ -43,7 +43,7 @@ def _recorded(request: dict[str, Any]) -> dict[str, Any]:
     program, stack = Path(request["program"]), request["stack"]
     project = read_project(program, stack, request["config"], stack_file=not request["only_config"])
     region = project.config.setdefault("aws:region", DEFAULT_REGION)
-    monitor = RecordingMonitor(project.name, stack, region, preview=request["preview"])
+    monitor = RecordingMonitor(project.name, stack, region, preview=request["preview"], checked=request["checked"])
     begin = time.perf_counter()
     try:
         run_program(program, stack, project, monitor)

@@ -12,6 +12,7 @@ from sandbox.deployer.monitor import Monitor
 from sandbox.deployer.records import DeploymentError
 from sandbox.deployer.registration import PROVIDERS, Registration
 from sandbox.provider import Context, Provider
+from sandbox.provider.checks import Judgement, judge
 from sandbox.provider.wire import UNKNOWN, plain, secret
 from sandbox.recorder import Registered
 from sandbox.recorder.arns import arn
@@ -47,13 +48,14 @@ class RecordingMonitor(Monitor):
 
     partly_unknown = True
 
-    def __init__(self, project: str, stack: str, region: str, *, preview: bool = False) -> None:
-        """Record for a stack in a region."""
+    def __init__(self, project: str, stack: str, region: str, *, preview: bool = False, checked: bool = False) -> None:
+        """Record for a stack in a region; `checked` says whether to check the inputs."""
         super().__init__(project, stack)
         self.preview = preview
         self.registered: dict[str, Registered] = {}
         self.calls: Counter[str] = Counter()
         self._region = region
+        self._checked = checked
         self._provider = Provider(Context(_NoCloud(region)))
         self._recording = threading.Lock()
 
@@ -63,6 +65,7 @@ class RecordingMonitor(Monitor):
 
     def registered_resource(self, new: Registration) -> tuple[str, dict[str, Any]]:
         """Record a resource or a component."""
+        judged = self._judged(new)
         physical_id, outputs = self._made(new)
         secrets = dict.fromkeys(new.secret_outputs, MASK) if new.custom else {}
         known = new.shown.keys() if not self.preview else ()
@@ -82,6 +85,8 @@ class RecordingMonitor(Monitor):
                 dependencies=new.dependencies,
                 input_dependencies=new.input_dependencies,
                 registered_outputs=None,
+                refused=[str(failure) for failure in judged.failures],
+                unheld=judged.unheld,
             )
         return physical_id, {**outputs, **{key: secret(outputs[key]) for key in new.secret_outputs if key in outputs}}
 
@@ -95,6 +100,12 @@ class RecordingMonitor(Monitor):
                 raise DeploymentError(f"{before.name} registers its outputs twice")
             self.registered[urn] = replace(before, registered_outputs=outputs)
             return True
+
+    def _judged(self, new: Registration) -> Judgement:
+        """The checks' result, where they are asked for; nothing is refused here."""
+        if not self._checked or not new.custom or new.type.startswith(PROVIDERS):
+            return Judgement([], "")
+        return judge(new.type, new.checked, self._region, ACCOUNT)
 
     def _made(self, new: Registration) -> tuple[str, dict[str, Any]]:
         """The id and outputs that AWS would give a resource; in a preview none."""

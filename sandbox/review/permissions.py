@@ -52,7 +52,10 @@ def _texts(resource: Registered) -> Iterator[str]:
     if key is None or key not in resource.inputs:
         return
     value = resource.inputs[key]
-    document = json.loads(value) if isinstance(value, str) else value
+    try:
+        document = json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        return  # A policy of the pack says that it is no JSON.
     for statement in _listed(document.get("Statement")):
         yield in_words(statement)
 
@@ -67,7 +70,7 @@ def in_words(statement: Mapping[str, Any]) -> str:
         what = "; ".join(_of_service(service, actions) for service in services)
     if "NotAction" in statement:
         what = f"do all but {what}"
-    verb = "may" if statement["Effect"] == "Allow" else "may not"
+    verb = "may" if statement.get("Effect") == "Allow" else "may not"
     words = [verb, what]
     if "Principal" in statement or "NotPrincipal" in statement:
         words.insert(0, _but("Principal", statement, _principal))

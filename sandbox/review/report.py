@@ -19,6 +19,8 @@ def as_json(review: Review) -> dict[str, Any]:
         "resources": {"total": review.total, "by_component": review.by_component},
         "permissions": [{"holder": one.holder, "text": one.text} for one in review.permissions],
         "findings": [finding._asdict() for finding in review.findings],
+        "refusals": [refusal._asdict() for refusal in review.refusals],
+        "not_checked": review.not_checked,
         "monthly_cost_usd": review.costs.monthly_usd,
         "cost_limit_usd": review.cost_limit_usd,
         "component_versions": [one._asdict() for one in review.component_versions],
@@ -35,21 +37,25 @@ def as_markdown(review: Review) -> str:
         f"## Review of stack `{review.stack}`",
         f"Tier {review.tier}, region {review.region}: {review.total} resources, "
         f"about {review.costs.monthly_usd:,.2f} USD a month (limit {review.cost_limit_usd:,.0f}), "
-        f"{len(review.findings)} policy findings.",
+        f"{len(review.findings)} policy findings, {len(review.refusals)} refusals by the provider or AWS.",
         "### Since the last review",
         *_difference(review.difference),
         "### Policy findings",
         *(
             _table(
                 ("Level", "Policy", "Resource", "Finding"),
-                [
-                    (one.level, f"`{one.policy}`", name_of(one.urn) if one.urn else "the stack", one.message)
-                    for one in review.findings
-                ],
+                [(one.level, f"`{one.policy}`", place(one.urn), one.message) for one in review.findings],
             )
             if review.findings
             else ["None."]
         ),
+        "### Refusals by the provider or AWS",
+        *(
+            _table(("Resource", "Refusal"), [(place(one.urn), one.message) for one in review.refusals])
+            if review.refusals
+            else ["None."]
+        ),
+        *(f"Not checked: {text}." for text in review.not_checked),
         "### Resources by component",
         *_table(("Component", "Resources"), [(name, str(count)) for name, count in review.by_component.items()]),
         f"### Monthly cost: about {review.costs.monthly_usd:,.2f} USD",
@@ -80,6 +86,11 @@ def difference_lines(difference: Difference) -> Iterator[str]:
     yield from (f"- {text}" for text in difference.permissions_removed)
     if difference.monthly_cost_usd:
         yield f"~ monthly cost: {difference.monthly_cost_usd:+,.2f} USD"
+
+
+def place(urn: str) -> str:
+    """The resource of a URN, or the stack where it is empty."""
+    return name_of(urn) if urn else "the stack"
 
 
 def _difference(difference: Difference | None) -> list[str]:

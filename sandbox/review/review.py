@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from sandbox.recorder import DEFAULT_REGION, Recording, record
 from sandbox.review import snapshot as snapshots
+from sandbox.review.checks.cfn_lint import CfnLint
+from sandbox.review.checks.refusal import Refusal
 from sandbox.review.costs import Estimate, estimate
 from sandbox.review.findings import Finding, as_stack, findings
 from sandbox.review.permissions import Permission, permissions
@@ -27,6 +29,10 @@ class Review(NamedTuple):
     """Resources by component (type and name), a component itself included."""
     permissions: list[Permission]
     findings: list[Finding]
+    refusals: list[Refusal]
+    """Refusals by the provider or AWS."""
+    not_checked: list[str]
+    """Lines on what was not checked for that, and why."""
     costs: Estimate
     cost_limit_usd: float
     component_versions: list[ComponentVersion]
@@ -44,8 +50,8 @@ class Review(NamedTuple):
 
     @property
     def refused(self) -> bool:
-        """True if a mandatory policy is broken, so that `pulumi up` with the pack would refuse."""
-        return any(finding.level == "mandatory" for finding in self.findings)
+        """True if a mandatory policy, the provider or AWS would refuse `pulumi up`."""
+        return bool(self.refusals) or any(finding.level == "mandatory" for finding in self.findings)
 
 
 def review(program: Path, stack: str) -> Review:
@@ -60,11 +66,14 @@ def review(program: Path, stack: str) -> Review:
         ConfigError: where the stack's configuration is wrong.
         RecordingError: where the program fails.
         SnapshotError: where the stack's snapshot cannot be read.
+        CfnLintError: where cfn-lint fails.
     """
     settings, providers = read(program, stack)
     before = snapshots.read(snapshot_path(program, stack))
-    recording = record(program, stack)
     region = providers.get("aws:region", DEFAULT_REGION)
+    with CfnLint() as cfn_lint:
+        recording = record(program, stack, checked=True)
+        of_cfn_lint = cfn_lint.judge(recording, region)
     resources = as_stack(recording, region)
     costs = estimate(resources)
     allowed = permissions(recording)
@@ -76,6 +85,8 @@ def review(program: Path, stack: str) -> Review:
         by_component=by_component(recording),
         permissions=allowed,
         findings=findings(resources, settings),
+        refusals=[*provider_refusals(recording), *of_cfn_lint],
+        not_checked=[*cfn_lint.left_out, *not_held(recording)],
         costs=costs,
         cost_limit_usd=settings.cost_limit_usd,
         component_versions=component_versions(recording),
@@ -83,6 +94,19 @@ def review(program: Path, stack: str) -> Review:
         difference=None if before is None else snapshots.compared(before, now),
         snapshot=now,
     )
+
+
+def provider_refusals(recording: Recording) -> list[Refusal]:
+    """The refusals by the SDK and the services' models, from a recording that was to check that."""
+    return [Refusal(one.urn, text) for one in recording.resources for text in one.refused]
+
+
+def not_held(recording: Recording) -> list[str]:
+    """The resources that were held to no service's model, by type and reason."""
+    counts = Counter((one.type, one.unheld) for one in recording.resources if one.unheld)
+    return [
+        f"{number} {type_}, against the service's model: {reason}" for (type_, reason), number in sorted(counts.items())
+    ]
 
 
 def snapshot_path(program: Path, stack: str) -> Path:

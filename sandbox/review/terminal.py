@@ -7,9 +7,8 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from sandbox.review.report import difference_lines
+from sandbox.review.report import difference_lines, place
 from sandbox.review.review import Review
-from sandbox.review.snapshot import name_of
 
 _COLOURS = {"!": "bold red", "+": "green", "-": "red", "~": "yellow"}
 _LEVELS = {"mandatory": "red", "remediate": "yellow", "advisory": "cyan"}
@@ -50,11 +49,17 @@ def _parts(review: Review) -> Iterator[RenderableType]:
     )
     yield "\n[bold]Policy findings[/]"
     for finding in review.findings:
-        place = name_of(finding.urn) if finding.urn else "the stack"
         level = f"[{_LEVELS[finding.level]}]{finding.level}[/]"
-        yield f"  {level} {finding.policy}: {escape(place)}: {escape(finding.message)}"
+        yield f"  {level} {finding.policy}: {escape(place(finding.urn))}: {escape(finding.message)}"
     if not review.findings:
         yield "  none"
+    yield "\n[bold]Refusals by the provider or AWS[/]"
+    for refusal in review.refusals:
+        yield f"  [red]refused[/] {escape(place(refusal.urn))}: {escape(refusal.message)}"
+    if not review.refusals:
+        yield "  none"
+    for text in review.not_checked:
+        yield f"[dim]  not checked: {escape(text)}[/]"
     yield "\n[bold]Since the last review[/]"
     yield from _difference(review)
 

@@ -20,9 +20,9 @@ import pytest
 
 from pm_components import config, limits
 from sandbox.cloud.constraints import violations as model_violations
+from sandbox.provider.sdk_inputs import violations
+from sandbox.provider.sdk_types import alternatives, arguments_of, fields_of, is_block
 from sandbox.recorder import Registered, record
-from sandbox.review.checks.sdk_inputs import violations
-from sandbox.review.checks.sdk_types import alternatives, arguments_of, fields_of, is_block
 
 ROOT = Path(__file__).parents[2]
 #: Above which a float is just outside an end that is allowed, and inside one that is not.

@@ -116,7 +116,8 @@ def test_whole_numbers_and_secrets_reach_the_cloud_as_plain_values(
             _request("aws:redshift/cluster:Cluster", {}),
             "aws:redshift/cluster:Cluster 'it': the sandbox has no handler for this type",
         ),
-        (_request(QUEUE, {"name": "q", "colour": "red"}), "cannot honour the input.s. colour"),
+        (_request(QUEUE, {"name": "q", "colour": "red"}), "colour: there is no such input"),
+        (_request(QUEUE, {"name": "q", "namePrefix": "p"}), "cannot honour the input.s. namePrefix"),
         (_request(QUEUE, {"namePrefix": "q"}), "input name is missing; given are namePrefix"),
         (_request(QUEUE, {"name": rpc.UNKNOWN}), "input name has no value"),
         (
@@ -170,8 +171,23 @@ def test_a_call_that_is_not_done_is_refused_by_name(
         getattr(monitor, call)(request_)
 
 
+def test_an_input_that_the_sdk_does_not_have_is_refused(monitor: CloudMonitor, service: FakeService) -> None:
+    inputs = {"environment": {"varibles": {}}, "role": "r"}
+    with pytest.raises(DeploymentError, match=r"Function 'it': environment.varibles: there is no such input"):
+        monitor.RegisterResource(_request("aws:lambda/function:Function", inputs))
+    assert service.calls == []
+
+
+def test_a_call_that_a_services_model_refuses_is_not_made(monitor: CloudMonitor, service: FakeService) -> None:
+    with pytest.raises(DeploymentError, match="athena CreateWorkGroup: Value 'a b' at 'Name' failed"):
+        monitor.RegisterResource(_request("aws:athena/workgroup:Workgroup", {"name": "a b"}))
+    assert service.calls == []
+
+
 def test_a_block_that_is_not_understood_is_refused(monitor: CloudMonitor) -> None:
-    inputs = {"name": "r", "sql": "SELECT 1", "enabled": True, "errorAction": {"cloudwatchLogs": {"logGroupName": "x"}}}
+    logs = {"logGroupName": "x", "roleArn": "arn:aws:iam::123456789012:role/r"}
+    rule = {"name": "r", "sql": "SELECT 1", "sqlVersion": "2016-03-23", "enabled": True}
+    inputs = {**rule, "errorAction": {"cloudwatchLogs": logs}}
     with pytest.raises(DeploymentError, match=r"cannot honour the input.s. errorAction.cloudwatchLogs"):
         monitor.RegisterResource(_request("aws:iot/topicRule:TopicRule", inputs))
 

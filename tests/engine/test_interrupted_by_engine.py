@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from sandbox.provider import InputError
+from sandbox.provider import Context, InputError
+from sandbox.provider.inputs import Inputs
+from sandbox.provider.modelled_cloud import ModelledCloud
 from sandbox.provider.registry import HANDLERS, Creation
 from tests.engine.conftest import Served
 from tests.engine.engine import ROOT, Engine, EngineError
@@ -18,6 +20,14 @@ from tests.engine.engine import ROOT, Engine, EngineError
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(900)]
 FUNCTION = "aws:lambda/function:Function"
 CONFIG = {"greeting": "moin", "aws:region": "eu-central-1"}
+
+
+WRONG = """
+import pulumi_aws
+pulumi_aws.sqs.Queue("right", name="checks-right")
+pulumi_aws.athena.Workgroup("typo", name="checks-typo", configuration={"resultConfiguraton": {}})
+pulumi_aws.athena.Workgroup("blank", name="checks blank")
+"""
 
 
 @pytest.fixture
@@ -28,17 +38,24 @@ def small(cli: Path, served: Served, tmp_path: Path) -> Iterator[Engine]:
     engine.run("destroy", CONFIG)
 
 
+def _only_checks(context: Context) -> bool:
+    """Return whether a handler is asked for the calls that it would make."""
+    return isinstance(context.cloud, ModelledCloud)
+
+
 def test_an_engine_that_is_killed_goes_on_where_it_was(
     small: Engine, served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     making, killed, made = threading.Event(), threading.Event(), threading.Event()
     create = HANDLERS[FUNCTION].create
 
-    def slowly(*arguments: Any) -> Any:
+    def slowly(inputs: Inputs, context: Context) -> Any:
+        if _only_checks(context):
+            return create(inputs, context)
         making.set()
         killed.wait(60)
         try:
-            return create(*arguments)
+            return create(inputs, context)
         finally:
             made.set()
 
@@ -62,7 +79,11 @@ def test_an_engine_that_is_killed_goes_on_where_it_was(
 
 
 def test_after_a_resource_that_failed_the_rest_is_made(small: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuses(*_: Any) -> Any:
+    create = HANDLERS[FUNCTION].create
+
+    def refuses(inputs: Inputs, context: Context) -> Any:
+        if _only_checks(context):
+            return create(inputs, context)
         raise InputError("refused for once")
 
     with monkeypatch.context() as patched:
@@ -73,3 +94,15 @@ def test_after_a_resource_that_failed_the_rest_is_made(small: Engine, monkeypatc
     assert "function" in done.changed["create"]
     assert "queue" not in done.changed["create"], "what was made before stays"
     assert "moin" not in small.state_text(), "the secret is encrypted"
+
+
+def test_what_the_sdk_or_the_services_models_refuse_ends_a_preview(cli: Path, served: Served, tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.yaml").write_text("name: wrong\nruntime: python\n")
+    (tmp_path / "__main__.py").write_text(WRONG)
+    engine = Engine(cli, tmp_path / "engine", served.port, program=tmp_path)
+    config = {"aws:region": "eu-central-1"}
+    with pytest.raises(EngineError) as refused:
+        engine.run("preview", config)
+    assert "configuration.resultConfiguraton: there is no such input" in str(refused.value)
+    with pytest.raises(EngineError, match="athena CreateWorkGroup: Value 'checks blank' at 'Name' failed"):
+        engine.run("preview", config)

@@ -50,6 +50,7 @@ def test_a_review_is_accepted_and_then_nothing_has_changed(project: Path) -> Non
     first = pm("review", "dev", "--json", "--accept", "--program", str(project))
     told = json.loads(first.stdout)
     refused = any(finding["level"] == "mandatory" for finding in told["findings"])
+    assert (told["refusals"], told["not_checked"]) == ([], [])
     assert first.returncode == (3 if refused else 0), first.stderr
     assert told["difference"] is None
     assert told["resources"]["total"] == sum(told["resources"]["by_component"].values()) > 150
@@ -71,13 +72,26 @@ def test_a_review_is_accepted_and_then_nothing_has_changed(project: Path) -> Non
 
     # Whoever changes the program sees what becomes of it, and a mandatory policy that it breaks refuses it.
     program = (project / "__main__.py").read_text()
-    lonely = 'import pulumi_aws\npulumi_aws.sqs.Queue("lonely", name="pm-dev-lonely")\n'
+    lonely = """
+import pulumi_aws
+pulumi_aws.sqs.Queue("lonely", name="pm-dev-lonely")
+# The SDK looks into no dictionary, and nothing but AWS reads a policy.
+pulumi_aws.athena.Workgroup("typo", name="pm-dev-typo", configuration={"resultConfiguraton": {}})
+pulumi_aws.athena.Workgroup("blank", name="pm dev blank")
+pulumi_aws.sqs.Queue("unnamed")
+policy = '{"Statement": [{"Efect": "Allow"}]}'
+pulumi_aws.sns.TopicPolicy("loose", arn="arn:aws:sns:eu-central-1:123456789012:t", policy=policy)
+"""
     (project / "__main__.py").write_text(program + lonely)
     changed = pm("review", "dev", "--markdown", "--program", str(project))
     (project / "__main__.py").write_text(program)
     assert changed.returncode == 3, changed.stdout
     assert "\n+ Queue lonely\n" in changed.stdout
     assert "| mandatory | `dead-letters` | Queue lonely |" in changed.stdout
+    assert "| Workgroup typo | configuration.resultConfiguraton: there is no such input, allowed are " in changed.stdout
+    assert "| Workgroup blank | athena CreateWorkGroup: Value 'pm dev blank' at 'Name' failed" in changed.stdout
+    assert "| TopicPolicy loose | PolicyDocument.Statement[0].Efect: Additional properties are not" in changed.stdout
+    assert "Not checked: 1 aws:sqs/queue:Queue, against the service's model: input name is missing" in changed.stdout
     assert "No second source was found for: iot rule, iot action, firehose partitioning." in changed.stdout
     lines = changed.stdout.splitlines()
     assert lines[0] == "## Review of stack `dev`"

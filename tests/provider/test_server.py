@@ -70,6 +70,18 @@ def test_a_preview_makes_nothing_and_takes_what_is_not_known(provider: Any) -> N
     assert CALLS == []
 
 
+def test_an_input_that_its_provider_or_aws_would_refuse_is_refused_before_anything_is_made(provider: Any) -> None:
+    def failures(**inputs: Any) -> list[tuple[str, str]]:
+        checked = provider.Check(provider_pb2.CheckRequest(urn=URN, news=message_of({"name": "q", **inputs})))
+        return [(failure.property, failure.reason.partition(",")[0]) for failure in checked.failures]
+
+    # The path is in the reason: of a property the engine would print the value.
+    assert failures(tags={"a": ["b"]}) == [("", "tags.a: found ['b']")]
+    assert failures(colour=secret("pass phrase")) == [("", "colour: there is no such input")]
+    assert failures(delaySeconds=secret("pass phrase"), tags=secret("pass phrase")) == []
+    assert CALLS == []
+
+
 def test_a_preview_of_a_component_version_knows_neither_its_arn_nor_its_version(provider: Any) -> None:
     urn = "urn:pulumi:dev::pm::aws-native:greengrassv2:ComponentVersion::it"
     inputs = message_of({"inlineRecipe": secret("{}")})

@@ -3,7 +3,7 @@
 from typing import Any
 
 from sandbox.provider.changes import update_tags
-from sandbox.provider.inputs import Inputs, told
+from sandbox.provider.inputs import Inputs, tags_given, told
 from sandbox.provider.registry import Context, Made, deletes, handles, reads, updates
 
 _DEPLOYMENT = (
@@ -21,7 +21,7 @@ _DEPLOYMENT = (
 def component_version(inputs: Inputs, context: Context) -> Made:
     """A component version of an inline recipe."""
     made = context.client("greengrassv2").create_component_version(
-        inlineRecipe=inputs.need("inlineRecipe").encode(), tags=inputs.get("tags", {})
+        inlineRecipe=inputs.need("inlineRecipe").encode(), **tags_given(inputs)
     )
     return made["arn"], {
         "arn": made["arn"],
@@ -55,7 +55,8 @@ def deployment(inputs: Inputs, context: Context) -> Made:
     """A deployment to a thing or a thing group."""
     made = context.client("greengrassv2").create_deployment(
         targetArn=inputs.need("targetArn"),
-        **inputs.renamed(**{name: name for name in _DEPLOYMENT if name != "targetArn"}),
+        **inputs.renamed(**{name: name for name in _DEPLOYMENT if name not in ("tags", "targetArn")}),
+        **tags_given(inputs),
     )
     return made["deploymentId"], {"deploymentId": made["deploymentId"]}
 

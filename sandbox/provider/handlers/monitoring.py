@@ -3,7 +3,7 @@
 from typing import Any
 
 from sandbox.provider.changes import changed, tags_of, update_tags
-from sandbox.provider.inputs import Inputs, json_text, tag_list, told
+from sandbox.provider.inputs import Inputs, json_text, tag_list, tags_given, told
 from sandbox.provider.registry import ON_DELETION, Context, Made, deletes, handles, puts, reads, updates
 
 #: Pulumi's input of an alarm -> the argument of PutMetricAlarm, which is also the member of what describes it.
@@ -33,7 +33,7 @@ def log_group(inputs: Inputs, context: Context) -> Made:
     client, name = context.client("logs"), inputs.need("name")
     client.create_log_group(
         logGroupName=name,
-        tags=inputs.get("tags", {}),
+        **tags_given(inputs),
         **inputs.renamed(kmsKeyId="kmsKeyId", logGroupClass="logGroupClass"),
     )
     if days := inputs.get("retentionInDays"):

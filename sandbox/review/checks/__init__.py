@@ -1,1 +1,1 @@
-"""Refusals by a provider or AWS of a program's resources, found without either: one module a check."""
+"""Refusals by AWS of what a program registers, found without it, where the provider's own checks do not look."""

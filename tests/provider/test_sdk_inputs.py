@@ -1,25 +1,17 @@
-"""Each environment's inputs against the annotations of Pulumi's SDK, and planted faults that the check finds.
+"""Inputs against the annotations of Pulumi's SDK: planted faults that the check finds.
 
 Not proved here: that the provider takes what its SDK describes.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from sandbox.recorder import UNKNOWN, Recording
-from sandbox.review.checks.sdk_inputs import violations
-from sandbox.review.checks.sdk_types import UnknownTypeError
+from sandbox.provider.sdk_inputs import violations
+from sandbox.provider.sdk_types import UnknownTypeError
+from sandbox.provider.wire import UNKNOWN
 
 WORKGROUP = "aws:athena/workgroup:Workgroup"
-
-
-@pytest.mark.parametrize("stack", ["dev", "local", "prod", "staging"])
-def test_every_input_is_one_that_the_sdk_describes(stack: str, recorded: Callable[[str], Recording]) -> None:
-    made = [one for one in recorded(stack).resources if one.custom]
-    assert len(made) > 100
-    assert [f"{one.urn}: {text}" for one in made for text in violations(one.type, one.inputs)] == []
 
 
 @pytest.mark.parametrize(
@@ -52,8 +44,8 @@ def test_every_input_is_one_that_the_sdk_describes(stack: str, recorded: Callabl
     ],
 )
 def test_a_planted_fault_is_found(token: str, inputs: dict[str, Any], found: str) -> None:
-    (text,) = violations(token, inputs)
-    assert text.startswith(found)
+    (failure,) = violations(token, inputs)
+    assert str(failure).startswith(found)
 
 
 def test_what_is_not_known_yet_and_files_are_not_judged() -> None:

@@ -6,6 +6,7 @@ import importlib
 import inspect
 import operator
 import sys
+import threading
 import types
 import typing
 from typing import Any, NamedTuple
@@ -16,6 +17,8 @@ from pulumi import _types
 _PACKAGES = {"aws": "pulumi_aws", "aws-native": "pulumi_aws_native"}
 #: Modules that are named otherwise than in a type's token, since Python has the word for itself.
 _MODULES = {"lambda": "lambda_"}
+#: The SDKs' modules import each other in circles: a thread that finds another one at it would take half a module.
+_IMPORTING = threading.Lock()
 
 
 class Field(NamedTuple):
@@ -37,8 +40,8 @@ class UnknownTypeError(LookupError):
 
 
 @functools.cache
-def arguments_of(token: str) -> type:
-    """The class of a resource's inputs.
+def resource_of(token: str) -> type:
+    """The class of a resource.
 
     Raises:
         UnknownTypeError: if no installed SDK has the type.
@@ -48,12 +51,24 @@ def arguments_of(token: str) -> type:
     if package not in _PACKAGES:
         raise UnknownTypeError(token)
     try:
-        sdk = importlib.import_module(f"{_PACKAGES[package]}.{_MODULES.get(service, service)}")
-        resource = getattr(sdk, name)
+        with _IMPORTING:
+            sdk = importlib.import_module(f"{_PACKAGES[package]}.{_MODULES.get(service, service)}")
+            resource: type = getattr(sdk, name)
     except (ImportError, AttributeError) as error:
         raise UnknownTypeError(token) from error
     if getattr(resource, "pulumi_type", None) != token:
         raise UnknownTypeError(token)
+    return resource
+
+
+@functools.cache
+def arguments_of(token: str) -> type:
+    """The class of a resource's inputs.
+
+    Raises:
+        UnknownTypeError: if no installed SDK has the type.
+    """
+    resource, name = resource_of(token), token.rpartition(":")[2]
     # A resource with an input called `args` has its class of inputs under another name.
     own = sys.modules[resource.__module__]
     found: type = getattr(own, f"{name}InitArgs", None) or getattr(own, f"{name}Args")
