@@ -21,6 +21,16 @@ class Expiry(NamedTuple):
     days: pulumi.Input[int]
 
 
+class PrivateBucket(NamedTuple):
+    """A bucket to put objects into."""
+
+    bucket: pulumi.Output[str]
+    """Its name, known once it keeps versions. An object that was there before has none that the provider knows of, and
+    so its deletion would leave a marker and the object ("How S3 Versioning works", Amazon S3 user guide)."""
+    arn: pulumi.Output[str]
+    """Its ARN, known once it is there."""
+
+
 def private_bucket(
     name: str,
     *parts: str,
@@ -28,7 +38,7 @@ def private_bucket(
     expiries: Sequence[Expiry] = (),
     disposable: Optional[pulumi.Input[bool]] = None,
     key_arn: Optional[pulumi.Input[str]] = None,
-) -> aws.s3.Bucket:
+) -> PrivateBucket:
     """The bucket `{name}-bucket` with its settings as resources of their own.
 
     Args:
@@ -106,4 +116,4 @@ def private_bucket(
         policy=policy_document([deny_plain_transport("s3:*", [bucket.arn, pulumi.Output.concat(bucket.arn, "/*")])]),
         opts=options,
     )
-    return bucket
+    return PrivateBucket(versioning.bucket, bucket.arn)

@@ -11,7 +11,7 @@ from pm_components import naming
 from pm_components.alarm_life_cycle import AlarmArgs, alarm_life_cycle
 from pm_components.alarms import Metric, alarm
 from pm_components.alert_topic import alert_topic
-from pm_components.buckets import Expiry, private_bucket
+from pm_components.buckets import Expiry, PrivateBucket, private_bucket
 from pm_components.checking import checked
 from pm_components.dashboard import alerting_dashboard_body
 from pm_components.functions.alert_forwarder.core import ESCALATION
@@ -262,7 +262,7 @@ class FaultAlerting(pulumi.ComponentResource):
         )
         return life_cycle.table
 
-    def _announcer(self, queue: WorkQueue, args: FaultAlertingArgs, disposable: pulumi.Input[bool]) -> aws.s3.Bucket:
+    def _announcer(self, queue: WorkQueue, args: FaultAlertingArgs, disposable: pulumi.Input[bool]) -> PrivateBucket:
         bucket = private_bucket(
             f"{self._name}-announcements",
             self._name,

@@ -11,7 +11,7 @@ from pm_components import archives, model_kinds, naming, packaging
 from pm_components import pipeline_permissions as permit
 from pm_components import training_workflow as workflow
 from pm_components.alarms import Metric, alarm
-from pm_components.buckets import Expiry, private_bucket
+from pm_components.buckets import Expiry, PrivateBucket, private_bucket
 from pm_components.checking import checked
 from pm_components.dashboard import START, pipeline_dashboard_body
 from pm_components.functions.trial.core import Policy as TrialPolicy
@@ -170,7 +170,7 @@ class ForecastPipeline(pulumi.ComponentResource):
         self.dead_letter_queue_urls = pulumi.Output.all(starts.queue.dead_letters.url)
         self.register_outputs({output: getattr(self, output) for output in ForecastPipeline.__annotations__})
 
-    def _artifact_bucket(self) -> aws.s3.Bucket:
+    def _artifact_bucket(self) -> PrivateBucket:
         days = self._args.get("retention_days", DEFAULT_RETENTION_DAYS)
         return private_bucket(
             f"{self._name}-artifact",

@@ -14,6 +14,7 @@ import pulumi_aws as aws
 
 from pm_components import naming
 from pm_components.alarms import TopicArns
+from pm_components.buckets import PrivateBucket
 from pm_components.lambda_function import contracts_layer, lambda_function
 from pm_components.limits import EVENT_RULE_NAME_LENGTH
 from pm_components.permissions import Statement, allow, policy_document
@@ -36,7 +37,7 @@ class LakeDeadLetters(NamedTuple):
     """
 
     name: str
-    lake: aws.s3.Bucket
+    lake: PrivateBucket
     prefix: str
     rules: aws.sqs.Queue
     streams: Mapping[str, aws.kinesis.FirehoseDeliveryStream]

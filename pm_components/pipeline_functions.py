@@ -11,6 +11,7 @@ import pulumi_aws as aws
 
 from pm_components import archives, model_kinds, naming, packaging, recipes
 from pm_components import pipeline_permissions as permit
+from pm_components.buckets import PrivateBucket
 from pm_components.functions.gate.core import Policy as GatePolicy
 from pm_components.functions.site_groups import SiteGroups, content
 from pm_components.functions.trial.core import Policy as TrialPolicy
@@ -42,7 +43,7 @@ class PipelineFunctions:
         self,
         name: str,
         parent: pulumi.Resource,
-        bucket: aws.s3.Bucket,
+        bucket: PrivateBucket,
         sites: Sequence[str],
         image_uri: pulumi.Input[str],
     ) -> None:

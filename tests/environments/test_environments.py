@@ -157,6 +157,16 @@ def test_the_guard_of_a_stack_depends_on_all_the_rest(environment: str, recorded
         assert guard_of(recording.resources).protect is (environment == "prod")
 
 
+def test_no_object_is_put_into_a_bucket_before_it_keeps_versions(recorded: Recorded) -> None:
+    # The provider deletes the versions of an object that it was told of; without one it leaves a marker and the object.
+    recording = recorded("prod")
+    objects = recording.of_type("aws:s3/bucketObjectv2:BucketObjectv2")
+    assert len(objects) > 5
+    for name, one in objects.items():
+        sources = {urn.split("::")[2].rsplit("$", 1)[-1] for urn in one.dependencies}
+        assert "aws:s3/bucketVersioning:BucketVersioning" in sources, name
+
+
 _UNGUARDED = """
 from types import SimpleNamespace
 
