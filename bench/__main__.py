@@ -43,6 +43,12 @@ def _sites(_: Sequence[str], runs: int | None, __: Advance) -> Iterator[Figure]:
     return sites.figures(runs or sites.RUNS)
 
 
+def _engines(_: Sequence[str], runs: int | None, __: Advance) -> Iterator[Figure]:
+    from bench import engines
+
+    return engines.figures(runs or engines.RUNS)
+
+
 def _forecast_model(_: Sequence[str], runs: int | None, advance: Advance) -> Iterator[Figure]:
     from bench import edge_answers
 
@@ -81,6 +87,7 @@ def _catch_up(_: Sequence[str], runs: int | None, advance: Advance) -> Iterator[
 
 MEASURES = (
     Measure(("sites",), "the program with 10 and 100 sites, against as many programs of one", _sites),
+    Measure(("engines",), "an update of 1, 10 and 100 sites by our engine, against Pulumi's", _engines),
     Measure(("forecast_model",), "a row to a forecast, against pandas, MinMaxScaler, keras.predict", _forecast_model),
     Measure(("forecast_features",), "a reading to a forecast, against pandas features and DMatrix", _forecast_features),
     Measure(("fault_score",), "170 values to a probability, against DMatrix and Booster.predict", _fault_score),
@@ -108,7 +115,8 @@ examples:
 
 A row of out/bench.json is {{name, unit, ours, reference, ratio, limit, runs}}: medians of the runs, and a ratio above 1
 means better than the reference. The first run trains the models that are measured, into out/bench (about a minute).
-catch_up_bridge needs mosquitto (apt-get install mosquitto); without it the row says so and has no ratio.
+catch_up_bridge needs mosquitto (apt-get install mosquitto), engines the command pulumi or Go to build it; without them
+the rows say so and have no ratio.
 The exit code is 1 where a figure stays below its limit, or could not be measured.
 """
 

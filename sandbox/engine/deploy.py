@@ -75,7 +75,8 @@ class PulumiDeployer:
         """
         assert self._cli is not None  # noqa: S101 - see the constructor
         self.serve(cloud, program)
-        engine = Engine(self._cli, self.folder, self._port, program, stack, stack)
+        # An update that is killed is given up with its new cloud.
+        engine = Engine(self._cli, self.folder, self._port, program, stack, stack, checkpoints=False)
         try:
             done = engine.finish(engine.start("up", {**_region_of(cloud), **config}), on_step)
             deployment = deployment_of(stack, engine.exported())

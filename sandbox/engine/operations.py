@@ -107,9 +107,22 @@ class Engine:
         program: The program's directory.
         stack: The stack's name.
         file: The name in `Pulumi.{file}.yaml` of the program's directory, or None for no file.
+        checkpoints: Whether the state is written after each step, and not at the end alone. It is written whole, so
+            that the time grows with the square of the resources. Without, an update that is killed leaves no state of
+            what it has made (`unsafeServiceLoop`, pkg/backend/snapshot.go of github.com/pulumi/pulumi).
     """
 
-    def __init__(self, cli: Path, folder: Path, port: int, program: Path, stack: str, file: str | None) -> None:
+    def __init__(
+        self,
+        cli: Path,
+        folder: Path,
+        port: int,
+        program: Path,
+        stack: str,
+        file: str | None,
+        *,
+        checkpoints: bool = True,
+    ) -> None:
         self.folder = folder
         self.stack = stack
         self.workspace = Workspace(folder, program)
@@ -118,6 +131,8 @@ class Engine:
         self._file = file
         path = f"{cli.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
         self._environment = {**self.workspace.environment(port), "PATH": path}
+        if not checkpoints:
+            self._environment["PULUMI_SKIP_CHECKPOINTS"] = "true"
 
     def start(self, operation: str, config: dict[str, Any] | None = None, **options: Any) -> Started:
         """Start an operation; `finish` says what came of it."""

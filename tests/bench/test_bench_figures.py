@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import sites
+from bench import engines, sites
 from bench.figure import Figure, less_is_better, written
 from sandbox.recorder import Recording
 
@@ -116,3 +116,42 @@ def test_an_unknown_figure_is_refused_by_name() -> None:
     )
     assert ran.returncode == 2
     assert "invalid choice: 'speed'" in ran.stderr
+
+
+def test_the_engines_figures_hold_ours_to_pulumis_for_each_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+    monkeypatch.setattr(engines, "_command", lambda: Path("pulumi"))
+    monkeypatch.setattr(engines, "_own", lambda size, cloud: ran.append(f"own {size}"))
+    monkeypatch.setattr(engines, "_pulumis", lambda cli, size, cloud: ran.append(f"{cli} {size}"))
+    monkeypatch.setattr(engines, "_seconds", lambda update: update(None) or float(len(ran)))
+    figures = list(engines.figures())
+    assert [figure.name for figure in figures] == ["engines_sites_1", "engines_sites_10", "engines_sites_100"]
+    assert ran == ["own 1", "pulumi 1", "own 10", "pulumi 10", "own 100", "pulumi 100"]
+    assert figures[0].ratio == 2.0
+
+
+def test_without_a_command_line_the_engines_figures_say_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    script = tmp_path / "build"
+    script.write_text("#!/bin/sh\necho making it >&2\necho there is no Go >&2\nexit 1\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    monkeypatch.setattr(engines, "_BUILD", script)
+    monkeypatch.setattr(engines, "_seconds", lambda update: 3.0)
+    for figure in engines.figures():
+        assert figure.unit == "s (no reference: there is no Go)"
+        assert figure.ratio is None
+
+
+def test_the_command_line_is_the_one_of_the_path_or_the_one_that_is_built(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    script = tmp_path / "build"
+    script.write_text("#!/bin/sh\necho /somewhere/pulumi\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(engines, "_BUILD", script)
+    assert engines._command() == Path("/somewhere/pulumi")
+    found = tmp_path / "pulumi"
+    found.write_text("#!/bin/sh\necho v3.274.1\n")
+    found.chmod(0o755)
+    assert engines._command() == found
