@@ -12,18 +12,6 @@ from sandbox.provider.registry import RENEWS
 from sandbox.provider.sdk_types import UnknownTypeError, resource_of
 
 
-def resource_class(token: str) -> type:
-    """The class of the installed SDK for a type.
-
-    Raises:
-        InputError: if no SDK has the type.
-    """
-    try:
-        return resource_of(token)
-    except UnknownTypeError as error:
-        raise InputError("the installed SDKs have no such type") from error
-
-
 @functools.cache
 def always_given(token: str) -> frozenset[str]:
     """The outputs that a resource of this type always has, by the annotations of the installed SDK.
@@ -31,7 +19,10 @@ def always_given(token: str) -> frozenset[str]:
     Raises:
         InputError: if no SDK has the type.
     """
-    properties = _types._py_properties(resource_class(token))
+    try:
+        properties = _types._py_properties(resource_of(token))
+    except UnknownTypeError as error:
+        raise InputError("the installed SDKs have no such type") from error
     outputs = {name: getter.fget.__annotations__["return"] for _, name, getter in properties}
     return frozenset(name for name, annotation in outputs.items() if not _may_be_none(annotation))
 
