@@ -15,7 +15,7 @@ from sandbox.deployer.records import DeploymentError
 from sandbox.deployer.registration import Registration, registration
 from sandbox.provider import Provider
 from sandbox.provider.assets import described
-from sandbox.provider.wire import plain
+from sandbox.provider.wire import plain, without_secrets
 
 
 class _NoMocks(Mocks):
@@ -73,7 +73,7 @@ class Monitor(MockMonitor):
                 raise DeploymentError(f"{_without_value('input', missing)}; it depends on {', '.join(sorted(on))}")
             return self.registered_resource(registration(request, urn, values))
 
-        physical_id, outputs = self._guarded(f"{request.type} {request.name!r}", register)
+        physical_id, outputs = self._guarded(f"{request.type} {request.name!r}", register, request.object)
         message = struct_pb2.Struct()
         message.update(outputs)
         return resource_pb2.RegisterResourceResponse(
@@ -150,17 +150,23 @@ class Monitor(MockMonitor):
         name = " ".join(part for part in (getattr(request, "type", ""), getattr(request, "name", "")) if part)
         self._guarded(name or "the program", refuse)
 
-    def _guarded(self, subject: str, action: Callable[[], Any]) -> Any:
-        """Do it unless something went wrong before; keep the first thing that goes wrong."""
+    def _guarded(self, subject: str, action: Callable[[], Any], *messages: Any) -> Any:
+        """Do it unless something went wrong before; keep the first thing that goes wrong.
+
+        Clouds repeat in errors what they are sent: what is secret in the messages is not told.
+        """
         if self.failure is not None:
             raise self.failure
         try:
             return action()
         except Exception as error:
-            failure = DeploymentError(f"{subject}: {reason(error)}")
+            said = reason(error)
+            open_ = without_secrets(said, messages)
+            failure = DeploymentError(f"{subject}: {open_}")
             with self._failing:
                 self.failure = self.failure or failure
-            raise failure from error
+            # The log has the error that this comes from, too, unless that tells a secret.
+            raise failure from (error if open_ == said else None)
 
 
 class CloudMonitor(Monitor):

@@ -21,7 +21,7 @@ from sandbox.provider.differences import same
 from sandbox.provider.inputs import Failure, InputError
 from sandbox.provider.provider import PACKAGES, Provider
 from sandbox.provider.registry import Context
-from sandbox.provider.wire import UNKNOWN, is_secret, message_of, plain, secret, secret_texts
+from sandbox.provider.wire import UNKNOWN, is_secret, message_of, plain, secret, without_secrets
 
 _HOST = "127.0.0.1"
 #: Calls at a time: the engine makes four a processor, and they wait for the cloud.
@@ -32,8 +32,6 @@ _MESSAGE_LIMIT = 400 * 1024 * 1024
 _ENGINES_KEYS = {"version", "pluginDownloadURL", "__internal"}
 #: What opens a cloud, in a provider's configuration.
 _KEYS = {"accessKey", "secretKey", "token"}
-#: Characters from which a secret is kept out of errors; to look for shorter ones would make these unreadable.
-_SECRET_LENGTH = 4
 _KINDS = {
     "add": (provider_pb2.PropertyDiff.ADD, provider_pb2.PropertyDiff.ADD_REPLACE),
     "delete": (provider_pb2.PropertyDiff.DELETE, provider_pb2.PropertyDiff.DELETE_REPLACE),
@@ -230,17 +228,10 @@ def _answering(context: Any, *messages: Any) -> Iterator[None]:
     try:
         yield
     except (ClientError, BotoCoreError, InputError) as error:
-        context.abort(grpc.StatusCode.INVALID_ARGUMENT, _without_secrets(str(error), messages))
+        context.abort(grpc.StatusCode.INVALID_ARGUMENT, without_secrets(str(error), messages))
     except Exception as error:
-        print(_without_secrets(traceback.format_exc(), messages), file=sys.stderr)
-        context.abort(grpc.StatusCode.INTERNAL, _without_secrets(f"{type(error).__name__}: {error}", messages))
-
-
-def _without_secrets(text: str, messages: Iterable[Any]) -> str:
-    secrets = {one for message in messages for one in secret_texts(message) if len(one) >= _SECRET_LENGTH}
-    for one in sorted(secrets, key=len, reverse=True):
-        text = text.replace(one, "[secret]")
-    return text
+        print(without_secrets(traceback.format_exc(), messages), file=sys.stderr)
+        context.abort(grpc.StatusCode.INTERNAL, without_secrets(f"{type(error).__name__}: {error}", messages))
 
 
 def _checked(request: Any, failures: list[Failure]) -> Any:

@@ -1,6 +1,6 @@
 """Pulumi's wire format, taken apart: what a program sent, as plain values, with the places that have no value."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from google.protobuf import struct_pb2
@@ -10,6 +10,8 @@ from sandbox.provider.inputs import whole_numbers
 
 #: The mark of a value that is not known yet.
 UNKNOWN: str = rpc.UNKNOWN
+#: Characters from which a secret is kept out of errors; to look for shorter ones would make these unreadable.
+_SECRET_LENGTH = 4
 
 
 class _As(NamedTuple):
@@ -59,7 +61,15 @@ def is_secret(value: Any) -> bool:
     return isinstance(value, struct_pb2.ListValue) and any(map(is_secret, value))
 
 
-def secret_texts(value: Any, secret_above: bool = False) -> Iterator[str]:
+def without_secrets(text: str, messages: Iterable[Any]) -> str:
+    """A text, such as an error that repeats what was sent, without what is secret in messages."""
+    secrets = {one for message in messages for one in _secret_texts(message) if len(one) >= _SECRET_LENGTH}
+    for one in sorted(secrets, key=len, reverse=True):
+        text = text.replace(one, "[secret]")
+    return text
+
+
+def _secret_texts(value: Any, secret_above: bool = False) -> Iterator[str]:
     """The texts within the secrets of a message."""
     if isinstance(value, str) and secret_above:
         yield value
@@ -67,10 +77,10 @@ def secret_texts(value: Any, secret_above: bool = False) -> Iterator[str]:
         below = secret_above or _signature(value) == rpc._special_secret_sig
         for key, item in value.items():
             if key != rpc._special_sig_key:
-                yield from secret_texts(item, below)
+                yield from _secret_texts(item, below)
     elif isinstance(value, struct_pb2.ListValue):
         for item in value:
-            yield from secret_texts(item, secret_above)
+            yield from _secret_texts(item, secret_above)
 
 
 def _signature(value: Any) -> Any:

@@ -5,6 +5,7 @@ Not proved: that a handler does what it should in the cloud (see test_deploy_sma
 
 import inspect
 import re
+import traceback
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,7 +23,7 @@ from sandbox.deployer.monitor import CloudMonitor
 from sandbox.deployer.records import DeploymentError, ResourceRecord
 from sandbox.deployer.registration import REFUSED
 from sandbox.deployer.vault import Vault
-from sandbox.provider import Context, Provider
+from sandbox.provider import Context, InputError, Provider
 from sandbox.provider.registry import HANDLERS
 from sandbox.provider.wire import plain
 
@@ -207,6 +208,20 @@ def test_what_the_program_holds_for_secret_is_no_part_of_the_record(
     assert record.outputs["url"] == "[secret]"
     assert "hush" not in str(record)
     assert monitor.outputs == {"shown": "a", "hidden": "[secret]"}
+
+
+def test_a_secret_is_no_part_of_an_error(
+    monitor: CloudMonitor, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs = {"name": "q", "tags": {"a": {**SECRET, "value": "hushhush"}}}
+
+    def refuses(*_: Any) -> Any:
+        raise InputError("hushhush is no tag")
+
+    monkeypatch.setattr(provider, "create", refuses)
+    with pytest.raises(DeploymentError, match=r"\[secret\] is no tag") as refusal:
+        monitor.RegisterResource(_request(QUEUE, inputs))
+    assert "hushhush" not in "".join(traceback.format_exception(refusal.value))
 
 
 def test_an_explicit_provider_for_this_cloud_is_the_one_that_there_is(monitor: CloudMonitor) -> None:
