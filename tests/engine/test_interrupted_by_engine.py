@@ -22,14 +22,6 @@ FUNCTION = "aws:lambda/function:Function"
 CONFIG = {"greeting": "moin", "aws:region": "eu-central-1"}
 
 
-WRONG = """
-import pulumi_aws
-pulumi_aws.sqs.Queue("right", name="checks-right")
-pulumi_aws.athena.Workgroup("typo", name="checks-typo", configuration={"resultConfiguraton": {}})
-pulumi_aws.athena.Workgroup("blank", name="checks blank")
-"""
-
-
 @pytest.fixture
 def small(cli: Path, served: Served, tmp_path: Path) -> Iterator[Engine]:
     """The engine for the small program, which is destroyed at the end."""
@@ -96,13 +88,21 @@ def test_after_a_resource_that_failed_the_rest_is_made(small: Engine, monkeypatc
     assert "moin" not in small.state_text(), "the secret is encrypted"
 
 
-def test_what_the_sdk_or_the_services_models_refuse_ends_a_preview(cli: Path, served: Served, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("inputs", "reason"),
+    [
+        (
+            'name="wrong", configuration={"resultConfiguraton": {}}',
+            "configuration.resultConfiguraton: there is no such input",
+        ),
+        ('name="wrong name"', "athena CreateWorkGroup: Value 'wrong name' at 'Name' failed"),
+    ],
+)
+def test_what_the_sdk_or_a_services_model_refuses_ends_a_preview(
+    cli: Path, served: Served, tmp_path: Path, inputs: str, reason: str
+) -> None:
     (tmp_path / "Pulumi.yaml").write_text("name: wrong\nruntime: python\n")
-    (tmp_path / "__main__.py").write_text(WRONG)
+    (tmp_path / "__main__.py").write_text(f'import pulumi_aws\n\npulumi_aws.athena.Workgroup("wrong", {inputs})\n')
     engine = Engine(cli, tmp_path / "engine", served.port, program=tmp_path)
-    config = {"aws:region": "eu-central-1"}
-    with pytest.raises(EngineError) as refused:
-        engine.run("preview", config)
-    assert "configuration.resultConfiguraton: there is no such input" in str(refused.value)
-    with pytest.raises(EngineError, match="athena CreateWorkGroup: Value 'checks blank' at 'Name' failed"):
-        engine.run("preview", config)
+    with pytest.raises(EngineError, match=reason):
+        engine.run("preview", {"aws:region": "eu-central-1"})

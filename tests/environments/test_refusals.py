@@ -138,10 +138,14 @@ def configurations(recorded: Callable[..., Recording]) -> dict[str, Recording]:
     return {**environments, **edges}
 
 
+def _recording(resources: list[Registered]) -> Recording:
+    return Recording(resources=resources, outputs={}, calls={}, seconds=0.0)
+
+
 def _judged(resources: list[Registered]) -> list[tuple[str, str]]:
     with CfnLint() as cfn_lint:
         assert cfn_lint.left_out == []
-        return cfn_lint.judge(Recording(resources, {}, 0.0), REGION)
+        return cfn_lint.judge(_recording(resources), REGION)
 
 
 def test_the_sdk_and_the_services_models_have_nothing_against_any_configuration(
@@ -250,4 +254,4 @@ def test_a_review_without_cfn_lint_says_what_is_not_checked(monkeypatch: pytest.
         assert line.startswith(
             "cfn-lint is not installed: policies, state machines and the types of aws-native are not"
         )
-        assert cfn_lint.judge(Recording([], {}, 0.0), REGION) == []
+        assert cfn_lint.judge(_recording([]), REGION) == []
