@@ -117,6 +117,6 @@ def test_a_resource_that_fails_is_one_line_with_its_name_and_the_clouds_answer(
         raise InputError("refused for once")
 
     monkeypatch.setitem(HANDLERS, TABLE, Creation(refuses, {}))
-    said = r"\Aaws:dynamodb:Table 'table': refused for once\n\(the whole story is in .*/up\.log\)\Z"
+    said = r"\Aaws:dynamodb:Table 'table': .*refused for once\n\(the whole story is in .*/up\.log\)\Z"
     with PulumiDeployer(cli, tmp_path) as deployer, pytest.raises(DeploymentError, match=said):
         deployer(SMALL, "dev", served.cloud, {}, lambda _: None)
