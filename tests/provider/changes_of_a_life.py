@@ -92,7 +92,7 @@ AROUND = Touched(
         "alerting-detector-rule": ("sql",),
         "alerting-forwarder-rule": ("sql",),
         "pipeline-drift-rule": ("sql",),
-        "pipeline-release-function": ("code",),
+        "pipeline-thing-groups": ("source",),
         "pipeline-release-permissions": ("policy",),
         "pipeline-watch-permissions": ("policy",),
         "pipeline-state-machine": ("definition",),
