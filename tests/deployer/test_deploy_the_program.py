@@ -1,5 +1,7 @@
 """The project's own program, stack `dev`, deployed into a cloud of its own: all of it, and nothing merely pretended.
 
+The last test updates it, by the changes that Pulumi's own engine is held to, too.
+
 Not proved: that the parts work together once data flows (that is the demo's and the factory's tests), nor how long a
 deployment takes.
 """
@@ -16,6 +18,7 @@ from sandbox.deployer import Deployment, deploy
 from sandbox.provider import handlers as _handlers  # noqa: F401 - fills the registry
 from sandbox.provider.registry import HANDLERS
 from tests.deployer.listed import LISTED, kept_id, listed
+from tests.provider.changes_of_a_life import SETTINGS
 
 #: Types of handlers that only `programs/small` and the tests of options make use of.
 OTHERS = {
@@ -107,3 +110,14 @@ def test_retraining_waits_for_someone_to_ask(factory: Factory) -> None:
     assert len(schedules) == 1
     group, name = schedules[0].physical_id.split("/")
     assert factory.cloud.client("scheduler").get_schedule(GroupName=group, Name=name)["State"] == "DISABLED"
+
+
+def test_a_second_run_changes_what_its_settings_are_of_and_nothing_else(factory: Factory) -> None:
+    settings = {key: value for change in SETTINGS.values() for key, value in change.config.items()}
+    second = deploy(ROOT, "dev", factory.cloud, settings)
+    names = {resource.name for resource in second.resources}
+    told = ("create", "delete", "update", "replace")
+    assert {
+        (step.operation, step.name, tuple(step.inputs)) for step in second.steps if step.operation in told
+    } == set().union(*(change.touched.steps(names) for change in SETTINGS.values()))
+    assert "replaced aws-native:greengrassv2:Deployment lindau-deployment: components changed" in second.summary()
