@@ -2,12 +2,12 @@
 
 import pulumi
 
-from pm_components import config, environment
-from pm_components.analytics_store import AnalyticsStore
-from pm_components.edge_components import EdgeComponents
-from pm_components.fault_alerting import FaultAlerting
-from pm_components.forecast_pipeline import ForecastPipeline
-from pm_components.greengrass_site import OUTPUTS, GreengrassSite
+from pm_components.analytics_store.component import AnalyticsStore
+from pm_components.fault_alerting.component import FaultAlerting
+from pm_components.forecast_pipeline.component import ForecastPipeline
+from pm_components.greengrass_site.component import OUTPUTS, GreengrassSite
+from pm_components.greengrass_site.edge_components import EdgeComponents
+from pm_components.stack import config, environment
 
 stack = config.load()
 sites = [site.name for site in stack.sites]

@@ -23,7 +23,7 @@ from bench import edge_models
 from bench.edge_timing import Advance, silent
 from bench.figure import Figure, less_is_better
 from edge.forecasting.core import Forecaster
-from pm_components import packaging
+from pm_components.aws import packaging
 from pm_contracts.forecast_features import MEMORY_HOURS
 from pm_contracts.manifest import MODEL_FILE
 from pm_contracts.messages import encode

@@ -12,12 +12,12 @@ from pulumi.errors import InputPropertyError
 from pulumi.provider.experimental.analyzer import PropertyDefinition, PropertyType
 from pulumi.provider.experimental.component import ComponentProvider
 
-from pm_components.analytics_store import AnalyticsStore
-from pm_components.core_device_host import CoreDeviceHost
-from pm_components.edge_components import EdgeComponents
-from pm_components.fault_alerting import FaultAlerting
-from pm_components.forecast_pipeline import ForecastPipeline
-from pm_components.greengrass_site import GreengrassSite
+from pm_components.analytics_store.component import AnalyticsStore
+from pm_components.fault_alerting.component import FaultAlerting
+from pm_components.forecast_pipeline.component import ForecastPipeline
+from pm_components.greengrass_site.component import GreengrassSite
+from pm_components.greengrass_site.core_device_host import CoreDeviceHost
+from pm_components.greengrass_site.edge_components import EdgeComponents
 
 #: Name of the package: the first part of each component's type token.
 NAME = "pm"

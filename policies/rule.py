@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from pulumi_policy.proxy import UnknownValueError, unknown_checking_proxy
 
-from pm_components.tiers import OF_TIER
+from pm_components.stack.tiers import OF_TIER
 
 
 class Level(Enum):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pm_components import tiers
+from pm_components.stack import tiers
 
 #: The setting of a rule that has the tier, and where the stack's configuration has it.
 SETTING = {"tier": {"type": "string", "description": "the stack's tier, by default that of `pm:tier`"}}

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from pm_components.environment import GUARD
+from pm_components.stack.environment import GUARD
 from sandbox.recorder import Registered
 
 

@@ -3,6 +3,7 @@
 Does not prove that the rules are wise.
 """
 
+import ast
 import os
 import re
 import subprocess
@@ -39,6 +40,21 @@ def test_every_lock_has_hashes_and_names_no_index():
         assert pinned, path
         assert text.count("--hash=sha256:") >= len(pinned), path
         assert "://" not in text, path
+
+
+def test_every_docstring_opens_with_a_noun_phrase_or_an_imperative():
+    clause = re.compile(r"(What|Who|Whose|Whom|Where|How|Whether|When|Why|Which|That|They|It) ")
+    others = {"build", "out", "__pycache__"}
+    folders = [one for one in ROOT.iterdir() if one.is_dir() and one.name not in others and one.name[0] != "."]
+    opened = []
+    for path in sorted(path for folder in folders for path in folder.rglob("*.py") if ".venv" not in path.parts):
+        name = path.relative_to(ROOT)
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                text = ast.get_docstring(node) or ""
+                if clause.match(text):
+                    opened.append(f"{name}, {getattr(node, 'name', 'the module')}: {text.splitlines()[0]}")
+    assert opened == []
 
 
 def test_every_test_file_is_collected_and_no_helper_hides_a_test():

@@ -10,7 +10,7 @@ import msgspec
 import yaml
 from msgspec import Meta
 
-from pm_components import config
+from pm_components.stack import config
 from pm_contracts.messages import NAME_PATTERN
 
 _Name = Annotated[str, Meta(pattern=NAME_PATTERN, description="1 to 32 of a-z, 0-9 and inner hyphens")]
@@ -21,7 +21,7 @@ class TargetsError(ValueError):
 
 
 class StageSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A stage: a tier of `pm_components.tiers`, and the AWS account that holds its stacks."""
+    """A stage: a tier of `pm_components.stack.tiers`, and the AWS account that holds its stacks."""
 
     name: Annotated[str, Meta(pattern="^(dev|staging|prod)$")]
     account: Annotated[str, Meta(pattern="^[0-9]{12}$")]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from pm_components.permissions import actions_of
+from pm_components.aws.permissions import actions_of
 from policies.inputs import at, document, items, statements
 from policies.policy_documents import POLICY_KEYS
 from policies.rule import Level, Resource, ResourceRule, Settings, Severity

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from pm_components.limits import LAMBDA_TIMEOUT_SECONDS
+from pm_components.aws.limits import LAMBDA_TIMEOUT_SECONDS
 from policies.inputs import at, is_set
 from policies.rule import Finding, Level, Resource, Settings, Severity, Stack, StackRule, judged
 from policies.stacks import refers

@@ -38,6 +38,6 @@ RULE = StackRule(
     level=Level.MANDATORY,
     demand="Each function's log group is a resource of the stack.",
     why="One that AWS Lambda makes is kept for ever, and stays when the stack is destroyed.",
-    mend="make the function with pm_components.lambda_function, or register its log group",
+    mend="make the function with pm_components.aws.lambda_function, or register its log group",
     check=check,
 )

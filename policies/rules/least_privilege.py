@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from pm_components.permissions import actions_of, excess, resources_of
+from pm_components.aws.permissions import actions_of, excess, resources_of
 from policies.inputs import document, items, statements
 from policies.policy_documents import POLICY_KEYS
 from policies.rule import Level, Resource, ResourceRule, Settings, Severity
@@ -45,6 +45,6 @@ RULE = ResourceRule(
     level=Level.MANDATORY,
     demand="A policy allows exact actions, and on exact resources wherever AWS can hold an action to a resource.",
     why="Whoever takes over a function or a device can do what its policy allows, in the whole account.",
-    mend="name the actions and the ARNs (pm_components.permissions.allow refuses the rest where it is written)",
+    mend="name the actions and the ARNs (pm_components.aws.permissions.allow refuses the rest where it is written)",
     check=check,
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from pm_components.tiers import DEFAULTS
+from pm_components.stack.tiers import DEFAULTS
 from policies import costs, tiers
 from policies.rule import Finding, Level, Settings, Severity, Stack, StackRule, Undecided
 

@@ -37,6 +37,6 @@ RULE = StackRule(
     level=Level.MANDATORY,
     demand="Each bucket has a public access block and encryption of its own, and no public access control list.",
     why="A bucket is one careless policy away from being readable by everybody; the block makes that impossible.",
-    mend="make it with pm_components.buckets.private_bucket, or add the resource that the finding names",
+    mend="make it with pm_components.aws.buckets.private_bucket, or add the resource that the finding names",
     check=check,
 )

@@ -57,6 +57,6 @@ RULE = StackRule(
     level=Level.MANDATORY,
     demand="Each bucket's policy denies everything to requests without TLS.",
     why="S3 answers plain HTTP too, and then data and signed requests can be read on the way.",
-    mend="make the bucket with pm_components.buckets.private_bucket, or add permissions.deny_plain_transport",
+    mend="make the bucket with pm_components.aws.buckets.private_bucket, or add permissions.deny_plain_transport",
     check=check,
 )

@@ -25,6 +25,6 @@ RULE = ResourceRule(
     level=Level.MANDATORY,
     demand="Each topic rule has an error action, and no action that goes round it.",
     why="Without one, AWS IoT drops a message whose action fails, and says so in a log at best.",
-    mend="set errorAction to a dead-letter queue (pm_components.queues.dead_letter_queue), batchMode to false",
+    mend="set errorAction to a dead-letter queue (pm_components.aws.queues.dead_letter_queue), batchMode to false",
     check=check,
 )

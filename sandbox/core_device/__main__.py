@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pm_components.nuclei import NucleusKind
+from pm_components.greengrass_site.nuclei import NucleusKind
 from sandbox.cloud import Cloud
 from sandbox.core_device import control
 from sandbox.core_device.client_devices.program import gateway_status

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from pm_components import lite_limits
+from pm_components.greengrass_site import lite_limits
 from sandbox.core_device.deployments import Deployment, DeploymentError, DeviceState
 from sandbox.core_device.recipes import Recipe, merge
 

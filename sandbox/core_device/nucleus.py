@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pm_components.nuclei import NucleusKind
+from pm_components.greengrass_site.nuclei import NucleusKind
 from sandbox.core_device import lite_fit
 from sandbox.core_device.artifacts import ArtifactStore
 from sandbox.core_device.client_devices.configuration import PLAYED

@@ -1,15 +1,16 @@
 """The dependencies of AWS's own plug-ins, resolved as a nucleus does. No I/O.
 
 Source of the rules: `DependencyResolver` and `ComponentManager` of
-https://github.com/aws-greengrass/aws-greengrass-nucleus; of the dependencies: `pm_components.public_components`. A
-range counts whether the dependency is HARD or SOFT: the kind is about starting, not about versions.
+https://github.com/aws-greengrass/aws-greengrass-nucleus; of the dependencies:
+`pm_components.greengrass_site.public_components`. A range counts whether the dependency is HARD or SOFT: the kind
+is about starting, not about versions.
 """
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from pm_components import nuclei
-from pm_components.public_components import RELEASES, VersionRange
+from pm_components.greengrass_site import nuclei
+from pm_components.greengrass_site.public_components import RELEASES, VersionRange
 from sandbox.core_device.deployments import DeploymentError
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pm_components.nuclei import NucleusKind
+from pm_components.greengrass_site.nuclei import NucleusKind
 
 #: Lifecycle steps that this nucleus runs; another one is refused and never skipped.
 STEPS: Final = ("install", "startup", "run", "shutdown")

@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from pm_components.nuclei import NucleusKind
+from pm_components.greengrass_site.nuclei import NucleusKind
 from sandbox.core_device.component_log import ComponentLog
 from sandbox.core_device.recipes import Step
 from sandbox.core_device.resources import ResourceMeter

@@ -121,7 +121,7 @@ class Engine:
                 raise failures[0]
 
     def state(self) -> list[ResourceRecord]:
-        """What the stack has in the cloud, each after what it depends on."""
+        """The stack's resources in the cloud, each after those that it depends on."""
         with self._lock:
             return [*self.records.values(), *self._left]
 
@@ -140,7 +140,7 @@ class Engine:
         return new
 
     def _old(self, new: Registration) -> Known | None:
-        """What there is of it, under its name or an earlier one."""
+        """The earlier record of a resource, under its name or an alias."""
         if other := self._renamed.get(new.urn):
             raise DeploymentError(f"{other} has been {new.urn} by an alias, so that there cannot be another")
         for urn in [new.urn, *earlier_urns(new.urn, new.parent, new.aliases, self._known_as)]:

@@ -28,7 +28,7 @@ class Known(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What is to be done about a registration.
+    """The steps for a registration.
 
     Attributes:
         action: What it is.

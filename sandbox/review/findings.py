@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from pm_components.config import NAMESPACE, Config
+from pm_components.stack.config import NAMESPACE, Config
 from policies.pack import judge, told
 from policies.rule import Finding as Judgement
 from policies.rule import Level, Resource, ResourceRule, Rule, Settings, Stack, plain, stack_settings

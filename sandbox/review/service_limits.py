@@ -5,17 +5,18 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pm_components import limits, lite_limits, nuclei
-from pm_components.config import Site
-from pm_components.public_components import RELEASES
-from pm_components.recipes import merged
+from pm_components.aws import limits
+from pm_components.aws.recipes import merged
+from pm_components.greengrass_site import lite_limits, nuclei
+from pm_components.greengrass_site.public_components import RELEASES
+from pm_components.stack.config import Site
 from sandbox.recorder import Recording, Registered
 
 #: Subscriptions of a classic nucleus beside those of the shadows that it keeps in step, two a shadow: it was seen to
 #: open a second connection for the 20th, so that it has 11 or 12 of its own.
 _OWN_SUBSCRIPTIONS = 12
 _SUBSCRIPTIONS_A_SHADOW = 2
-_LITE = "the source of aws-greengrass-lite 2.6.0, as pm_components/limits.py has it"
+_LITE = "the source of aws-greengrass-lite 2.6.0, as pm_components/aws/limits.py has it"
 
 
 class ComponentVersion(NamedTuple):

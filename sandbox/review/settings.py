@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from pm_components import config
+from pm_components.stack import config
 from sandbox.deployer.project import read_project
 
 #: Settings of providers that tell environments apart; the rest of their keys point at a cloud, which is no setting.
@@ -75,11 +75,11 @@ def _further(site: config.Site) -> dict[str, str]:
 def _with_defaults(key: str, value: Any) -> Any:
     """A structured setting with the defaults of the component that it is for."""
     if key == "detector":
-        from pm_components.fault_alerting import DEFAULT_RULE
+        from pm_components.fault_alerting.component import DEFAULT_RULE
 
         return _filled(value, msgspec.to_builtins(DEFAULT_RULE))
     if key == "training":
-        from pm_components import forecast_pipeline
+        from pm_components.forecast_pipeline import component as forecast_pipeline
 
         head = "DEFAULT_"
         defaults = {

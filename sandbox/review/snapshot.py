@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from pm_components.environment import PROTECTED_TYPES
+from pm_components.stack.environment import PROTECTED_TYPES
 from sandbox.recorder import Recording
 
 #: Values longer than this are told by their hash, so that a snapshot stays small enough to be read.

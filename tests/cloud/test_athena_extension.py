@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pm_components.named_queries import NAMED_QUERIES
+from pm_components.analytics_store.named_queries import NAMED_QUERIES
 from pm_contracts.tables import PARTITION_KEYS, TABLES
 from sandbox.cloud import query_engine
 from sandbox.cloud.query_engine import QueryRefused, Unload

@@ -13,8 +13,8 @@ from typing import Any
 import paho.mqtt.client as mqtt
 import pytest
 
-from pm_components import client_devices, device_policies
-from pm_components.limits import IOT_SUBSCRIPTIONS_PER_CONNECTION
+from pm_components.aws.limits import IOT_SUBSCRIPTIONS_PER_CONNECTION
+from pm_components.greengrass_site import client_devices, device_policies
 from sandbox.cloud import Cloud
 from sandbox.core_device.identity import Identity, enroll
 from tests.cloud.conftest import Account, connected, document

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from pm_components.encryption_keys import KEY_USERS
+from pm_components.aws.encryption_keys import KEY_USERS
 from sandbox.cloud.key_permissions import SENT_BY_SERVICE
 from tests.cloud.conftest import document
 from tests.waiting import eventually

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pm_components.analytics_store import AnalyticsStore, AnalyticsStoreArgs
+from pm_components.analytics_store.component import AnalyticsStore, AnalyticsStoreArgs
 from pm_contracts.tables import TABLES
 
 Record = Callable[[Any, str, Any], Any]

@@ -12,11 +12,11 @@ import pulumi_aws as aws
 import pytest
 from pulumi.provider.experimental.analyzer import Analyzer
 
-from pm_components import naming, packaging
-from pm_components.analytics_store import AnalyticsStore
-from pm_components.checking import checked
-from pm_components.fault_alerting import FaultAlerting
-from pm_components.permissions import actions_of, allow, excess, resources_of
+from pm_components.analytics_store.component import AnalyticsStore
+from pm_components.aws import naming, packaging
+from pm_components.aws.checking import checked
+from pm_components.aws.permissions import actions_of, allow, excess, resources_of
+from pm_components.fault_alerting.component import FaultAlerting
 
 
 def test_a_name_that_fits_stays_and_a_longer_one_keeps_its_head_and_stays_distinct() -> None:

@@ -19,9 +19,10 @@ from typing import Any
 import pulumi
 import pytest
 
-from pm_components import archives, edge_components, recipes
-from pm_components.edge_components import FOLDERS
+from pm_components.aws import archives, recipes
 from pm_components.functions import component_recipes
+from pm_components.greengrass_site import edge_components
+from pm_components.greengrass_site.edge_components import FOLDERS
 from pm_contracts import site_devices
 from pm_contracts.messages import Refused
 from sandbox.cloud import greengrass_recipe

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 import yaml
 
-from pm_components.core_device_host import CoreDeviceHost, CoreDeviceHostArgs
-from pm_components.core_device_scripts import user_data
-from pm_components.nuclei import DEFAULT_VERSIONS, Nucleus, NucleusKind
+from pm_components.greengrass_site.core_device_host import CoreDeviceHost, CoreDeviceHostArgs
+from pm_components.greengrass_site.core_device_scripts import user_data
+from pm_components.greengrass_site.nuclei import DEFAULT_VERSIONS, Nucleus, NucleusKind
 from tests.components.host_machine import Machine
 
 Record = Callable[[Callable[[], dict[str, Any]]], Any]

@@ -18,7 +18,9 @@ from unittest import mock
 import boto3
 import pytest
 
-from pm_components import training_workflow
+from pm_components.forecast_pipeline import training_workflow
+from pm_components.forecast_pipeline.model_kinds import MODELS, Model
+from pm_components.forecast_pipeline.task_states import INVOKE, QUERY
 from pm_components.functions.core_devices import CoreDevices
 from pm_components.functions.gate.core import Policy as GatePolicy
 from pm_components.functions.gate.handler import Gate
@@ -31,8 +33,6 @@ from pm_components.functions.trial.core import Policy as TrialPolicy
 from pm_components.functions.trial.handler import Settings as TrialSettings
 from pm_components.functions.trial.handler import Trial
 from pm_components.functions.watch.handler import Watch
-from pm_components.model_kinds import MODELS, Model
-from pm_components.task_states import INVOKE, QUERY
 from tests.components.definition_paths import Answer, Read, Shape, missing, reads, table
 from tests.functions.test_model_gate import files, packed
 

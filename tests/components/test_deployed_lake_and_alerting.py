@@ -25,8 +25,8 @@ from tests.waiting import eventually
 
 PROGRAM = """
 import pulumi
-from pm_components.analytics_store import AnalyticsStore
-from pm_components.fault_alerting import FaultAlerting
+from pm_components.analytics_store.component import AnalyticsStore
+from pm_components.fault_alerting.component import FaultAlerting
 
 alerting = FaultAlerting("alerting", {
     "sites": ["lindau"],

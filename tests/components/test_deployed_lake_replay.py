@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pytest
 
-from pm_components.named_queries import NAMED_QUERIES
+from pm_components.analytics_store.named_queries import NAMED_QUERIES
 from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS, AirQualityMeasurements
 from pm_contracts.messages import AirQualityReading, encode
 from sandbox.cloud import Cloud
@@ -22,7 +22,7 @@ from tests.waiting import eventually
 
 PROGRAM = """
 import pulumi
-from pm_components.analytics_store import AnalyticsStore
+from pm_components.analytics_store.component import AnalyticsStore
 
 store = AnalyticsStore("store", {"sites": ["lindau"], "customer_key": True})
 for name in ("database", "workgroup", "lake_bucket", "dead_letter_queue_url", "replay_function"):

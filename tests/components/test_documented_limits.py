@@ -10,7 +10,7 @@ from typing import Any
 import pulumi_aws as aws
 import pytest
 
-from pm_components import limits
+from pm_components.aws import limits
 
 #: The input of the provider that a setting or a constant of the library reaches, the words that say its limit, and the
 #: library's constants for the numbers in them.

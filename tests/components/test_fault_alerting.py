@@ -11,7 +11,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from pm_components.fault_alerting import FaultAlerting, FaultAlertingArgs, rule_text
+from pm_components.fault_alerting.component import FaultAlerting, FaultAlertingArgs, rule_text
 
 Record = Callable[[Any, str, Any], Any]
 

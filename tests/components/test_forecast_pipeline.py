@@ -20,10 +20,10 @@ import pytest
 from statelint.config import Config
 from statelint.linter import Linter
 
-from pm_components import training_exports
-from pm_components.forecast_pipeline import ForecastPipeline, ForecastPipelineArgs
-from pm_components.model_kinds import SCRIPTS
-from pm_components.pipeline_permissions import repository_arn
+from pm_components.forecast_pipeline import training_exports
+from pm_components.forecast_pipeline.component import ForecastPipeline, ForecastPipelineArgs
+from pm_components.forecast_pipeline.model_kinds import SCRIPTS
+from pm_components.forecast_pipeline.pipeline_permissions import repository_arn
 
 CANARY = {"minimum_outcomes": 24, "interval_seconds": 600}
 Record = Callable[[Callable[[], dict[str, Any]]], Any]

@@ -12,9 +12,10 @@ from typing import Any
 import pulumi
 import pytest
 
-from pm_components import device_policies, nuclei, public_components, recipes
-from pm_components.edge_components import FOLDERS
-from pm_components.greengrass_site import OUTPUTS, GreengrassSite, GreengrassSiteArgs
+from pm_components.aws import recipes
+from pm_components.greengrass_site import device_policies, nuclei, public_components
+from pm_components.greengrass_site.component import OUTPUTS, GreengrassSite, GreengrassSiteArgs
+from pm_components.greengrass_site.edge_components import FOLDERS
 
 Record = Callable[[Callable[[], dict[str, Any]]], Any]
 

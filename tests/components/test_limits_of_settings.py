@@ -1,8 +1,8 @@
 """Each setting that has a limit takes the value at it and refuses the one just outside, with one line.
 
-The limits are those of `pm_components/config.py`, walked as they stand there. The two configurations at the limits are
-recorded, and what reaches the provider is held to the ranges that the pinned SDK documents of each input, to its types,
-and for a training job and a notebook to SageMaker's own model.
+The limits are those of `pm_components/stack/config.py`, walked as they stand there. The two configurations at the limits
+are recorded, and what reaches the provider is held to the ranges that the pinned SDK documents of each input, to its
+types, and for a training job and a notebook to SageMaker's own model.
 
 Not proved here: limits that no document of the SDK or model of an API states as a number.
 """
@@ -18,7 +18,8 @@ import botocore.session
 import msgspec
 import pytest
 
-from pm_components import config, limits
+from pm_components.aws import limits
+from pm_components.stack import config
 from sandbox.cloud.constraints import violations as model_violations
 from sandbox.provider.sdk_inputs import violations
 from sandbox.provider.sdk_types import alternatives, arguments_of, fields_of, is_block

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from pm_components import archives, packaging
+from pm_components.aws import archives, packaging
+from pm_components.forecast_pipeline.model_kinds import SCRIPTS
 from pm_components.functions.start_training.core import SCHEDULED
-from pm_components.model_kinds import SCRIPTS
 from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS, AirQualityMeasurements, MachineMeasurements
 from pm_contracts.messages import AirQualityReading, Alert, MachineReading, Outcome, TrialOutcome, encode
 from sandbox.cloud import Cloud

@@ -10,7 +10,7 @@ import duckdb
 import pytest
 import sqlglot
 
-from pm_components.named_queries import NAMED_QUERIES
+from pm_components.analytics_store.named_queries import NAMED_QUERIES
 from pm_contracts import tables
 
 TABLES = {table.name for table in tables.TABLES}

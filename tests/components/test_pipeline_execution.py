@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from pm_components import archives, packaging
-from pm_components.model_kinds import SCRIPTS
+from pm_components.aws import archives, packaging
+from pm_components.forecast_pipeline.model_kinds import SCRIPTS
 from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS, AirQualityMeasurements, MachineMeasurements
 from pm_contracts.messages import AirQualityReading, MachineReading, encode
 from sandbox.cloud import Cloud

@@ -12,7 +12,8 @@ import botocore.session
 import pytest
 import yaml
 
-from pm_components import config, limits, tiers
+from pm_components.aws import limits
+from pm_components.stack import config, tiers
 
 ROOT = Path(__file__).parents[2]
 SITE = {"name": "a", "core_devices": ["a-core"], "devices": [{"name": "d", "type": "machine"}]}

@@ -114,7 +114,7 @@ class Provider:
         return found
 
     def calls(self) -> dict[str, int]:
-        """How often a component has called each function of a provider since `registered` was last asked."""
+        """The number of calls of each function of a provider since `registered` was last asked."""
         return dict(self._served._monitor.calls)
 
     def _monitor(self) -> RecordingMonitor:

@@ -16,9 +16,9 @@ import pytest
 import yaml
 
 import pm_components
-from pm_components import config
-from pm_components.environment import GUARD
 from pm_components.provider import COMPONENTS, LibraryProvider
+from pm_components.stack import config
+from pm_components.stack.environment import GUARD
 from sandbox.recorder import Registered
 
 ROOT = Path(__file__).parents[2]

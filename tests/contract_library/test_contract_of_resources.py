@@ -1,7 +1,7 @@
 """The contract of every resource of every environment: parents, tags, names, error actions, public documents.
 
 The sites have the longest names that the configuration allows. Names are held to the API models that AWS publishes with
-botocore, and to the limits of `pm_components.limits` where those are silent.
+botocore, and to the limits of `pm_components.aws.limits` where those are silent.
 
 Not proved here: that AWS accepts a resource (tests/deployer makes each in the emulated AWS), or a name's uniqueness
 beyond the stack.
@@ -25,7 +25,7 @@ from sqlglot import expressions
 from statelint.config import Config
 from statelint.linter import Linter
 
-from pm_components import limits
+from pm_components.aws import limits
 from sandbox.cloud import greengrass_recipe
 from sandbox.provider import handlers as _handlers  # noqa: F401 - importing them registers them
 from sandbox.provider.registry import HANDLERS

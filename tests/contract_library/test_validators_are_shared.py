@@ -5,8 +5,8 @@ Not proved here: that the pack applies a rule to every type that it should (test
 
 import pytest
 
-from pm_components import recipes
-from pm_components.permissions import allow
+from pm_components.aws import recipes
+from pm_components.aws.permissions import allow
 from policies.rule import Resource
 from policies.rules import least_privilege, recipe_size
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pm_components import client_devices, public_components
+from pm_components.greengrass_site import client_devices, public_components
 from sandbox.core_device.client_devices.configuration import (
     AUTH,
     BRIDGE,

@@ -20,7 +20,7 @@ from typing import Any
 import paho.mqtt.client as mqtt
 import pytest
 
-from pm_components import client_devices, device_policies, public_components
+from pm_components.greengrass_site import client_devices, device_policies, public_components
 from pm_contracts.messages import Reading, decode
 from sandbox.cloud import Cloud
 from sandbox.core_device import CoreDevice, CoreDeviceError

@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 import yaml
 
-from pm_components.nuclei import NucleusKind
+from pm_components.greengrass_site.nuclei import NucleusKind
 from sandbox.core_device import nucleus as nucleus_module
 from sandbox.core_device.cloud_access import CloudAccess
 from sandbox.core_device.component_log import read_log

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from pm_components import limits, lite_limits, recipes
-from pm_components.edge_components import sources
+from pm_components.aws import limits, recipes
+from pm_components.greengrass_site import lite_limits
+from pm_components.greengrass_site.edge_components import sources
 from sandbox.core_device import CoreDevice, CoreDeviceError
 from sandbox.core_device.deployments import DeploymentError, DeviceState, parse_deployment
 from sandbox.core_device.lite_fit import check

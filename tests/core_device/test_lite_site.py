@@ -17,7 +17,7 @@ from tests.waiting import eventually
 PROGRAM = """
 import pulumi
 import pulumi_aws as aws
-from pm_components.greengrass_site import OUTPUTS, GreengrassSite
+from pm_components.greengrass_site.component import OUTPUTS, GreengrassSite
 
 config = pulumi.Config()
 bucket = aws.s3.Bucket("artifacts", bucket="lite-artifacts")

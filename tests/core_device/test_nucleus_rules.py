@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pm_components.nuclei import NucleusKind
+from pm_components.greengrass_site.nuclei import NucleusKind
 from sandbox.core_device.artifacts import ArtifactStore
 from sandbox.core_device.cloud_access import CloudAccess, Offline
 from sandbox.core_device.deployments import (

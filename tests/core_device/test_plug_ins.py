@@ -5,8 +5,8 @@ Not proved here: that AWS's own resolver decides alike (its rules were read in i
 
 import pytest
 
-from pm_components import nuclei, public_components
-from pm_components.public_components import AUTH, BRIDGE, BROKER, DETECTOR, SHADOWS
+from pm_components.greengrass_site import nuclei, public_components
+from pm_components.greengrass_site.public_components import AUTH, BRIDGE, BROKER, DETECTOR, SHADOWS
 from sandbox.core_device.deployments import DeploymentError
 from sandbox.core_device.plug_ins import RunningNucleus, resolved
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from pm_components import recipes
+from pm_components.aws import recipes
 from pm_contracts import site_devices
 from pm_contracts.measurements import AIR_QUALITY
 from sandbox.core_device.interpreter import make_interpreter

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from pm_components.nuclei import NucleusKind
+from pm_components.greengrass_site.nuclei import NucleusKind
 from sandbox.core_device import component_log
 from sandbox.core_device import supervisor as supervisor_module
 from sandbox.core_device.component_log import ComponentLog, read_log

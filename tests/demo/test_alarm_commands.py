@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from pm_cli.main import app
 from sandbox import factory
-from sandbox.cli import app
 from sandbox.cloud import Cloud
 
 RUNNER = CliRunner(env={"COLUMNS": "240"})

@@ -14,8 +14,8 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from pm_cli.main import app
 from sandbox import factory
-from sandbox.cli import app
 
 PM = Path(sys.executable).with_name("pm")
 

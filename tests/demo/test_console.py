@@ -1,4 +1,4 @@
-"""`sandbox.console`: a step ends once, whatever interrupts it.
+"""`pm_cli.console`: a step ends once, whatever interrupts it.
 
 Does not prove how the bars look in a terminal.
 """
@@ -8,7 +8,7 @@ import io
 import pytest
 from rich.console import Console
 
-from sandbox.console import ConsoleProgress
+from pm_cli.console import ConsoleProgress
 
 
 class _Interrupted(io.StringIO):

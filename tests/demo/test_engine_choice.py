@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from sandbox.cli import app
+from pm_cli.main import app
 from sandbox.engine.command import MINIMUM, Choice, Command, EngineName, choose, missing_language_host
 from tests.pulumi_stub import Stub
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from pm_components.named_queries import NAMED_QUERIES
+from pm_cli.main import app
+from pm_components.analytics_store.named_queries import NAMED_QUERIES
 from sandbox import factory
-from sandbox.cli import app
 
 
 def run(*arguments: str) -> Any:

@@ -1,4 +1,4 @@
-"""What our engine does in an update, case by case, all in one stack; the cases are those of `programs/behaviours`.
+"""Our engine's updates, case by case, all in one stack; the cases are those of `programs/behaviours`.
 
 Not proved here: that Pulumi's own engine does the same, which `make test-engine` runs the same cases for.
 """

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from pm_components import recipes
+from pm_cli import leftovers, stack_state
+from pm_components.aws import recipes
 from pm_components.functions.component_versions import ComponentVersions
-from sandbox import leftovers, stack_state
 from sandbox.cloud import Cloud
 from sandbox.deployer import Deployment, deploy
 from tests.deployer.listed import LISTED, kept_id, listed

@@ -7,10 +7,10 @@ import re
 
 from typer.testing import CliRunner
 
+from pm_cli import main as cli
 from pm_contracts import topics
 from pm_contracts.manifest import MODEL_FILE
 from pm_contracts.messages import PERSISTENCE, Forecast, decode
-from sandbox import cli
 
 
 def observe(plant, count: int) -> list[str]:

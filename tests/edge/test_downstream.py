@@ -19,8 +19,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from edge.components.uplink.outbox import Outbox
 from edge.components.uplink.store import Outgoing
 from edge.runtime.journal import Journal
+from pm_components.analytics_store.named_queries import _once
 from pm_components.functions.detector.core import Rule, State, observe
-from pm_components.named_queries import _once
 from pm_contracts.messages import Outcome, decode, encode
 
 START = dt.datetime(2014, 1, 1, tzinfo=dt.UTC)

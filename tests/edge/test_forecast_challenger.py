@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from edge.devices.simulator import sources
-from pm_components import recipes
+from pm_components.aws import recipes
 from pm_components.functions.component_recipes import zipped
 from pm_components.functions.trial import core
 from pm_contracts import topics

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PASSPHRASE = "only for these tests"
 #: Operations are children of one process that has imported the SDKs already, which takes several seconds.
 _PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["sandbox.engine.operation", "pm_components.greengrass_site"])
+_PROCESSES.set_forkserver_preload(["sandbox.engine.operation", "pm_components.greengrass_site.component"])
 
 
 def environment(cli: Path, folder: Path, port: int) -> dict[str, str]:

@@ -34,7 +34,7 @@ def _engine(cli: Path, served: Served, folder: Path) -> Engine:
 
 @pytest.fixture(scope="module")
 def runs(cli: Path, served: Served, tmp_path_factory: pytest.TempPathFactory) -> list[Done]:
-    """What each update came to; the last one is destroyed."""
+    """The outcome of each update; the last one is destroyed."""
     engine = _engine(cli, served, tmp_path_factory.mktemp("behaviours"))
     done = [engine.run("up", {**CONFIG, "run": run}) for run in range(RUNS)]
     engine.run("destroy", CONFIG | {"run": RUNS})

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from sandbox import leftovers, stack_state
+from pm_cli import leftovers, stack_state
 from sandbox.cloud import Cloud
 from sandbox.deployer import deploy
 from sandbox.deployer.project import read_project

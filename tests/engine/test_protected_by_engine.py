@@ -21,7 +21,7 @@ STACK = "prod"
 WITHOUT_GUARD = """
 import runpy
 
-from pm_components import environment
+from pm_components.stack import environment
 
 environment.guard = lambda *_: None
 runpy.run_path({program!r}, run_name="__main__")

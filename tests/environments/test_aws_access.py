@@ -14,9 +14,9 @@ import pulumi_aws
 import pytest
 from typer.testing import CliRunner
 
-from sandbox import aws_access
-from sandbox.aws_access import AccessRefused, access
-from sandbox.cli import app
+from pm_cli import aws_access
+from pm_cli.aws_access import AccessRefused, access
+from pm_cli.main import app
 from sandbox.cloud import Cloud
 
 PLANT, OTHER = "222222222222", "333333333333"

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from pm_components.environment import GUARD, PROTECTED_TYPES
-from pm_components.tiers import DEFAULTS
+from pm_components.stack.environment import GUARD, PROTECTED_TYPES
+from pm_components.stack.tiers import DEFAULTS
 from policies.rules.required_tags import takes_tags
 from sandbox.recorder import Recording, RecordingError, Registered, record
 from sandbox.review import snapshot
@@ -173,7 +173,7 @@ from types import SimpleNamespace
 import pulumi
 from pulumi_aws import sqs
 
-from pm_components import environment
+from pm_components.stack import environment
 
 
 class Group(pulumi.ComponentResource):

@@ -13,7 +13,7 @@ from typing import Any
 import botocore.session
 import pytest
 
-from pm_components.config import parse
+from pm_components.stack.config import parse
 from sandbox.recorder import Recording, record
 
 ROOT = Path(__file__).resolve().parents[2]

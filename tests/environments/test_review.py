@@ -18,8 +18,8 @@ import pytest
 from google.protobuf import struct_pb2
 from pulumi.runtime import rpc
 
-from pm_components import limits
-from pm_components.config import Site
+from pm_components.aws import limits
+from pm_components.stack.config import Site
 from sandbox.deployer.masking import MASK, masked
 from sandbox.recorder import Recording, Registered, record
 from sandbox.review import service_limits, snapshot

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pm_components.alarm_life_cycle import policy_text
+from pm_components.fault_alerting.alarm_life_cycle import policy_text
 from pm_components.functions.alert_forwarder import alarms
 from pm_components.functions.alert_forwarder.alarm_store import AlarmStore
 from pm_components.functions.alert_forwarder.alarms import Escalation, Policy, on_alert

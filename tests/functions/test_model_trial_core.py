@@ -8,7 +8,7 @@ import datetime as dt
 import duckdb
 import pytest
 
-from pm_components import recipes
+from pm_components.aws import recipes
 from pm_components.functions.trial import core
 from pm_components.functions.trial.core import CONTINUE, PROMOTE, ROLL_BACK, Measured, Policy, decide
 

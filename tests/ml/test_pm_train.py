@@ -13,10 +13,10 @@ import pytest
 from typer.testing import CliRunner
 
 from edge.devices.simulator import air_quality
-from pm_components import training_jobs, training_workflow
+from pm_cli import training_runs
+from pm_cli.main import app
+from pm_components.forecast_pipeline import training_jobs, training_workflow
 from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS
-from sandbox import training_runs
-from sandbox.cli import app
 from sandbox.cloud import Cloud
 from tests.cloud.test_sagemaker_service import make_role
 

@@ -21,9 +21,9 @@ from ml.forecast import library as forecast_library
 from ml.forecast import protocol as forecast_protocol
 from ml.forecast import recurrent as forecast_recurrent
 from ml.forecast import trees as forecast_trees
+from pm_cli.commands import models as cli_models
+from pm_cli.main import app
 from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS
-from sandbox import cli_models
-from sandbox.cli import app
 
 
 @pytest.fixture(scope="module")

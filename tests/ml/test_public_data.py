@@ -20,7 +20,7 @@ from ml import fetch
 from ml.data import DataRefused, read_air_quality
 from ml.faults import aps
 from ml.fetch import FetchFailed
-from sandbox.cli import app
+from pm_cli.main import app
 
 HOURS = pd.date_range("2010-01-01", periods=24 * 4, freq="h")
 

@@ -17,7 +17,7 @@ from sandbox.recorder.monitor import RecordingMonitor
 
 TAGS = """
 import pulumi
-from pm_components.tagging import with_tags
+from pm_components.aws.tagging import with_tags
 
 TAGS = {"Project": "pm", "Stack": "dev", "Tier": "dev", "Owner": "tests", "CostCentre": "tests"}
 pulumi.runtime.register_stack_transformation(

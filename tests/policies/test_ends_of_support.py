@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE as UNKNOWN
 
-from pm_components.forecast_pipeline import DEFAULT_IMAGE
-from pm_components.lambda_function import RUNTIME
+from pm_components.aws.lambda_function import RUNTIME
+from pm_components.forecast_pipeline.component import DEFAULT_IMAGE
 from policies.rule import Undecided
 from policies.rules.ends_of_support import IMAGES, RULE, RUNTIMES, WARNING_DAYS
 

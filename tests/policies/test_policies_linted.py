@@ -19,7 +19,7 @@ import pytest
 from policy_sentry.querying.actions import get_action_data
 from policy_sentry.util.arns import does_arn_match
 
-from pm_components.permissions import ACTIONS_WITHOUT_RESOURCE, actions_of, resources_of
+from pm_components.aws.permissions import ACTIONS_WITHOUT_RESOURCE, actions_of, resources_of
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENTS = sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml"))

@@ -606,7 +606,7 @@ def _modified(lab: Lab, volume: str) -> dict[str, Any]:
 
 
 class Wait(NamedTuple):
-    """What a provider waits for, looking again and again.
+    """A provider's wait for a state, looking again and again.
 
     Attributes:
         operation: Operation, as `service:Operation`.

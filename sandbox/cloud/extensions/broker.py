@@ -13,7 +13,7 @@ from typing import Any
 from ministack.core import responses
 from ministack.services import iot
 
-from pm_components.limits import IOT_SUBSCRIPTIONS_PER_CONNECTION
+from pm_components.aws.limits import IOT_SUBSCRIPTIONS_PER_CONNECTION
 from sandbox.cloud import device_policies, seams
 from sandbox.cloud.timed_cache import TimedCache
 

@@ -1,4 +1,4 @@
-"""What an engine is to do, by case: what a program registers in each run, and the steps that follow for each resource.
+"""The behaviours of an engine, by case: a program's registrations in each run, and the steps for each resource.
 
 Both engines run them: ours in test_behaviours.py, Pulumi's own in tests/engine/test_behaviours_by_engine.py.
 """

@@ -2,10 +2,10 @@
 
 import pulumi
 
-from pm_components.analytics_store import AnalyticsStore
-from pm_components.fault_alerting import FaultAlerting
-from pm_components.forecast_pipeline import ForecastPipeline
-from pm_components.greengrass_site import OUTPUTS, GreengrassSite
+from pm_components.analytics_store.component import AnalyticsStore
+from pm_components.fault_alerting.component import FaultAlerting
+from pm_components.forecast_pipeline.component import ForecastPipeline
+from pm_components.greengrass_site.component import OUTPUTS, GreengrassSite
 
 site = pulumi.Config().require("site")
 alerting = FaultAlerting("alerting", {"emails": ["operator@example.com"], "sites": [site]})

@@ -3,7 +3,7 @@
 import pulumi
 import pulumi_aws as aws
 
-from pm_components.greengrass_site import OUTPUTS, GreengrassSite
+from pm_components.greengrass_site.component import OUTPUTS, GreengrassSite
 
 config = pulumi.Config()
 artifacts = aws.s3.Bucket("artifacts", bucket=f"{pulumi.get_stack()}-artifacts", force_destroy=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pulumi
 from pulumi.runtime.settings import get_root_resource, set_root_resource
 
-from pm_components.tagging import with_tags
+from pm_components.aws.tagging import with_tags
 
 POLICIES = Path(__file__).resolve().parents[3] / "policies"
 TAGS = {"Project": "pm", "Stack": "dev", "Tier": "dev", "Owner": "tests", "CostCentre": "tests"}

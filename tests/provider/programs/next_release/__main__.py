@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pulumi
 
-from pm_components import edge_components, recipes
+from pm_components.aws import recipes
+from pm_components.greengrass_site import edge_components
 
 ROOT = Path(__file__).resolve().parents[4]
 FUNCTION, POLICY = "aws:lambda/function:Function", "aws:iam/rolePolicy:RolePolicy"

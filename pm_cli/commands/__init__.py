@@ -1,0 +1,1 @@
+"""The commands of `pm`, one module a group."""

@@ -1,0 +1,377 @@
+"""The command line `pm`: the embedded factory, from a terminal."""
+
+import datetime as dt
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Column, Table
+from typer.core import TyperGroup
+
+from edge.devices.simulator.sources import SourceError
+from pm_cli.commands import alarms as cli_alarms
+from pm_cli.commands import clear as cli_clear
+from pm_cli.commands import lake as cli_lake
+from pm_cli.commands import models as cli_models
+from pm_cli.commands import review as cli_review
+from pm_cli.console import FAILED, ConsoleProgress, console, fail, waiting
+from pm_cli.options import BACKGROUND, DATA_FILE, FACTORY, Directory, attached
+from sandbox.engine.command import EngineName
+
+if TYPE_CHECKING:
+    from pm_contracts.messages import Status
+    from sandbox.engine.command import Choice
+    from sandbox.factory import Factory
+
+
+class _Commands(TyperGroup):
+    """Says what the file system refuses in one line, whichever command meets it."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # whoever read the output has read enough; Typer ends the command quietly
+            raise
+        except OSError as error:
+            fail(f"{error.filename}: {error.strerror}" if error.filename else f"{type(error).__name__}: {error}")
+
+
+app = typer.Typer(
+    cls=_Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",  # which lets the lines of a docstring flow
+    help="A predictive-maintenance factory on this machine: cloud, core device, sensors, models and alerts.",
+    epilog="Start with `pm demo`. For a factory to play with: `pm up`, `pm replay`, `pm status`, `pm logs`, `pm down`.",
+)
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        help="CSV of hourly air quality, 2010-01-02 to 2014-12-31: date,pollution,dew,temp,press,wnd_dir,wnd_spd,"
+        "snow,rain.",
+        show_default="simulated",
+        **DATA_FILE,
+    ),
+]
+#: A demo leaves 84 MB; logs and the lake's files are larger while it runs.
+_DEMO_BYTES = 300_000_000
+#: Components report every two seconds.
+_STATUS_SECONDS = 5.0
+
+
+@app.command(rich_help_panel=FACTORY)
+def demo(
+    data: Data = None,
+    out: Annotated[Path, typer.Option(help="Folder for what the demo leaves.", file_okay=False)] = Path("out"),
+) -> None:
+    """Run the whole job once: ingest, train, ship, forecast, cut the uplink, alert. Takes a few minutes.
+
+    The data is simulated, with a fixed seed, unless --data names a file of your own. Everything that it starts is
+    stopped at the end, on Ctrl-C and on an error; what it leaves is in out/: report.html, demo.json, mail/,
+    announcements/, and the logs in demo/.
+
+    Example: pm demo --data out/data/pollution/pollution.csv, after pm data fetch pollution
+    """
+    # Imported here, as in each command: `pm --help` must not wait for what it does not need.
+    from sandbox.demo import story
+    from sandbox.demo.plan import Plan
+    from sandbox.demo.summary import summary_table, where_to_look
+
+    _stop_in_order_on_sigterm()
+    try:
+        plan = Plan.of(data)
+    except SourceError as error:
+        fail(str(error))
+    out.mkdir(parents=True, exist_ok=True)
+    if (free := shutil.disk_usage(out).free) < _DEMO_BYTES:
+        fail(f"{out}: {free / 1e6:,.0f} MB of disk are free there, and the demo needs {_DEMO_BYTES / 1e6:,.0f} MB")
+    console.print("\n[bold]A factory on one machine, from sensor to alert[/]\n")
+    try:
+        with ConsoleProgress(console) as progress:
+            summary = story.run(plan, out.absolute(), progress)
+    except KeyboardInterrupt:
+        fail(f"stopped; what has been started is stopped too. Logs: {out}/demo", 130)
+    except RuntimeError as error:
+        fail(f"{error}; logs: {out}/demo", FAILED)
+    console.print()
+    console.print(summary_table(summary))
+    console.print(f"\n{where_to_look(out)}")
+
+
+@app.command(rich_help_panel=FACTORY)
+def up(
+    directory: Directory = BACKGROUND,
+    port: Annotated[
+        int | None,
+        typer.Option(help="Port of the AWS APIs on 127.0.0.1.", show_default="any free one", min=1, max=65535),
+    ] = None,
+    engine: Annotated[
+        EngineName,
+        typer.Option(
+            help="Which engine deploys: pulumi, by its command on the PATH; the sandbox's own, which needs "
+            "none; or auto, Pulumi's where its command is there and new enough."
+        ),
+    ] = EngineName.AUTO,
+    cloud_only: Annotated[
+        bool, typer.Option("--cloud-only", help="An empty cloud, to deploy to with Pulumi's own command line.")
+    ] = False,
+) -> None:
+    """Start a factory in the background; it runs until `pm down`. What an earlier one left there is replaced.
+
+    Example: pm up, then pm replay and pm status
+
+    With Pulumi's own command line: `pm up --cloud-only`, `source out/factory/pulumi/environment.sh`, then
+    `pulumi up -s local`. Its state lies in the factory's folder, never in a backend of yours, and lasts as long as the
+    cloud.
+    """
+    from sandbox.cloud import CloudError
+    from sandbox.cloud.process import listening_socket
+    from sandbox.engine.command import EngineError, choose
+    from sandbox.factory import STARTING_FILE, FactoryError, forget, read_state
+
+    if cloud_only and engine is EngineName.OWN:
+        fail("--engine own and --cloud-only: our own engine has no use for an empty cloud; leave one of them out")
+
+    try:
+        read_state(directory)
+    except FactoryError:
+        pass
+    else:
+        fail(f"a factory runs in {directory} already: `pm status` shows it, `pm down` stops it")
+    try:
+        listening_socket(port).close()
+    except CloudError as error:
+        fail(str(error))
+    try:
+        chosen = choose(engine)
+    except EngineError as error:
+        fail(str(error))
+    directory.mkdir(parents=True, exist_ok=True)
+    if not cloud_only:
+        console.print(f"Engine: {chosen}", soft_wrap=True, highlight=False)
+    forget(directory)
+    told = directory / STARTING_FILE
+    told.write_text("")
+    with (directory / "factory.log").open("wb") as log:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "sandbox.factory", "--directory", str(directory)),
+                *([f"--port={port}"] if port else []),
+                *(["--cloud-only"] if cloud_only else []),
+                *([f"--pulumi={chosen.command.path}"] if chosen.command else []),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        with ConsoleProgress(console) as progress, told.open() as lines:
+            _watch(process, lines, progress)
+    except FactoryError as error:
+        fail(f"{error}; see {directory / 'factory.log'}", FAILED)
+    if not cloud_only:
+        console.print(
+            "\nIt runs. Next: [bold]pm status[/], [bold]pm replay[/], [bold]pm logs pm.Uplink[/], [bold]pm down[/]"
+        )
+    if cloud_only or chosen.command:
+        _tell_of_pulumi(directory, chosen, deployed=not cloud_only)
+
+
+def _tell_of_pulumi(directory: Path, chosen: "Choice", *, deployed: bool) -> None:
+    """Say how Pulumi's command line is used on the factory by hand."""
+    from sandbox.engine.command import missing_language_host
+    from sandbox.engine.deploy import SHELL_FILE
+    from sandbox.factory import BY_HAND, PULUMI, STACK
+
+    file = directory / PULUMI / SHELL_FILE
+    if deployed:
+        command = f"pulumi preview -s {STACK}"
+        console.print(f"For Pulumi's commands: [bold]source {file}[/], then [bold]{command}[/]", soft_wrap=True)
+    else:
+        console.print("\nIt runs, and nothing is deployed. For Pulumi's commands, in a shell:\n")
+        console.print(escape(file.read_text()), soft_wrap=True, highlight=False)
+        console.print(f"The same lines, shorter: [bold]source {file}[/]", soft_wrap=True)
+        init = "" if chosen.command else f"[bold]pulumi stack init {BY_HAND}[/] and "
+        console.print(f"Then {init}[bold]pulumi up -s {BY_HAND}[/]; at the end: [bold]pm down[/]", soft_wrap=True)
+    lacks = missing_language_host(chosen.command) if chosen.command else chosen.reason
+    if lacks:
+        console.print(f"[yellow]By hand:[/] {escape(lacks)}", soft_wrap=True, highlight=False)
+
+
+def _watch(process: "subprocess.Popen[bytes]", told: IO[str], progress: ConsoleProgress) -> None:
+    """Show what a factory that comes up tells of itself, until it runs."""
+    from sandbox.factory import FactoryError
+
+    while True:
+        line = told.readline()
+        if not line.endswith("\n"):
+            if process.poll() is not None:
+                raise FactoryError("the factory did not come up")
+            time.sleep(0.1)
+            continue
+        event: dict[str, Any] = json.loads(line)
+        match event:
+            case {"step": title, "total": total}:
+                progress.step(title, total)
+            case {"done": done, "note": note}:
+                progress.advance(done, note)
+            case {"say": text}:
+                progress.say(text)
+            case {"error": error}:
+                raise FactoryError(error)
+            case {"ready": True}:
+                return
+
+
+@app.command(rich_help_panel=FACTORY)
+def status(directory: Directory = BACKGROUND) -> None:
+    """Show the factory that runs in the background: components, what is wrong with them, the lake.
+
+    What is wrong is what the components say themselves, as it comes to the cloud.
+
+    Example: pm status
+    """
+    factory = attached(directory)
+    numbers = (Column(name, justify="right") for name in ("Restarts", "CPU %", "Memory MB"))
+    components = Table("Core device", "Component", "Version", "State", *numbers, title="On the floor")
+    for name, device in factory.core_devices.items():
+        for component, state in sorted(device.status()["components"].items()):
+            used = (f"{state['cpu_percent']:.0f}", f"{state['memory_bytes'] / 1e6:.0f}") if state["pid"] else ("", "")
+            components.add_row(name, component, state["version"], state["state"], str(state["restarts"]), *used)
+    console.print(components)
+    for (site, component), said in sorted(_statuses(factory).items()):
+        if said.reason:
+            console.print(f"[yellow]{site} {component}[/]: {escape(said.reason)}")
+    lake = Table("Table", Column("Rows", justify="right"), Column("Messages", justify="right"), title="In the lake")
+    for table in factory.deployment.outputs["streams"]:
+        stored, messages = factory.operator.count(table)
+        lake.add_row(table, f"{stored:,}", f"{messages:,}")
+    console.print(lake)
+    console.print(f"AWS APIs: {factory.cloud.endpoint}   logs: {directory}")
+
+
+def _statuses(factory: "Factory") -> "dict[tuple[str, str], Status]":
+    """Listen in the cloud to the components with code of ours, for a little longer than they take to report."""
+    from sandbox.status_ear import StatusEar
+
+    expected = {
+        (name, component)
+        for name, site in factory.deployment.outputs["sites"].items()
+        for device in site["core_devices"]
+        for component, state in factory.core_devices[device].status()["components"].items()
+        if component.startswith("pm.") and state["pid"]
+    }
+    with waiting("Listening to what the components say"), StatusEar(factory.cloud) as ear:
+        ear.wait_for(expected, _STATUS_SECONDS)
+        return ear.latest()
+
+
+@app.command(rich_help_panel=FACTORY)
+def replay(
+    data: Data = None,
+    start: Annotated[
+        dt.datetime | None, typer.Option(help="First event time, UTC.", show_default="of the data")
+    ] = None,
+    end: Annotated[
+        dt.datetime | None, typer.Option(help="Event time to stop before, UTC.", show_default="of the data")
+    ] = None,
+    live: Annotated[bool, typer.Option("--live", help="As live readings, to forecast from and to score.")] = False,
+    directory: Directory = BACKGROUND,
+) -> None:
+    """Ask the factory to replay readings: the history into the lake, or with --live as if they came just now.
+
+    Four fifths of the data are the history, the last fifth is live.
+
+    Examples: pm replay --end 2010-07-01; pm replay --live
+    """
+    from sandbox.demo.plan import Plan
+
+    factory = attached(directory)
+    try:
+        plan = Plan.of(data)
+    except SourceError as error:
+        fail(str(error))
+    parameters = plan.command_parameters(live=live)
+    for name, value in (("start", start), ("end", end)):
+        if value is not None:
+            parameters[name] = value.replace(tzinfo=dt.UTC).isoformat()
+    if not max(parameters["start"], plan.start.isoformat()) < min(parameters["end"], plan.end.isoformat()):
+        fail(
+            f"--start and --end: no reading from {parameters['start']} to before {parameters['end']}; "
+            f"the data are from {plan.start.isoformat()} to before {plan.end.isoformat()}"
+        )
+    for site in factory.deployment.outputs["sites"]:
+        command = factory.operator.command(site, "simulate" if live else "replay", parameters)
+        console.print(f"{site}: asked to {command.name} {parameters['start']} to {parameters['end']}")
+    console.print("Watch it with [bold]pm status[/] or [bold]pm logs pm.Uplink[/]")
+
+
+@app.command(rich_help_panel=FACTORY)
+def logs(
+    component: Annotated[str, typer.Argument(help="Name of a component, as `pm status` lists them.")],
+    directory: Directory = BACKGROUND,
+) -> None:
+    """Print a component's log.
+
+    Example: pm logs pm.Forecaster
+    """
+    for name, device in attached(directory).core_devices.items():
+        known = sorted(device.status()["components"])
+        if component not in known:
+            fail(f"{name} has no component {component!r}: it has {', '.join(known)}")
+        sys.stdout.write(device.logs(component))
+
+
+@app.command(rich_help_panel=FACTORY)
+def down(directory: Directory = BACKGROUND) -> None:
+    """Stop the factory that runs in the background, and all that it has started.
+
+    Example: pm down
+    """
+    from sandbox.factory import FactoryError, read_state
+
+    try:
+        process = read_state(directory)["pid"]
+    except FactoryError as error:
+        fail(str(error))
+    os.kill(process, signal.SIGTERM)
+    with waiting("Stopping"):
+        _wait_for_exit(process, seconds=30)
+    console.print("Stopped.")
+
+
+def _wait_for_exit(process: int, seconds: float) -> None:
+    import psutil
+
+    try:
+        psutil.Process(process).wait(seconds)
+    except psutil.NoSuchProcess:
+        return
+    except psutil.TimeoutExpired:
+        fail(f"process {process} has not ended within {seconds:.0f} s; see its log", FAILED)
+
+
+def _stop_in_order_on_sigterm() -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+
+
+cli_alarms.register(app)
+cli_lake.register(app)
+cli_models.register(app)
+cli_review.register(app)
+cli_clear.register(app)
+
+if __name__ == "__main__":
+    app()

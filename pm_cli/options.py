@@ -1,0 +1,41 @@
+"""Options that several commands of `pm` share: the background factory, a stack's program, a file of data."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pm_cli.console import fail
+
+if TYPE_CHECKING:
+    from sandbox.factory import Factory
+
+#: The panels of `pm --help`.
+FACTORY, MODELS, STACKS = "The factory", "Data and models", "Stacks, before and after `pulumi up`"
+
+BACKGROUND = Path("out/factory")
+Directory = Annotated[
+    Path, typer.Option(help="Folder of the factory that runs in the background.", file_okay=False, dir_okay=True)
+]
+PROJECT = Path(__file__).resolve().parent.parent
+Program = Annotated[
+    Path, typer.Option(help="Directory with Pulumi.yaml.", show_default="this project", file_okay=False)
+]
+#: A file that must be there.
+DATA_FILE = {"exists": True, "dir_okay": False, "readable": True}
+
+
+def attached(directory: Path) -> "Factory":
+    """The factory that runs in the background with this folder.
+
+    Raises:
+        typer.Exit: where none does, or nothing is deployed in it; it has been said.
+    """
+    from sandbox.cloud import CloudError
+    from sandbox.deployer import DeploymentError
+    from sandbox.factory import Factory, FactoryError
+
+    try:
+        return Factory.attach(directory)
+    except (FactoryError, CloudError, DeploymentError) as error:
+        fail(str(error))

@@ -1,0 +1,1 @@
+"""Building blocks on AWS that the components share; none of them knows a component."""

@@ -1,0 +1,1 @@
+"""Alerts to people: forecast quality, the life of an alarm, mail and speech."""

@@ -1,0 +1,102 @@
+"""The resources behind an alarm's life: a table, and schedules that escalate one that nobody acknowledges in time."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, NotRequired, TypedDict
+
+import msgspec
+import pulumi
+import pulumi_aws as aws
+
+from pm_components.aws import naming
+from pm_components.aws.checking import checked
+from pm_components.aws.permissions import Statement, allow, service_role
+from pm_components.functions.alert_forwarder.alarms import Policy
+from pm_components.functions.alert_forwarder.escalations import NAME_PREFIX
+
+DEFAULT_POLICY = Policy(dedupe_seconds=3600, escalation_seconds=900, escalation_severities=["critical"])
+
+
+class AlarmArgs(TypedDict):
+    """The settings of reminders and escalations."""
+
+    dedupe_seconds: NotRequired[pulumi.Input[int]]
+    """Seconds, by the time of the measurements, in which an active alarm that is raised again is counted and not told.
+    By default 3600."""
+    escalation_seconds: NotRequired[pulumi.Input[int]]
+    """Seconds after which an alarm that nobody has acknowledged is escalated; 0 is never. By default 900."""
+    escalation_severities: NotRequired[pulumi.Input[list[pulumi.Input[str]]]]
+    """Severities that are escalated: critical, warning. By default critical alone."""
+
+
+class AlarmLifeCycle(NamedTuple):
+    """The parts of it that the function that keeps the alarms is given."""
+
+    table: aws.dynamodb.Table
+    statements: list[Statement]
+    environment: dict[str, pulumi.Input[str]]
+
+
+def alarm_life_cycle(
+    name: str, queue: aws.sqs.Queue, alarms: pulumi.Input[AlarmArgs], *, parent: pulumi.Resource
+) -> AlarmLifeCycle:
+    """The table `{name}-alarm-table`, the schedule group `{name}-escalations` and the role of its schedules.
+
+    Args:
+        name: logical name of the component.
+        queue: where escalations go: the queue of the function that keeps the alarms.
+        alarms: how insistent they are.
+        parent: the component.
+    """
+    options = pulumi.ResourceOptions(parent=parent)
+    table = aws.dynamodb.Table(
+        f"{name}-alarm-table",
+        name=naming.physical_name(name, "alarms"),
+        billing_mode="PAY_PER_REQUEST",
+        hash_key="alarm",
+        attributes=[{"name": "alarm", "type": "S"}],
+        ttl={"attribute_name": "expires_at", "enabled": True},
+        point_in_time_recovery={"enabled": True},
+        opts=options,
+    )
+    group = aws.scheduler.ScheduleGroup(
+        f"{name}-escalations", name=naming.physical_name(name, "escalations"), opts=options
+    )
+    role = service_role(
+        f"{name}-escalation",
+        "scheduler.amazonaws.com",
+        [allow(["sqs:SendMessage"], [queue.arn])],
+        parent=parent,
+    )
+    schedules = naming.arn("scheduler", pulumi.Output.concat("schedule/", group.name, f"/{NAME_PREFIX}*"), parent)
+    statements = [
+        allow(["dynamodb:GetItem", "dynamodb:PutItem"], [table.arn]),
+        allow(["scheduler:CreateSchedule", "scheduler:DeleteSchedule"], [schedules]),
+        allow(
+            ["iam:PassRole"],
+            [role.arn],
+            {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}},
+        ),
+    ]
+    environment: dict[str, pulumi.Input[str]] = {
+        "ALARM_TABLE": table.name,
+        "ALARM_POLICY": checked(alarms, policy_text),
+        "SCHEDULE_GROUP": group.name,
+        "SCHEDULE_ROLE_ARN": role.arn,
+        "QUEUE_ARN": queue.arn,
+    }
+    return AlarmLifeCycle(table, statements, environment)
+
+
+def policy_text(alarms: Mapping[str, Any]) -> str:
+    """The policy as JSON: what is given, and the defaults for the rest.
+
+    Raises:
+        ValueError: where it is none; the text names the key, what was found and what is allowed.
+    """
+    given = {**msgspec.structs.asdict(DEFAULT_POLICY), **alarms}
+    try:
+        # Not strict: Pulumi hands whole numbers over as floats.
+        policy = msgspec.convert(given, type=Policy, strict=False)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"alarms: {error}; found {dict(alarms)}") from error
+    return msgspec.json.encode(policy).decode()

@@ -1,0 +1,375 @@
+"""`FaultAlerting`: faults, and forecasts that left the acceptable range, reach people as mail and as speech."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NotRequired, Optional, TypedDict
+
+import msgspec
+import pulumi
+import pulumi_aws as aws
+
+from pm_components.aws import naming
+from pm_components.aws.alarms import Metric, alarm
+from pm_components.aws.buckets import Expiry, PrivateBucket, private_bucket
+from pm_components.aws.checking import checked
+from pm_components.aws.dashboard import alerting_dashboard_body
+from pm_components.aws.lambda_function import contracts_layer, lambda_function
+from pm_components.aws.limits import SQS_EVENT_SOURCE_CONCURRENCY_MINIMUM
+from pm_components.aws.permissions import Statement, allow, policy_document, service_role
+from pm_components.aws.plain import plain_texts
+from pm_components.aws.queues import WorkQueue, dead_letter_queue, work_queue
+from pm_components.aws.rule_statements import of_sites
+from pm_components.aws.tagging import OwnershipArgs, tagged_options
+from pm_components.fault_alerting.alarm_life_cycle import AlarmArgs, alarm_life_cycle
+from pm_components.fault_alerting.alert_topic import alert_topic
+from pm_components.functions.alert_forwarder.core import ESCALATION
+from pm_components.functions.announcer.core import PREFIX
+from pm_components.functions.detector.core import Rule
+from pm_contracts import topics
+
+DEFAULT_VOICE = "Joanna"
+DEFAULT_VOICE_ENGINE = "neural"
+DEFAULT_ANNOUNCEMENT_DAYS = 90
+DEFAULT_RULE = Rule(window=48, minimum_count=24, maximum_share=0.25, clear_share=0.15)
+#: Seconds that an alert may wait before that is an alarm itself.
+ALERT_AGE_SECONDS = 300
+
+_TIMEOUT_SECONDS = 30
+
+
+class DetectorArgs(TypedDict):
+    """The acceptable range of a device's forecasts."""
+
+    window: NotRequired[pulumi.Input[int]]
+    """How many outcomes are looked at, the latest by target time: 1 to 1,000. By default 48, two days of hours."""
+    minimum_count: NotRequired[pulumi.Input[int]]
+    """Outcomes before which nothing is said. By default 24."""
+    maximum_share: NotRequired[pulumi.Input[float]]
+    """Share of misses above which the alert is raised, 0 to 1. By default 0.25."""
+    clear_share: NotRequired[pulumi.Input[float]]
+    """Share of misses below which it is cleared, at most `maximum_share`. By default 0.15."""
+    tolerance: NotRequired[pulumi.Input[float]]
+    """Relative error above which a forecast is a miss, as 0.1. By default the forecast's own interval decides."""
+
+
+class FaultAlertingArgs(TypedDict):
+    """Arguments of `FaultAlerting`."""
+
+    emails: Sequence[str]
+    """Addresses that get each alert; plain, since each makes a subscription that is named after it."""
+    sites: NotRequired[Sequence[str]]
+    """Names of the sites whose alerts and outcomes it hears, known while the program runs. By default all that the
+    account and region has, which are those of other stacks, too."""
+    voice: NotRequired[pulumi.Input[str]]
+    """Voice of Amazon Polly that speaks the announcements. By default Joanna."""
+    voice_engine: NotRequired[pulumi.Input[str]]
+    """Engine of Amazon Polly that the voice is of: standard, neural, long-form or generative. By default neural."""
+    voice_language: NotRequired[pulumi.Input[str]]
+    """Which of its languages a voice of several speaks, as en-IN. By default empty: the voice's own."""
+    announcement_days: NotRequired[pulumi.Input[int]]
+    """Days after which an announcement is deleted. By default 90."""
+    detector: NotRequired[pulumi.Input[DetectorArgs]]
+    """When forecasts have left the acceptable range."""
+    alarms: NotRequired[pulumi.Input[AlarmArgs]]
+    """How insistent alarms are: what is told again, and what is escalated when nobody acknowledges it."""
+    escalation_emails: NotRequired[Sequence[str]]
+    """Addresses that get only what was escalated; plain, as `emails`. By default none: it goes to `emails` alone."""
+    reserved_concurrency: NotRequired[pulumi.Input[int]]
+    """Executions that the account keeps for telling alerts, at least 2, so that nothing else in it delays them. By
+    default none: a new account has ten in all and lets nobody reserve any."""
+    disposable: NotRequired[pulumi.Input[bool]]
+    """Whether destroying the stack deletes the announcements. By default a filled bucket stays and says so."""
+    ownership: NotRequired[OwnershipArgs]
+    """Whom its resources belong to: their tags Tier, Owner and CostCentre. By default they have none of these. Known
+    while the program runs, its values need not be."""
+
+
+class FaultAlerting(pulumi.ComponentResource):
+    """Alerts of the sites and of the forecast detector -> SNS -> mail and announcements, each alert once."""
+
+    topic_arn: pulumi.Output[str]
+    """The SNS topic of all alerts; alarms on queues may use it too."""
+    announcements_bucket: pulumi.Output[str]
+    """The bucket with the recordings, below `announcements/{site}/{yyyy}/{mm}/{dd}/`."""
+    detector_table: pulumi.Output[str]
+    """The DynamoDB table with the detector's state by device."""
+    alarm_table: pulumi.Output[str]
+    """The DynamoDB table with the alarms: state, severity, who has acknowledged."""
+    alarm_queue_url: pulumi.Output[str]
+    """Where an acknowledgement is sent to: {site, dedupe_key, by, note}, with the message attribute `kind`."""
+    dead_letter_queue_urls: pulumi.Output[list[str]]
+    """Where what could not be worked off lies."""
+
+    def __init__(self, name: str, args: FaultAlertingArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
+        super().__init__(
+            "pm:index:FaultAlerting", name, None, tagged_options(opts, "FaultAlerting", args.get("ownership"))
+        )
+        self._name = name
+        self._options = pulumi.ResourceOptions(parent=self)
+        disposable = args.get("disposable", False)
+
+        self._topic, self._key = alert_topic(
+            name,
+            plain_texts(args["emails"], "FaultAlerting.emails"),
+            plain_texts(args.get("escalation_emails", []), "FaultAlerting.escalation_emails"),
+            [ESCALATION],
+            parent=self,
+        )
+        self._layer = contracts_layer(f"{name}-alert", parent=self)
+        self._functions: dict[str, pulumi.Output[str]] = {}
+        queues = {word: self._queue(word) for word in ("detector", "forwarder", "announcer")}
+        sites = plain_texts(args["sites"], "FaultAlerting.sites") if "sites" in args else None
+        rule_dead_letters = self._rules(queues, sites)
+        detector_table = self._detector(queues["detector"], args.get("detector", DetectorArgs()))
+        alarm_table = self._forwarder(queues["forwarder"], args)
+        announcements = self._announcer(queues["announcer"], args, disposable)
+        self._alarms(queues)
+        self._dashboard(queues)
+
+        self.topic_arn = self._topic.arn
+        self.announcements_bucket = announcements.bucket
+        self.detector_table = detector_table.name
+        self.alarm_table = alarm_table.name
+        self.alarm_queue_url = queues["forwarder"].queue.url
+        self.dead_letter_queue_urls = pulumi.Output.all(
+            rule_dead_letters.url, *(queue.dead_letters.url for queue in queues.values())
+        )
+        self.register_outputs({output: getattr(self, output) for output in FaultAlerting.__annotations__})
+
+    def _queue(self, word: str) -> WorkQueue:
+        return work_queue(f"{self._name}-{word}", _TIMEOUT_SECONDS, parent=self, alarm_topic_arns=[self._topic.arn])
+
+    def _rules(self, queues: Mapping[str, WorkQueue], sites: Optional[Sequence[str]]) -> aws.sqs.Queue:
+        """Outcomes to the detector, the sites' alerts to the forwarder."""
+        fed = {
+            "detector": topics.device_topic("+", "+", topics.OUTCOME),
+            "forwarder": topics.site_topic("+", topics.ALERT),
+        }
+        dead_letters = dead_letter_queue(f"{self._name}-alert-rules", parent=self, alarm_topic_arns=[self._topic.arn])
+        role = service_role(
+            f"{self._name}-alert-rules",
+            "iot.amazonaws.com",
+            [allow(["sqs:SendMessage"], [*(queues[word].queue.arn for word in fed), dead_letters.arn])],
+            parent=self,
+        )
+        for word, topic_filter in fed.items():
+            statement = f"SELECT * FROM '{topic_filter}'"
+            aws.iot.TopicRule(
+                f"{self._name}-{word}-rule",
+                name=naming.topic_rule_name(self._name, word),
+                description=f"Messages on {topic_filter} to the {word}",
+                enabled=True,
+                sql=statement if sites is None else of_sites(statement, sites),
+                sql_version="2016-03-23",
+                sqs=[{"queue_url": queues[word].queue.url, "role_arn": role.arn, "use_base64": False}],
+                error_action={"sqs": {"queue_url": dead_letters.url, "role_arn": role.arn, "use_base64": False}},
+                opts=self._options,
+            )
+        return dead_letters
+
+    def _work_off(
+        self,
+        word: str,
+        package: str,
+        queue: WorkQueue,
+        *,
+        description: str,
+        statements: Sequence[Statement],
+        environment: Mapping[str, pulumi.Input[str]],
+        batch_size: int,
+        batching_window_seconds: int,
+        reserved_concurrency: Optional[pulumi.Input[int]] = None,
+    ) -> None:
+        """The function that works off `queue`; what it refuses comes again, and in the end is a dead letter."""
+        receive = allow(["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"], [queue.queue.arn])
+        made = lambda_function(
+            f"{self._name}-{word}",
+            package,
+            parent=self,
+            description=description,
+            statements=[receive, *statements],
+            environment=environment,
+            layers=[self._layer.arn],
+            timeout_seconds=_TIMEOUT_SECONDS,
+            reserved_concurrency=reserved_concurrency,
+        )
+        self._functions[word] = made.function.name
+        aws.lambda_.EventSourceMapping(
+            f"{self._name}-{word}-source",
+            event_source_arn=queue.queue.arn,
+            function_name=made.function.arn,
+            batch_size=batch_size,
+            maximum_batching_window_in_seconds=batching_window_seconds,
+            function_response_types=["ReportBatchItemFailures"],
+            scaling_config={"maximum_concurrency": SQS_EVENT_SOURCE_CONCURRENCY_MINIMUM},
+            opts=self._options,
+        )
+
+    def _detector(self, queue: WorkQueue, detector: pulumi.Input[DetectorArgs]) -> aws.dynamodb.Table:
+        table = aws.dynamodb.Table(
+            f"{self._name}-detector-table",
+            name=naming.physical_name(self._name, "detector"),
+            billing_mode="PAY_PER_REQUEST",
+            hash_key="detector",
+            attributes=[{"name": "detector", "type": "S"}],
+            point_in_time_recovery={"enabled": True},
+            opts=self._options,
+        )
+        alert_topics = naming.arn("iot", f"topic/{topics.site_topic('*', topics.ALERT)}", self)
+        self._work_off(
+            "detector",
+            "detector",
+            queue,
+            description="Says when too many forecasts of a device left the acceptable range",
+            statements=[
+                allow(["dynamodb:GetItem", "dynamodb:PutItem"], [table.arn]),
+                allow(["iot:Publish"], [alert_topics]),
+            ],
+            environment={
+                "DETECTOR_TABLE": table.name,
+                "DETECTOR_RULE": checked(detector, rule_text),
+            },
+            batch_size=500,
+            batching_window_seconds=5,
+        )
+        return table
+
+    def _forwarder(self, queue: WorkQueue, args: FaultAlertingArgs) -> aws.dynamodb.Table:
+        life_cycle = alarm_life_cycle(self._name, queue.queue, args.get("alarms", AlarmArgs()), parent=self)
+        sent = aws.dynamodb.Table(
+            f"{self._name}-sent-table",
+            name=naming.physical_name(self._name, "sent-alerts"),
+            billing_mode="PAY_PER_REQUEST",
+            hash_key="message_id",
+            attributes=[{"name": "message_id", "type": "S"}],
+            ttl={"attribute_name": "expires_at", "enabled": True},
+            opts=self._options,
+        )
+        self._work_off(
+            "forwarder",
+            "alert_forwarder",
+            queue,
+            description="Keeps the alarms, and brings each alert to the alert topic once",
+            statements=[
+                allow(["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"], [sent.arn]),
+                allow(["sns:Publish"], [self._topic.arn]),
+                allow(["kms:Decrypt", "kms:GenerateDataKey"], [self._key.arn]),
+                *life_cycle.statements,
+            ],
+            environment={"SENT_TABLE": sent.name, "TOPIC_ARN": self._topic.arn, **life_cycle.environment},
+            batch_size=10,
+            batching_window_seconds=0,
+            reserved_concurrency=args.get("reserved_concurrency"),
+        )
+        return life_cycle.table
+
+    def _announcer(self, queue: WorkQueue, args: FaultAlertingArgs, disposable: pulumi.Input[bool]) -> PrivateBucket:
+        bucket = private_bucket(
+            f"{self._name}-announcements",
+            self._name,
+            "announcements",
+            parent=self,
+            expiries=[Expiry(PREFIX, f"{PREFIX}/", args.get("announcement_days", DEFAULT_ANNOUNCEMENT_DAYS))],
+            disposable=disposable,
+        )
+        from_topic: Statement = {
+            "Sid": "AlertTopic",
+            "Effect": "Allow",
+            "Principal": {"Service": "sns.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": queue.queue.arn,
+            "Condition": {"ArnEquals": {"aws:SourceArn": self._topic.arn}},
+        }
+        policy = aws.sqs.QueuePolicy(
+            f"{self._name}-announcer-queue-policy",
+            queue_url=queue.queue.url,
+            policy=policy_document([from_topic]),
+            opts=self._options,
+        )
+        aws.sns.TopicSubscription(
+            f"{self._name}-announcer-subscription",
+            topic=self._topic.arn,
+            protocol="sqs",
+            endpoint=queue.queue.arn,
+            raw_message_delivery=True,
+            # CloudWatch alarms come by the same topic, and are not for the floor.
+            filter_policy=pulumi.Output.json_dumps({"kind": ["alert"]}),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
+        )
+        self._work_off(
+            "announcer",
+            "announcer",
+            queue,
+            description="Speaks each alert into a recording for the floor",
+            statements=[
+                allow(["polly:SynthesizeSpeech"], ["*"]),
+                allow(["s3:PutObject"], [pulumi.Output.concat(bucket.arn, f"/{PREFIX}/*")]),
+            ],
+            environment={
+                "VOICE": args.get("voice", DEFAULT_VOICE),
+                "VOICE_ENGINE": args.get("voice_engine", DEFAULT_VOICE_ENGINE),
+                "VOICE_LANGUAGE": args.get("voice_language", ""),
+                "ANNOUNCEMENTS_BUCKET": bucket.bucket,
+            },
+            batch_size=5,
+            batching_window_seconds=0,
+        )
+        return bucket
+
+    def _dashboard(self, queues: Mapping[str, WorkQueue]) -> None:
+        names = {word: pulumi.Output.all(queue.queue.name, queue.dead_letters.name) for word, queue in queues.items()}
+        body = pulumi.Output.all(
+            naming.region(self), self._topic.name, pulumi.Output.all(**names), pulumi.Output.all(**self._functions)
+        )
+        aws.cloudwatch.Dashboard(
+            f"{self._name}-dashboard",
+            dashboard_name=naming.physical_name(self._name, "alerts"),
+            dashboard_body=body.apply(lambda known: alerting_dashboard_body(*known)),
+            opts=self._options,
+        )
+
+    def _alarms(self, queues: Mapping[str, WorkQueue]) -> None:
+        """The alarms on silent failures: alerts that wait, and mails that are not delivered."""
+        forwarder = {"QueueName": queues["forwarder"].queue.name}
+        self._alarm(
+            "waiting",
+            "Alerts have waited for minutes and nobody was told: look at the forwarder's log.",
+            Metric("AWS/SQS", "ApproximateAgeOfOldestMessage", forwarder, "Maximum"),
+            ALERT_AGE_SECONDS,
+        )
+        self._alarm(
+            "not-delivered",
+            "A notification did not reach a subscriber of the alert topic: look at its subscriptions.",
+            Metric("AWS/SNS", "NumberOfNotificationsFailed", {"TopicName": self._topic.name}, "Sum"),
+        )
+        for word, name in self._functions.items():
+            self._alarm(
+                f"{word}-errors",
+                f"The {word} has failed: read its log.",
+                Metric("AWS/Lambda", "Errors", {"FunctionName": name}, "Sum"),
+            )
+
+    def _alarm(self, word: str, description: str, metric: Metric, threshold: int = 0) -> None:
+        alarm(
+            f"{self._name}-{word}-alarm",
+            naming.physical_name(self._name, word),
+            description,
+            metric,
+            threshold,
+            [self._topic.arn],
+            parent=self,
+        )
+
+
+def rule_text(detector: Mapping[str, Any]) -> str:
+    """The detector's rule as JSON: what is given, and the defaults for the rest.
+
+    Raises:
+        ValueError: where it is no rule; the text names the key, what was found and what is allowed.
+    """
+    given = {**msgspec.structs.asdict(DEFAULT_RULE), **detector}
+    try:
+        # Not strict: Pulumi hands whole numbers over as floats.
+        rule = msgspec.convert(given, type=Rule, strict=False)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"detector: {error}; found {dict(detector)}") from error
+    return msgspec.json.encode(rule).decode()

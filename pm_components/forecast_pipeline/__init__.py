@@ -1,0 +1,1 @@
+"""The loop of the models: retraining, gate, registry, trial, release and watch."""
