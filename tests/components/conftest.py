@@ -139,6 +139,10 @@ def record() -> Callable[[Callable[[], dict[str, Any]]], Recording]:
             for task in left:
                 task.cancel()
             loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+            # Its threads have loops of their own, and each loop has three open files.
+            loop.run_until_complete(loop.shutdown_default_executor())
+            asyncio.set_event_loop(None)
+            loop.close()
         assert recording.resources, "the program registered nothing"
         return recording
 

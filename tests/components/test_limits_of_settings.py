@@ -1,8 +1,8 @@
 """Each setting that has a limit takes the value at it and refuses the one just outside, with one line.
 
-The limits are those of `pm_components/stack/config.py`, walked as they stand there. The two configurations at the limits
-are recorded, and what reaches the provider is held to the ranges that the pinned SDK documents of each input, to its
-types, and for a training job and a notebook to SageMaker's own model.
+The limits are those of `pm_components/stack/config.py`, walked as they stand there. The two configurations at the
+limits are recorded, and what reaches the provider is held to the ranges that the pinned SDK documents of each input, to
+its types, and for a training job and a notebook to SageMaker's own model.
 
 Not proved here: limits that no document of the SDK or model of an API states as a number.
 """
