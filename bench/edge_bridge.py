@@ -45,7 +45,7 @@ topic pm/{site}/# out 1
 
 
 def program() -> str | None:
-    """The path of mosquitto, None where it is not installed."""
+    """The path of mosquitto, None if it is not installed."""
     # Debian installs daemons where a user's PATH does not look.
     return shutil.which(PROGRAM) or shutil.which(PROGRAM, path="/usr/sbin:/usr/local/sbin")
 
@@ -61,7 +61,7 @@ def catch_up_seconds(floor: Floor, messages: Sequence[Message], first: str, last
         arrivals: of a client that hears these two topics.
 
     Raises:
-        Stuck: where mosquitto is not installed or the messages do not arrive.
+        Stuck: if mosquitto is not installed or the messages do not arrive.
     """
     path = program()
     if path is None:

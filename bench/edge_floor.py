@@ -52,7 +52,7 @@ class Arrivals:
         """Wait until something has come on each topic; when it did.
 
         Raises:
-            Stuck: where it does not.
+            Stuck: if it does not.
         """
         with self._news:
             if not self._news.wait_for(lambda: all(topic in self._at for topic in awaited), seconds):
@@ -195,7 +195,7 @@ class Statuses:
         """Wait until a component is in a state and has counted at least so much; all its counters.
 
         Raises:
-            Stuck: where it does not get there.
+            Stuck: if it does not get there.
         """
 
         def reached() -> bool:
@@ -227,7 +227,7 @@ def direct_rate(client: Cloud, messages: Iterable[Message], window: int = WINDOW
     """Messages a second that the cloud's broker acknowledges to one client, quality of service 1, `window` under way.
 
     Raises:
-        Stuck: where an acknowledgement does not come.
+        Stuck: if an acknowledgement does not come.
     """
     room = threading.Semaphore(window)
     count = 0

@@ -76,7 +76,7 @@ def first_answer(arguments: Sequence[str]) -> tuple[float, float]:
     """Seconds from the start of a process to its first answer, and the most memory that it has had, MB.
 
     Raises:
-        RuntimeError: where it does not answer; the text is its own.
+        RuntimeError: if it does not answer; the text is its own.
     """
     began = time.perf_counter()
     with tempfile.TemporaryFile() as log:

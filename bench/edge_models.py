@@ -1,6 +1,6 @@
 """Inputs of the edge's figures: simulated readings, and the models that our own scripts train on them.
 
-Kept in `out/bench`, and made anew when what makes them has changed.
+Kept in `out/bench`, and rebuilt when the code that makes them has changed.
 """
 
 import datetime as dt
@@ -39,7 +39,7 @@ def model_directory(kind: str) -> Path:
     """The directory of our own model of `kind` ("forecast" or "fault"), trained by `ml/train_{kind}.py`.
 
     Raises:
-        TrainingFailed: where the script ends with an error.
+        TrainingFailed: if the script ends with an error.
     """
     model = DIRECTORY / f"{kind}-model"
     if is_up_to_date(model / MANIFEST_FILE, kind):

@@ -15,7 +15,7 @@ class Figure:
         name: What is measured.
         unit: The unit of `ours` and `reference`.
         ours: Our value, the median of the runs.
-        reference: The value that it is held against, measured in the same run; None where it cannot be had here, and
+        reference: The value that it is held against, measured in the same run; None if it cannot be had here, and
             the unit says why.
         ratio: How much better ours is; above 1 is better. None without a reference.
         limit: The ratio that must be reached.

@@ -54,7 +54,7 @@ def air_quality_readings(connection: ibis.BaseBackend, directory: Path) -> AirQu
     """The readings of air-quality stations in `directory`.
 
     Raises:
-        DataRefused: where there is no data, or it is not of the schema.
+        DataRefused: if there is no data, or it is not of the schema.
     """
     files = _files(directory)
     if all(file.suffix == ".csv" for file in files):
@@ -77,7 +77,7 @@ def read_air_quality(file: Path) -> Checked:
         `ml.forecast.features.hourly` takes them.
 
     Raises:
-        DataRefused: where the file is not there, not of the schema, or has no good row.
+        DataRefused: if the file is not there, not of the schema, or has no good row.
     """
     try:
         text = pd.read_csv(file, dtype=str, keep_default_na=False)
@@ -127,7 +127,7 @@ def machine_readings(
         rows_in_memory: where there are more readings, the measurements are a file of `scratch` (`numpy.memmap`).
 
     Raises:
-        DataRefused: where there is no data, or it is not of the schema.
+        DataRefused: if there is no data, or it is not of the schema.
     """
     files = _files(directory)
     readings = _parquet(connection, files, MACHINE_MEASUREMENTS)

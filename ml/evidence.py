@@ -65,5 +65,5 @@ class Profile:
 
     columns: pd.DataFrame  #: numbers, NaN where missing
     meanings: Mapping[str, str]  #: what each column is, with its unit
-    time: pd.Series | None = None  #: of each row, UTC; None where the data do not tell
+    time: pd.Series | None = None  #: of each row, UTC; None if the data do not tell
     parts: Mapping[str, str] = field(default_factory=dict)  #: when each part begins, UTC

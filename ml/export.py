@@ -231,7 +231,7 @@ def compare(model: bytes, rows: _Array, expected: NDArray[np.floating], toleranc
         between.
 
     Raises:
-        ExportRefused: where an answer differs by more.
+        ExportRefused: if an answer differs by more.
     """
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     answers = session.run([OUTPUT], {INPUT: rows})[0]

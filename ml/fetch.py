@@ -32,7 +32,7 @@ _WIND_CODES = {"NE": 0, "NW": 1, "SE": 2, "cv": 3}
 #: The first day has no PM2.5 at all; the original sample leaves it out.
 _FIRST_HOURS_LEFT_OUT = 24
 
-#: Bytes so far, and in all (0 where the server does not say).
+#: Bytes so far, and in all (0 if the server does not say).
 OnProgress = Callable[[int, int], None]
 
 
@@ -68,7 +68,7 @@ def fetch(
         The files written.
 
     Raises:
-        FetchFailed: without a network, for another checksum, or where the content is not what it should be. What was
+        FetchFailed: without a network, for another checksum, or if the content is not what it should be. What was
             there before stays.
     """
     data_set = DATA_SETS[name]

@@ -58,7 +58,7 @@ def evaluate(
         advance: called as a part of it is done.
 
     Raises:
-        DataRefused: where the data cannot be evaluated.
+        DataRefused: if the data cannot be evaluated.
     """
     started = time.monotonic()
     begin("read and check the data", 0)

@@ -23,7 +23,7 @@ from ml.data import ROWS_IN_MEMORY
 FAILURE_CHARACTERS = 1024
 REPORT_FILE = "model_report.html"
 #: Of the time that the data span, its end: a model is measured with it and has not learned from it. A larger share
-#: would keep what has changed lately from a model that is made anew because of it.
+#: would keep what has changed lately from a model that is retrained because of it.
 HELD_OUT_SHARE = 0.2
 
 
@@ -50,7 +50,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Job:
     """The job that arguments and environment describe.
 
     Raises:
-        ValueError: where an argument is missing, unknown or malformed; the text names it.
+        ValueError: if an argument is missing, unknown or malformed; the text names it.
     """
     parser = _Parser(allow_abbrev=False)
     parser.add_argument("--training", type=Path, default=environment.get("SM_CHANNEL_TRAINING"))

@@ -29,7 +29,7 @@ def attached(directory: Path) -> "Factory":
     """The factory that runs in the background with this folder.
 
     Raises:
-        typer.Exit: where none does, or nothing is deployed in it; it has been said.
+        typer.Exit: if none does, or nothing is deployed in it; it has been said.
     """
     from sandbox.cloud import CloudError
     from sandbox.deployer import DeploymentError

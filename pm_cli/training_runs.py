@@ -37,7 +37,7 @@ def train_here(model: str, data: Path, out: Path, hyperparameters: Mapping[str, 
         hyperparameters: arguments of the script, by name.
 
     Raises:
-        TrainingRefused: where the script fails; it has said why.
+        TrainingRefused: if the script fails; it has said why.
     """
     command = [sys.executable, str(ROOT / SCRIPTS[model]), "--training", str(data), "--model-dir", str(out)]
     command += ["--checkpoint-dir", str(out.with_name(f"{out.name}.checkpoints"))]
@@ -73,7 +73,7 @@ def train_on_sagemaker(
         The job's name, status, the address of its model, and its metrics.
 
     Raises:
-        TrainingRefused: where the SDK is missing, or the job fails.
+        TrainingRefused: if the SDK is missing, or the job fails.
     """
     interpreter = SDK_ENVIRONMENT / "bin" / "python"
     if not interpreter.exists():
@@ -113,7 +113,7 @@ def training_job(stepfunctions: Any, state_machine: str, model: str) -> dict[str
     """The request by which the pipeline's state machine has the model trained.
 
     Raises:
-        TrainingRefused: where it is no state machine of a `ForecastPipeline`.
+        TrainingRefused: if it is no state machine of a `ForecastPipeline`.
     """
     definition = json.loads(stepfunctions.describe_state_machine(stateMachineArn=state_machine)["definition"])
     for state in definition["States"].values():

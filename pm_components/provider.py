@@ -55,7 +55,7 @@ class LibraryProvider(ComponentProvider):
         """The inputs by their names in Python, integers as integers.
 
         Raises:
-            InputPropertyError: where an integer has a fraction, a required input is missing, or a structured one is
+            InputPropertyError: if an integer has a fraction, a required input is missing, or a structured one is
                 an output.
         """
         integers = {name for name, definition in properties.items() if definition.type == PropertyType.INTEGER}

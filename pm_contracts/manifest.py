@@ -70,7 +70,7 @@ class _Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         """Check that `model` is the file that this manifest describes.
 
         Raises:
-            Refused: where it is not; the text says what was found and what is expected.
+            Refused: if it is not; the text says what was found and what is expected.
         """
         if len(model) != self.model_bytes:
             raise Refused(f"{MODEL_FILE} has {len(model)} bytes, and the manifest says {self.model_bytes}")
@@ -112,7 +112,7 @@ def decode_manifest(content: bytes) -> Manifest:
     """The manifest in `content`, checked.
 
     Raises:
-        Refused: where it is none; the text names the field, what was found and what is allowed.
+        Refused: if it is invalid; the text names the field, what was found and what is allowed.
     """
     if len(content) > MAXIMUM_MANIFEST_BYTES:
         raise Refused(f"{MANIFEST_FILE} has {len(content)} bytes, and at most {MAXIMUM_MANIFEST_BYTES} are allowed")

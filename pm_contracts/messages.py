@@ -227,7 +227,7 @@ def encode(message: Message) -> bytes:
     """The message as it goes over the wire: one JSON object, UTF-8.
 
     Raises:
-        ValueError: where a number is not finite, which JSON cannot say.
+        ValueError: if a number is not finite, which JSON cannot say.
     """
     encoded = _encoder.encode(message)
     if len(encoded) > MAXIMUM_MESSAGE_BYTES:
@@ -239,7 +239,7 @@ def decode(payload: bytes, as_type: type[_Type]) -> _Type:
     """The message in `payload`, checked against the contract of `as_type` (a message type, or a union as `Reading`).
 
     Raises:
-        Refused: where it is none; the text names the field, what was found and what is allowed.
+        Refused: if it is invalid; the text names the field, what was found and what is allowed.
     """
     decoder = _decoders.get(as_type)
     if decoder is None:

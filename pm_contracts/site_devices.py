@@ -38,7 +38,7 @@ def decode(content: bytes) -> SiteDevices:
     """The list in a file.
 
     Raises:
-        Refused: where it is none; the text says why.
+        Refused: if it is invalid; the text says why.
     """
     try:
         return msgspec.json.decode(content, type=SiteDevices)

@@ -62,7 +62,7 @@ _COMMAND_NAME = re.compile("^[a-z][a-z_]{0,31}$")
 
 
 class Topic(NamedTuple):
-    """A topic taken apart. `device` is empty where it concerns the site; `command` only names a command."""
+    """A topic taken apart. `device` is empty if it concerns the site; `command` only names a command."""
 
     site: str
     device: str
@@ -100,7 +100,7 @@ def parse_topic(topic: str) -> Topic:
     """Take a topic apart.
 
     Raises:
-        Refused: where it is none of ours; the text says what is allowed.
+        Refused: if it is none of ours; the text says what is allowed.
     """
     match topic.split("/"):
         case [root, site, "command", name] if root == ROOT and _NAME.match(site) and _COMMAND_NAME.match(name):

@@ -21,12 +21,12 @@ def is_set(inputs: Mapping[str, Any], key: str) -> bool:
 
 
 def at(inputs: Mapping[str, Any], *path: str) -> Any:
-    """The value at `path`, None where there is none on the way.
+    """The value at `path`, None if there is none on the way.
 
     A block that a provider repeats is a list of one on the wire of some versions: its first item is looked into.
 
     Raises:
-        UnknownValueError: where the way leads over a value that is not known yet.
+        UnknownValueError: if the way leads over a value that is not known yet.
     """
     value: Any = inputs
     for key in path:
@@ -39,7 +39,7 @@ def at(inputs: Mapping[str, Any], *path: str) -> Any:
 
 
 def items(value: Any) -> list[Any]:
-    """`value` as a list: its items, itself where it is no list, nothing where it is None.
+    """`value` as a list: its items, itself where it is no list, nothing if it is None.
 
     Raises:
         UnknownValueError: for an item that is not known yet.
@@ -55,12 +55,12 @@ def is_list(value: Any) -> bool:
 
 
 def document(inputs: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """The document that `key` holds as JSON text or as it is; empty where there is none or it cannot be read.
+    """The document that `key` holds as JSON text or as it is; empty if there is none or it cannot be read.
 
     The rule `readable-documents` refuses what cannot be read, so that no other rule has to.
 
     Raises:
-        UnknownValueError: where it is not known yet.
+        UnknownValueError: if it is not known yet.
     """
     try:
         return read_document(inputs, key)
@@ -78,8 +78,8 @@ def read_document(inputs: Mapping[str, Any], key: str) -> dict[str, Any]:
     A recipe may be YAML too.
 
     Raises:
-        UnknownValueError: where it is not known yet.
-        UnreadableError: where it is no JSON, or no object.
+        UnknownValueError: if it is not known yet.
+        UnreadableError: if it is no JSON, or no object.
     """
     value = inputs.get(key)
     if value in (None, ""):
@@ -122,7 +122,7 @@ def texts_of(value: Any, key: str) -> Iterator[str]:
     """The texts that `key` holds, wherever it lies in `value`.
 
     Raises:
-        UnknownValueError: where a part of it is not known yet.
+        UnknownValueError: if a part of it is not known yet.
     """
     if isinstance(value, Mapping):
         for name, item in value.items():

@@ -85,7 +85,7 @@ class Stack(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The stack's name, empty where it has no resource."""
+        """The stack's name, empty if it has no resource."""
         return self.resources[0].stack_name if self.resources else ""
 
 

@@ -113,7 +113,7 @@ class Factory:
                 `PulumiDeployer`.
 
         Raises:
-            RuntimeError: where a part does not come up; what has been started is stopped then.
+            RuntimeError: if a part does not come up; what has been started is stopped then.
         """
         with contextlib.ExitStack() as undo:
             cloud = undo.enter_context(_cloud(directory, port, progress))
@@ -154,7 +154,7 @@ class Factory:
         """The factory that runs in the background with this folder.
 
         Raises:
-            FactoryError: where none does.
+            FactoryError: if none does.
         """
         state = read_state(directory)
         cloud = Cloud.attach(directory / CLOUD)
@@ -180,7 +180,7 @@ def read_state(directory: Path) -> dict[str, Any]:
     """The state file of the background factory in this folder.
 
     Raises:
-        FactoryError: where none runs there.
+        FactoryError: if none runs there.
     """
     path = directory / STATE_FILE
     try:

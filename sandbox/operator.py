@@ -53,7 +53,7 @@ class Operator:
         """The rows that an Athena statement gives over the lake, typed.
 
         Raises:
-            OperationFailed: where the query fails, with Athena's reason.
+            OperationFailed: if the query fails, with Athena's reason.
         """
         athena = self.cloud.client("athena")
         execution = athena.start_query_execution(
@@ -93,7 +93,7 @@ class Operator:
             `replayed`: messages by table; `refused`: what stays, by reason; `complete`: false where there are more.
 
         Raises:
-            OperationFailed: where the function fails, with its error.
+            OperationFailed: if the function fails, with its error.
         """
         answer = self.cloud.client("lambda").invoke(
             FunctionName=self.outputs["replay_function"], Payload=json.dumps({"table": table})
@@ -126,7 +126,7 @@ class Operator:
         """The output of an execution that has succeeded.
 
         Raises:
-            OperationFailed: where it has not, with the cause.
+            OperationFailed: if it has not, with the cause.
         """
         described = self.cloud.client("stepfunctions").describe_execution(executionArn=execution)
         if described["status"] != "SUCCEEDED":

@@ -59,7 +59,7 @@ class Sensor:
             arguments: More of `python -m edge.devices.sensor`.
 
         Raises:
-            SensorError: where the core device does not take the association.
+            SensorError: if the core device does not take the association.
         """
         thing = f"{site}_{device}"
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)

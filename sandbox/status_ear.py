@@ -28,7 +28,7 @@ class StatusEar:
         """Listen from now on.
 
         Raises:
-            RuntimeError: where the cloud does not let it.
+            RuntimeError: if the cloud does not let it.
         """
         self._iot = cloud.client("iot")
         self._name = f"pm-status-{secrets.token_hex(8)}"
@@ -60,7 +60,7 @@ class StatusEar:
             return dict(self._latest)
 
     def reason(self, site: str, component: str) -> str:
-        """The latest reason that a component gave for not being well; empty where it gave none."""
+        """The latest reason that a component gave for not being well; empty if it gave none."""
         status = self.latest().get((site, component))
         return status.reason if status else ""
 

@@ -60,7 +60,7 @@ class Forecaster:
         """Begin, or go on from an earlier `state()`.
 
         Raises:
-            Refused: where the state is none; the text says which part.
+            Refused: if the state is invalid; the text says which part.
         """
         self.counters = dict.fromkeys(
             (

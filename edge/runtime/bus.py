@@ -43,30 +43,30 @@ class Bus(Protocol):
         """Send a message at least once. Waits while `WINDOW` messages are under way, also through a reconnect.
 
         Raises:
-            BusError: where the bus is closed, or has refused this or an earlier message.
-            TooLargeError: where the payload exceeds `largest_payload`; the bus goes on.
+            BusError: if the bus is closed, or has refused this or an earlier message.
+            TooLargeError: if the payload exceeds `largest_payload`; the bus goes on.
         """
 
     def publish_at_most_once(self, topic: str, payload: bytes) -> None:
         """Send a message that the next one makes up for; waits for nobody, and is lost for who is not there.
 
         Raises:
-            BusError: where the bus is closed, or has refused an earlier message.
-            TooLargeError: where the payload exceeds `largest_payload`; the bus goes on.
+            BusError: if the bus is closed, or has refused an earlier message.
+            TooLargeError: if the payload exceeds `largest_payload`; the bus goes on.
         """
 
     def subscribe(self, topic_filter: str, callback: Callback) -> None:
         """Have `callback` called with each message on `topic_filter`; returns when the bus has agreed.
 
         Raises:
-            BusError: where it does not.
+            BusError: if it does not.
         """
 
     def ready(self) -> None:
         """Tell whoever has started this process that the component works.
 
         Raises:
-            BusError: where it does not take that.
+            BusError: if it does not take that.
         """
 
     def flush(self, seconds: float) -> bool:

@@ -27,7 +27,7 @@ class Checkpoint:
         component.counters.set("recovered", 0)
 
     def load(self) -> dict[str, Any]:
-        """The state as it was saved last; empty where there is none."""
+        """The state as it was saved last; empty if there is none."""
         return self._file.load()
 
     def put_aside(self, reason: str) -> None:

@@ -118,7 +118,7 @@ class Component:
             Whether the message itself was published.
 
         Raises:
-            BusError: where the bus is closed, or has refused an earlier message.
+            BusError: if the bus is closed, or has refused an earlier message.
         """
         payload = encode(message)
         try:
@@ -134,7 +134,7 @@ class Component:
         """Publish the dead letter of `payload`, which was refused on `topic`, cut to what the bus carries.
 
         Raises:
-            BusError: where the bus is closed, or has refused an earlier message.
+            BusError: if the bus is closed, or has refused an earlier message.
         """
         site = self.settings.site
         its_topic = topics.site_topic(site, topics.DEAD_LETTER)
@@ -149,7 +149,7 @@ class Component:
         never waits for the uplink, or for anything else that may be away for long.
 
         Raises:
-            BusError: where the nucleus cannot be told.
+            BusError: if the nucleus cannot be told.
         """
         if not self._is_ready:
             self.bus.ready()
@@ -163,8 +163,8 @@ class Component:
             each_status: called before each report, to bring the counters up to date.
 
         Raises:
-            BusError: where the bus is lost for good.
-            ComponentError: where the component has failed.
+            BusError: if the bus is lost for good.
+            ComponentError: if the component has failed.
         """
         try:
             self.ready()

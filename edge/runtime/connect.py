@@ -14,7 +14,7 @@ def connect(site: str, component: str) -> Bus:
         component: Greengrass name of the component that connects.
 
     Raises:
-        BusError: where the environment names none, or it cannot be reached.
+        BusError: if the environment names none, or it cannot be reached.
     """
     if os.environ.get(GREENGRASS_VARIABLE):
         # Whichever it is, the other one's library is not loaded.

@@ -8,7 +8,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     """Write `content` so that a reader, also after a power cut, finds the old content or all of the new.
 
     Raises:
-        OSError: where the disk does not take it; the old content then stays.
+        OSError: if the disk does not take it; the old content then stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".new")

@@ -67,7 +67,7 @@ class GreengrassBus:
         """Connect to the socket that the nucleus names in the environment, as `component`, its Greengrass name.
 
         Raises:
-            BusError: where it does not answer.
+            BusError: if it does not answer.
         """
         socket_path = os.environ[GREENGRASS_VARIABLE]
         self._component = component
@@ -257,7 +257,7 @@ class GreengrassBus:
         An end instead would be one of the few starts within an hour that lite allows.
 
         Raises:
-            BusError: where the nucleus does not answer, with its first problem.
+            BusError: if the nucleus does not answer, with its first problem.
         """
         end = time.monotonic() + (_START_SECONDS if self._is_lite else 0.0)
         delay, longest = _BACK_OFF

@@ -29,7 +29,7 @@ def read(topic: str, payload: bytes, as_type: type[_Reading]) -> _Reading:
     """The reading in `payload`, of the site and device that `topic` names.
 
     Raises:
-        Refused: where it is none, or of another. The uplink, which sees the same message, makes the dead letter.
+        Refused: if it is none, or of another. The uplink, which sees the same message, makes the dead letter.
     """
     reading = decode(payload, as_type)
     expected = topics.device_topic(reading.site, reading.device, topics.READING)
@@ -45,7 +45,7 @@ def subscribe_to_readings(component: Component, device_type: str, callback: Call
     together (GGL_PUBSUB_MAX_SUBSCRIPTIONS in aws-greengrass-lite 2.6.0, `modules/ggpubsubd/src/bus_server.c`).
 
     Raises:
-        BusError: where the bus refuses the subscription.
+        BusError: if the bus refuses the subscription.
     """
     settings = component.settings
     wanted = {topics.device_topic(settings.site, device, topics.READING) for device in settings.devices_of(device_type)}
@@ -62,8 +62,8 @@ class ModelWatch:
     """Sees new models come and bad ones go; counts those loaded and those refused.
 
     Attributes:
-        version: Of the model in use, empty where there is none.
-        trouble: What is wrong with the latest model that came; empty where it is in use.
+        version: Of the model in use, empty if there is none.
+        trouble: What is wrong with the latest model that came; empty if it is in use.
     """
 
     def __init__(self, data_directory: Path, kind: str, counters: Counters) -> None:
@@ -77,7 +77,7 @@ class ModelWatch:
         counters.set("models_refused", 0)
 
     def poll(self) -> Model | None:
-        """A model that has come since the last call, or the one to use in its place; None where nothing changes."""
+        """A model that has come since the last call, or the one to use in its place; None if nothing changes."""
         model = self._store.poll()
         if model is not None:
             self.trouble = ""
@@ -91,7 +91,7 @@ class ModelWatch:
         return model
 
     def give_up(self, reason: str) -> Model | None:
-        """Never use the model in use again, for `reason`; the one before it, None where there is none."""
+        """Never use the model in use again, for `reason`; the one before it, None if there is none."""
         trouble = f"model {self.version} is given up: {reason}"
         _log.error("%s", trouble)
         self.version = ""

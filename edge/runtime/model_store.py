@@ -42,7 +42,7 @@ class ModelStore:
         """The current model, if the link points to another one than at the last call.
 
         Returns:
-            None where nothing has changed, where there is no model yet, and where the model is refused and one is in
+            None if nothing has changed, where there is no model yet, and where the model is refused and one is in
             use, which stays. A refused model grows `refused`, and `reason` says why; it is not tried again until the
             link is turned. Where none is in use, as after a start, the one before it is given in its place.
         """
@@ -66,7 +66,7 @@ class ModelStore:
         return model
 
     def give_up(self, reason: str) -> Model | None:
-        """Never use the model in use again; the one to use in its place, None where there is none."""
+        """Never use the model in use again; the one to use in its place, None if there is none."""
         given_up, self._in_use = self._in_use, None
         if given_up is not None:
             _leave(given_up / GIVEN_UP, reason)

@@ -50,7 +50,7 @@ class _Model:
         """Load the model in `content`, which the manifest describes.
 
         Raises:
-            Refused: where onnxruntime cannot load it, or it does not answer as its manifest says.
+            Refused: if onnxruntime cannot load it, or it does not answer as its manifest says.
         """
         self.version = manifest.version
         self.too_slow = False
@@ -141,7 +141,7 @@ class ForecastModel(_Model):
             features: in the order of `FEATURES`, NaN where unknown.
 
         Returns:
-            None where the answer is nonsense: not finite, or a larger change than the manifest allows.
+            None if the answer is nonsense: not finite, or a larger change than the manifest allows.
         """
         change, spread = self._ask(features)
         if not (abs(change) <= self.manifest.maximum_change and 0 < spread < math.inf):
@@ -170,7 +170,7 @@ class FaultModel(_Model):
             measurements: in the order of `MACHINE_MEASUREMENTS`, None where missing.
 
         Returns:
-            None where the answer is no probability.
+            None if the answer is no probability.
         """
         (answer,) = self._ask(_numbers(measurements))
         return answer if 0 <= answer <= 1 else None
@@ -187,7 +187,7 @@ def load_model(directory: Path, kind: str) -> Model:
         kind: "forecast" or "fault".
 
     Raises:
-        Refused: where a file cannot be read, is not what the manifest says, or the model does not answer as it should.
+        Refused: if a file cannot be read, is not what the manifest says, or the model does not answer as it should.
     """
     manifest = decode_manifest(_read(directory / MANIFEST_FILE, MAXIMUM_MANIFEST_BYTES))
     content = _read(directory / MODEL_FILE, MAXIMUM_MODEL_BYTES)

@@ -46,7 +46,7 @@ class MqttBus:
         """Connect; a broker that is still starting has a minute.
 
         Raises:
-            BusError: where none answers in that time.
+            BusError: if none answers in that time.
         """
         self._address = (host, port)
         self._client_id = client_id

@@ -34,7 +34,7 @@ class Settings(NamedTuple):
     devices: dict[str, str]
     data_directory: Path
     devices_file: Path | None = None
-    """The file that the devices come from; None where they were given on the command line, and do not change."""
+    """The file that the devices come from; None if they were given on the command line, and do not change."""
 
     def devices_of(self, device_type: str) -> list[str]:
         """The names of the devices of one type, in the order given."""
@@ -98,7 +98,7 @@ def settings_of(parsed: argparse.Namespace, seconds: float = LIST_SECONDS) -> Se
         seconds: how long the list of devices is waited for.
 
     Raises:
-        SystemExit: where there is no list of the site's devices then, with the reason and status 1.
+        SystemExit: if there is no list of the site's devices then, with the reason and status 1.
     """
     if parsed.devices is not None:
         return Settings(parsed.site, parsed.devices, parsed.data_directory)
@@ -118,7 +118,7 @@ def _listed(file: Path, site: str) -> dict[str, str]:
     """The devices of `site` that a file lists.
 
     Raises:
-        SettingsError: where it is not there, cannot be read, or is of another site.
+        SettingsError: if it is not there, cannot be read, or is of another site.
     """
     try:
         listed = site_devices.decode(file.read_bytes())

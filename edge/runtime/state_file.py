@@ -19,7 +19,7 @@ class StateFile:
         self._failing = False
 
     def load(self) -> dict[str, Any]:
-        """The state as it was saved last; empty where there is none."""
+        """The state as it was saved last; empty if there is none."""
         try:
             state = json.loads(self._path.read_bytes())
         except FileNotFoundError:

@@ -24,7 +24,7 @@ class Window:
             The ticket to leave with.
 
         Raises:
-            RuntimeError: where the window is closed; its cause is what closed it.
+            RuntimeError: if the window is closed; its cause is what closed it.
         """
         with self._changed:
             allowed = limit or self._limit
@@ -36,10 +36,10 @@ class Window:
         """Count one more, where there is room.
 
         Returns:
-            The ticket to leave with; None where there is no room.
+            The ticket to leave with; None if there is no room.
 
         Raises:
-            RuntimeError: where the window is closed; its cause is what closed it.
+            RuntimeError: if the window is closed; its cause is what closed it.
         """
         with self._changed:
             if self._closed is None and len(self._under_way) >= self._limit:

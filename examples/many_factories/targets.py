@@ -76,7 +76,7 @@ def load(path: Path) -> list[list[Target]]:
     """The targets of a file: by stage, in the order in which stages and factories stand there.
 
     Raises:
-        TargetsError: where the file, or the configuration of a target, is not as the library needs it.
+        TargetsError: if the file, or the configuration of a target, is not as the library needs it.
     """
     try:
         content = msgspec.convert(yaml.safe_load(path.read_text()), FactoriesFile)
@@ -97,7 +97,7 @@ def chosen(waves: Sequence[Sequence[Target]], stages: Sequence[str], factories: 
     """The targets of some stages and factories, of all where nothing is named.
 
     Raises:
-        TargetsError: where a name is none of the targets'.
+        TargetsError: if a name is none of the targets'.
     """
     for what, named, known in (
         ("stage", stages, {target.stage for wave in waves for target in wave}),

@@ -26,7 +26,7 @@ def read(file: Path) -> tuple[LabelledReadings, pd.DataFrame]:
     """The readings of a file, each of a truck of its own, and the rows refused, with line and reason.
 
     Raises:
-        DataRefused: where the file is not there, of neither form, or has no good row.
+        DataRefused: if the file is not there, of neither form, or has no good row.
     """
     try:
         lines = file.read_text(encoding="utf-8").splitlines(keepends=True)

@@ -117,7 +117,7 @@ def split(readings: LabelledReadings, seed: int) -> dict[str, _Truth]:
     """The rows of each part, whole machines, those with faults dealt evenly.
 
     Raises:
-        DataRefused: where a part would have too few faulty or healthy readings.
+        DataRefused: if a part would have too few faulty or healthy readings.
     """
     names, of = np.unique(readings.machine, return_inverse=True)
     has_fault = np.bincount(of, readings.faulty, minlength=len(names)) > 0

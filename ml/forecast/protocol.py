@@ -106,7 +106,7 @@ def series(readings: Table, connection: ibis.BaseBackend, horizon: int) -> Serie
     """Prepare a station's readings.
 
     Raises:
-        DataRefused: where there are several stations, or too few hours for the three parts.
+        DataRefused: if there are several stations, or too few hours for the three parts.
     """
     frame = connection.to_pyarrow(forecast_features(hourly(readings), horizon)).to_pandas()
     if frame["device"].nunique() > 1:

@@ -52,12 +52,12 @@ class AnalyticsStoreArgs(TypedDict):
     alarm_topic_arns: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]]]
     """SNS topics that hear of dead letters and of data that is stuck. By default only the console shows the alarms."""
     disposable: NotRequired[pulumi.Input[bool]]
-    """Whether destroying the stack deletes the data. By default it does not: a filled bucket stays and says so."""
+    """Delete the data with the stack. By default false: a bucket that holds data stays, and the error says so."""
     customer_key: NotRequired[pulumi.Input[bool]]
-    """Whether a key of your own, made here and rotated each year, encrypts lake, query results, streams, queues and
+    """Encrypt with a key of your own, made here and rotated each year: lake, query results, streams, queues and
     delivery log; by default AWS's keys do. Known while the program runs."""
     ownership: NotRequired[OwnershipArgs]
-    """Whom its resources belong to: their tags Tier, Owner and CostCentre. By default they have none of these. Known
+    """The owner of its resources: their tags Tier, Owner and CostCentre. By default they have none of these. Known
     while the program runs, its values need not be."""
 
 
@@ -75,7 +75,7 @@ class AnalyticsStore(pulumi.ComponentResource):
     streams: pulumi.Output[dict[str, str]]
     """Name of the Firehose stream by table."""
     dead_letter_queue_url: pulumi.Output[str]
-    """Where messages lie that the rules could not hand over."""
+    """The queue of the messages that the rules could not deliver."""
     replay_function: pulumi.Output[str]
     """The Lambda function that gives the streams their dead letters again, once the cause is mended."""
 
@@ -361,7 +361,7 @@ def checked_scan_limit(scan_limit_bytes: int) -> int:
     """`scan_limit_bytes`, where Athena takes it.
 
     Raises:
-        ValueError: where it is below what Athena allows.
+        ValueError: if it is below what Athena allows.
     """
     if scan_limit_bytes < ATHENA_SCAN_LIMIT_MINIMUM_BYTES:
         raise ValueError(

@@ -66,7 +66,7 @@ def lambda_function(
 
     Raises:
         ValueError: for a timeout that Lambda does not allow.
-        FileNotFoundError: where the package does not exist.
+        FileNotFoundError: if the package does not exist.
     """
     if not 1 <= timeout_seconds <= LAMBDA_TIMEOUT_SECONDS:
         raise ValueError(f"{name}: timeout_seconds {timeout_seconds}, allowed are 1 to {LAMBDA_TIMEOUT_SECONDS}")

@@ -23,7 +23,7 @@ def files_below(directory: Path, pattern: str = "**/*") -> dict[str, Path]:
     """The files of `directory` by their relative path (`/` between names), sorted, without caches and notes.
 
     Raises:
-        FileNotFoundError: where there is no such directory, or no file in it.
+        FileNotFoundError: if there is no such directory, or no file in it.
     """
     found = {
         path.relative_to(directory).as_posix(): path
@@ -79,7 +79,7 @@ def contracts_layer_files() -> dict[str, Path]:
     The notes of whoever installed the wheels are left out, so that each machine makes the same layer to the byte.
 
     Raises:
-        FileNotFoundError: where `make setup` has not fetched the wheels.
+        FileNotFoundError: if `make setup` has not fetched the wheels.
     """
     wheels = LAMBDA_LAYER / "python"
     if not wheels.is_dir():

@@ -14,7 +14,7 @@ def plain_text(value: Any, key: str) -> str:
         key: the argument, as `GreengrassSite.site`.
 
     Raises:
-        TypeError: where it is an output, or no text.
+        TypeError: if it is an output, or no text.
     """
     if not isinstance(value, str):
         raise TypeError(f"{key}: found {_kind(value)}, allowed is a text that is known while the program runs")

@@ -18,7 +18,7 @@ from pm_components.aws.limits import (
 
 
 class WorkQueue(NamedTuple):
-    """A queue and the one that takes what could not be worked off."""
+    """A queue with its dead-letter queue."""
 
     queue: aws.sqs.Queue
     dead_letters: aws.sqs.Queue

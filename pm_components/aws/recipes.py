@@ -43,7 +43,7 @@ class ComponentSource(NamedTuple):
 
     @property
     def artifact_name(self) -> str:
-        """The artifact's file name, empty where the component has none."""
+        """The artifact's file name, empty if the component has none."""
         return component_recipes.artifact_name(self.recipe)
 
     def artifact_key(self, prefix: str) -> str:
@@ -70,8 +70,8 @@ def load(folder: str) -> ComponentSource:
     """The component of `edge/components/{folder}`.
 
     Raises:
-        RecipeError: where the recipe lacks a placeholder that the library fills in, or is no recipe at all.
-        FileNotFoundError: where there is no recipe.
+        RecipeError: if the recipe lacks a placeholder that the library fills in, or is no recipe at all.
+        FileNotFoundError: if there is no recipe.
     """
     path = EDGE / COMPONENTS / folder / "recipe.yaml"
     recipe = yaml.safe_load(path.read_text())
@@ -186,7 +186,7 @@ def configuration_object(component: str, text: str) -> dict[str, Any]:
     """The changes to a component's configuration, given as JSON.
 
     Raises:
-        RecipeError: where `text` is no JSON object.
+        RecipeError: if `text` is no JSON object.
     """
     try:
         configuration = json.loads(text)

@@ -13,11 +13,11 @@ class OwnershipArgs(TypedDict):
     """The owner of a component's resources."""
 
     tier: pulumi.Input[str]
-    """What its stack is for, as `dev`, `staging` or `prod`: the tag `Tier`."""
+    """The stack's tier, as `dev`, `staging` or `prod`: the tag `Tier`."""
     owner: pulumi.Input[str]
-    """Who answers for it: the tag `Owner`."""
+    """The team that answers for it: the tag `Owner`."""
     cost_centre: pulumi.Input[str]
-    """Who pays for it: the tag `CostCentre`."""
+    """The cost centre that pays for it: the tag `CostCentre`."""
 
 
 _OWNERSHIP_TAGS = {"tier": "Tier", "owner": "Owner", "cost_centre": "CostCentre"}
@@ -38,7 +38,7 @@ def tagged_options(
     Args:
         opts: the options that the consumer gave.
         component: the component's type, as `AnalyticsStore`.
-        ownership: the component's argument, None where it was not given.
+        ownership: the component's argument, None if it was not given.
         tags: more tags, as the `Site` that the component is of.
 
     Raises:
@@ -73,7 +73,7 @@ def with_tags(type_: str, props: Mapping[str, Any], tags: Mapping[str, pulumi.In
 
     Args:
         type_: the resource's type token.
-        props: its inputs. The classes of pulumi-aws set every input, None where it was not given, so that a key `tags`
+        props: its inputs. The classes of pulumi-aws set every input, None if it was not given, so that a key `tags`
             means "takes tags".
         tags: the tags.
     """

@@ -91,7 +91,7 @@ def policy_text(alarms: Mapping[str, Any]) -> str:
     """The policy as JSON: what is given, and the defaults for the rest.
 
     Raises:
-        ValueError: where it is none; the text names the key, what was found and what is allowed.
+        ValueError: if it is invalid; the text names the key, what was found and what is allowed.
     """
     given = {**msgspec.structs.asdict(DEFAULT_POLICY), **alarms}
     try:

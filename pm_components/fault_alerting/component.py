@@ -40,7 +40,7 @@ class DetectorArgs(TypedDict):
     """The acceptable range of a device's forecasts."""
 
     window: NotRequired[pulumi.Input[int]]
-    """How many outcomes are looked at, the latest by target time: 1 to 1,000. By default 48, two days of hours."""
+    """The number of outcomes in the window, the latest by target time: 1 to 1,000. By default 48, two days of hours."""
     minimum_count: NotRequired[pulumi.Input[int]]
     """Outcomes before which nothing is said. By default 24."""
     maximum_share: NotRequired[pulumi.Input[float]]
@@ -64,22 +64,22 @@ class FaultAlertingArgs(TypedDict):
     voice_engine: NotRequired[pulumi.Input[str]]
     """Engine of Amazon Polly that the voice is of: standard, neural, long-form or generative. By default neural."""
     voice_language: NotRequired[pulumi.Input[str]]
-    """Which of its languages a voice of several speaks, as en-IN. By default empty: the voice's own."""
+    """The language of a voice that has several, as en-IN. By default empty: the voice's own."""
     announcement_days: NotRequired[pulumi.Input[int]]
     """Days after which an announcement is deleted. By default 90."""
     detector: NotRequired[pulumi.Input[DetectorArgs]]
-    """When forecasts have left the acceptable range."""
+    """The acceptable range of forecasts."""
     alarms: NotRequired[pulumi.Input[AlarmArgs]]
-    """How insistent alarms are: what is told again, and what is escalated when nobody acknowledges it."""
+    """Reminders of active alarms, and escalation of those that nobody acknowledges."""
     escalation_emails: NotRequired[Sequence[str]]
     """Addresses that get only what was escalated; plain, as `emails`. By default none: it goes to `emails` alone."""
     reserved_concurrency: NotRequired[pulumi.Input[int]]
     """Executions that the account keeps for telling alerts, at least 2, so that nothing else in it delays them. By
     default none: a new account has ten in all and lets nobody reserve any."""
     disposable: NotRequired[pulumi.Input[bool]]
-    """Whether destroying the stack deletes the announcements. By default a filled bucket stays and says so."""
+    """Delete the announcements with the stack. By default false: a bucket that holds some stays, and says so."""
     ownership: NotRequired[OwnershipArgs]
-    """Whom its resources belong to: their tags Tier, Owner and CostCentre. By default they have none of these. Known
+    """The owner of its resources: their tags Tier, Owner and CostCentre. By default they have none of these. Known
     while the program runs, its values need not be."""
 
 
@@ -95,9 +95,9 @@ class FaultAlerting(pulumi.ComponentResource):
     alarm_table: pulumi.Output[str]
     """The DynamoDB table with the alarms: state, severity, who has acknowledged."""
     alarm_queue_url: pulumi.Output[str]
-    """Where an acknowledgement is sent to: {site, dedupe_key, by, note}, with the message attribute `kind`."""
+    """The queue for acknowledgements: {site, dedupe_key, by, note}, with the message attribute `kind`."""
     dead_letter_queue_urls: pulumi.Output[list[str]]
-    """Where what could not be worked off lies."""
+    """The dead-letter queues."""
 
     def __init__(self, name: str, args: FaultAlertingArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__(
@@ -364,7 +364,7 @@ def rule_text(detector: Mapping[str, Any]) -> str:
     """The detector's rule as JSON: what is given, and the defaults for the rest.
 
     Raises:
-        ValueError: where it is no rule; the text names the key, what was found and what is allowed.
+        ValueError: if it is no rule; the text names the key, what was found and what is allowed.
     """
     given = {**msgspec.structs.asdict(DEFAULT_RULE), **detector}
     try:

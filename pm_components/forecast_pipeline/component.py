@@ -77,30 +77,30 @@ class ForecastPipelineArgs(TypedDict):
     maximum_seconds: NotRequired[pulumi.Input[int]]
     """Seconds after which a training job is stopped; default 3600."""
     spot: NotRequired[pulumi.Input[bool]]
-    """Whether training jobs run on spot capacity, which is cheaper, may be waited for and needs a quota of its own; an
+    """Run training jobs on spot capacity, which is cheaper, may have to be waited for and needs a quota of its own; an
     interrupted job goes on from its checkpoints. Default false."""
     hyperparameters: NotRequired[pulumi.Input[Mapping[str, pulumi.Input[str]]]]
     """Arguments of the training scripts by name, as `seed` or `train_end`; default none."""
     minimum_skill: NotRequired[pulumi.Input[float]]
-    """What a forecast model's skill over persistence must exceed, a share; default 0."""
+    """The skill over persistence that a forecast model must exceed, a share; default 0."""
     champion_margin: NotRequired[pulumi.Input[float]]
     """Share by which a model may save less of persistence's error, or of the cost of alarming never or always, than the
     model approved last; default 0.01."""
     canary: NotRequired[CanaryArgs]
-    """How a forecast model is tried on the core devices of the sites' canary groups before it is approved; by default
+    """The trial of a forecast model on the core devices of the sites' canary groups before it is approved; by default
     it is not tried. Known while the program runs, its values need not be."""
     drift_enabled: NotRequired[pulumi.Input[bool]]
-    """Whether the alert that forecasts have left the acceptable range has models made anew; default true."""
+    """Retrain on the alert that forecasts have left the acceptable range; default true."""
     drift_cooldown_seconds: NotRequired[pulumi.Input[int]]
     """Seconds in which a start, whatever caused it, is not followed by one for drift; default 86400, a day."""
     workbench: NotRequired[WorkbenchArgs]
     """A notebook instance that opens on `ml/notebooks`; by default there is none. Known while the program runs, its
     values need not be."""
     schedule: NotRequired[pulumi.Input[str]]
-    """When models are made anew, as EventBridge Scheduler writes it; not while they are being made. Default
+    """The schedule of retraining, as EventBridge Scheduler writes it; skipped while a training runs. Default
     `rate(7 days)`."""
     schedule_enabled: NotRequired[pulumi.Input[bool]]
-    """Whether the schedule runs; default true."""
+    """Run the schedule; default true."""
     watch_interval_seconds: NotRequired[pulumi.Input[int]]
     """Seconds between two looks at a rollout; default 30."""
     watch_seconds: NotRequired[pulumi.Input[int]]
@@ -112,9 +112,9 @@ class ForecastPipelineArgs(TypedDict):
     alarm_topic_arns: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]]]
     """SNS topics that hear when the pipeline fails; default none."""
     disposable: NotRequired[pulumi.Input[bool]]
-    """Whether destroying the stack deletes the artifact bucket's objects; default false."""
+    """Delete the artifact bucket's objects with the stack; default false."""
     ownership: NotRequired[OwnershipArgs]
-    """Whom its resources belong to: their tags Tier, Owner and CostCentre. By default they have none of these. Known
+    """The owner of its resources: their tags Tier, Owner and CostCentre. By default they have none of these. Known
     while the program runs, its values need not be."""
 
 
@@ -127,7 +127,7 @@ class ForecastPipeline(pulumi.ComponentResource):
     """The state machine; an execution with the input `{}` makes, judges and ships both models. Schedule and drift start
     none while one runs; who starts one by hand looks first."""
     dead_letter_queue_urls: pulumi.Output[list[str]]
-    """Where starts lie that could not be made, by schedule or for drift."""
+    """The queue of failed starts, by schedule or for drift."""
 
     def __init__(self, name: str, args: ForecastPipelineArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__(

@@ -230,7 +230,7 @@ def gate_policy(given: Mapping[str, Any]) -> str:
     """The gate's policy as JSON.
 
     Raises:
-        ValueError: where a value is not allowed; the text names it.
+        ValueError: if a value is not allowed; the text names it.
     """
     return msgspec.json.encode(_converted(given, GatePolicy, "gate")).decode()
 

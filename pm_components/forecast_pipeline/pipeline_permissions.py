@@ -144,7 +144,7 @@ def watch_statements(
     thing_group_arns: Iterable[pulumi.Output[str]],
     site_group_arns: Iterable[pulumi.Output[str]],
 ) -> list[Statement]:
-    """The watch asks who is in the groups, and how each core device fares."""
+    """The watch lists the members of the groups and the status of each core device."""
     return [
         allow(["iot:ListThingsInThingGroup"], list(thing_group_arns)),
         allow(["greengrass:ListEffectiveDeployments"], [naming.arn("greengrass", "coreDevices:*", parent)]),
@@ -291,7 +291,7 @@ def repository_arn(image_uri: str) -> str:
         image_uri: `ACCOUNT.dkr.ecr.REGION.amazonaws.com/REPOSITORY:TAG`.
 
     Raises:
-        ValueError: where it is no image of Amazon ECR.
+        ValueError: if it is no image of Amazon ECR.
     """
     registry, _, path = image_uri.partition("/")
     parts = registry.split(".")

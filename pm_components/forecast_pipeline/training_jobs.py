@@ -48,10 +48,10 @@ class Training(NamedTuple):
     code_uri: str
     """`s3://` address of the training code, a gzipped tar archive."""
     job_prefix: str
-    """What the names of the jobs begin with."""
+    """The prefix of the jobs' names."""
     hyperparameters: dict[str, str]
     spot: bool = False
-    """Whether jobs run on spot capacity; an interrupted one goes on from its checkpoints."""
+    """Run jobs on spot capacity; an interrupted one resumes from its checkpoints."""
 
     @property
     def longest_seconds(self) -> int:
@@ -94,7 +94,7 @@ def check_hyperparameters(given: Mapping[str, str]) -> None:
         given: value by name.
 
     Raises:
-        ValueError: where there are too many, or the JSON of a value is too long.
+        ValueError: if there are too many, or the JSON of a value is too long.
     """
     allowed = HYPERPARAMETERS - len(_SCRIPT_HYPERPARAMETERS)
     if len(given) > allowed:

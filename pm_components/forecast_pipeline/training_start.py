@@ -27,7 +27,7 @@ class Causes(NamedTuple):
     """The causes of a retraining."""
 
     sites: Sequence[str]
-    """Whose forecasts may drift."""
+    """The sites whose forecasts may drift."""
     schedule: pulumi.Input[str]
     """When, as EventBridge Scheduler writes it."""
     schedule_enabled: pulumi.Input[bool]
@@ -70,7 +70,7 @@ def training_start(
         word,
         "start_training",
         parent=parent,
-        description="Has models made anew, by schedule or for drift, unless they are being made",
+        description="Starts a retraining by schedule or for drift, unless one runs",
         statements=[
             allow(["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"], [queue.queue.arn]),
             allow(["states:ListExecutions", "states:StartExecution"], [state_machine_arn]),
@@ -107,7 +107,7 @@ def _drift_rule(name: str, causes: Causes, queue: WorkQueue, parent: pulumi.Reso
     aws.iot.TopicRule(
         f"{word}-rule",
         name=naming.topic_rule_name(word),
-        description="Alerts that forecasts have left the acceptable range, to the function that has models made anew",
+        description="Alerts that forecasts have left the acceptable range, to the function that starts a retraining",
         enabled=causes.drift_enabled,
         sql=of_sites(f"SELECT * FROM '{topic_filter}' WHERE cause = '{CAUSE}' AND state = 'active'", causes.sites),
         sql_version="2016-03-23",
@@ -149,7 +149,7 @@ def _cooldown(seconds: Any) -> str:
     """The cool-down as text.
 
     Raises:
-        ValueError: where it is shorter than a minute.
+        ValueError: if it is shorter than a minute.
     """
     if seconds < 60:
         raise ValueError(f"drift_cooldown_seconds: found {seconds}, allowed are 60 and more")

@@ -87,7 +87,7 @@ def checked_looks(given: Mapping[str, Any]) -> dict[str, int]:
         given: `watch_interval_seconds` and `watch_seconds`; `trial_interval_seconds` and `trial_maximum_seconds`.
 
     Raises:
-        ValueError: where AWS would end an execution for its many events, and leave a challenger on the core devices.
+        ValueError: if AWS would end an execution for its many events, and leave a challenger on the core devices.
     """
     looks = {name: int(seconds) for name, seconds in given.items()}
     events = _OTHER_EVENTS + _EVENTS_OF_A_WATCH * (looks["watch_seconds"] // looks["watch_interval_seconds"])

@@ -39,7 +39,7 @@ def work_off_each(event: Mapping[str, Any], work: Callable[[Mapping[str, Any]], 
 
 
 def log_failure(record_id: str, error: Exception) -> None:
-    """Say that a record could not be worked off, and why; SQS will deliver it again."""
+    """Log that a record failed, and why; SQS will deliver it again."""
     log.error("record %s failed: %s: %s", record_id, type(error).__name__, error)
 
 

@@ -61,7 +61,7 @@ def content_version(content: bytes) -> str:
 
 
 def artifact_name(template: Mapping[str, Any], path: Path | None = None) -> str:
-    """The file name of a recipe's artifact, empty where it has none.
+    """The file name of a recipe's artifact, empty if it has none.
 
     Args:
         template: the recipe with placeholders.

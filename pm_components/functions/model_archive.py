@@ -47,7 +47,7 @@ def read(content: bytes) -> ModelArchive:
     """The model in a gzipped tar archive.
 
     Raises:
-        Refused: where a file is missing or too large, is not what the manifest says, or the archive is none.
+        Refused: if a file is missing or too large, is not what the manifest says, or the archive is none.
     """
     files: dict[str, bytes] = {}
     try:
@@ -85,7 +85,7 @@ def fetch(s3: Any, uri: str) -> bytes:
     """The object at `s3://bucket/key`.
 
     Raises:
-        Refused: where the address is none, or the object is larger than any model may be.
+        Refused: if the address is none, or the object is larger than any model may be.
     """
     address = urlsplit(uri)
     if address.scheme != "s3" or not address.netloc or not address.path.strip("/"):

@@ -24,13 +24,13 @@ def put(client: Any, table: str, key: str, item: Mapping[str, Any], loaded: int)
         table: the table's name.
         key: the attribute that is the table's key, which `item` has.
         item: its attributes but for the version.
-        loaded: the version that was loaded; 0 where there was none.
+        loaded: the version that was loaded; 0 if there was none.
 
     Returns:
         The version that it has now.
 
     Raises:
-        Conflict: where the one in the table is of another version.
+        Conflict: if the one in the table is of another version.
     """
     guard: dict[str, Any] = {"ConditionExpression": f"attribute_not_exists({key})"}
     if loaded:

@@ -61,7 +61,7 @@ class GreengrassSiteArgs(TypedDict):
     canary_devices: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]]]
     """Core devices that try new models first; default the first of `core_devices`. Known while the program runs."""
     client_devices: NotRequired[pulumi.Input[bool]]
-    """Whether devices connect to the core devices by MQTT with certificates of their own; default true. It takes
+    """Let devices connect to the core devices by MQTT with certificates of their own; default true. It takes
     AWS's client device components, which nucleus lite does not run. Known while the program runs."""
     configuration: NotRequired[pulumi.Input[Mapping[str, pulumi.Input[str]]]]
     """A JSON object by component name: merged over what the site sets of that component's configuration. Default
@@ -81,7 +81,7 @@ class GreengrassSiteArgs(TypedDict):
     alarm_topic_arns: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]]]
     """SNS topics that hear when that host has ended and its name could not be freed; default none."""
     ownership: NotRequired[OwnershipArgs]
-    """Whom its resources belong to: their tags Tier, Owner and CostCentre. By default they have none of these. Known
+    """The owner of its resources: their tags Tier, Owner and CostCentre. By default they have none of these. Known
     while the program runs, its values need not be."""
 
 
@@ -104,7 +104,7 @@ class GreengrassSite(pulumi.ComponentResource):
     """AWS IoT policy for the same certificates, beside `device_policy`: what serving devices takes. Empty where no
     devices connect to the core devices."""
     provisioning_template: pulumi.Output[str]
-    """Fleet provisioning template by which core devices enrol themselves; empty where none has a serial number."""
+    """Fleet provisioning template by which core devices enrol themselves; empty if none has a serial number."""
     token_exchange_role_arn: pulumi.Output[str]
     """Role that a core device takes on to fetch artifacts."""
     role_alias: pulumi.Output[str]

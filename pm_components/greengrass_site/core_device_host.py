@@ -60,13 +60,13 @@ class CoreDeviceHostArgs(TypedDict):
     instance_type: NotRequired[pulumi.Input[str]]
     """Instance type, of x86_64 and built on the AWS Nitro System; default `t3.small`."""
     python: NotRequired[pulumi.Input[str]]
-    """Where its Python interpreter is to be, in a virtual environment; default `/opt/pm/venv/bin/python`."""
+    """The path of its Python interpreter, in a virtual environment; default `/opt/pm/venv/bin/python`."""
     data_directory: NotRequired[pulumi.Input[str]]
     """Directory for outbox, models and identity, on a volume of its own; default `/var/lib/pm`."""
     alarm_topic_arns: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]]]
     """SNS topics that hear when the name of an instance that has ended could not be freed; default none."""
     ownership: NotRequired[OwnershipArgs]
-    """Whom its resources belong to: their tags Tier, Owner and CostCentre. By default they have none of these. Known
+    """The owner of its resources: their tags Tier, Owner and CostCentre. By default they have none of these. Known
     while the program runs, its values need not be."""
 
 

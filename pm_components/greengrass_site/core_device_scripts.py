@@ -68,7 +68,7 @@ def user_data(
         data_directory: of the components.
 
     Raises:
-        ValueError: where `python` is in no virtual environment, `data_directory` has white space, or the script is
+        ValueError: if `python` is in no virtual environment, `data_directory` has white space, or the script is
             longer than EC2 takes.
     """
     if not python.endswith("/bin/python"):

@@ -1,7 +1,7 @@
 """The end of an EC2 host: before it goes, its certificate is deactivated and its thing's name is free for the next one.
 
 Auto Scaling tells a queue that an instance is ending, and holds it until the function says that it is done, or the
-hook's time is over. A notification that could not be worked off is a dead letter with an alarm: sent back, it still
+hook's time is over. A notification that cannot be processed becomes a dead letter with an alarm: sent back, it still
 frees the name.
 """
 

@@ -95,7 +95,7 @@ def serving_policy(site: str, core_devices: Sequence[str], iot_arn: str) -> str:
     Source of the actions: "Minimal AWS IoT policy to support client devices", AWS IoT Greengrass V2 developer guide.
 
     Raises:
-        ValueError: where there are more core devices than the policy has room for.
+        ValueError: if there are more core devices than the policy has room for.
     """
     devices = f"{iot_arn}thing/{client_devices.thing_name(site, '*')}"
     # The shadows of the devices, which it keeps in step, and the one that says where it can be reached itself.

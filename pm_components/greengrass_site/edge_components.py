@@ -27,7 +27,7 @@ class EdgeComponentsArgs(TypedDict):
     artifact_bucket: pulumi.Input[str]
     """Name of the bucket that keeps the artifacts, below `components/`."""
     ownership: NotRequired[OwnershipArgs]
-    """Whom its resources belong to: their tags Tier, Owner and CostCentre. By default they have none of these. Known
+    """The owner of its resources: their tags Tier, Owner and CostCentre. By default they have none of these. Known
     while the program runs, its values need not be."""
 
 

@@ -51,7 +51,7 @@ def fleet_provisioning(
         parent: the component that it belongs to.
 
     Raises:
-        ValueError: where a serial number is of no core device, two have the same, or there are too many.
+        ValueError: if a serial number is of no core device, two have the same, or there are too many.
     """
     core_devices = things_by_serial_number(serial_numbers, list(things))
     options = pulumi.ResourceOptions(parent=parent)
@@ -153,7 +153,7 @@ def things_by_serial_number(serial_numbers: Mapping[str, str], core_devices: lis
     """The thing name by serial number, as JSON for the hook.
 
     Raises:
-        ValueError: where a serial number is of no core device, two have the same, or there are too many.
+        ValueError: if a serial number is of no core device, two have the same, or there are too many.
     """
     strangers = sorted(set(serial_numbers) - set(core_devices))
     if strangers:

@@ -29,7 +29,7 @@ def stated_nucleus(value: Any, key: str) -> Nucleus:
         key: the argument, as `GreengrassSite.nucleus`.
 
     Raises:
-        TypeError: where something of it is not known while the program runs.
+        TypeError: if something of it is not known while the program runs.
         ValueError: for a kind or version that there is none of, or that is too old.
     """
     given = plain_mapping(value, key)

@@ -102,7 +102,7 @@ def chosen(nucleus_version: str) -> dict[str, Release]:
     """The newest release of each component that is known to run on a nucleus, and with the others chosen.
 
     Raises:
-        NotDocumented: where there is none of a component.
+        NotDocumented: if there is none of a component.
     """
     versions = {nuclei.COMPONENT: nucleus_version}
     found: dict[str, Release] = {}

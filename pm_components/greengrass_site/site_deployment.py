@@ -32,7 +32,7 @@ class SiteSettings(NamedTuple):
     devices: Mapping[str, str]
     """The type of each device of the site by its name."""
     serves_devices: bool
-    """Whether the devices connect to the core devices: the components for that are then deployed too."""
+    """True if the devices connect to the core devices: the components for that are then deployed too."""
     nucleus: nuclei.Nucleus
     """The nucleus of the core devices."""
     values: Mapping[str, pulumi.Input[str]]
@@ -70,7 +70,7 @@ def site_deployment(
 
     Raises:
         RecipeError: if a component depends on one that the deployment does not name.
-        ValueError: where something is set of a component that is not deployed, a component that the devices need is not
+        ValueError: if something is set of a component that is not deployed, a component that the devices need is not
             known to run on the nucleus, or nucleus lite has no room for the site.
     """
     devices = recipes.site_devices(settings.site, settings.devices)
@@ -138,7 +138,7 @@ def _fitting(name: str, settings: SiteSettings, ours: Sequence[recipes.Component
     """`known`, checked: where the site runs nucleus lite, its deployment fits.
 
     Raises:
-        ValueError: where it does not; the text names what does not, with its size.
+        ValueError: if it does not; the text names what does not, with its size.
     """
     if settings.nucleus.kind is nuclei.NucleusKind.LITE:
         components = {}

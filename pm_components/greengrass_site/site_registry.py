@@ -15,11 +15,11 @@ class SiteGroups(NamedTuple):
     """The thing groups of a site's core devices, by who owns their deployments."""
 
     code: aws.iot.ThingGroup
-    """What the components are deployed to: the site's."""
+    """The group of the components' deployment: the site's."""
     model: aws.iot.ThingGroup
-    """What models are deployed to: the pipeline's."""
+    """The group of the models' deployment: the pipeline's."""
     canary: aws.iot.ThingGroup
-    """What models on trial are deployed to: the pipeline's."""
+    """The group of the challengers' deployment: the pipeline's."""
 
 
 def site_things(

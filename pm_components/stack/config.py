@@ -146,7 +146,7 @@ class Site(_Settings, frozen=True, kw_only=True):
     canary_devices: list[_Name] | None = None
     """Core devices that try new models first; by default the first of `core_devices`."""
     client_devices: bool = True
-    """Whether devices connect to the core devices by MQTT; false for core devices with nucleus lite."""
+    """Let devices connect to the core devices by MQTT; false for core devices with nucleus lite."""
     serial_numbers: dict[_Name, _SerialNumber] = {}
     """Serial number by core device, of those that may enrol themselves with a claim certificate."""
     host_instance_type: _InstanceType | None = None
@@ -174,7 +174,7 @@ class LakeSettings(_Settings, frozen=True, kw_only=True):
     """The settings of the lake's encryption and queries; a missing one has the component's default."""
 
     customer_key: bool | None = None
-    """Whether a key of the account's own encrypts the lake and all on the way to it."""
+    """Encrypt the lake and all on the way to it with a key of the account's own."""
     scan_limit_bytes: _ScanLimit | None = None
     """Bytes after which Athena ends a query."""
 
@@ -237,9 +237,9 @@ class TrainingSettings(_Settings, frozen=True, kw_only=True):
     champion_margin: _Share | None = None
     """Share by which a model may save less than the model approved last."""
     canary: CanarySettings | None = None
-    """How a forecast model is tried on a canary core device before it is approved; null: it is not."""
+    """The trial of a forecast model on a canary core device before it is approved; null: none."""
     drift_enabled: bool | None = None
-    """Whether the alert that forecasts have left the acceptable range has models made anew."""
+    """Retrain on the alert that forecasts have left the acceptable range."""
     drift_cooldown_seconds: Annotated[int, Meta(ge=60, le=2_592_000, description="60 to 2592000 seconds")] | None = None
     """Seconds in which a start, whatever caused it, is not followed by one for drift."""
     workbench: WorkbenchSettings | None = None
@@ -254,21 +254,21 @@ class Config(_Settings, frozen=True, kw_only=True):
     """All that a stack sets. Keys without a default here take the tier's: `pm_components/stack/tiers.py`."""
 
     tier: Annotated[str, Meta(pattern=f"^({'|'.join(tiers.DEFAULTS)})$", description=", ".join(tiers.DEFAULTS))]
-    """What the stack is for, and with it the defaults of the keys that say so."""
+    """The stack's tier, and with it the defaults of the keys that say so."""
     sites: Annotated[list[Site], Meta(min_length=1, description="at least one site")]
     """The plants."""
     owner: _Tag = "unassigned"
-    """Who answers for the stack: the tag `Owner` of every resource."""
+    """The team that answers for the stack: the tag `Owner` of every resource."""
     cost_centre: _Tag = "unassigned"
-    """Who pays for the stack: the tag `CostCentre` of every resource."""
+    """The cost centre that pays for the stack: the tag `CostCentre` of every resource."""
     alert_emails: list[_Email] = []
     """Addresses that alerts are mailed to."""
     escalation_emails: list[_Email] = []
     """Addresses that are mailed to when nobody has acknowledged an alarm in time."""
     alarms: AlarmSettings = AlarmSettings()
-    """How insistent alarms are."""
+    """Reminders and escalation of alarms."""
     flow_control: Annotated[str, Meta(pattern="^(aws|none)$", description="aws or none")] = "aws"
-    """Whether uplinks keep to the limits of AWS IoT Core."""
+    """Hold uplinks to the limits of AWS IoT Core."""
     python: _AbsolutePath = "/opt/pm/venv/bin/python"
     """Python interpreter on the core devices."""
     data_directory: _AbsolutePath = "/var/lib/pm"
@@ -278,25 +278,25 @@ class Config(_Settings, frozen=True, kw_only=True):
     voice_engine: _Engine = "neural"
     """Amazon Polly's engine that the voice is of."""
     voice_language: _Language = ""
-    """Which of its languages a voice of several speaks; nothing: its own."""
+    """The language of a voice that has several; empty: its own."""
     retention_days: _Days
     """Days that the lake, the exports and the announcements are kept."""
     log_retention_days: Annotated[int, Meta(description="what Amazon CloudWatch Logs keeps logs for")]
     """Days that every log group keeps its events."""
     disposable: bool
-    """Whether `pulumi destroy` may delete buckets that still hold data, and keys after the shortest wait."""
+    """Let `pulumi destroy` delete buckets that still hold data, and keys after the shortest wait."""
     protected: bool
     """Have Pulumi refuse to destroy the stack, and to delete or replace buckets, tables, keys and volumes."""
     alarm_actions: bool
-    """Whether CloudWatch alarms tell anyone; where not, only the console shows them."""
+    """Notify people of CloudWatch alarms; if false, only the console shows them."""
     cost_limit_usd: Annotated[float, Meta(gt=0, description="US dollars, above 0")]
-    """What the stack may cost in a month by the estimate of `pm review`, in US dollars."""
+    """The most that the stack may cost in a month by the estimate of `pm review`, in US dollars."""
     lake: LakeSettings = LakeSettings()
-    """How the lake is encrypted and asked."""
+    """Encryption and queries of the lake."""
     detector: DetectorSettings = DetectorSettings()
-    """When forecasts are called too often wrong."""
+    """The acceptable range of forecasts."""
     training: TrainingSettings = TrainingSettings()
-    """How models are trained, judged and rolled out."""
+    """Training, gate and roll-out of models."""
 
     @property
     def alerting(self) -> dict[str, Any]:
@@ -325,7 +325,7 @@ def load() -> Config:
     """The configuration of the stack that runs.
 
     Raises:
-        ConfigError: where a key is unknown, missing or has a value that is not allowed.
+        ConfigError: if a key is unknown, missing or has a value that is not allowed.
     """
     values = {**pulumi_config.get_config_env(), **pulumi_config.CONFIG.get()}
     prefix = f"{NAMESPACE}:"
@@ -338,7 +338,7 @@ def parse(values: Mapping[str, str]) -> Config:
     A stack without a tier is taken for production: what is forgotten must not make data easy to lose.
 
     Raises:
-        ConfigError: where a key is unknown, missing or has a value that is not allowed.
+        ConfigError: if a key is unknown, missing or has a value that is not allowed.
     """
     fields = {field.name: _without_meta(field.type) for field in msgspec.structs.fields(Config)}
     texts = {name for name, type_ in fields.items() if type_ is str}

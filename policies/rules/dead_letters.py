@@ -111,7 +111,7 @@ RULE = StackRule(
     severity=Severity.HIGH,
     level=Level.MANDATORY,
     demand="Each queue, schedule, event target, stream source and asynchronous function has a dead-letter queue.",
-    why="A message that cannot be worked off would be gone, or come back for ever and hold up those behind it.",
+    why="A message that cannot be processed would be lost, or come back for ever and hold up those behind it.",
     mend="pm_components.aws.queues.work_queue for a queue, dead_letter_queue for what sends",
     check=check,
 )

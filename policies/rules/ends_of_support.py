@@ -43,7 +43,7 @@ class _Used(NamedTuple):
 
     what: str
     ends: dt.date | None
-    """None where the tables have none."""
+    """None if the tables have none."""
     source: str
 
 

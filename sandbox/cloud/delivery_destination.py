@@ -92,7 +92,7 @@ def _conversion_error(config: dict[str, Any], conversion: dict[str, Any]) -> str
 
 
 def partition_keys(config: dict[str, Any]) -> list[tuple[str, Any, Any]]:
-    """The parsed metadata extraction query, empty where the stream is not partitioned dynamically."""
+    """The parsed metadata extraction query, empty if the stream is not partitioned dynamically."""
     if not (config.get("DynamicPartitioningConfiguration") or {}).get("Enabled"):
         return []
     return list(firehose._jq_parse(_extraction_query(config)))

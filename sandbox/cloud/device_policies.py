@@ -27,7 +27,7 @@ def check_seams() -> None:
     """Check the functions of the emulator that this module relies on.
 
     Raises:
-        SeamError: where one has changed.
+        SeamError: if one has changed.
     """
     seams.require(iot, "_parsed_iot_policy", "document", "context")
     seams.require(iot, "_policies_attached_to", "target")

@@ -41,7 +41,7 @@ class Caller:
         """Check that the caller is `thing` and that the policies of its certificate allow an action.
 
         Raises:
-            ApiError: where not.
+            ApiError: if not.
         """
         if thing not in self.things:
             raise ApiError("ForbiddenException", f"the certificate is not attached to thing {thing}", 403)
@@ -145,7 +145,7 @@ def _caller(certificate: bytes) -> Caller:
     """The owner of a certificate, DER.
 
     Raises:
-        ApiError: where it is unknown or not active.
+        ApiError: if it is unknown or not active.
     """
     scope = iot._mtls_resolve_identity(certificate) if certificate else None
     certificate_id = iot.hashlib.sha256(certificate).hexdigest()

@@ -129,7 +129,7 @@ class Components:
         return {"arn": latest.arn.partition(":versions:")[0], "componentName": name, "latestVersion": summary}
 
     def versions_of(self, name: str) -> list[ComponentVersion]:
-        """The versions of a component, latest first; empty where there is none."""
+        """The versions of a component, latest first; empty if there is none."""
         found = [version for version in self.versions.values() if version.name == name]
         return sorted(found, key=lambda v: (_release(v.version), v.created), reverse=True)
 

@@ -65,7 +65,7 @@ class _Place(NamedTuple):
     """A place that is written to or read from."""
 
     key: str
-    """As the resource names it: id, ARN or alias; empty where no customer's key encrypts it."""
+    """As the resource names it: id, ARN or alias; empty if no customer's key encrypts it."""
     context: Mapping[str, str]
     """The encryption context that the service gives."""
 

@@ -53,7 +53,7 @@ def convert(records: Sequence[bytes], schema: pa.Schema) -> tuple[bytes, list[tu
         schema: The table's columns.
 
     Returns:
-        One Parquet file (Snappy) of the good records in their order, empty where there is none, and (index, reason) of
+        One Parquet file (Snappy) of the good records in their order, empty if there is none, and (index, reason) of
         the others.
     """
     refused: list[tuple[int, str]] = []

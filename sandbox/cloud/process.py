@@ -72,7 +72,7 @@ class Cloud:
             port: Port of its APIs; any free one where left out. The MQTT port is always a free one.
 
         Raises:
-            CloudError: where the port is in use, a cloud runs there already, or it does not come up.
+            CloudError: if the port is in use, a cloud runs there already, or it does not come up.
         """
         directory = directory.absolute()
         directory.mkdir(parents=True, exist_ok=True)
@@ -121,7 +121,7 @@ class Cloud:
         """The cloud that another process has started in `directory`.
 
         Raises:
-            CloudError: where none runs there.
+            CloudError: if none runs there.
         """
         directory = directory.absolute()
         state = _read_state(directory)
@@ -260,7 +260,7 @@ def listening_socket(port: int | None) -> socket.socket:
     """A socket bound to `port` of loopback, or to a free one.
 
     Raises:
-        CloudError: where the port cannot be had.
+        CloudError: if the port cannot be had.
     """
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     # Ports that a cloud has just left may still linger in TIME_WAIT.

@@ -152,7 +152,7 @@ def run(statement: Statement, tables: Mapping[tuple[str, str], Table], output: P
         output: The Parquet file that an unload is written to.
 
     Raises:
-        QueryRefused: with DuckDB's reason, or where a column's type is none that is honoured.
+        QueryRefused: with DuckDB's reason, or if a column's type is none that is honoured.
     """
     with duckdb.connect(config={"threads": 2}) as connection:
         try:

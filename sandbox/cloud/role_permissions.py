@@ -36,7 +36,7 @@ def check_seams() -> None:
     """Check the functions of the emulator that this module relies on.
 
     Raises:
-        SeamError: where one has changed.
+        SeamError: if one has changed.
     """
     seams.require(iam_evaluator, "_gather_role_policies", "role_name", "account_id")
     seams.require(iam_evaluator, "_permissions_boundary", "store", "name", "account_id")

@@ -39,7 +39,7 @@ class ArtifactStore:
             s3: boto3 client with the credentials of the device's role.
 
         Raises:
-            DeploymentError: where one is missing, refused, not what its digest says or no archive; or the disk is full.
+            DeploymentError: if one is missing, refused, not what its digest says or no archive; or the disk is full.
         """
         for artifact in recipe.artifacts:
             where = f"{recipe.name} {recipe.version}: artifact s3://{artifact.bucket}/{artifact.key}"

@@ -41,8 +41,8 @@ class CloudAccess:
         """A boto3 client of S3 with fresh credentials of the device's role.
 
         Raises:
-            Offline: where the cloud cannot be reached.
-            DeploymentError: where it refuses them.
+            Offline: if the cloud cannot be reached.
+            DeploymentError: if it refuses them.
         """
         sts = self._operator_client("sts")
         answer = self._reaching(lambda: sts.assume_role(RoleArn=self.role_arn, RoleSessionName=self.thing_name))
@@ -55,8 +55,8 @@ class CloudAccess:
         """The recipe of a component version.
 
         Raises:
-            Offline: where the cloud cannot be reached.
-            DeploymentError: where there is no such version.
+            Offline: if the cloud cannot be reached.
+            DeploymentError: if there is no such version.
         """
         arn = f"{self._component_arn(name)}:versions:{version}"
         answer = self._greengrass(lambda client: client.get_component(arn=arn, recipeOutputFormat="JSON"))
@@ -67,8 +67,8 @@ class CloudAccess:
         """The versions of a component that there are.
 
         Raises:
-            Offline: where the cloud cannot be reached.
-            DeploymentError: where there is no such component.
+            Offline: if the cloud cannot be reached.
+            DeploymentError: if there is no such component.
         """
         arn = self._component_arn(name)
 

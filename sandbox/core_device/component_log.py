@@ -61,7 +61,7 @@ class ComponentLog:
             self._close(read_end)
 
     def last_line(self) -> str:
-        """The last line that the component wrote, at most 300 characters of it; empty where there is none."""
+        """The last line that the component wrote, at most 300 characters of it; empty if there is none."""
         self.drain()
         if not self._path.exists():
             return ""

@@ -62,7 +62,7 @@ def call(
         timeout: Seconds.
 
     Raises:
-        ControlError: where the device does not answer in time, or answers with an error.
+        ControlError: if the device does not answer in time, or answers with an error.
     """
     request = {"secret": address["secret"], "command": command, "arguments": dict(arguments or {})}
     try:

@@ -63,7 +63,7 @@ class DeviceState:
         """The state that `deployment` asks for.
 
         Raises:
-            DeploymentError: where another target asks for another version of one of its components.
+            DeploymentError: if another target asks for another version of one of its components.
         """
         others = {target: other for target, other in self.deployments.items() if target != deployment.target}
         for other in others.values():
@@ -110,7 +110,7 @@ def parse_deployment(document: Mapping[str, Any]) -> Deployment:
     """Read a job document.
 
     Raises:
-        DeploymentError: where a part of it is missing or wrong; the text names it.
+        DeploymentError: if a part of it is missing or wrong; the text names it.
     """
     try:
         return Deployment(
@@ -133,7 +133,7 @@ def start_order(recipes: Mapping[str, Recipe]) -> list[str]:
     """The components in an order in which each comes after what it depends on.
 
     Raises:
-        DeploymentError: where a dependency has the wrong version, or the dependencies go round in a circle.
+        DeploymentError: if a dependency has the wrong version, or the dependencies go round in a circle.
     """
     ordered: list[str] = []
     under_way: list[str] = []

@@ -68,7 +68,7 @@ class CoreDevice:
             nucleus: The nucleus that it runs at first, whose rules hold; by default the one that its site states.
 
         Raises:
-            CoreDeviceError: where one runs in that folder already, or it does not come up; with the log's end.
+            CoreDeviceError: if one runs in that folder already, or it does not come up; with the log's end.
         """
         directory = directory.absolute()
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -117,7 +117,7 @@ class CoreDevice:
         """The device that another process has started in `directory`.
 
         Raises:
-            CoreDeviceError: where none runs there.
+            CoreDeviceError: if none runs there.
         """
         directory = directory.absolute()
         try:
@@ -165,7 +165,7 @@ class CoreDevice:
         Returns:
             `thing_name`, `nucleus` (its `kind` and `version`), `pid`, `broker_port`, `broker_pid` and `broker_restarts`
             (of the local bus), `device_port` (where the plant's devices discover through this uplink), `client_devices`
-            (`port`, `connected`, `carried`, and the counters of `admission` and `shadows`; empty where none are
+            (`port`, `connected`, `carried`, and the counters of `admission` and `shadows`; empty if none are
             served), `uplink` (`up` or `cut`), `connected` (whether the nucleus is, to the cloud), `not_run` (name ->
             reason), `components` (name -> `version`, `state`, `pid`, `restarts`, `failures` in a row, `problem`,
             `cpu_percent`, `cpu_seconds`, `memory_bytes`) and `deployments` (oldest first, each with `deployment_id`,
@@ -185,7 +185,7 @@ class CoreDevice:
             How it went, as an entry of `status()["deployments"]`.
 
         Raises:
-            CoreDeviceError: where it failed, or takes longer.
+            CoreDeviceError: if it failed, or takes longer.
         """
         arguments = {"deployment_id": deployment_id, "timeout": timeout}
         result: dict[str, str] = self._call("wait_for_deployment", arguments, timeout + 10.0)
@@ -200,7 +200,7 @@ class CoreDevice:
         """A component's output so far.
 
         Raises:
-            CoreDeviceError: where there is no such component; the text names those there are.
+            CoreDeviceError: if there is no such component; the text names those there are.
         """
         folder = self.directory / "logs"
         path = folder / f"{component}.log"

@@ -51,7 +51,7 @@ def enrol_by_claim(
         port: of AWS IoT Core, MQTT over TLS.
 
     Raises:
-        NotProvisioned: where the claim, the request or the parameters are refused, or no answer comes.
+        NotProvisioned: if the claim, the request or the parameters are refused, or no answer comes.
     """
     identity = identity_in(directory)
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)

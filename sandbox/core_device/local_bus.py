@@ -37,7 +37,7 @@ class LocalBus:
         """Start it, and keep it running until `stop`.
 
         Raises:
-            RuntimeError: where it does not start.
+            RuntimeError: if it does not start.
         """
         await self._start()
         self._keeping = asyncio.get_running_loop().create_task(self._keep())

@@ -50,7 +50,7 @@ class PacketReader:
         """Yield the (type, flags, body) of each packet that is complete with `data`.
 
         Raises:
-            ProtocolViolation: where a packet is longer than `MAXIMUM_PACKET_BYTES`, or its length is no length.
+            ProtocolViolation: if a packet is longer than `MAXIMUM_PACKET_BYTES`, or its length is no length.
         """
         buffer = self._buffer
         buffer += data
@@ -86,7 +86,7 @@ def parse_connect(body: bytes) -> Connect:
     """The CONNECT in `body` (section 3.1).
 
     Raises:
-        ProtocolViolation: where it is none, or asks for a will.
+        ProtocolViolation: if it is none, or asks for a will.
     """
     name, position = _text(body, 0)
     if name != "MQTT" or len(body) < position + 4 or body[position] != 4:
@@ -104,7 +104,7 @@ def parse_publish(flags: int, body: bytes) -> Publish:
     """The PUBLISH in `body` (section 3.3).
 
     Raises:
-        ProtocolViolation: where the topic is none, or it asks for quality of service 2 or to be retained.
+        ProtocolViolation: if the topic is none, or it asks for quality of service 2 or to be retained.
     """
     qos = flags >> 1 & 3
     if qos > 1 or flags & 1:

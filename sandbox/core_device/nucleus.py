@@ -323,7 +323,7 @@ class Nucleus:
         """Make the processes those of `plan`, and judge them as the nucleus does.
 
         Raises:
-            DeploymentError: where one of them is broken, or not up in time.
+            DeploymentError: if one of them is broken, or not up in time.
         """
         starting = await self._apply(plan)
         judge = self._judge_lite if self._kind is NucleusKind.LITE else self._judge_classic

@@ -29,7 +29,7 @@ def resolved(running: RunningNucleus, versions: Mapping[str, str]) -> RunningNuc
         versions: all components that its targets name.
 
     Raises:
-        DeploymentError: where a plug-in does not take the nucleus, or another component that it depends on, or nobody
+        DeploymentError: if a plug-in does not take the nucleus, or another component that it depends on, or nobody
             knows what it depends on.
     """
     plug_ins = {name: version for name, version in versions.items() if name in RELEASES}

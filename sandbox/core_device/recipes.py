@@ -78,7 +78,7 @@ def parse_recipe(document: Mapping[str, Any], kind: NucleusKind = NucleusKind.CL
         kind: The nucleus that reads it.
 
     Raises:
-        RecipeError: where no manifest is for this machine, or something in it cannot be honoured.
+        RecipeError: if no manifest is for this machine, or something in it cannot be honoured.
     """
     name, version = str(document["ComponentName"]), str(document["ComponentVersion"])
     where = f"{name} {version}"
@@ -140,10 +140,10 @@ def interpolate(text: str, look_up: Callable[[str, str], str | None]) -> str:
 
     Args:
         text: A script or a value of its environment.
-        look_up: (namespace, key) -> value, None where there is none; `("configuration", "/site")` for one.
+        look_up: (namespace, key) -> value, None if there is none; `("configuration", "/site")` for one.
 
     Raises:
-        RecipeError: where a variable has no value (a real nucleus would leave it in the script as it stands), or names
+        RecipeError: if a variable has no value (a real nucleus would leave it in the script as it stands), or names
             another component, which nucleus lite does not know.
     """
 
@@ -163,7 +163,7 @@ def satisfies(version: str, requirement: str) -> bool:
     """True if a version meets a requirement: comparators (`>=1.0.0 <2.0.0`), all of which must hold, or `*`.
 
     Raises:
-        RecipeError: where the requirement is none that both nuclei know.
+        RecipeError: if the requirement is none that both nuclei know.
     """
     found = _version_key(version)
     for comparator in requirement.split():
@@ -182,7 +182,7 @@ def satisfies(version: str, requirement: str) -> bool:
 
 
 def newest(versions: list[str], requirement: str) -> str | None:
-    """The newest of `versions` that meets the requirement; None where none does."""
+    """The newest of `versions` that meets the requirement; None if none does."""
     fitting = [version for version in versions if satisfies(version, requirement)]
     return max(fitting, key=_version_key, default=None)
 

@@ -23,7 +23,7 @@ class ResourceMeter:
         """The present use of each component.
 
         Args:
-            leaders: The leading process of each component; None where it has none.
+            leaders: The leading process of each component; None if it has none.
 
         Returns:
             By component: `cpu_percent` of one core since the latest look (since the start of the process at the first

@@ -174,7 +174,7 @@ class _Component:
         the step has ended with 0, and only until then does its time limit hold.
 
         Raises:
-            _StepError: where it takes too long, or ends with anything but 0.
+            _StepError: if it takes too long, or ends with anything but 0.
         """
         step = self.program.steps[name]
         process = await self._spawn(name, step)
@@ -224,10 +224,10 @@ class _Component:
         return process
 
     async def _ended_or_up(self, process: asyncio.subprocess.Process, step: Step) -> int | None:
-        """The exit code of a startup step; None where it says before its end that the component runs.
+        """The exit code of a startup step; None if it says before its end that the component runs.
 
         Raises:
-            TimeoutError: where it does neither in time.
+            TimeoutError: if it does neither in time.
         """
         ends = asyncio.ensure_future(process.wait())
         says = asyncio.ensure_future(self._says_running.wait())
@@ -305,7 +305,7 @@ class Supervisor:
         return {name: component.program for name, component in self._components.items()}
 
     def state(self, name: str) -> State | None:
-        """The state of a component; None where there is no such one."""
+        """The state of a component; None if there is no such one."""
         component = self._components.get(name)
         return component.state if component is not None else None
 

@@ -43,7 +43,7 @@ class Plan:
         """The plan for a CSV file, or for the simulator.
 
         Raises:
-            SourceError: where the file cannot be read, has other columns, or holds no reading.
+            SourceError: if the file cannot be read, has other columns, or holds no reading.
         """
         if data is None:
             return cls()

@@ -44,8 +44,8 @@ def run(plan: Plan, out: Path, progress: Progress) -> dict[str, Any]:
         What `demo.json` holds.
 
     Raises:
-        DemoFailed: where a step does not come to its end.
-        RuntimeError: where the factory does not come up.
+        DemoFailed: if a step does not come to its end.
+        RuntimeError: if the factory does not come up.
     """
     work = out / "demo"
     for leftover in (work, out / "mail", out / "announcements"):

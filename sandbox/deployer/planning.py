@@ -92,7 +92,7 @@ def replaced_along(root: Known, others: Sequence[Known], settled: Collection[str
     """The resources that must go before the root can, since an input of theirs comes from it and replaces them.
 
     Args:
-        root: What is to be deleted and made anew.
+        root: The resource to be replaced.
         others: What there is besides, each after what it depends on.
         settled: URNs of what the program has registered already; that depends on the root no more.
         diff: Says what a change of inputs does to a type.

@@ -26,7 +26,7 @@ def read_project(program: Path, stack: str, overrides: dict[str, Any], *, stack_
         stack_file: Whether the stack has a file; without one the overrides are all that it sets.
 
     Raises:
-        DeploymentError: where a file is missing, or a value is missing or encrypted.
+        DeploymentError: if a file is missing, or a value is missing or encrypted.
     """
     project = read_yaml(program / "Pulumi.yaml")
     name = project.get("name")

@@ -118,7 +118,7 @@ class Deployment:
         """The id in the cloud of the resource with this type and logical name.
 
         Raises:
-            DeploymentError: where there is none.
+            DeploymentError: if there is none.
         """
         for resource in self.resources:
             if (resource.type, resource.name) == (type_, name):
@@ -144,7 +144,7 @@ class Deployment:
         """Read the first deployment of a cloud.
 
         Raises:
-            DeploymentError: where nothing was deployed to it, or its file is not one of ours.
+            DeploymentError: if nothing was deployed to it, or its file is not one of ours.
         """
         for file in _files(cloud.directory):
             return cls.read(file)
@@ -155,7 +155,7 @@ class Deployment:
         """Read a deployment's file.
 
         Raises:
-            DeploymentError: where it is not one of ours.
+            DeploymentError: if it is not one of ours.
         """
         try:
             read = json.loads(file.read_text())
@@ -179,7 +179,7 @@ def deployments(directory: Path) -> dict[Path, Deployment]:
     """The deployments of a cloud by their files, in the order in which the stacks came.
 
     Raises:
-        DeploymentError: where a file is not one of ours.
+        DeploymentError: if a file is not one of ours.
     """
     return {file: Deployment.read(file) for file in _files(directory)}
 

@@ -49,8 +49,8 @@ class Registration:
         dependencies: URNs of what has to be made before it.
         input_dependencies: URNs of the resources that an input comes from, by input.
         provider: URN and id of its explicit provider, or empty.
-        protect: Whether it may not be deleted or replaced; None where the program does not say.
-        retain_on_delete: Whether the cloud keeps it when it is deleted; None where the program does not say.
+        protect: Whether it may not be deleted or replaced; None if the program does not say.
+        retain_on_delete: Whether the cloud keeps it when it is deleted; None if the program does not say.
         delete_before_replace: Whether the old one goes before the new one comes; None leaves it to the provider.
         ignore_changes: Paths of the inputs whose changes count for nothing.
         replace_on_changes: Paths of the inputs whose changes replace it.

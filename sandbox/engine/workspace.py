@@ -51,7 +51,7 @@ class Workspace:
 
         Args:
             stack: The stack's name.
-            file: The name in `Pulumi.{file}.yaml`, or None where the values are all that the stack sets.
+            file: The name in `Pulumi.{file}.yaml`, or None if the values are all that the stack sets.
             config: Values by key; a key without `namespace:` is the project's own.
 
         Raises:

@@ -18,7 +18,7 @@ def asset_bytes(asset: Any) -> bytes:
 
     Raises:
         TypeError: for an asset of another kind, such as a remote one.
-        OSError: where the file cannot be read.
+        OSError: if the file cannot be read.
     """
     if isinstance(asset, pulumi.FileAsset):
         return Path(asset.path).read_bytes()
@@ -37,7 +37,7 @@ def archive_bytes(archive: Any) -> bytes:
 
     Raises:
         TypeError: for an archive of another kind, such as a remote one.
-        OSError: where a file cannot be read.
+        OSError: if a file cannot be read.
     """
     if isinstance(archive, pulumi.FileArchive) and Path(archive.path).is_file():
         return Path(archive.path).read_bytes()

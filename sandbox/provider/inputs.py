@@ -9,7 +9,7 @@ class Failure(NamedTuple):
     """A refusal of a resource's inputs.
 
     Attributes:
-        input: The path of the input, empty where the resource is refused as a whole.
+        input: The path of the input, empty if the resource is refused as a whole.
         reason: Why.
     """
 
@@ -50,7 +50,7 @@ class Inputs:
         """An input that must be there.
 
         Raises:
-            InputError: where it is not. The sandbox makes up no names, so these too must be given.
+            InputError: if it is not. The sandbox makes up no names, so these too must be given.
         """
         if key not in self._values:
             raise InputError(
@@ -74,7 +74,7 @@ class Inputs:
         return made
 
     def block(self, key: str) -> "Inputs | None":
-        """The block of an object input, or None where it is not there."""
+        """The block of an object input, or None if it is not there."""
         return next(iter(self.blocks(key)), None)
 
     def unread(self) -> Iterator[str]:
@@ -131,7 +131,7 @@ def camel(value: Any, **names: str) -> Any:
 
 
 def told(answer: Mapping[str, Any], **names: str) -> dict[str, Any]:
-    """The reverse of `Inputs.renamed`: what AWS answers for each input; None where it has nothing."""
+    """The reverse of `Inputs.renamed`: what AWS answers for each input; None if it has nothing."""
     return {old: answer.get(new) for old, new in names.items()}
 
 

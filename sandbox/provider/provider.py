@@ -118,7 +118,7 @@ class Provider:
         return Made(*made)
 
     def read(self, token: str, id_: str, inputs: dict[str, Any], state: dict[str, Any]) -> dict[str, Any] | None:
-        """The inputs as the cloud has them now; None where the resource is gone.
+        """The inputs as the cloud has them now; None if the resource is gone.
 
         What the cloud does not tell, such as a function's archive, is taken to be as it was asked for.
 
@@ -167,7 +167,7 @@ class Provider:
 
         Args:
             token: The resource's type.
-            inputs: The inputs that it has; None where it is to be made.
+            inputs: The inputs that it has; None if it is to be made.
             news: The inputs that it shall have.
 
         Raises:

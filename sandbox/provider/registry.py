@@ -49,7 +49,7 @@ class Context:
 
 Made = tuple[str, dict[str, Any]]
 Create = Callable[[Inputs, Context], Made]
-#: `(id, state, context)`: the inputs as the cloud has them now, as far as it tells them; None where it is gone.
+#: `(id, state, context)`: the inputs as the cloud has them now, as far as it tells them; None if it is gone.
 Read = Callable[[str, dict[str, Any], Context], dict[str, Any] | None]
 #: `(id, olds, news, context)`: what does not replace is changed, from the state `olds`; answers outputs beside inputs.
 Update = Callable[[str, dict[str, Any], Inputs, Context], dict[str, Any]]
@@ -71,7 +71,7 @@ class Renewal:
 
     Attributes:
         inputs: The inputs of which one changes.
-        where: The input that must be true besides; None where none must.
+        where: The input that must be true besides; None if none must.
     """
 
     inputs: tuple[str, ...]

@@ -34,7 +34,7 @@ class Registered:
         outputs: What AWS might answer beside the inputs.
         dependencies: URNs of what has to be made before it.
         input_dependencies: URNs of the resources that an input comes from, by input.
-        registered_outputs: What a component registered as its outputs; None where it never did.
+        registered_outputs: What a component registered as its outputs; None if it never did.
         deleted_first: Whether Pulumi, where it has to replace it, deletes the old one before it makes the new one.
         refused: What its provider or AWS has against its inputs, where the recording was to check them.
         unheld: Why the resource, or a part of it, was held to no service's model then; empty where all of it was.
@@ -101,7 +101,7 @@ def record(
         What it registered.
 
     Raises:
-        RecordingError: where the program fails, or uses an output that the recorder does not know.
+        RecordingError: if the program fails, or uses an output that the recorder does not know.
     """
     request = {
         "program": str(program.absolute()),

@@ -21,7 +21,7 @@ class Finding(NamedTuple):
     level: str
     """`advisory`, `mandatory`, or `remediate` where the engine mends it by itself."""
     urn: str
-    """The resource; empty where it is the stack as a whole."""
+    """The resource; empty if it is the stack as a whole."""
     message: str
 
 

@@ -39,7 +39,7 @@ class Review(NamedTuple):
     service_limits: dict[str, list[Use]]
     """Use of each quota by each site, by the site's name."""
     difference: snapshots.Difference | None
-    """What has changed since the last reviewed snapshot; None where there is none."""
+    """What has changed since the last reviewed snapshot; None if there is none."""
     snapshot: snapshots.Snapshot
     """What `--accept` keeps."""
 
@@ -62,11 +62,11 @@ def review(program: Path, stack: str) -> Review:
         stack: the stack's name.
 
     Raises:
-        DeploymentError: where a file of the project is missing or cannot be read.
-        ConfigError: where the stack's configuration is wrong.
-        RecordingError: where the program fails.
-        SnapshotError: where the stack's snapshot cannot be read.
-        CfnLintError: where cfn-lint fails.
+        DeploymentError: if a file of the project is missing or cannot be read.
+        ConfigError: if the stack's configuration is wrong.
+        RecordingError: if the program fails.
+        SnapshotError: if the stack's snapshot cannot be read.
+        CfnLintError: if cfn-lint fails.
     """
     settings, providers = read(program, stack)
     before = snapshots.read(snapshot_path(program, stack))

@@ -13,7 +13,7 @@ _PROVIDER_KEYS = ("aws:region",)
 
 
 class Setting(NamedTuple):
-    """A key that two stacks set differently; a side is None where the key does not exist there."""
+    """A key that two stacks set differently; a side is None if the key does not exist there."""
 
     key: str
     first: str | None
@@ -24,8 +24,8 @@ def read(program: Path, stack: str) -> tuple[config.Config, dict[str, str]]:
     """The configuration of a stack, and the settings of providers.
 
     Raises:
-        DeploymentError: where a file is missing or cannot be read.
-        ConfigError: where a key is wrong.
+        DeploymentError: if a file is missing or cannot be read.
+        ConfigError: if a key is wrong.
     """
     project = read_project(program, stack, {})
     prefix = f"{config.NAMESPACE}:"

@@ -28,7 +28,7 @@ class Snapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Change(NamedTuple):
-    """An input that is not what it was; a side is None where the input was not set."""
+    """An input that is not what it was; a side is None if the input was not set."""
 
     urn: str
     key: str
@@ -68,10 +68,10 @@ def taken(recording: Recording, permissions: list[str], monthly_cost_usd: float)
 
 
 def read(path: Path) -> Snapshot | None:
-    """The snapshot in a file, None where there is none.
+    """The snapshot in a file, None if there is none.
 
     Raises:
-        SnapshotError: where the file is not a snapshot.
+        SnapshotError: if the file is not a snapshot.
     """
     try:
         return msgspec.json.decode(path.read_bytes(), type=Snapshot)

@@ -76,7 +76,7 @@ class Read(NamedTuple):
     field: str
     path: str
     writers: frozenset[str] | None
-    """The states that wrote it, on all ways; None where there is a way without it."""
+    """The states that wrote it, on all ways; None if there is a way without it."""
 
 
 #: The shape of what a task answers, from its name, its definition and the shape of what it is given.
@@ -104,7 +104,7 @@ class _Analysis:
         self._name = ""
 
     def run(self, machine: Mapping[str, Any], given: Shape) -> Shape | None:
-        """Follow all ways through a state machine or a branch: the shape of its output, None where it has none."""
+        """Follow all ways through a state machine or a branch: the shape of its output, None if it has none."""
         states, arriving = machine["States"], {machine["StartAt"]: given}
         waiting, output = deque([machine["StartAt"]]), None
         while waiting:

@@ -79,7 +79,7 @@ class Factory(NamedTuple):
         return found["status"], json.loads(found["output"]) if found["status"] == "SUCCEEDED" else found
 
     def canary(self) -> dict[str, Any]:
-        """The present deployment to the canary group; empty where there is none."""
+        """The present deployment to the canary group; empty if there is none."""
         greengrass, group = self.cloud.client("greengrassv2"), "pm-dev-lindau-canary"
         arn = self.cloud.client("iot").describe_thing_group(thingGroupName=group)["thingGroupArn"]
         found = greengrass.list_deployments(targetArn=arn, historyFilter="LATEST_ONLY")["deployments"]

@@ -175,7 +175,7 @@ def claimed_names(resources: Iterable[Registered]) -> dict[tuple[str, str, str],
     """The resources by type, what their name is unique within (empty: account or region), and the name they claim.
 
     Raises:
-        AssertionError: where two resources claim the same.
+        AssertionError: if two resources claim the same.
     """
     owners: dict[tuple[str, str, str], Registered] = {}
     twice: list[str] = []

@@ -352,7 +352,7 @@ def test_commands_come_down_and_those_that_no_one_obeys_do_not(ear, floor, cloud
 
 
 def deny(cloud, cloud_side, topic_filter: str) -> None:
-    """Give the device's policy a version that denies it to publish there, or nothing where the filter is empty."""
+    """Give the device's policy a version that denies it to publish there, or nothing if the filter is empty."""
     statements = [{"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]
     if topic_filter:
         denied = f"arn:aws:iot:{cloud.region}:{cloud.account_id}:topic/{topic_filter}"

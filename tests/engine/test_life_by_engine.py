@@ -238,7 +238,7 @@ def _assert_steps(done: Done, expected: Iterable[life.Touched]) -> None:
 
 
 def _assert_replaced_in_order(done: Done) -> None:
-    """Assert that what others stand on is made before they are made anew, and goes after they have gone.
+    """Assert that what others stand on is created before they are replaced, and deleted after them.
 
     The deployment goes before the new one is made, as the program asks: core devices have one of their group.
     """

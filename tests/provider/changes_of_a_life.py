@@ -25,7 +25,7 @@ class Touched(NamedTuple):
         creates: those that come.
         deletes: those that go.
         updates: the inputs that differ of those that are changed in place.
-        replaces: the same of those that are made anew.
+        replaces: the same of those that are replaced.
     """
 
     creates: Collection[str] = ()
@@ -37,7 +37,7 @@ class Touched(NamedTuple):
         """The kind of change, the resource and the inputs that differ of each of the resources `names`.
 
         Raises:
-            ValueError: where a pattern fits none of them.
+            ValueError: if a pattern fits none of them.
         """
         known = sorted(names)
         found: set[tuple[str, str, tuple[str, ...]]] = set()

@@ -63,7 +63,7 @@ class TreeContributions:
         """Take the trees and what comes before them from an ONNX model.
 
         Raises:
-            Refused: where it has no trees, or does not say how many readings each node has seen.
+            Refused: if it has no trees, or does not say how many readings each node has seen.
         """
         try:
             parsed = _MODEL.FromString(model)
@@ -137,7 +137,7 @@ def _shapley_values(taken: _Array, share: _Array) -> _Array:
     """The Shapley values of products, `[leaves, features]`.
 
     Args:
-        taken: the factor of a feature that is known: 1 where the reading takes the leaf's path, 0 where it does not.
+        taken: the factor of a feature that is known: 1 where the reading takes the leaf's path, 0 if it does not.
         share: its factor while it is not known.
     """
     count = taken.shape[1]

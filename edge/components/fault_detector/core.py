@@ -47,7 +47,7 @@ class FaultDetector:
         """Begin, or go on from an earlier `state()`.
 
         Raises:
-            Refused: where the state is none; the text says which part.
+            Refused: if the state is invalid; the text says which part.
         """
         self.counters = dict.fromkeys(
             (
@@ -72,7 +72,7 @@ class FaultDetector:
 
     @property
     def model_version(self) -> str:
-        """The version of the model in use, empty where there is none."""
+        """The version of the model in use, empty if there is none."""
         return self._model.version if self._model else ""
 
     def use(self, model: FaultModel) -> None:

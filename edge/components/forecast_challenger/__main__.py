@@ -91,7 +91,7 @@ def work(component: Component) -> None:
     """Forecast until the component is stopped.
 
     Raises:
-        ComponentError: where the model cannot be used; the deployment that brought it then fails.
+        ComponentError: if the model cannot be used; the deployment that brought it then fails.
     """
     try:
         model = load_model(MODEL_DIRECTORY, "forecast")

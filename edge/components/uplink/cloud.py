@@ -44,7 +44,7 @@ class Endpoint(NamedTuple):
         """The endpoint in `HOST` or `HOST:PORT`.
 
         Raises:
-            EndpointError: where it is neither.
+            EndpointError: if it is neither.
         """
         matched = re.fullmatch(r"(?P<host>[A-Za-z0-9.-]+)(?::(?P<port>[0-9]{1,5}))?", text)
         if not matched:
@@ -83,7 +83,7 @@ class Cloud:
             on_down: called with the reason when it is lost, and at each vain attempt.
 
         Raises:
-            EndpointError: where a file of the identity is missing or unusable.
+            EndpointError: if a file of the identity is missing or unusable.
         """
         self._endpoint, self._client_id, self._identity, self._flow_control = (
             endpoint,

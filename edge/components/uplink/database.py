@@ -73,7 +73,7 @@ def prepare(database: sqlite3.Connection, make_tables: Callable[[], object]) -> 
     """Prepare a connection that was just made; it is closed where this raises.
 
     Raises:
-        sqlite3.DatabaseError: where the file is no database, or damaged, or the disk does not let us.
+        sqlite3.DatabaseError: if the file is no database, or damaged, or the disk does not let us.
     """
     try:
         database.execute("PRAGMA journal_mode = WAL")

@@ -57,7 +57,7 @@ class Gate:
         """The command in `payload`, which came from the cloud.
 
         Raises:
-            Refused: where it is none of this site's; the text says what was found and what is allowed.
+            Refused: if it is none of this site's; the text says what was found and what is allowed.
         """
         command, _ = self.check(topic, payload)
         if not isinstance(command, Command):
@@ -70,7 +70,7 @@ class Gate:
         """The message in `payload`, and its route.
 
         Raises:
-            Refused: where topic or payload is not of the contract, or of another site or an unknown device; the text
+            Refused: if topic or payload is not of the contract, or of another site or an unknown device; the text
                 says what was found and what is allowed.
         """
         route = self._routes.get(topic)

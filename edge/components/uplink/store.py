@@ -80,7 +80,7 @@ class Store:
             priorities: all there are, not negative; the lowest number leaves first.
 
         Raises:
-            sqlite3.DatabaseError: where the file is no database, or damaged, or the disk does not let us.
+            sqlite3.DatabaseError: if the file is no database, or damaged, or the disk does not let us.
         """
         self._maximum = maximum_bytes
         self.priorities = sorted(priorities)
@@ -107,7 +107,7 @@ class Store:
     def write(
         self, arrived: Collection[Outgoing], delivered: Iterable[int] = (), remembered: Iterable[str] = ()
     ) -> Written:
-        """Keep what has arrived and note what was delivered: all of it, or nothing where it raises.
+        """Keep what has arrived and note what was delivered: all of it, or nothing if it raises.
 
         Args:
             arrived: in the order in which they came.
@@ -115,7 +115,7 @@ class Store:
             remembered: ids of messages that were delivered from elsewhere, to be recognised here.
 
         Raises:
-            sqlite3.OperationalError: where the disk does not take it.
+            sqlite3.OperationalError: if the disk does not take it.
         """
         gone = [key for key in delivered if key in self._under_way]
         dropped: list[tuple[int, int, int]] = []

@@ -53,7 +53,7 @@ class Discovery:
             memory: file for the latest answer.
 
         Raises:
-            DiscoveryError: where the identity is not usable.
+            DiscoveryError: if the identity is not usable.
         """
         self._thing = thing
         self._memory = memory
@@ -67,8 +67,8 @@ class Discovery:
         """The core devices of this sensor, those of the latest answer where the cloud does not answer.
 
         Raises:
-            DiscoveryRefused: where the cloud refuses; what was remembered is forgotten then.
-            DiscoveryError: where it does not answer, and nothing is remembered.
+            DiscoveryRefused: if the cloud refuses; what was remembered is forgotten then.
+            DiscoveryError: if it does not answer, and nothing is remembered.
         """
         try:
             answer: DiscoverResponse = self._client.discover(self._thing).result(_SECONDS)
@@ -110,7 +110,7 @@ def tls_context(identity: Path, authorities: str) -> io.ClientTlsContext:
     """TLS with the sensor's certificate, trusting `authorities` (PEM).
 
     Raises:
-        DiscoveryError: where a file of the identity is missing or not usable.
+        DiscoveryError: if a file of the identity is missing or not usable.
     """
     try:
         options = io.TlsContextOptions.create_client_with_mtls(

@@ -27,7 +27,7 @@ class AlarmStore:
         self._clock = clock
 
     def load(self, name: str) -> tuple[Alarm | None, int]:
-        """The alarm and its version; None and 0 where it was never raised."""
+        """The alarm and its version; None and 0 if it was never raised."""
         found = self._client.get_item(TableName=self._table, Key={"alarm": {"S": name}}, ConsistentRead=True)
         if "Item" not in found:
             return None, 0
@@ -37,7 +37,7 @@ class AlarmStore:
         """Write the alarm in place of the one that was loaded with `version`.
 
         Raises:
-            Conflict: where the one in the table is of another version.
+            Conflict: if the one in the table is of another version.
         """
         item = {
             "alarm": {"S": alarm.name},

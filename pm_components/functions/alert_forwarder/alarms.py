@@ -57,7 +57,7 @@ class Alarm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     told_at: dt.datetime
     """Event time of the latest alert that people were told."""
     repeats: int = 0
-    """How often it was raised again while it was active."""
+    """The number of times that it was raised again while active."""
     acknowledged_by: str = ""
     acknowledged_at: dt.datetime | None = None
     note: str = ""
@@ -80,12 +80,12 @@ class Step(NamedTuple):
     did: str
     """One word, which is counted."""
     alarm: Alarm | None = None
-    """The alarm as it is now; None where it did not change."""
+    """The alarm as it is now; None if it did not change."""
     tell: bool = False
     schedule: bool = False
-    """Whether the time for an acknowledgement begins."""
+    """True if the time for an acknowledgement begins."""
     settle: bool = False
-    """Whether nobody need acknowledge any more."""
+    """True if no acknowledgement is needed any more."""
 
 
 def alarm_name(site: str, dedupe_key: str) -> str:
@@ -130,7 +130,7 @@ def on_acknowledgement(alarm: Alarm | None, given: Acknowledgement, now: dt.date
     """The effect of an acknowledgement on its alarm.
 
     Raises:
-        Refused: where there is no such alarm.
+        Refused: if there is no such alarm.
     """
     if alarm is None:
         raise Refused(f"no alarm {alarm_name(given.site, given.dedupe_key)!r}: it was never raised")

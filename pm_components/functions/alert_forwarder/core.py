@@ -21,7 +21,7 @@ class Notification(NamedTuple):
     message: str
     """JSON, by protocol: mail gets the text, a queue the alert itself."""
     attributes: dict[str, str]
-    """What a subscription may filter by."""
+    """The attributes that a subscription may filter by."""
 
 
 def notification(alert: Alert) -> Notification:

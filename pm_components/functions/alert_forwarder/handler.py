@@ -82,7 +82,7 @@ class AlarmKeeper:
         """Work off one record of SQS; the word for what was done.
 
         Raises:
-            Refused: where it is no message of the three kinds, or acknowledges what was never raised.
+            Refused: if it is no message of the three kinds, or acknowledges what was never raised.
         """
         body = record["body"].encode()
         kind = record.get("messageAttributes", {}).get("kind", {}).get("stringValue")

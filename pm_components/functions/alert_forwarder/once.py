@@ -48,7 +48,7 @@ class Once:
             Whether it was done now.
 
         Raises:
-            InProgress: where someone else is at it.
+            InProgress: if someone else is at it.
             Exception: what `work` raises; the claim is given up then.
         """
         now = int(self._clock())

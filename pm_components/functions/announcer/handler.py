@@ -16,7 +16,7 @@ def announce(body: bytes, speak: Callable[[str], bytes], store: Callable[[str, b
     """Record one alert.
 
     Raises:
-        Refused: where `body` is no alert.
+        Refused: if `body` is no alert.
     """
     alert = decode(body, Alert)
     store(object_key(alert), speak(spoken_text(alert)))

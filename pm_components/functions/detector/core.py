@@ -125,6 +125,6 @@ def from_json(text: Any) -> State:
     """The state of `to_json`.
 
     Raises:
-        msgspec.ValidationError: where it is none.
+        msgspec.ValidationError: if it is invalid.
     """
     return msgspec.json.decode(text, type=State)

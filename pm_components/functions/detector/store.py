@@ -33,7 +33,7 @@ class StateStore:
             The version that it has now.
 
         Raises:
-            Conflict: where the state in the table is of another version.
+            Conflict: if the state in the table is of another version.
         """
         item = {
             "detector": {"S": detector},

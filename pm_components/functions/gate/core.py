@@ -32,9 +32,9 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """The gate's requirements of a model."""
 
     minimum_skill: float
-    """What a forecast model's merit must exceed; at 0 it must beat persistence."""
+    """The merit that a forecast model must exceed; at 0 it must beat persistence."""
     champion_margin: float
-    """How far a model's merit may be below the champion's."""
+    """The most by which a model's merit may be below the champion's."""
     on_trial: list[str] = []
     """Kinds of model that are tried on a core device before they are approved."""
 
@@ -55,14 +55,14 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     passed: bool
     reasons: list[str]
     on_trial: bool = False
-    """Whether it is to be tried on a core device before it is approved."""
+    """True if it must be tried on a core device before it is approved."""
     failed: bool = False
     """True for a model that could not be made, or whose trial broke. Every verdict carries it, false, since
     the state machine asks."""
     version: str = ""
     metrics: dict[str, Any] = {}
     champion: str = ""
-    """Version of the champion that it was compared with, empty where there is none."""
+    """Version of the champion that it was compared with, empty if there is none."""
 
 
 def judge(model: ModelArchive, kind: str, policy: Policy, champion: Champion | None) -> Verdict:

@@ -22,12 +22,12 @@ class Termination(NamedTuple):
 
 
 def termination(body: str) -> Optional[Termination]:
-    """The termination that a notification tells of; None where it is Auto Scaling's test of the way.
+    """The termination that a notification tells of; None if it is Auto Scaling's test of the way.
 
     Source of the keys: "Receive notification using Amazon SQS", Amazon EC2 Auto Scaling user guide.
 
     Raises:
-        ValueError: where it is neither.
+        ValueError: if it is neither.
     """
     try:
         found = json.loads(body)

@@ -39,7 +39,7 @@ def end(body: str, means: Means) -> str:
     last.
 
     Raises:
-        ValueError: where `body` is no notification.
+        ValueError: if `body` is no notification.
     """
     found = termination(body)
     if found is None:

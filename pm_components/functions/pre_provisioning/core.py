@@ -57,7 +57,7 @@ def common_name(certificate_pem: str) -> str:
     """The subject's common name of an X.509 certificate; its layout is in RFC 5280, section 4.1.
 
     Raises:
-        ValueError: where the text is no certificate, or its subject has not exactly one common name.
+        ValueError: if the text is no certificate, or its subject has not exactly one common name.
     """
     lines = [line for line in certificate_pem.strip().splitlines() if not line.startswith("-----")]
     try:

@@ -14,7 +14,7 @@ def deployed(
 
     Args:
         versions: released now, by component.
-        current: the components of the group's present deployment; empty where there is none.
+        current: the components of the group's present deployment; empty if there is none.
         data_directory: where the core devices keep models.
     """
     kept = {name: str(component["componentVersion"]) for name, component in current.items()}

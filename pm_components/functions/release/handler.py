@@ -27,9 +27,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     artifact_bucket: str
     component_arn: str
-    """What the ARNs of components begin with, up to the name."""
+    """The prefix of components' ARNs, up to the name."""
     thing_group_arn: str
-    """What the ARNs of thing groups begin with, up to the name."""
+    """The prefix of thing groups' ARNs, up to the name."""
     thing_groups_key: str
     """Key of the object in the artifact bucket that names the thing groups of each site."""
     data_directory: str
@@ -67,8 +67,8 @@ class Release:
             `versions` by component, `deployments` (site, thing_group, deployment_id) and `released_at`.
 
         Raises:
-            Refused: where an archive is not what it was at the gate.
-            NotPublished: where Greengrass does not take a component version.
+            Refused: if an archive is not what it was at the gate.
+            NotPublished: if Greengrass does not take a component version.
         """
         versions = dict(self._publish(model) for model in event["models"] if model["passed"])
         sites = site_groups.read(self._s3, self._settings.artifact_bucket, self._settings.thing_groups_key)

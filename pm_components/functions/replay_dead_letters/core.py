@@ -19,7 +19,7 @@ class Letter(NamedTuple):
         text: the letter as it lies there.
         table: the table that the message is for; empty where `problem` says why it is not known.
         payload: the message.
-        problem: why it cannot be replayed; empty where it can.
+        problem: why it cannot be replayed; empty if it can.
     """
 
     text: bytes

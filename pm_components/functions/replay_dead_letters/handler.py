@@ -187,7 +187,7 @@ def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
         `replayed` by table, `refused` by reason, and `complete`: false where the time did not suffice for all.
 
     Raises:
-        ValueError: where there is no such table.
+        ValueError: if there is no such table.
     """
     place = Place(**json.loads(os.environ["PLACE"]))
     table = event.get("table", "")

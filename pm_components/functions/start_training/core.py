@@ -13,7 +13,7 @@ COOL_DOWN = "CoolingDown"
 RUNNING = "AlreadyRunning"
 
 SCHEDULED = json.dumps({"started_by": "schedule"})
-"""What the schedule sends, and what its executions are started with."""
+"""The message of the schedule, and the cause of its executions."""
 
 #: ListExecutions is eventually consistent, so that an execution is listed a moment after its start; two that start in
 #: one stretch of this length have one name, which Step Functions gives only once.
@@ -25,14 +25,14 @@ class Executions(NamedTuple):
 
     running: bool
     latest_start: dt.datetime | None
-    """Whatever caused it; None where there never was one."""
+    """Whatever caused it; None if there never was one."""
 
 
 def cause(body: bytes) -> Alert | None:
-    """The alert that asks for a start, None where the schedule does.
+    """The alert that asks for a start, None if the schedule does.
 
     Raises:
-        Refused: where it is neither.
+        Refused: if it is neither.
     """
     return None if body.strip() == SCHEDULED.encode() else decode(body, Alert)
 

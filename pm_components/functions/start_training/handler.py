@@ -38,7 +38,7 @@ class Starter:
         """Start the state machine where what is in a record of SQS asks for it; the word for what was done.
 
         Raises:
-            Refused: where it is neither an alert nor what the schedule sends.
+            Refused: if it is neither an alert nor what the schedule sends.
         """
         alert = core.cause(record["body"].encode())
         now = self._now()

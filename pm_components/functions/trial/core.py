@@ -57,7 +57,7 @@ def configuration(champion: Mapping[str, Any], component: str) -> dict[str, Any]
         component: the challenger's component.
 
     Raises:
-        KeyError: where a key is missing, for then the deployment is none of ours.
+        KeyError: if a key is missing, for then the deployment is none of ours.
     """
     (service,) = champion["accessControl"]
     grants: dict[str, Any] = {}
@@ -103,7 +103,7 @@ def measured(rows: Sequence[Sequence[str | None]]) -> Measured:
     """The figures in the query's one row, as Athena gives it, its header left out.
 
     Raises:
-        ValueError: where it is not one row of three.
+        ValueError: if it is not one row of three.
     """
     if len(rows) != 1 or len(rows[0]) != 3:
         raise ValueError(f"{len(rows)} rows measured, expected is one of three columns: {rows[:2]}")

@@ -41,9 +41,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     artifact_bucket: str
     component_arn: str
-    """What the ARNs of components begin with, up to the name."""
+    """The prefix of components' ARNs, up to the name."""
     thing_group_arn: str
-    """What the ARNs of thing groups begin with, up to the name."""
+    """The prefix of thing groups' ARNs, up to the name."""
     thing_groups_key: str
     """Key of the object in the artifact bucket that names the thing groups of each site."""
     policy: core.Policy
@@ -88,8 +88,8 @@ class Trial:
             `started_at`, `model_version`, `deployments` (site, thing_group, deployment_id), and the measuring `query`.
 
         Raises:
-            NoCanary: where no site has one.
-            Refused: where the archive is not what it was at the gate.
+            NoCanary: if no site has one.
+            Refused: if the archive is not what it was at the gate.
         """
         (model,) = (one for one in models if one["on_trial"])
         sites = self._sites()
@@ -134,7 +134,7 @@ class Trial:
 
         Args:
             models: as they came from the gate.
-            result: the decision; None where the trial broke.
+            result: the decision; None if the trial broke.
             error: what broke it.
         """
         for site, groups in sorted(self._sites().items()):

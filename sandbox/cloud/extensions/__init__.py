@@ -35,7 +35,7 @@ def install_all() -> None:
     """Install every extension, in order.
 
     Raises:
-        SeamError: where the emulator is not the one that an extension was written against.
+        SeamError: if the emulator is not the one that an extension was written against.
     """
     for name in MODULES:
         importlib.import_module(f"{__name__}.{name}").install()

@@ -77,7 +77,7 @@ async def _request(reader: asyncio.StreamReader) -> tuple[str, str, bytes]:
     """Method, path and body of a request.
 
     Raises:
-        ValueError: where it is none.
+        ValueError: if it is invalid.
     """
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     method, target, _ = head[0].split(" ")

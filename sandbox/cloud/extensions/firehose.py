@@ -135,7 +135,7 @@ def accept(account: str, region: str, name: str, record: bytes) -> None:
     """Take one record into a stream. Call on the event loop.
 
     Raises:
-        DeliveryFailed: where there is no such stream, or the record is too large.
+        DeliveryFailed: if there is no such stream, or the record is too large.
     """
     if firehose._streams.get_scoped(account, region, name) is None:
         raise DeliveryFailed(f"Firehose {name} under account {account} not found.")
@@ -156,7 +156,7 @@ async def _counts(_query: dict[str, list[str]]) -> dict[str, dict[str, int]]:
 
 
 def _schema(config: dict[str, Any]) -> pa.Schema | None:
-    """The Arrow schema of the Glue table that records are converted to; None where they are not converted."""
+    """The Arrow schema of the Glue table that records are converted to; None if they are not converted."""
     conversion = config.get("DataFormatConversionConfiguration") or {}
     if not conversion.get("Enabled", bool(conversion)):
         return None

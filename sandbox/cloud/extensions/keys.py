@@ -169,7 +169,7 @@ def _group_where_allowed(create: Any) -> Any:
 
 
 def _refused_log_key(data: dict[str, Any]) -> Any:
-    """The answer to a request that gives a log group a key which CloudWatch Logs may not use; None where it may."""
+    """The answer to a request that gives a log group a key which CloudWatch Logs may not use; None if it may."""
     if key := data.get("kmsKeyId"):
         group = cloudwatch_logs._make_group_arn_no_star(data.get("logGroupName", ""))
         service = Service(f"logs.{responses.get_region()}.amazonaws.com", group)

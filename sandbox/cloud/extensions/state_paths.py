@@ -81,8 +81,8 @@ def find(path: str, data: Any) -> Any:
         data: what it selects from.
 
     Raises:
-        NothingThere: where a field or an item is missing before the first wildcard.
-        _ExecutionError: where the path is none that is honoured here.
+        NothingThere: if a field or an item is missing before the first wildcard.
+        _ExecutionError: if the path is none that is honoured here.
     """
     values, projected = [data], False
     for kind, key in _tokens(path):
@@ -191,7 +191,7 @@ def _check_wait(state: Mapping[str, Any], data: Any, context: Any) -> None:
     """Refuse what a Wait state cannot wait for.
 
     Raises:
-        _ExecutionError: where seconds are no whole number from 0, or a time is none.
+        _ExecutionError: if seconds are no whole number from 0, or a time is none.
     """
     if "SecondsPath" in state:
         path = state["SecondsPath"]

@@ -178,7 +178,7 @@ def _within_limit(resource: str, result: Any) -> Any:
     """The result of a task, where a state machine may take it.
 
     Raises:
-        _ExecutionError: where it is too large, which ends the execution.
+        _ExecutionError: if it is too large, which ends the execution.
     """
     if len(json.dumps(result, ensure_ascii=False, separators=(",", ":"), default=str).encode()) > _PAYLOAD_BYTES:
         raise stepfunctions._ExecutionError(

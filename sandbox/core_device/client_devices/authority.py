@@ -13,7 +13,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from sandbox.core_device.private_files import write_private
 
 #: A real core device's authority lives five years, and the broker's certificate seven days and is renewed; here it is
-#: made anew with each start.
+#: generated at each start.
 _AUTHORITY_DAYS = 5 * 365
 _BROKER_DAYS = 365
 

@@ -44,8 +44,8 @@ class DeviceCloud:
         """Ask whether a certificate (PEM) is an active one of a client device `thing` of this core device.
 
         Raises:
-            Refused: where it is not.
-            Unreachable: where nobody answers.
+            Refused: if it is not.
+            Unreachable: if nobody answers.
         """
         document = {
             "coreDeviceThingName": self._thing_name,
@@ -55,7 +55,7 @@ class DeviceCloud:
         self._ask("POST", "/greengrass/client-devices/verify", document)
 
     def shadow(self, thing: str) -> dict[str, Any]:
-        """A thing's shadow; empty where it has none."""
+        """A thing's shadow; empty if it has none."""
         try:
             return self._ask("GET", f"/things/{thing}/shadow", None)
         except Refused as refused:

@@ -37,7 +37,7 @@ def gateway_program(
         directory: The gateway's own folder, made where missing; its settings are written there.
 
     Raises:
-        DeploymentError: where a configuration cannot be honoured.
+        DeploymentError: if a configuration cannot be honoured.
     """
     if AUTH not in versions or BROKER not in versions:
         return None

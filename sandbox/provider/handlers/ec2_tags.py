@@ -8,7 +8,7 @@ from sandbox.provider.registry import Context
 
 
 def tagged(inputs: Inputs, kind: str) -> dict[str, Any]:
-    """The argument that tags a resource as it is made; empty where it has no tags."""
+    """The argument that tags a resource as it is made; empty if it has no tags."""
     tags = tag_list(inputs)
     return {"TagSpecifications": [{"ResourceType": kind, "Tags": tags}]} if tags else {}
 

@@ -115,7 +115,7 @@ def _attributes(inputs: Inputs) -> list[dict[str, str]]:
 
 
 def _encryption(inputs: Inputs) -> dict[str, Any]:
-    """The argument that encrypts a table with a key of the account; empty where the program says nothing of it."""
+    """The argument that encrypts a table with a key of the account; empty if the program says nothing of it."""
     block = inputs.block("serverSideEncryption")
     if block is None:
         return {}

@@ -7,5 +7,5 @@ class Refusal(NamedTuple):
     """A refusal of a resource's inputs by its provider or AWS."""
 
     urn: str
-    """The resource; empty where it is the stack as a whole."""
+    """The resource; empty if it is the stack as a whole."""
     message: str
