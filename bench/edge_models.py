@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from edge.devices.simulator import sources
+from pm_components.forecast_pipeline.model_kinds import SCRIPTS
 from pm_contracts.manifest import MANIFEST_FILE
 from pm_contracts.measurements import AIR_QUALITY, MACHINE
 from pm_contracts.messages import AirQualityReading, MachineReading, Reading
@@ -36,7 +37,7 @@ class TrainingFailed(RuntimeError):
 
 
 def model_directory(kind: str) -> Path:
-    """The directory of our own model of `kind` ("forecast" or "fault"), trained by `ml/train_{kind}.py`.
+    """The directory of our own model of `kind` ("forecast" or "fault"), trained by the script of its kind.
 
     Raises:
         TrainingFailed: if the script ends with an error.
@@ -48,19 +49,19 @@ def model_directory(kind: str) -> Path:
     write_channel(channel, past_readings(kind))
     ran = subprocess.run(
         [
-            sys.executable, str(ROOT / "ml" / f"train_{kind}.py"), "--training", str(channel),
+            sys.executable, str(ROOT / SCRIPTS[kind]), "--training", str(channel),
             "--model-dir", str(model), "--train_end", TRAIN_END.isoformat(),
         ],
         capture_output=True, text=True, check=False, env={**os.environ, "KERAS_BACKEND": "jax"},
     )  # fmt: skip
     if ran.returncode:
-        raise TrainingFailed(f"ml/train_{kind}.py: {ran.stderr.strip()}")
+        raise TrainingFailed(f"{SCRIPTS[kind]}: {ran.stderr.strip()}")
     return model
 
 
 def is_up_to_date(made: Path, kind: str) -> bool:
     """True if a file exists and is newer than the code that makes models of `kind`."""
-    of_kind = (each for each in (ROOT / "ml").glob(f"*{kind}*.py") if not each.name.endswith("_protocol.py"))
+    of_kind = (each for each in (ROOT / SCRIPTS[kind]).parent.glob("*.py") if each.name != "protocol.py")
     sources = [ROOT / "ml" / "export.py", ROOT / "pm_contracts" / "manifest.py", *of_kind]
     return made.exists() and made.stat().st_mtime > max(each.stat().st_mtime for each in sources)
 

@@ -96,10 +96,6 @@ class Component:
             self._trouble = reason
             self._report.set()
 
-    def report_soon(self) -> None:
-        """Report without waiting for the next interval."""
-        self._report.set()
-
     def stop(self) -> None:
         """Ask `run` to end."""
         self.begins_anew = False

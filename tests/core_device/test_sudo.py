@@ -22,7 +22,11 @@ from sandbox.core_device.interpreter import make_interpreter
 from sandbox.core_device.recipes import interpolate
 from sandbox.core_device.sudo import REMOVED_NAMES, passed_on
 
-CODE = sorted(path.parent.name for path in recipes.EDGE.glob("*/recipe.yaml") if (path.parent / "__main__.py").exists())
+CODE = sorted(
+    path.parent.name
+    for path in (recipes.EDGE / recipes.COMPONENTS).glob("*/recipe.yaml")
+    if (path.parent / "__main__.py").exists()
+)
 #: Passed on by sudo, and refused by a component before it connects: so it has imported all that it needs.
 NO_BROKER = "PM_LOCAL_BROKER is 'nowhere', and must be HOST:PORT"
 ENVIRONMENT = {"PATH": os.defpath, "AWS_IOT_THING_NAME": "lindau-core", "PM_LOCAL_BROKER": "nowhere"}
