@@ -68,9 +68,9 @@ class FaultAlertingArgs(TypedDict):
     announcement_days: NotRequired[pulumi.Input[int]]
     """Days after which an announcement is deleted. By default 90."""
     detector: NotRequired[pulumi.Input[DetectorArgs]]
-    """The acceptable range of forecasts."""
+    """The acceptable range of forecasts. By default as each of its fields says."""
     alarms: NotRequired[pulumi.Input[AlarmArgs]]
-    """Reminders of active alarms, and escalation of those that nobody acknowledges."""
+    """Reminders of active alarms, and escalation of those that nobody acknowledges. By default as each field says."""
     escalation_emails: NotRequired[Sequence[str]]
     """Addresses that get only what was escalated; plain, as `emails`. By default none: it goes to `emails` alone."""
     reserved_concurrency: NotRequired[pulumi.Input[int]]

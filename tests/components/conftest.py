@@ -141,6 +141,8 @@ def record() -> Callable[[Callable[[], dict[str, Any]]], Recording]:
             loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
             # Its threads have loops of their own, and each loop has three open files.
             loop.run_until_complete(loop.shutdown_default_executor())
+            asyncio.set_event_loop(asyncio.new_event_loop())
+            loop.close()
         assert recording.resources, "the program registered nothing"
         return recording
 
