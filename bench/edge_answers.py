@@ -24,14 +24,14 @@ from bench.edge_pandas_features import pandas_features
 from bench.edge_references import nets_factor, nets_in_keras, trees_in_xgboost, what_trees_see
 from bench.edge_timing import Advance, in_turns, one_processor, silent
 from bench.figure import Figure, less_is_better
-from edge.forecasting.features import FeatureWindow
-from edge.runtime.models import FaultModel, ForecastModel, load_model
-from ml.faults import model as fault_model
-from ml.forecast.scaling import SCALED_LIMIT
-from ml.forecast.train import TARGET_SCALE
 from pm_contracts.forecast_features import FEATURES, MEMORY_HOURS
 from pm_contracts.manifest import MODEL_FILE
 from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS
+from pm_edge.forecasting.features import FeatureWindow
+from pm_edge.runtime.models import FaultModel, ForecastModel, load_model
+from pm_ml.faults import model as fault_model
+from pm_ml.forecast.scaling import SCALED_LIMIT
+from pm_ml.forecast.train import TARGET_SCALE
 
 ROUNDS = 30
 #: "At least" of the issue's table.

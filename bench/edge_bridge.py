@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 from bench.edge_floor import Arrivals, Floor, Message, Stuck, end
 from bench.edge_models import SITE
-from edge.components.uplink.cloud import WINDOW
-from edge.runtime.bus import BusError
-from edge.runtime.mqtt_bus import MqttBus
+from pm_edge.components.uplink.cloud import WINDOW
+from pm_edge.runtime.bus import BusError
+from pm_edge.runtime.mqtt_bus import MqttBus
 
 PROGRAM = "mosquitto"
 _FLUSH_SECONDS = 300.0

@@ -14,11 +14,11 @@ def forecaster(model: str, state: str, reading: str) -> None:
     """Ours: the modules of the component and of its bus, the model verified, the state restored, a reading answered."""
     import msgspec
 
-    import edge.components.forecaster.__main__
-    import edge.runtime.mqtt_bus  # noqa: F401 - the component has it too
-    from edge.forecasting.core import Forecaster
-    from edge.runtime.models import ForecastModel, load_model
+    import pm_edge.components.forecaster.__main__
+    import pm_edge.runtime.mqtt_bus  # noqa: F401 - the component has it too
     from pm_contracts.messages import AirQualityReading, decode
+    from pm_edge.forecasting.core import Forecaster
+    from pm_edge.runtime.models import ForecastModel, load_model
 
     loaded = load_model(Path(model), "forecast")
     assert isinstance(loaded, ForecastModel)  # noqa: S101 - `load_model` was asked for it
@@ -31,11 +31,11 @@ def forecaster(model: str, state: str, reading: str) -> None:
 
 def fault_detector(model: str, reading: str) -> None:
     """Ours: the modules of the component and of its bus, the model verified, a reading scored."""
-    import edge.components.fault_detector.__main__
-    import edge.runtime.mqtt_bus  # noqa: F401 - the component has it too
-    from edge.components.fault_detector.core import FaultDetector
-    from edge.runtime.models import FaultModel, load_model
+    import pm_edge.components.fault_detector.__main__
+    import pm_edge.runtime.mqtt_bus  # noqa: F401 - the component has it too
     from pm_contracts.messages import MachineReading, decode
+    from pm_edge.components.fault_detector.core import FaultDetector
+    from pm_edge.runtime.models import FaultModel, load_model
 
     loaded = load_model(Path(model), "fault")
     assert isinstance(loaded, FaultModel)  # noqa: S101 - `load_model` was asked for it
@@ -50,8 +50,8 @@ def keras(net: str) -> None:
     import keras as library
     import pandas as pd
 
-    import edge.runtime.mqtt_bus  # noqa: F401 - it would need the bus as well
     import pm_contracts.messages  # noqa: F401
+    import pm_edge.runtime.mqtt_bus  # noqa: F401 - it would need the bus as well
 
     loaded = library.saving.load_model(net)
     row = pd.DataFrame([[0.0] * loaded.input_shape[1]])
@@ -62,8 +62,8 @@ def xgboost(booster: str) -> None:
     """The reference: the component with XGBoost instead, the same trees loaded, a row predicted."""
     import xgboost as library
 
-    import edge.runtime.mqtt_bus  # noqa: F401 - it would need the bus as well
     import pm_contracts.messages  # noqa: F401
+    import pm_edge.runtime.mqtt_bus  # noqa: F401 - it would need the bus as well
 
     loaded = library.Booster(params={"nthread": 1}, model_file=booster)
     loaded.predict(library.DMatrix([[0.0] * loaded.num_features()]))

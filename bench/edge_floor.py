@@ -20,11 +20,11 @@ from typing import Self
 from awscrt import mqtt5
 
 from bench.edge_models import ROOT, SITE
-from edge.components.uplink.cloud import WINDOW, Cloud, Endpoint
-from edge.runtime.mqtt_bus import MqttBus
 from pm_contracts import topics
 from pm_contracts.messages import Status, decode
-from sandbox.cloud import Cloud as EmulatedCloud
+from pm_edge.components.uplink.cloud import WINDOW, Cloud, Endpoint
+from pm_edge.runtime.mqtt_bus import MqttBus
+from pm_sandbox.cloud import Cloud as EmulatedCloud
 
 #: Seconds that anything waited for may take.
 DEADLINE = 240.0
@@ -160,7 +160,7 @@ class Floor:
 
     def _start_broker(self) -> int:
         process = subprocess.Popen(
-            [sys.executable, "-m", "sandbox.core_device.broker", "--port", "0"],
+            [sys.executable, "-m", "pm_sandbox.core_device.broker", "--port", "0"],
             cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         self._processes.append(process)

@@ -22,11 +22,11 @@ import msgspec
 from bench import edge_models
 from bench.edge_timing import Advance, silent
 from bench.figure import Figure, less_is_better
-from edge.forecasting.core import Forecaster
 from pm_components.aws import packaging
 from pm_contracts.forecast_features import MEMORY_HOURS
 from pm_contracts.manifest import MODEL_FILE
 from pm_contracts.messages import encode
+from pm_edge.forecasting.core import Forecaster
 
 NAMES = ("cold_start", "peak_memory", "install_size")
 ROUNDS = 7
@@ -131,7 +131,7 @@ _unused = functools.cache(functools.partial(packaging.patterns, packaging.EDGE_U
 
 def own_code_bytes() -> int:
     """The bytes of the project's own code on a device."""
-    folders = (edge_models.ROOT / "edge", edge_models.ROOT / "pm_contracts")
+    folders = (edge_models.ROOT / "pm_edge", edge_models.ROOT / "pm_contracts")
     return sum(_size(file) for folder in folders for file in folder.rglob("*.py"))
 
 

@@ -15,11 +15,11 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from edge.devices.simulator import sources
 from pm_components.forecast_pipeline.model_kinds import SCRIPTS
 from pm_contracts.manifest import MANIFEST_FILE
 from pm_contracts.measurements import AIR_QUALITY, MACHINE
 from pm_contracts.messages import AirQualityReading, MachineReading, Reading
+from pm_edge.devices.simulator import sources
 
 ROOT = Path(__file__).resolve().parent.parent
 DIRECTORY = ROOT / "out" / "bench"
@@ -62,7 +62,7 @@ def model_directory(kind: str) -> Path:
 def is_up_to_date(made: Path, kind: str) -> bool:
     """True if a file exists and is newer than the code that makes models of `kind`."""
     of_kind = (each for each in (ROOT / SCRIPTS[kind]).parent.glob("*.py") if each.name != "protocol.py")
-    sources = [ROOT / "ml" / "export.py", ROOT / "pm_contracts" / "manifest.py", *of_kind]
+    sources = [ROOT / "pm_ml" / "export.py", ROOT / "pm_contracts" / "manifest.py", *of_kind]
     return made.exists() and made.stat().st_mtime > max(each.stat().st_mtime for each in sources)
 
 

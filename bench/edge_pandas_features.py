@@ -1,7 +1,7 @@
 """The forecast features as a notebook computes them: a pandas frame of the latest hours, of which the last row counts.
 
-It is the reference of `forecast_features`, and gives the same numbers as `edge.forecasting.features`: the measurement
-compares them before it begins.
+It is the reference of `forecast_features`, and gives the same numbers as `pm_edge.forecasting.features`: the
+measurement compares them before it begins.
 """
 
 import numpy as np

@@ -18,17 +18,17 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import edge_models
-from edge.components.fault_detector.core import FaultDetector
-from edge.components.uplink.gate import Gate, Priority
-from edge.components.uplink.outbox import Outbox
-from edge.components.uplink.store import Outgoing
-from edge.forecasting.core import Forecaster
-from edge.forecasting.features import FeatureWindow
-from edge.runtime.journal import Journal
-from edge.runtime.models import FaultModel, ForecastModel, load_model
 from pm_contracts import topics
 from pm_contracts.forecast_features import MEMORY_HOURS
 from pm_contracts.messages import AirQualityReading, MachineReading, decode, encode
+from pm_edge.components.fault_detector.core import FaultDetector
+from pm_edge.components.uplink.gate import Gate, Priority
+from pm_edge.components.uplink.outbox import Outbox
+from pm_edge.components.uplink.store import Outgoing
+from pm_edge.forecasting.core import Forecaster
+from pm_edge.forecasting.features import FeatureWindow
+from pm_edge.runtime.journal import Journal
+from pm_edge.runtime.models import FaultModel, ForecastModel, load_model
 
 CALLS = 2000
 #: As the uplink does under load.

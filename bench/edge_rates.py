@@ -20,14 +20,14 @@ from bench.edge_floor import Arrivals, Floor, Message, Statuses, Stuck, direct_r
 from bench.edge_models import SITE, STATION
 from bench.edge_timing import Advance, silent
 from bench.figure import Figure, more_is_better, without_reference
-from edge.components.uplink.gate import Priority
-from edge.components.uplink.outbox import Outbox
-from edge.components.uplink.store import Outgoing
-from edge.devices.simulator import sources
-from edge.runtime.mqtt_bus import MqttBus
 from pm_contracts import topics
 from pm_contracts.measurements import AIR_QUALITY
 from pm_contracts.messages import AirQualityReading, Reading, encode
+from pm_edge.components.uplink.gate import Priority
+from pm_edge.components.uplink.outbox import Outbox
+from pm_edge.components.uplink.store import Outgoing
+from pm_edge.devices.simulator import sources
+from pm_edge.runtime.mqtt_bus import MqttBus
 
 #: "At least" of the issue's table.
 _PIPELINE, _CATCH_UP, _BRIDGE = 0.25, 0.25, 0.5
@@ -61,8 +61,8 @@ def pipeline_figures(
                 floor.client(f"{last}-{channel}", topics.device_topic(SITE, last, channel), arrivals)
         bus = floor.bus("feeder")
         statuses = Statuses(floor.bus("listener"))
-        floor.start("edge.components.forecaster")
-        floor.start("edge.components.uplink", "--flow-control", "none")
+        floor.start("pm_edge.components.forecaster")
+        floor.start("pm_edge.components.uplink", "--flow-control", "none")
         statuses.wait("pm.Forecaster")
         statuses.wait("pm.Uplink")
         _publish(bus, map(_message, readings[:_WARM_UP]))
@@ -149,7 +149,7 @@ def _our_catch_up_seconds(
     outbox.close()
     statuses.forget("pm.Uplink")
     process = floor.start(
-        "edge.components.uplink", "--flow-control", "none", "--outbox-mebibytes", str(_OUTBOX_BYTES >> 20)
+        "pm_edge.components.uplink", "--flow-control", "none", "--outbox-mebibytes", str(_OUTBOX_BYTES >> 20)
     )
     began, ended = arrivals.wait(outgoing[0].topic, outgoing[-1].topic)
     counters = statuses.wait("pm.Uplink", published=len(readings))

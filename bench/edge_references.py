@@ -14,7 +14,7 @@ import xgboost
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from ml.export import INPUT
+from pm_ml.export import INPUT
 
 _Array = NDArray[np.float64]
 #: Parent of a root, as XGBoost writes it.
@@ -36,7 +36,7 @@ def nets_in_keras(file: Path) -> tuple[Any, _Array, _Array]:
     scales = _attributes(graph, "Scaler")
     features, first_units = weights["first_weights"].shape
     third_units, columns = weights["third_weights"].shape
-    members = columns - 2  # two of them carry the mean change; see `ml.export.forecast_graph`
+    members = columns - 2  # two of them carry the mean change; see `pm_ml.export.forecast_graph`
     units, second_units = first_units // members, third_units // members
     third_weights = weights["third_weights"].reshape(members, second_units, columns)
     own = np.arange(members)

@@ -14,10 +14,10 @@ from typing import Any
 
 from bench.figure import Figure, less_is_better, without_reference
 from bench.sites import ROOT, SIZES, sites
-from sandbox.cloud import Cloud
-from sandbox.deployer import deploy
-from sandbox.engine.command import EngineError, find
-from sandbox.engine.deploy import PulumiDeployer
+from pm_sandbox.cloud import Cloud
+from pm_sandbox.deployer import deploy
+from pm_sandbox.engine.command import EngineError, find
+from pm_sandbox.engine.deploy import PulumiDeployer
 
 RUNS = 1
 _STACK = "local"

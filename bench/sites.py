@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.figure import Figure, less_is_better
-from sandbox.recorder import Recording, record
+from pm_sandbox.recorder import Recording, record
 
 ROOT = Path(__file__).resolve().parent.parent
 SIZES = (1, 10, 100)

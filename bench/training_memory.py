@@ -20,10 +20,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ml import data
-from ml.checkpoints import NONE
-from ml.faults import model as fault_model
 from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS, MACHINE_MEASUREMENTS
+from pm_ml import data
+from pm_ml.checkpoints import NONE
+from pm_ml.faults import model as fault_model
 
 #: Seconds between two looks at a process's memory.
 _LOOK_EVERY = 0.05
@@ -131,10 +131,10 @@ def _faults(folder: Path, rows_in_memory: int = sys.maxsize) -> dict[str, float]
 def _hours_run(folder: Path) -> dict[str, float]:
     import ibis
 
-    from ml.forecast import model as forecast_model
-    from ml.forecast.features import forecast_features, hourly
-    from ml.forecast.scaling import Scaling
-    from ml.forecast.train import Hours
+    from pm_ml.forecast import model as forecast_model
+    from pm_ml.forecast.features import forecast_features, hourly
+    from pm_ml.forecast.scaling import Scaling
+    from pm_ml.forecast.train import Hours
 
     forecast_model.EPOCHS = 1
     connection = ibis.duckdb.connect()

@@ -1,7 +1,8 @@
 """Starts the library's component provider; Pulumi's engine runs `python component_provider ENGINE_ADDRESS`.
 
-It runs in a checkout where `make setup` was run, since the components package code of `edge`, `ml` and `pm_contracts`,
-and a Lambda layer; its interpreter is that of an environment of its own, which does not have the checkout installed.
+It runs in a checkout where `make setup` was run, since the components package code of `pm_edge`, `pm_ml` and
+`pm_contracts`, and a Lambda layer; its interpreter is that of an environment of its own, which does not have the
+checkout installed.
 """
 
 import sys

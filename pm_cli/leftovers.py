@@ -15,8 +15,8 @@ from typing import Any
 
 from pm_cli.aws_access import Clients
 from pm_cli.stack_state import StackState
-from sandbox.recorder import Recording
-from sandbox.recorder.monitor import ACCOUNT
+from pm_sandbox.recorder import Recording
+from pm_sandbox.recorder.monitor import ACCOUNT
 
 _POLICY = ("aws:iot/policy:Policy", "name")
 _THING = ("aws:iot/thing:Thing", "name")

@@ -16,7 +16,6 @@ from rich.markup import escape
 from rich.table import Column, Table
 from typer.core import TyperGroup
 
-from edge.devices.simulator.sources import SourceError
 from pm_cli.commands import alarms as cli_alarms
 from pm_cli.commands import clear as cli_clear
 from pm_cli.commands import lake as cli_lake
@@ -24,12 +23,13 @@ from pm_cli.commands import models as cli_models
 from pm_cli.commands import review as cli_review
 from pm_cli.console import FAILED, ConsoleProgress, console, fail, waiting
 from pm_cli.options import BACKGROUND, DATA_FILE, FACTORY, Directory, attached
-from sandbox.engine.command import EngineName
+from pm_edge.devices.simulator.sources import SourceError
+from pm_sandbox.engine.command import EngineName
 
 if TYPE_CHECKING:
     from pm_contracts.messages import Status
-    from sandbox.engine.command import Choice
-    from sandbox.factory import Factory
+    from pm_sandbox.engine.command import Choice
+    from pm_sandbox.factory import Factory
 
 
 class _Commands(TyperGroup):
@@ -81,9 +81,9 @@ def demo(
     Example: pm demo --data out/data/pollution/pollution.csv, after pm data fetch pollution
     """
     # Imported here, as in each command: `pm --help` must not wait for what it does not need.
-    from sandbox.demo import story
-    from sandbox.demo.plan import Plan
-    from sandbox.demo.summary import summary_table, where_to_look
+    from pm_sandbox.demo import story
+    from pm_sandbox.demo.plan import Plan
+    from pm_sandbox.demo.summary import summary_table, where_to_look
 
     _stop_in_order_on_sigterm()
     try:
@@ -132,10 +132,10 @@ def up(
     `pulumi up -s local`. Its state lies in the factory's folder, never in a backend of yours, and lasts as long as the
     cloud.
     """
-    from sandbox.cloud import CloudError
-    from sandbox.cloud.process import listening_socket
-    from sandbox.engine.command import EngineError, choose
-    from sandbox.factory import STARTING_FILE, FactoryError, forget, read_state
+    from pm_sandbox.cloud import CloudError
+    from pm_sandbox.cloud.process import listening_socket
+    from pm_sandbox.engine.command import EngineError, choose
+    from pm_sandbox.factory import STARTING_FILE, FactoryError, forget, read_state
 
     if cloud_only and engine is EngineName.OWN:
         fail("--engine own and --cloud-only: our own engine has no use for an empty cloud; leave one of them out")
@@ -163,7 +163,7 @@ def up(
     with (directory / "factory.log").open("wb") as log:
         process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "sandbox.factory", "--directory", str(directory)),
+                *(sys.executable, "-m", "pm_sandbox.factory", "--directory", str(directory)),
                 *([f"--port={port}"] if port else []),
                 *(["--cloud-only"] if cloud_only else []),
                 *([f"--pulumi={chosen.command.path}"] if chosen.command else []),
@@ -188,9 +188,9 @@ def up(
 
 def _tell_of_pulumi(directory: Path, chosen: "Choice", *, deployed: bool) -> None:
     """Say how Pulumi's command line is used on the factory by hand."""
-    from sandbox.engine.command import missing_language_host
-    from sandbox.engine.deploy import SHELL_FILE
-    from sandbox.factory import BY_HAND, PULUMI, STACK
+    from pm_sandbox.engine.command import missing_language_host
+    from pm_sandbox.engine.deploy import SHELL_FILE
+    from pm_sandbox.factory import BY_HAND, PULUMI, STACK
 
     file = directory / PULUMI / SHELL_FILE
     if deployed:
@@ -209,7 +209,7 @@ def _tell_of_pulumi(directory: Path, chosen: "Choice", *, deployed: bool) -> Non
 
 def _watch(process: "subprocess.Popen[bytes]", told: IO[str], progress: ConsoleProgress) -> None:
     """Show what a factory that comes up tells of itself, until it runs."""
-    from sandbox.factory import FactoryError
+    from pm_sandbox.factory import FactoryError
 
     while True:
         line = told.readline()
@@ -261,7 +261,7 @@ def status(directory: Directory = BACKGROUND) -> None:
 
 def _statuses(factory: "Factory") -> "dict[tuple[str, str], Status]":
     """Listen in the cloud to the components with code of ours, for a little longer than they take to report."""
-    from sandbox.status_ear import StatusEar
+    from pm_sandbox.status_ear import StatusEar
 
     expected = {
         (name, component)
@@ -293,7 +293,7 @@ def replay(
 
     Examples: pm replay --end 2010-07-01; pm replay --live
     """
-    from sandbox.demo.plan import Plan
+    from pm_sandbox.demo.plan import Plan
 
     factory = attached(directory)
     try:
@@ -337,7 +337,7 @@ def down(directory: Directory = BACKGROUND) -> None:
 
     Example: pm down
     """
-    from sandbox.factory import FactoryError, read_state
+    from pm_sandbox.factory import FactoryError, read_state
 
     try:
         process = read_state(directory)["pid"]

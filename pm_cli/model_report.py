@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from ml.evidence import ForecastEvidence, Profile
-from ml.forecast import blend as forecast_blend
-from ml.forecast.protocol import Answers, Series, times
-from ml.protocol import Findings
-from ml.report import faults, forecast, page
-from ml.validation import limits_of
 from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS, MACHINE_MEASUREMENTS, AirQualityMeasurements
+from pm_ml.evidence import ForecastEvidence, Profile
+from pm_ml.forecast import blend as forecast_blend
+from pm_ml.forecast.protocol import Answers, Series, times
+from pm_ml.protocol import Findings
+from pm_ml.report import faults, forecast, page
+from pm_ml.validation import limits_of
 
 
 def write_report(path: Path, found: Findings) -> None:

@@ -8,7 +8,7 @@ import typer
 from pm_cli.console import fail
 
 if TYPE_CHECKING:
-    from sandbox.factory import Factory
+    from pm_sandbox.factory import Factory
 
 #: The panels of `pm --help`.
 FACTORY, MODELS, STACKS = "The factory", "Data and models", "Stacks, before and after `pulumi up`"
@@ -31,9 +31,9 @@ def attached(directory: Path) -> "Factory":
     Raises:
         typer.Exit: if none does, or nothing is deployed in it; it has been said.
     """
-    from sandbox.cloud import CloudError
-    from sandbox.deployer import DeploymentError
-    from sandbox.factory import Factory, FactoryError
+    from pm_sandbox.cloud import CloudError
+    from pm_sandbox.deployer import DeploymentError
+    from pm_sandbox.factory import Factory, FactoryError
 
     try:
         return Factory.attach(directory)

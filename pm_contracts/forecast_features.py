@@ -1,7 +1,7 @@
 """The inputs of the forecast model: their names and the rules that training and the core device both keep.
 
-`ml.forecast.features` writes them as expressions over a table, `edge.forecasting.features` computes them a reading at a
-time; a test holds the two equal. What they share is said here, once.
+`pm_ml.forecast.features` writes them as expressions over a table, `pm_edge.forecasting.features` computes them a
+reading at a time; a test holds the two equal. What they share is said here, once.
 
 The rules:
 

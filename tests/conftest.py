@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from sandbox.cloud import Cloud
-from sandbox.recorder import Recording
+from pm_sandbox.cloud import Cloud
+from pm_sandbox.recorder import Recording
 from tests.recordings import shared_recordings
 
 pytest_plugins = ["tests.no_skips"]

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from pm_components.stack.environment import GUARD
-from sandbox.recorder import Registered
+from pm_sandbox.recorder import Registered
 
 
 def guard_of(resources: Iterable[Registered]) -> Registered:

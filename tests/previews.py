@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sandbox.recorder import UNKNOWN, Registered
+from pm_sandbox.recorder import UNKNOWN, Registered
 
 
 def unknown_inputs(preview: Iterable[Registered]) -> int:

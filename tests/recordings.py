@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from sandbox.recorder import Recording, record
+from pm_sandbox.recorder import Recording, record
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from examples.many_factories.targets import Target
 from examples.many_factories.workspaces import prepare
-from sandbox.recorder import Recording, record
+from pm_sandbox.recorder import Recording, record
 
 
 class RecordedStack:

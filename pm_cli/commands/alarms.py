@@ -28,7 +28,7 @@ def list_alarms(
 
     Example: pm alarms list --all
     """
-    from sandbox.alarms import alarms
+    from pm_sandbox.alarms import alarms
 
     factory = attached(directory)
     found = alarms(factory.cloud, factory.deployment.outputs)
@@ -62,7 +62,7 @@ def acknowledge(
     On AWS: aws sqs send-message --queue-url "$(pulumi stack output alarm_queue_url)" --message-attributes
     kind={DataType=String,StringValue=acknowledgement} --message-body '{"site": .., "dedupe_key": .., "by": ..}'
     """
-    from sandbox.alarms import acknowledge, alarms
+    from pm_sandbox.alarms import acknowledge, alarms
 
     factory = attached(directory)
     cloud, outputs = factory.cloud, factory.deployment.outputs

@@ -75,7 +75,7 @@ def replay_dead_letters(
 
 def _operate(directory: Path, ask: Any) -> Any:
     """The answer of the factory in `directory` to the operator."""
-    from sandbox.operator import OperationFailed
+    from pm_sandbox.operator import OperationFailed
 
     operator = attached(directory).operator
     try:

@@ -15,7 +15,7 @@ from pm_cli.console import FAILED, ConsoleProgress, console, fail
 from pm_cli.options import BACKGROUND, DATA_FILE, MODELS, attached
 
 if TYPE_CHECKING:
-    from ml.faults.protocol import Fault, LabelledReadings
+    from pm_ml.faults.protocol import Fault, LabelledReadings
 
 data_app = typer.Typer(no_args_is_help=True, help="Public data sets.")
 
@@ -58,8 +58,8 @@ def fetch(
 
     Then: pm evaluate --data out/data/pollution/pollution.csv --faults out/data/aps/aps_failure_training_set.csv
     """
-    from ml.fetch import DATA_SETS, FetchFailed
-    from ml.fetch import fetch as download
+    from pm_ml.fetch import DATA_SETS, FetchFailed
+    from pm_ml.fetch import fetch as download
 
     if name not in DATA_SETS:
         fail(f"there is no data set {name!r}: there are {', '.join(DATA_SETS)}")
@@ -102,10 +102,10 @@ def evaluate(
 
     Example: pm evaluate --data out/data/pollution/pollution.csv
     """
-    from edge.devices.simulator.machines import READINGS_BEFORE_FAILURE
-    from ml import protocol
-    from ml.data import DataRefused
     from pm_cli.model_report import write_report
+    from pm_edge.devices.simulator.machines import READINGS_BEFORE_FAILURE
+    from pm_ml import protocol
+    from pm_ml.data import DataRefused
 
     done = 0
     try:
@@ -243,9 +243,9 @@ def _pipeline(state_machine: str, directory: Path) -> dict[str, Any]:
 
 def simulated_machines(count: int = MACHINES) -> "tuple[LabelledReadings, list[Fault]]":
     """Readings of simulated machines with the truth about their faults."""
-    from edge.devices.simulator import machines
-    from edge.devices.simulator.sources import DAYS
-    from ml.faults.protocol import labelled
+    from pm_edge.devices.simulator import machines
+    from pm_edge.devices.simulator.sources import DAYS
+    from pm_ml.faults.protocol import labelled
 
     names = [f"machine-{number:02d}" for number in range(1, count + 1)]
     return labelled({name: machines.simulate(name, DAYS, seed=0) for name in names})
@@ -255,7 +255,7 @@ def _machines(files: list[Path], out: Path) -> "tuple[LabelledReadings, list[Fau
     if not files:
         readings, known = simulated_machines()
         return readings, known, f"{MACHINES} simulated machines"
-    from ml.faults import aps
+    from pm_ml.faults import aps
 
     parts = []
     for file in files:

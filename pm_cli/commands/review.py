@@ -34,8 +34,8 @@ def config_diff(
     Example: pm config diff dev prod
     """
     from pm_components.stack.config import ConfigError
-    from sandbox.deployer.records import DeploymentError
-    from sandbox.review.settings import difference
+    from pm_sandbox.deployer.records import DeploymentError
+    from pm_sandbox.review.settings import difference
 
     try:
         found = difference(program, first, second)
@@ -71,12 +71,12 @@ def review(
     Examples: pm review dev; pm review prod --markdown for a pull request
     """
     from pm_components.stack.config import ConfigError
-    from sandbox.deployer.records import DeploymentError
-    from sandbox.recorder import RecordingError
-    from sandbox.review import report, terminal
-    from sandbox.review import review as reviews
-    from sandbox.review.checks.cfn_lint import CfnLintError
-    from sandbox.review.snapshot import SnapshotError, write
+    from pm_sandbox.deployer.records import DeploymentError
+    from pm_sandbox.recorder import RecordingError
+    from pm_sandbox.review import report, terminal
+    from pm_sandbox.review import review as reviews
+    from pm_sandbox.review.checks.cfn_lint import CfnLintError
+    from pm_sandbox.review.snapshot import SnapshotError, write
 
     if as_json and as_markdown:
         fail("--json and --markdown: allowed is one of them")

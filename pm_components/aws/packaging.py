@@ -59,10 +59,10 @@ def function_files(package: str) -> dict[str, Path]:
 
 
 def training_files() -> dict[str, Path]:
-    """The files of a training container: `ml`, the contracts, and the list of packages to install."""
+    """The files of a training container: `pm_ml`, the contracts, and the list of packages to install."""
     return {
-        **below("ml", files_below(ROOT / "ml", "**/*.py")),
-        **below("ml", files_below(ROOT / "ml", "**/*.j2")),
+        **below("pm_ml", files_below(ROOT / "pm_ml", "**/*.py")),
+        **below("pm_ml", files_below(ROOT / "pm_ml", "**/*.j2")),
         **below("pm_contracts", files_below(ROOT / "pm_contracts", "**/*.py")),
         "requirements.txt": ROOT / "requirements" / "ml.txt",
     }

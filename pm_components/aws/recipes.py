@@ -1,4 +1,4 @@
-"""Greengrass component versions from the folders of `edge/components/`: recipe, artifact, and a version by content.
+"""Greengrass component versions from the folders of `pm_edge/components/`: recipe, artifact, and a version by content.
 
 A recipe file holds placeholders where only the library knows better: the version, the artifact's bucket and key, and in
 `accessControl` the site (`pm/SITE/*/reading`), which comes with the deployment and not with the component.
@@ -18,9 +18,9 @@ from pm_components.functions import component_recipes
 from pm_components.functions.component_recipes import VERSION_PLACEHOLDER, Published, RecipeError
 from pm_contracts import site_devices as site_devices_contract
 
-EDGE = packaging.ROOT / "edge"
+EDGE = packaging.ROOT / "pm_edge"
 COMPONENTS = "components"
-"""The folder of `edge/` that holds them."""
+"""The folder of `pm_edge/` that holds them."""
 
 CODE_ARTIFACT = "component.zip"
 """The artifact of a component that runs code of ours; a model's artifact comes from the pipeline."""
@@ -67,7 +67,7 @@ class ComponentSource(NamedTuple):
 
 
 def load(folder: str) -> ComponentSource:
-    """The component of `edge/components/{folder}`.
+    """The component of `pm_edge/components/{folder}`.
 
     Raises:
         RecipeError: if the recipe lacks a placeholder that the library fills in, or is no recipe at all.
@@ -105,7 +105,7 @@ def site_devices(site: str, devices: Mapping[str, str]) -> ComponentSource:
 
 
 def artifact_files(folder: str) -> dict[str, Path]:
-    """Files that the component runs, by path: those of its folder, what these import of `edge`, and the contracts."""
+    """Files that the component runs, by path: its folder's, what these import of `pm_edge`, and the contracts."""
     waiting = sorted((EDGE / COMPONENTS / folder).rglob("*.py"))
     found: set[Path] = set()
     while waiting:
@@ -212,7 +212,7 @@ def _site_topic(topic: str, site: str) -> str:
 
 
 def _imported_files(file: Path) -> set[Path]:
-    """Files of `edge` that a module imports, itself and its packages included."""
+    """Files of `pm_edge` that a module imports, itself and its packages included."""
     names = [file.relative_to(EDGE.parent).with_suffix("").as_posix().replace("/", ".")]
     for node in ast.walk(ast.parse(file.read_text(), str(file))):
         if isinstance(node, ast.Import):

@@ -27,7 +27,7 @@ from pm_components.functions.trial.core import Policy as TrialPolicy
 from pm_contracts.messages import Outcome, TrialOutcome
 
 #: AWS's PyTorch container, for its Python 3.11 and its script mode; what we train with is in the code's requirements.
-#: It is the last one with Python 3.11, and AWS has ended its patches: policies/rules/ends_of_support.py tells.
+#: It is the last one with Python 3.11, and AWS has ended its patches: pm_policies/rules/ends_of_support.py tells.
 DEFAULT_IMAGE = "763104351884.dkr.ecr.{0}.amazonaws.com/pytorch-training:2.5.1-cpu-py311-ubuntu22.04-sagemaker"
 DEFAULT_INSTANCE_TYPE = "ml.m5.xlarge"
 DEFAULT_MAXIMUM_SECONDS = 3600
@@ -94,7 +94,7 @@ class ForecastPipelineArgs(TypedDict):
     drift_cooldown_seconds: NotRequired[pulumi.Input[int]]
     """Seconds in which a start, whatever caused it, is not followed by one for drift; default 86400, a day."""
     workbench: NotRequired[WorkbenchArgs]
-    """A notebook instance that opens on `ml/notebooks`; by default there is none. Known while the program runs, its
+    """A notebook instance that opens on `pm_ml/notebooks`; by default there is none. Known while the program runs, its
     values need not be."""
     schedule: NotRequired[pulumi.Input[str]]
     """The schedule of retraining, as EventBridge Scheduler writes it; skipped while a training runs. Default
@@ -183,7 +183,7 @@ class ForecastPipeline(pulumi.ComponentResource):
         )
 
     def _training_code(self) -> aws.s3.BucketObjectv2:
-        """The archive of a training container: `ml`, the contracts, and the list of packages to install."""
+        """The archive of a training container: `pm_ml`, the contracts, and the list of packages to install."""
         contents = archives.read_files(packaging.training_files())
         file = archives.stored("training-code.tar.gz", archives.tar_gz_bytes(contents))
         return aws.s3.BucketObjectv2(

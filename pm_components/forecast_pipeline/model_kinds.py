@@ -28,10 +28,10 @@ MODELS = (
         FORECAST,
         AIR_QUALITY,
         AirQualityReading.kind,
-        "ml/forecast/train.py",
+        "pm_ml/forecast/train.py",
         _FORECAST_FIGURES,
     ),
-    Model(FAULT, MACHINE, MachineReading.kind, "ml/faults/train.py", _FAULT_FIGURES),
+    Model(FAULT, MACHINE, MachineReading.kind, "pm_ml/faults/train.py", _FAULT_FIGURES),
 )
 
 #: The training script of each kind.

@@ -1,4 +1,4 @@
-"""An optional notebook instance of Amazon SageMaker that opens on `ml/notebooks`."""
+"""An optional notebook instance of Amazon SageMaker that opens on `pm_ml/notebooks`."""
 
 import base64
 from collections.abc import Sequence
@@ -88,13 +88,13 @@ def workbench(
 
 
 def _code(name: str, bucket: pulumi.Input[str], options: pulumi.ResourceOptions) -> aws.s3.BucketObjectv2:
-    """The workbench's files: `ml` with its notebooks, the simulators, the contracts, and the list of packages."""
-    edge = packaging.ROOT / "edge"
+    """The workbench's files: `pm_ml` with its notebooks, the simulators, the contracts, and the list of packages."""
+    edge = packaging.ROOT / "pm_edge"
     files = {
-        **packaging.below("ml", packaging.files_below(packaging.ROOT / "ml")),
-        **packaging.below("edge", packaging.files_below(edge, "__init__.py")),
-        **packaging.below("edge/devices", packaging.files_below(edge / "devices", "__init__.py")),
-        **packaging.below("edge/devices/simulator", packaging.files_below(edge / "devices" / "simulator", "*.py")),
+        **packaging.below("pm_ml", packaging.files_below(packaging.ROOT / "pm_ml")),
+        **packaging.below("pm_edge", packaging.files_below(edge, "__init__.py")),
+        **packaging.below("pm_edge/devices", packaging.files_below(edge / "devices", "__init__.py")),
+        **packaging.below("pm_edge/devices/simulator", packaging.files_below(edge / "devices" / "simulator", "*.py")),
         **packaging.below("pm_contracts", packaging.files_below(packaging.ROOT / "pm_contracts", "**/*.py")),
         "requirements.txt": packaging.ROOT / "requirements" / "ml.txt",
     }
@@ -114,7 +114,7 @@ def _start_script(bucket: str, key: str) -> str:
 
     Jupyter opens on its home, where `notebooks` leads to those of `project/`, which is replaced: work of one's own
     belongs beside it. The packages of `project/requirements.txt` are for the one who works there to install, since they
-    take longer than a start may (ml/notebooks/README.md).
+    take longer than a start may (pm_ml/notebooks/README.md).
     """
     return f"""#!/bin/bash
 set -eu
@@ -125,5 +125,5 @@ aws s3 cp --only-show-errors "s3://{bucket}/{key}" - | tar -xz -C "$target.new"
 chown -R ec2-user:ec2-user "$target.new"
 rm -rf "$target"
 mv "$target.new" "$target"
-ln -sfn project/ml/notebooks {_HOME}/notebooks
+ln -sfn project/pm_ml/notebooks {_HOME}/notebooks
 """

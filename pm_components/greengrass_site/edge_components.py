@@ -11,7 +11,7 @@ from pulumi_aws_native import greengrassv2
 from pm_components.aws import archives, naming, recipes
 from pm_components.aws.tagging import OwnershipArgs, tagged_options
 
-#: The folders of `edge/components/` whose components a site runs; models come by a deployment of their own.
+#: The folders of `pm_edge/components/` whose components a site runs; models come by a deployment of their own.
 FOLDERS = ("python_runtime", "uplink", "forecaster", "fault_detector", "replayer", "device_simulator")
 
 
@@ -32,7 +32,7 @@ class EdgeComponentsArgs(TypedDict):
 
 
 class EdgeComponents(pulumi.ComponentResource):
-    """A version of each component of `edge/components/`, once for all sites of a stack.
+    """A version of each component of `pm_edge/components/`, once for all sites of a stack.
 
     A version follows from the recipe, the files that the component runs, and where they lie, so that it changes with
     them and only then, and no other stack has it.

@@ -243,7 +243,7 @@ class TrainingSettings(_Settings, frozen=True, kw_only=True):
     drift_cooldown_seconds: Annotated[int, Meta(ge=60, le=2_592_000, description="60 to 2592000 seconds")] | None = None
     """Seconds in which a start, whatever caused it, is not followed by one for drift."""
     workbench: WorkbenchSettings | None = None
-    """A notebook instance on `ml/notebooks`; null: there is none."""
+    """A notebook instance on `pm_ml/notebooks`; null: there is none."""
     schedule: _Schedule | None = None
     schedule_enabled: bool | None = None
     watch_interval_seconds: Annotated[int, Meta(ge=1, le=3600, description="1 to 3600 seconds")] | None = None

@@ -13,7 +13,7 @@ import pytest
 
 from bench import engines, sites
 from bench.figure import Figure, less_is_better, written
-from sandbox.recorder import Recording
+from pm_sandbox.recorder import Recording
 
 ROOT = Path(__file__).parents[2]
 

@@ -16,7 +16,7 @@ from bench import __main__ as command
 from bench import edge_answers, edge_bridge, edge_footprint, edge_models, edge_rates
 from bench.edge_timing import in_turns, one_processor
 from bench.figure import Figure, less_is_better, more_is_better, without_reference, written
-from edge.devices.simulator import sources
+from pm_edge.devices.simulator import sources
 
 ROOT = Path(__file__).parents[2]
 KEYS = ["name", "unit", "ours", "reference", "ratio", "limit", "runs"]

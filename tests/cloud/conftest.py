@@ -9,7 +9,7 @@ import boto3
 import paho.mqtt.client as mqtt
 import pytest
 
-from sandbox.cloud import Cloud
+from pm_sandbox.cloud import Cloud
 from tests.waiting import eventually
 
 

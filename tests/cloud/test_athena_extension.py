@@ -15,8 +15,8 @@ import pytest
 
 from pm_components.analytics_store.named_queries import NAMED_QUERIES
 from pm_contracts.tables import PARTITION_KEYS, TABLES
-from sandbox.cloud import query_engine
-from sandbox.cloud.query_engine import QueryRefused, Unload
+from pm_sandbox.cloud import query_engine
+from pm_sandbox.cloud.query_engine import QueryRefused, Unload
 from tests.waiting import eventually
 
 COLUMNS = {"device": "string", "event_time": "timestamp", "measurements": "struct<pollution:double>"}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.cloud import Cloud
+from pm_sandbox.cloud import Cloud
 
 RECIPE = {
     "RecipeFormatVersion": "2020-01-25",

@@ -17,7 +17,7 @@ import botocore.exceptions
 import psutil
 import pytest
 
-from sandbox.cloud import Cloud, CloudError
+from pm_sandbox.cloud import Cloud, CloudError
 from tests.waiting import eventually, has_ended
 
 
@@ -76,7 +76,7 @@ def test_another_process_can_attach(cloud: Cloud) -> None:
         Bucket="attach-test", CreateBucketConfiguration={"LocationConstraint": cloud.region}
     )
     script = (
-        "import sys; from pathlib import Path; from sandbox.cloud import Cloud;"
+        "import sys; from pathlib import Path; from pm_sandbox.cloud import Cloud;"
         "c = Cloud.attach(Path(sys.argv[1])); c.client('s3').head_bucket(Bucket='attach-test');"
         "c.stop(); print(c.mqtt_port)"
     )
@@ -114,7 +114,7 @@ def test_stop_leaves_only_the_log_and_the_authority(tmp_path: Path) -> None:
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_it_dies_with_its_parent(tmp_path: Path, how: signal.Signals) -> None:
     script = (
-        "import sys, time; from pathlib import Path; from sandbox.cloud import Cloud;"
+        "import sys, time; from pathlib import Path; from pm_sandbox.cloud import Cloud;"
         "c = Cloud.start(Path(sys.argv[1])); print(c._process.pid, flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True) as parent:

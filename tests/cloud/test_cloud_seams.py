@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.cloud import Cloud, CloudError, seams
+from pm_sandbox.cloud import Cloud, CloudError, seams
 
 
 def emulator(source: str) -> types.ModuleType:
@@ -51,7 +51,7 @@ def test_only_the_pinned_version_is_taken(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_start_that_fails_shows_the_end_of_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "sitecustomize.py").write_text("import sandbox.cloud.seams as s; s.MINISTACK_VERSION = '0.0.1'")
+    (tmp_path / "sitecustomize.py").write_text("import pm_sandbox.cloud.seams as s; s.MINISTACK_VERSION = '0.0.1'")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pytest.raises(CloudError, match=r"written against 0.0.1"):
         Cloud.start(tmp_path / "cloud")

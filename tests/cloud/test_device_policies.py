@@ -15,8 +15,8 @@ import pytest
 
 from pm_components.aws.limits import IOT_SUBSCRIPTIONS_PER_CONNECTION
 from pm_components.greengrass_site import client_devices, device_policies
-from sandbox.cloud import Cloud
-from sandbox.core_device.identity import Identity, enroll
+from pm_sandbox.cloud import Cloud
+from pm_sandbox.core_device.identity import Identity, enroll
 from tests.cloud.conftest import Account, connected, document
 
 SITE = "trier"

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pm_contracts.tables import TABLES
-from sandbox.cloud import parquet_conversion
+from pm_sandbox.cloud import parquet_conversion
 from tests.waiting import eventually
 
 COLUMNS = {

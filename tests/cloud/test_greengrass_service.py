@@ -14,7 +14,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.cloud import Cloud
+from pm_sandbox.cloud import Cloud
 
 ARTIFACT = b"a component's files"
 

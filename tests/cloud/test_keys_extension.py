@@ -1,7 +1,7 @@
 """The key of an encrypted queue, topic or bucket is needed by each writer, also by a service in its own name.
 
 Not proved here: which condition keys each service of AWS sends to KMS; what its documents say of that is cited in
-`sandbox.cloud.key_permissions`, and held equal to what the library's key policies ask for.
+`pm_sandbox.cloud.key_permissions`, and held equal to what the library's key policies ask for.
 """
 
 import json
@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from pm_components.aws.encryption_keys import KEY_USERS
-from sandbox.cloud.key_permissions import SENT_BY_SERVICE
+from pm_sandbox.cloud.key_permissions import SENT_BY_SERVICE
 from tests.cloud.conftest import document
 from tests.waiting import eventually
 

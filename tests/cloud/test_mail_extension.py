@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.cloud import Cloud
-from sandbox.cloud.extensions.mail import MailFolder
+from pm_sandbox.cloud import Cloud
+from pm_sandbox.cloud.extensions.mail import MailFolder
 
 
 @pytest.fixture

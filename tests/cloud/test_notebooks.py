@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.cloud import Cloud
+from pm_sandbox.cloud import Cloud
 from tests.cloud.conftest import Account
 
 

@@ -12,8 +12,8 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.cloud import Cloud
-from sandbox.cloud.speech import SYNTHESIZER_RATE, speak
+from pm_sandbox.cloud import Cloud
+from pm_sandbox.cloud.speech import SYNTHESIZER_RATE, speak
 
 TEXT = "Attention in Lindau. Machine four is likely to fail within a day."
 

@@ -10,7 +10,7 @@ import botocore.session
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.cloud import Cloud
+from pm_sandbox.cloud import Cloud
 from tests.cloud.conftest import Account
 
 

@@ -6,7 +6,7 @@ Not proved here: the endpoint at which a device takes on the role, which the san
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.cloud import Cloud
+from pm_sandbox.cloud import Cloud
 from tests.cloud.conftest import Account
 
 

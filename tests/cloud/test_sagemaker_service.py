@@ -16,7 +16,7 @@ import psutil
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.cloud import Cloud
+from pm_sandbox.cloud import Cloud
 from tests.waiting import eventually, has_ended
 
 SCRIPT = """\
@@ -175,7 +175,7 @@ def test_a_failing_script_says_why(cloud: Cloud, start: Start, script: str, reas
 
 
 def test_a_program_in_a_folder_finds_its_packages(cloud: Cloud, start: Start) -> None:
-    files = {"ml/__init__.py": "", "ml/own.py": "X = 1\n", "ml/train.py": "from ml.own import X\nassert X == 1\n"}
+    files = {"pm_ml/__init__.py": "", "ml/own.py": "X = 1\n", "ml/train.py": "from ml.own import X\nassert X == 1\n"}
     assert wait(cloud, start(files, "ml/train.py"))["TrainingJobStatus"] == "Completed"
 
 

@@ -12,8 +12,8 @@ import boto3
 import botocore.exceptions
 import pytest
 
-from sandbox.cloud import Cloud
-from sandbox.cloud.extensions.schedules import group_of
+from pm_sandbox.cloud import Cloud
+from pm_sandbox.cloud.extensions.schedules import group_of
 from tests.waiting import eventually
 
 

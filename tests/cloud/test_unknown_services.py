@@ -3,7 +3,7 @@
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.cloud import Cloud
+from pm_sandbox.cloud import Cloud
 
 
 def test_a_service_that_nobody_serves_is_not_taken_for_a_bucket(cloud: Cloud) -> None:

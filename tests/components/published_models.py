@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from sandbox.cloud import Cloud
+from pm_sandbox.cloud import Cloud
 
 
 def recipe(cloud: Cloud, component: str, version: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Recipes, artifacts and versions of the edge components, from the folders of `edge/` and from made-up ones.
+"""Recipes, artifacts and versions of the edge components, from the folders of `pm_edge/` and from made-up ones.
 
 Not proved here: that a nucleus runs them (tests/core_device runs them in the emulated one).
 """
@@ -25,18 +25,18 @@ from pm_components.greengrass_site import edge_components
 from pm_components.greengrass_site.edge_components import FOLDERS
 from pm_contracts import site_devices
 from pm_contracts.messages import Refused
-from sandbox.cloud import greengrass_recipe
-from sandbox.provider.assets import archive_bytes
+from pm_sandbox.cloud import greengrass_recipe
+from pm_sandbox.provider.assets import archive_bytes
 
 DEVICES = {"air-1": "air_quality", "machine-01": "machine", "machine-02": "machine"}
 
 
 @pytest.fixture
 def edge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of `edge/` that a test may change."""
-    shutil.copytree(recipes.EDGE, tmp_path / "edge")
-    monkeypatch.setattr(recipes, "EDGE", tmp_path / "edge")
-    return tmp_path / "edge"
+    """A copy of `pm_edge/` that a test may change."""
+    shutil.copytree(recipes.EDGE, tmp_path / "pm_edge")
+    monkeypatch.setattr(recipes, "EDGE", tmp_path / "pm_edge")
+    return tmp_path / "pm_edge"
 
 
 @pytest.mark.parametrize("folder", [*FOLDERS, "forecast_model", "fault_model", "site_devices"])
@@ -60,7 +60,7 @@ def test_an_artifact_holds_all_that_its_main_imports(folder: str, tmp_path: Path
         "import runpy, sys\n"
         "sys.meta_path[:] = [f for f in sys.meta_path if '__editable__' not in getattr(f, '__module__', '')]\n"
         f"sys.path[:] = [{str(tmp_path)!r}] + [p for p in sys.path if p not in ('', {checkout!r})]\n"
-        f"sys.argv = ['main', '--help']\nrunpy.run_module('edge.components.{folder}', run_name='__main__')\n"
+        f"sys.argv = ['main', '--help']\nrunpy.run_module('pm_edge.components.{folder}', run_name='__main__')\n"
     )
     ran = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr

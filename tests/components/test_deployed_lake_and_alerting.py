@@ -18,9 +18,9 @@ import pytest
 
 from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS, AirQualityMeasurements
 from pm_contracts.messages import AirQualityReading, Alert, Outcome, encode
-from sandbox.alarms import AlarmRow, acknowledge, alarms
-from sandbox.cloud import Cloud
-from sandbox.deployer import Deployment, deploy
+from pm_sandbox.alarms import AlarmRow, acknowledge, alarms
+from pm_sandbox.cloud import Cloud
+from pm_sandbox.deployer import Deployment, deploy
 from tests.waiting import eventually
 
 PROGRAM = """

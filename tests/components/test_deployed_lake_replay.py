@@ -15,9 +15,9 @@ import pytest
 from pm_components.analytics_store.named_queries import NAMED_QUERIES
 from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS, AirQualityMeasurements
 from pm_contracts.messages import AirQualityReading, encode
-from sandbox.cloud import Cloud
-from sandbox.deployer import Deployment, deploy
-from sandbox.operator import Operator
+from pm_sandbox.cloud import Cloud
+from pm_sandbox.deployer import Deployment, deploy
+from pm_sandbox.operator import Operator
 from tests.waiting import eventually
 
 PROGRAM = """

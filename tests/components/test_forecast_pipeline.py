@@ -349,7 +349,7 @@ def test_the_workbench_is_there_where_it_is_asked_for(record: Record) -> None:
     (key,) = [key for key in _keys(asked) if key.endswith("/workbench.tar.gz")]
     assert f'"s3://pm-test-pipeline-artifacts-123456789012/{key}"' in script
     assert subprocess.run(["/bin/bash", "-n"], input=script, text=True, check=False).returncode == 0
-    assert "ln -sfn project/ml/notebooks /home/ec2-user/SageMaker/notebooks" in script
+    assert "ln -sfn project/pm_ml/notebooks /home/ec2-user/SageMaker/notebooks" in script
     inside = {"subnet_id": "subnet-1", "security_group_ids": ["sg-1"]}
     (instance,) = _pipeline(record, workbench=inside).of_type(notebook).values()
     assert (instance["directInternetAccess"], instance["subnetId"]) == ("Disabled", "subnet-1")
@@ -361,7 +361,7 @@ def test_the_notebooks_find_all_that_they_import_in_the_workbench(record: Record
     objects = _pipeline(record, workbench={}).of_type("aws:s3/bucketObjectv2:BucketObjectv2")
     with tarfile.open(objects["pipeline-workbench-code"]["source"].path) as archive:
         archive.extractall(tmp_path, filter="data")
-    folder = tmp_path / "ml" / "notebooks"
+    folder = tmp_path / "pm_ml" / "notebooks"
     notebooks = sorted(folder.glob("*.ipynb"))
     assert [path.stem for path in notebooks] == ["explore", "faults", "forecast"]
     cells = [
@@ -369,7 +369,7 @@ def test_the_notebooks_find_all_that_they_import_in_the_workbench(record: Record
     ]
     lines = {line.strip() for cell in cells for line in "".join(cell["source"]).splitlines()}
     imports = sorted(line for line in lines if re.match(r"(from [\w.]+ )?import ", line))
-    assert any("edge.devices.simulator" in line for line in imports)
+    assert any("pm_edge.devices.simulator" in line for line in imports)
     program = "\n".join(["import sys", f"sys.path[:0] = [{str(tmp_path)!r}]", *imports])
     done = subprocess.run(
         [sys.executable, "-I", "-c", program], cwd=folder, capture_output=True, text=True, check=False

@@ -20,10 +20,10 @@ import pytest
 
 from pm_components.aws import limits
 from pm_components.stack import config
-from sandbox.cloud.constraints import violations as model_violations
-from sandbox.provider.sdk_inputs import violations
-from sandbox.provider.sdk_types import alternatives, arguments_of, fields_of, is_block
-from sandbox.recorder import Registered, record
+from pm_sandbox.cloud.constraints import violations as model_violations
+from pm_sandbox.provider.sdk_inputs import violations
+from pm_sandbox.provider.sdk_types import alternatives, arguments_of, fields_of, is_block
+from pm_sandbox.recorder import Registered, record
 
 ROOT = Path(__file__).parents[2]
 #: Above which a float is just outside an end that is allowed, and inside one that is not.

@@ -18,8 +18,8 @@ from pm_components.forecast_pipeline.model_kinds import SCRIPTS
 from pm_components.functions.start_training.core import SCHEDULED
 from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS, AirQualityMeasurements, MachineMeasurements
 from pm_contracts.messages import AirQualityReading, Alert, MachineReading, Outcome, TrialOutcome, encode
-from sandbox.cloud import Cloud
-from sandbox.deployer import deploy
+from pm_sandbox.cloud import Cloud
+from pm_sandbox.deployer import deploy
 from tests.components.published_models import model_versions
 from tests.waiting import eventually
 

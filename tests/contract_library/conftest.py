@@ -15,8 +15,8 @@ import pytest
 from google.protobuf import empty_pb2, json_format, struct_pb2
 from pulumi.runtime.proto import engine_pb2_grpc, provider_pb2, provider_pb2_grpc, resource_pb2_grpc
 
-from sandbox.recorder import Registered, record
-from sandbox.recorder.monitor import RecordingMonitor
+from pm_sandbox.recorder import Registered, record
+from pm_sandbox.recorder.monitor import RecordingMonitor
 
 ROOT = Path(__file__).parents[2]
 STACK_URN = "urn:pulumi:test::factory::pulumi:pulumi:Stack::factory-test"

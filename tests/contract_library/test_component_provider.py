@@ -17,7 +17,7 @@ from pulumi.errors import InputPropertyError
 
 from pm_components import provider as library
 from pm_components.aws.tagging import tagged_options
-from policies.rules.required_tags import takes_tags
+from pm_policies.rules.required_tags import takes_tags
 
 FOLDER = Path(__file__).parents[2] / "component_provider"
 REQUIREMENTS = FOLDER.parent / "requirements"

@@ -19,7 +19,7 @@ import pm_components
 from pm_components.provider import COMPONENTS, LibraryProvider
 from pm_components.stack import config
 from pm_components.stack.environment import GUARD
-from sandbox.recorder import Registered
+from pm_sandbox.recorder import Registered
 
 ROOT = Path(__file__).parents[2]
 #: The names that users' programs and states know. A token is never renamed without an alias.

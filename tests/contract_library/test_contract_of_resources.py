@@ -26,10 +26,10 @@ from statelint.config import Config
 from statelint.linter import Linter
 
 from pm_components.aws import limits
-from sandbox.cloud import greengrass_recipe
-from sandbox.provider import handlers as _handlers  # noqa: F401 - importing them registers them
-from sandbox.provider.registry import HANDLERS
-from sandbox.recorder import Registered
+from pm_sandbox.cloud import greengrass_recipe
+from pm_sandbox.provider import handlers as _handlers  # noqa: F401 - importing them registers them
+from pm_sandbox.provider.registry import HANDLERS
+from pm_sandbox.recorder import Registered
 
 DASHBOARD = json.loads((Path(__file__).parent / "cloudwatch_dashboard.schema.json").read_text())
 #: By type: the input that is the physical name, and the member of the API that takes it.

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.recorder import Registered
+from pm_sandbox.recorder import Registered
 from tests.contract_library.conftest import SITES, Provider, every_option, resolved
 from tests.contract_library.test_contract_of_components import TOKENS
 from tests.contract_library.test_contract_of_resources import NAMED, WITHIN, claimed_names

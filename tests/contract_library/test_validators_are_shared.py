@@ -7,8 +7,8 @@ import pytest
 
 from pm_components.aws import recipes
 from pm_components.aws.permissions import allow
-from policies.rule import Resource
-from policies.rules import least_privilege, recipe_size
+from pm_policies.rule import Resource
+from pm_policies.rules import least_privilege, recipe_size
 
 ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
 

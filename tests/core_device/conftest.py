@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.cloud import Cloud
-from sandbox.core_device import CoreDevice
+from pm_sandbox.cloud import Cloud
+from pm_sandbox.core_device import CoreDevice
 from tests.core_device.site_by_hand import SITE, THING, Site
 
 

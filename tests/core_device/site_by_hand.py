@@ -5,7 +5,7 @@ import json
 import zipfile
 from typing import Any
 
-from sandbox.cloud import Cloud
+from pm_sandbox.cloud import Cloud
 
 SITE = "gera"
 THING = "gera-core"

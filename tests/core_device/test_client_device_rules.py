@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pm_components.greengrass_site import client_devices, public_components
-from sandbox.core_device.client_devices.configuration import (
+from pm_sandbox.core_device.client_devices.configuration import (
     AUTH,
     BRIDGE,
     BROKER,

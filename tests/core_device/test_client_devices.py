@@ -22,10 +22,10 @@ import pytest
 
 from pm_components.greengrass_site import client_devices, device_policies, public_components
 from pm_contracts.messages import Reading, decode
-from sandbox.cloud import Cloud
-from sandbox.core_device import CoreDevice, CoreDeviceError
-from sandbox.core_device.identity import enroll
-from sandbox.sensor import Sensor, run
+from pm_sandbox.cloud import Cloud
+from pm_sandbox.core_device import CoreDevice, CoreDeviceError
+from pm_sandbox.core_device.identity import enroll
+from pm_sandbox.sensor import Sensor, run
 from tests.waiting import eventually
 
 SITE = "jena"

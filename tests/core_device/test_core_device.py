@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sandbox.core_device import CoreDevice, CoreDeviceError
+from pm_sandbox.core_device import CoreDevice, CoreDeviceError
 from tests.core_device.site_by_hand import THING, Site
 from tests.waiting import eventually, has_ended
 

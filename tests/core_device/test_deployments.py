@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from sandbox.core_device import CoreDevice, CoreDeviceError
+from pm_sandbox.core_device import CoreDevice, CoreDeviceError
 from tests.core_device.site_by_hand import BUCKET, CANARY, SITE, THING, Site
 from tests.waiting import eventually
 

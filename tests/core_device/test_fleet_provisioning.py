@@ -15,11 +15,11 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from sandbox.cloud import Cloud
-from sandbox.core_device import CoreDevice
-from sandbox.core_device.fleet_provisioning import Claim, NotProvisioned, enrol_by_claim
-from sandbox.core_device.identity import make_request
-from sandbox.deployer import Deployment, deploy
+from pm_sandbox.cloud import Cloud
+from pm_sandbox.core_device import CoreDevice
+from pm_sandbox.core_device.fleet_provisioning import Claim, NotProvisioned, enrol_by_claim
+from pm_sandbox.core_device.identity import make_request
+from pm_sandbox.deployer import Deployment, deploy
 from tests.waiting import eventually
 
 PROGRAM = """

@@ -14,14 +14,14 @@ import pytest
 import yaml
 
 from pm_components.greengrass_site.nuclei import NucleusKind
-from sandbox.core_device import nucleus as nucleus_module
-from sandbox.core_device.cloud_access import CloudAccess
-from sandbox.core_device.component_log import read_log
-from sandbox.core_device.nucleus import Nucleus, Result
-from sandbox.core_device.plug_ins import RunningNucleus
-from sandbox.core_device.supervisor import FAILURES_UNTIL_BROKEN, State, Supervisor
+from pm_sandbox.core_device import nucleus as nucleus_module
+from pm_sandbox.core_device.cloud_access import CloudAccess
+from pm_sandbox.core_device.component_log import read_log
+from pm_sandbox.core_device.nucleus import Nucleus, Result
+from pm_sandbox.core_device.plug_ins import RunningNucleus
+from pm_sandbox.core_device.supervisor import FAILURES_UNTIL_BROKEN, State, Supervisor
 
-COMPONENTS = Path(__file__).parents[2] / "edge" / "components"
+COMPONENTS = Path(__file__).parents[2] / "pm_edge" / "components"
 LIMIT = 120.0
 CLASSIC, LITE = NucleusKind
 FAILS_AT_ONCE = "echo out of paper; exit 3"

@@ -12,11 +12,11 @@ import pytest
 from pm_components.aws import limits, recipes
 from pm_components.greengrass_site import lite_limits
 from pm_components.greengrass_site.edge_components import sources
-from sandbox.core_device import CoreDevice, CoreDeviceError
-from sandbox.core_device.deployments import DeploymentError, DeviceState, parse_deployment
-from sandbox.core_device.lite_fit import check
-from sandbox.core_device.plug_ins import RunningNucleus
-from sandbox.core_device.recipes import Recipe, parse_recipe
+from pm_sandbox.core_device import CoreDevice, CoreDeviceError
+from pm_sandbox.core_device.deployments import DeploymentError, DeviceState, parse_deployment
+from pm_sandbox.core_device.lite_fit import check
+from pm_sandbox.core_device.plug_ins import RunningNucleus
+from pm_sandbox.core_device.recipes import Recipe, parse_recipe
 from tests.core_device.site_by_hand import CANARY, Site
 
 VALUES = {

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from pm_contracts import site_devices
-from sandbox.cloud import Cloud
-from sandbox.core_device import CoreDevice
-from sandbox.deployer import deploy
+from pm_sandbox.cloud import Cloud
+from pm_sandbox.core_device import CoreDevice
+from pm_sandbox.deployer import deploy
 from tests.waiting import eventually
 
 PROGRAM = """

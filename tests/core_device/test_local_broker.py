@@ -19,17 +19,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from paho.mqtt.enums import CallbackAPIVersion
 
-from sandbox.core_device import broker_session
-from sandbox.core_device.broker import Broker
-from sandbox.core_device.broker_session import WINDOW, Receipt, Session
-from sandbox.core_device.mqtt import PacketReader, ProtocolViolation, is_filter, matches, publish_head
+from pm_sandbox.core_device import broker_session
+from pm_sandbox.core_device.broker import Broker
+from pm_sandbox.core_device.broker_session import WINDOW, Receipt, Session
+from pm_sandbox.core_device.mqtt import PacketReader, ProtocolViolation, is_filter, matches, publish_head
 
 LIMIT = 60.0
 
 
 @pytest.fixture(scope="module")
 def process() -> Iterator["subprocess.Popen[str]"]:
-    command = [sys.executable, "-m", "sandbox.core_device.broker"]
+    command = [sys.executable, "-m", "pm_sandbox.core_device.broker"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
         yield running
         assert running.stdin is not None
@@ -246,7 +246,7 @@ def test_a_clean_session_ends_the_kept_one(connect: Connect, port: int) -> None:
 
 
 def test_a_broker_that_is_killed_loses_nothing_for_a_subscriber_that_was_away(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "sandbox.core_device.broker", "--sessions", str(tmp_path / "sessions.json")]
+    command = [sys.executable, "-m", "pm_sandbox.core_device.broker", "--sessions", str(tmp_path / "sessions.json")]
 
     def start(port: int) -> tuple["subprocess.Popen[str]", int]:
         running = subprocess.Popen(
@@ -363,7 +363,7 @@ def test_it_listens_on_loopback_only(process: "subprocess.Popen[str]", port: int
 
 
 def test_a_port_in_use_is_a_clear_error(port: int) -> None:
-    command = [sys.executable, "-m", "sandbox.core_device.broker", "--port", str(port)]
+    command = [sys.executable, "-m", "pm_sandbox.core_device.broker", "--port", str(port)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False)
     assert result.returncode == 1
     assert f"port {port} of 127.0.0.1 cannot be used" in result.stderr

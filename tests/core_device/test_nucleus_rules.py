@@ -15,9 +15,9 @@ import pytest
 import yaml
 
 from pm_components.greengrass_site.nuclei import NucleusKind
-from sandbox.core_device.artifacts import ArtifactStore
-from sandbox.core_device.cloud_access import CloudAccess, Offline
-from sandbox.core_device.deployments import (
+from pm_sandbox.core_device.artifacts import ArtifactStore
+from pm_sandbox.core_device.cloud_access import CloudAccess, Offline
+from pm_sandbox.core_device.deployments import (
     DeploymentError,
     DeviceState,
     is_public,
@@ -25,7 +25,7 @@ from sandbox.core_device.deployments import (
     start_order,
     with_dependents,
 )
-from sandbox.core_device.recipes import (
+from pm_sandbox.core_device.recipes import (
     Recipe,
     RecipeError,
     configuration_value,
@@ -37,7 +37,7 @@ from sandbox.core_device.recipes import (
     without,
 )
 
-COMPONENTS = Path(__file__).parents[2] / "edge" / "components"
+COMPONENTS = Path(__file__).parents[2] / "pm_edge" / "components"
 
 
 def document(**changes: Any) -> dict[str, Any]:

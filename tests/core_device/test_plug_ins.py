@@ -7,8 +7,8 @@ import pytest
 
 from pm_components.greengrass_site import nuclei, public_components
 from pm_components.greengrass_site.public_components import AUTH, BRIDGE, BROKER, DETECTOR, SHADOWS
-from sandbox.core_device.deployments import DeploymentError
-from sandbox.core_device.plug_ins import RunningNucleus, resolved
+from pm_sandbox.core_device.deployments import DeploymentError
+from pm_sandbox.core_device.plug_ins import RunningNucleus, resolved
 
 NEWEST = RunningNucleus("classic", "2.18.0")
 #: The releases that a site had before it stated its nucleus.

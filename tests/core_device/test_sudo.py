@@ -1,7 +1,7 @@
 """Each recipe's scripts through Debian's sudo, as a classic nucleus starts them, and what the emulated one makes of it.
 
 Not proved here: another user than the one who runs the tests, to whom sudo passes on the same variables; sudo-rs, which
-passes on fewer and which no component of ours runs under (edge/README.md).
+passes on fewer and which no component of ours runs under (pm_edge/README.md).
 """
 
 import getpass
@@ -18,9 +18,9 @@ import pytest
 from pm_components.aws import recipes
 from pm_contracts import site_devices
 from pm_contracts.measurements import AIR_QUALITY
-from sandbox.core_device.interpreter import make_interpreter
-from sandbox.core_device.recipes import interpolate
-from sandbox.core_device.sudo import REMOVED_NAMES, passed_on
+from pm_sandbox.core_device.interpreter import make_interpreter
+from pm_sandbox.core_device.recipes import interpolate
+from pm_sandbox.core_device.sudo import REMOVED_NAMES, passed_on
 
 CODE = sorted(
     path.parent.name

@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 
 from pm_components.greengrass_site.nuclei import NucleusKind
-from sandbox.core_device import component_log
-from sandbox.core_device import supervisor as supervisor_module
-from sandbox.core_device.component_log import ComponentLog, read_log
-from sandbox.core_device.recipes import Step
-from sandbox.core_device.supervisor import Program, State, Supervisor
+from pm_sandbox.core_device import component_log
+from pm_sandbox.core_device import supervisor as supervisor_module
+from pm_sandbox.core_device.component_log import ComponentLog, read_log
+from pm_sandbox.core_device.recipes import Step
+from pm_sandbox.core_device.supervisor import Program, State, Supervisor
 
 LIMIT = 120.0
 

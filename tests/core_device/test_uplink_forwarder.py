@@ -5,7 +5,7 @@ import contextlib
 
 import pytest
 
-from sandbox.core_device.forwarder import Forwarder
+from pm_sandbox.core_device.forwarder import Forwarder
 
 LIMIT = 60.0
 

@@ -13,8 +13,8 @@ import pytest
 from typer.testing import CliRunner
 
 from pm_cli.main import app
-from sandbox import factory
-from sandbox.cloud import Cloud
+from pm_sandbox import factory
+from pm_sandbox.cloud import Cloud
 
 RUNNER = CliRunner(env={"COLUMNS": "240"})
 

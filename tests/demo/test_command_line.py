@@ -15,7 +15,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from pm_cli.main import app
-from sandbox import factory
+from pm_sandbox import factory
 
 PM = Path(sys.executable).with_name("pm")
 

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from sandbox.demo.meter import Sample
-from sandbox.demo.report import write_report
-from sandbox.demo.results import InjectedFaults, Live, fault_figures, forecast_figures
-from sandbox.demo.summary import summary_table
+from pm_sandbox.demo.meter import Sample
+from pm_sandbox.demo.report import write_report
+from pm_sandbox.demo.results import InjectedFaults, Live, fault_figures, forecast_figures
+from pm_sandbox.demo.summary import summary_table
 
 DAY0 = dt.datetime(2014, 1, 1, tzinfo=dt.UTC)
 

@@ -8,7 +8,7 @@ import math
 
 import pytest
 
-from sandbox.demo.results import Live, fault_figures, forecast_figures
+from pm_sandbox.demo.results import Live, fault_figures, forecast_figures
 
 DAY0 = dt.datetime(2014, 1, 1, tzinfo=dt.UTC)
 

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pm_cli.main import app
-from sandbox.engine.command import MINIMUM, Choice, Command, EngineName, choose, missing_language_host
+from pm_sandbox.engine.command import MINIMUM, Choice, Command, EngineName, choose, missing_language_host
 from tests.pulumi_stub import Stub
 
 NEEDED = "3.208.0 or newer is needed, install it from https://www.pulumi.com/docs/install/"

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from pm_cli.main import app
 from pm_components.analytics_store.named_queries import NAMED_QUERIES
-from sandbox import factory
+from pm_sandbox import factory
 
 
 def run(*arguments: str) -> Any:

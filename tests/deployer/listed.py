@@ -1,6 +1,6 @@
 """The resources of a type that a cloud lists, by the ids that a deployment keeps of them."""
 
-from sandbox.cloud import Cloud
+from pm_sandbox.cloud import Cloud
 
 #: By type: service, operation, and the keys of list and item in the answer.
 LISTED = {

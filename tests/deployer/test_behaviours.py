@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import pytest
 
-from sandbox.cloud import Cloud
-from sandbox.deployer import Deployment, DeploymentError, Step, deploy, destroy
+from pm_sandbox.cloud import Cloud
+from pm_sandbox.deployer import Deployment, DeploymentError, Step, deploy, destroy
 from tests.deployer.programs.behaviours.cases import CASES, FAILING, LAST, RUNS, Steps
 
 PROGRAM = Path(__file__).parent / "programs" / "behaviours"

@@ -9,8 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sandbox.cloud import Cloud
-from sandbox.deployer import Deployment, DeploymentError, deploy
+from pm_sandbox.cloud import Cloud
+from pm_sandbox.deployer import Deployment, DeploymentError, deploy
 from tests.waiting import eventually, has_ended
 
 
@@ -54,7 +54,7 @@ def test_ctrl_c_ends_the_program_too(empty_cloud: Cloud, tmp_path: Path) -> None
     def stop(_: object) -> None:
         # A child that has ended, of a test before this one, has no command line any more.
         children = [one for one in psutil.Process().children() if not has_ended(one)]
-        running.extend(one for one in children if "sandbox.deployer" in one.cmdline())
+        running.extend(one for one in children if "pm_sandbox.deployer" in one.cmdline())
         raise KeyboardInterrupt
 
     slow = "import time\naws.sqs.Queue('q', name='slow-q').id.apply(lambda _: time.sleep(600))"

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import pytest
 
-from sandbox.cloud import Cloud
-from sandbox.deployer import Deployment, ResourceRecord, Step, deploy
+from pm_sandbox.cloud import Cloud
+from pm_sandbox.deployer import Deployment, ResourceRecord, Step, deploy
 from tests.waiting import eventually
 
 PROGRAM = Path(__file__).parent / "programs" / "small"

@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 import pytest
 
-from sandbox.cloud import Cloud
-from sandbox.deployer import Deployment, deploy
-from sandbox.provider import handlers as _handlers  # noqa: F401 - fills the registry
-from sandbox.provider.registry import HANDLERS
+from pm_sandbox.cloud import Cloud
+from pm_sandbox.deployer import Deployment, deploy
+from pm_sandbox.provider import handlers as _handlers  # noqa: F401 - fills the registry
+from pm_sandbox.provider.registry import HANDLERS
 from tests.deployer.listed import LISTED, kept_id, listed
 from tests.provider.changes_of_a_life import SETTINGS
 

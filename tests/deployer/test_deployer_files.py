@@ -10,9 +10,9 @@ from typing import Any
 import pulumi
 import pytest
 
-from sandbox.deployer.project import read_project
-from sandbox.deployer.records import Deployment, DeploymentError
-from sandbox.provider.assets import archive_bytes, asset_bytes, described
+from pm_sandbox.deployer.project import read_project
+from pm_sandbox.deployer.records import Deployment, DeploymentError
+from pm_sandbox.provider.assets import archive_bytes, asset_bytes, described
 
 
 @pytest.fixture

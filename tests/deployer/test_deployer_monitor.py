@@ -18,14 +18,14 @@ from google.protobuf import struct_pb2
 from pulumi.runtime import rpc
 from pulumi.runtime.proto import callback_pb2, resource_pb2
 
-from sandbox.deployer.engine import Engine
-from sandbox.deployer.monitor import CloudMonitor
-from sandbox.deployer.records import DeploymentError, ResourceRecord
-from sandbox.deployer.registration import REFUSED
-from sandbox.deployer.vault import Vault
-from sandbox.provider import Context, InputError, Provider
-from sandbox.provider.registry import HANDLERS
-from sandbox.provider.wire import plain
+from pm_sandbox.deployer.engine import Engine
+from pm_sandbox.deployer.monitor import CloudMonitor
+from pm_sandbox.deployer.records import DeploymentError, ResourceRecord
+from pm_sandbox.deployer.registration import REFUSED
+from pm_sandbox.deployer.vault import Vault
+from pm_sandbox.provider import Context, InputError, Provider
+from pm_sandbox.provider.registry import HANDLERS
+from pm_sandbox.provider.wire import plain
 
 SECRET = {rpc._special_sig_key: rpc._special_secret_sig}
 

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from sandbox.cloud import Cloud
-from sandbox.deployer import Deployment, DeploymentError, deploy, destroy
-from sandbox.provider import Context, Provider
+from pm_sandbox.cloud import Cloud
+from pm_sandbox.deployer import Deployment, DeploymentError, deploy, destroy
+from pm_sandbox.provider import Context, Provider
 from tests.deployer.life import ADDED, BESIDE, LIFE, RENAMED, START, Change
 from tests.deployer.listed import LISTED, kept_id, listed
 

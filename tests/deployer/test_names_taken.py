@@ -15,13 +15,13 @@ from google.protobuf import struct_pb2
 from pulumi.runtime.proto import resource_pb2
 
 from pm_components.functions.component_recipes import zipped
-from sandbox.cloud import Cloud
-from sandbox.deployer.engine import Engine
-from sandbox.deployer.monitor import CloudMonitor
-from sandbox.deployer.owners import WATCHED
-from sandbox.deployer.records import DeploymentError, ResourceRecord
-from sandbox.deployer.vault import Vault
-from sandbox.provider import Context, Provider
+from pm_sandbox.cloud import Cloud
+from pm_sandbox.deployer.engine import Engine
+from pm_sandbox.deployer.monitor import CloudMonitor
+from pm_sandbox.deployer.owners import WATCHED
+from pm_sandbox.deployer.records import DeploymentError, ResourceRecord
+from pm_sandbox.deployer.vault import Vault
+from pm_sandbox.provider import Context, Provider
 from tests.contract_library.test_contract_of_resources import NAMED
 
 ROLE = "arn:aws:iam::000000000000:role/taken"

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 
-from sandbox.deployer.aliases import Alias, earlier_urns
-from sandbox.deployer.planning import deletion_levels
-from sandbox.deployer.property_paths import contains, kept, parse
-from sandbox.deployer.records import DeploymentError, ResourceRecord
-from sandbox.deployer.vault import Vault
+from pm_sandbox.deployer.aliases import Alias, earlier_urns
+from pm_sandbox.deployer.planning import deletion_levels
+from pm_sandbox.deployer.property_paths import contains, kept, parse
+from pm_sandbox.deployer.records import DeploymentError, ResourceRecord
+from pm_sandbox.deployer.vault import Vault
 
 
 @pytest.mark.parametrize(

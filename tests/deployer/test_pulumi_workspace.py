@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from sandbox.deployer.records import DeploymentError
-from sandbox.engine.deploy import deployment_of
-from sandbox.engine.workspace import Workspace
+from pm_sandbox.deployer.records import DeploymentError
+from pm_sandbox.engine.deploy import deployment_of
+from pm_sandbox.engine.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "ciphertext": "v1:abc"}

@@ -14,8 +14,8 @@ import pytest
 from pm_cli import leftovers, stack_state
 from pm_components.aws import recipes
 from pm_components.functions.component_versions import ComponentVersions
-from sandbox.cloud import Cloud
-from sandbox.deployer import Deployment, deploy
+from pm_sandbox.cloud import Cloud
+from pm_sandbox.deployer import Deployment, deploy
 from tests.deployer.listed import LISTED, kept_id, listed
 
 PROGRAM = Path(__file__).parent / "programs" / "plant"

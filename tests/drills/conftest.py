@@ -15,8 +15,6 @@ import pytest
 import yaml
 from onnx import TensorProto, helper, numpy_helper
 
-from edge.devices.simulator import sources
-from edge.runtime.mqtt_bus import MqttBus
 from pm_components.functions.component_versions import ComponentVersions, deployment_policies
 from pm_contracts import topics
 from pm_contracts.forecast_features import FEATURES
@@ -32,10 +30,12 @@ from pm_contracts.manifest import (
 )
 from pm_contracts.measurements import MACHINE_MEASUREMENTS, MachineMeasurements
 from pm_contracts.messages import MachineReading, Reading, Status, decode, encode
-from sandbox.core_device.supervisor import FAILURES_UNTIL_BROKEN
-from sandbox.deployer import deploy
-from sandbox.factory import Factory
-from sandbox.status_ear import StatusEar
+from pm_edge.devices.simulator import sources
+from pm_edge.runtime.mqtt_bus import MqttBus
+from pm_sandbox.core_device.supervisor import FAILURES_UNTIL_BROKEN
+from pm_sandbox.deployer import deploy
+from pm_sandbox.factory import Factory
+from pm_sandbox.status_ear import StatusEar
 from tests.waiting import eventually
 
 SITE = "lindau"
@@ -47,7 +47,7 @@ CHANNEL_TABLES = {
 }
 #: The measurement by which the drills' fault model knows a fault, and a value that no simulated machine reports.
 TELLTALE, BROKEN = MACHINE_MEASUREMENTS[0], 1e12
-_COMPONENTS = Path(__file__).parents[2] / "edge" / "components"
+_COMPONENTS = Path(__file__).parents[2] / "pm_edge" / "components"
 _DAY = dt.datetime(2010, 1, 2, tzinfo=dt.UTC)
 #: The first hour that the drills' sensors report; a drill that simulates takes an earlier month, or they would be late.
 _FIRST = dt.datetime(2011, 1, 1, tzinfo=dt.UTC)

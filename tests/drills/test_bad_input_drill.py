@@ -11,9 +11,9 @@ import sqlite3
 
 import psutil
 
-from edge.forecasting.core import TOO_LATE_PATIENCE
 from pm_contracts import topics
 from pm_contracts.messages import AirQualityReading, DeadLetter, Forecast, decode, encode
+from pm_edge.forecasting.core import TOO_LATE_PATIENCE
 
 TOPIC = topics.device_topic("lindau", "air-1", topics.READING)
 

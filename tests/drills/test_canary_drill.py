@@ -11,14 +11,14 @@ import threading
 
 import pytest
 
-from edge.devices.simulator import sources
-from edge.runtime.mqtt_bus import MqttBus
 from pm_contracts import topics
 from pm_contracts.manifest import METRICS_FILE
 from pm_contracts.messages import PERSISTENCE, Outcome, TrialOutcome, decode, encode
-from sandbox.core_device import CoreDevice
-from sandbox.deployer import deploy
-from sandbox.factory import Factory
+from pm_edge.devices.simulator import sources
+from pm_edge.runtime.mqtt_bus import MqttBus
+from pm_sandbox.core_device import CoreDevice
+from pm_sandbox.deployer import deploy
+from pm_sandbox.factory import Factory
 from tests.waiting import eventually
 
 STEADY, CANARY = "lindau-core", "lindau-canary"

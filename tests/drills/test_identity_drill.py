@@ -5,7 +5,7 @@ Not proved here: how AWS IoT tells a device that its certificate is about to be 
 
 from pathlib import Path
 
-from sandbox.core_device.identity import enroll
+from pm_sandbox.core_device.identity import enroll
 
 
 def test_a_revoked_certificate_stops_what_leaves_and_a_new_one_lets_all_of_it_go(plant):

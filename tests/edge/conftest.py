@@ -14,20 +14,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.runtime.files import write_atomically
-from edge.runtime.mqtt_bus import MqttBus
-from ml import export
 from pm_contracts import site_devices, topics
 from pm_contracts.forecast_features import FEATURES
 from pm_contracts.manifest import CheckedAnswers, FaultManifest, ForecastManifest, Interval
 from pm_contracts.measurements import MACHINE_MEASUREMENTS
 from pm_contracts.messages import Status, decode
+from pm_edge.runtime.files import write_atomically
+from pm_edge.runtime.mqtt_bus import MqttBus
+from pm_ml import export
 
 DEADLINE = 60.0
 #: `python -m` of a component that reports ten times as often: the tests hear of what it did by its status.
 _RUN = """
 import runpy, sys
-from edge.runtime import component
+from pm_edge.runtime import component
 component.STATUS_SECONDS = 0.2
 sys.argv.pop(0)
 runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
@@ -90,7 +90,7 @@ class Ear:
 def local_broker() -> Iterator[int]:
     """The port of a local broker, a process of its own; use a site of your own on it."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "sandbox.core_device.broker", "--port", "0"],
+        [sys.executable, "-m", "pm_sandbox.core_device.broker", "--port", "0"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

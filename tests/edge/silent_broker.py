@@ -15,11 +15,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from sandbox.core_device import mqtt
-from sandbox.core_device.broker import Broker
-from sandbox.core_device.broker_connection import Connection
-from sandbox.core_device.broker_session import Receipt
-from sandbox.core_device.client_devices.authority import Authority
+from pm_sandbox.core_device import mqtt
+from pm_sandbox.core_device.broker import Broker
+from pm_sandbox.core_device.broker_connection import Connection
+from pm_sandbox.core_device.broker_session import Receipt
+from pm_sandbox.core_device.client_devices.authority import Authority
 
 LOOPBACK = "127.0.0.1"
 

@@ -9,12 +9,12 @@ from collections.abc import Callable
 
 import pytest
 
-from edge.runtime import component as component_module
-from edge.runtime import last_end
-from edge.runtime.bus import BusError
-from edge.runtime.component import Component, ComponentError, main
-from edge.runtime.settings import Settings, parse_settings
 from pm_contracts.messages import Status, decode, encode
+from pm_edge.runtime import component as component_module
+from pm_edge.runtime import last_end
+from pm_edge.runtime.bus import BusError
+from pm_edge.runtime.component import Component, ComponentError, main
+from pm_edge.runtime.settings import Settings, parse_settings
 
 NAME = "pm.Test"
 

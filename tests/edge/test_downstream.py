@@ -16,12 +16,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from edge.components.uplink.outbox import Outbox
-from edge.components.uplink.store import Outgoing
-from edge.runtime.journal import Journal
 from pm_components.analytics_store.named_queries import _once
 from pm_components.functions.detector.core import Rule, State, observe
 from pm_contracts.messages import Outcome, decode, encode
+from pm_edge.components.uplink.outbox import Outbox
+from pm_edge.components.uplink.store import Outgoing
+from pm_edge.runtime.journal import Journal
 
 START = dt.datetime(2014, 1, 1, tzinfo=dt.UTC)
 PLENTY = 10**9

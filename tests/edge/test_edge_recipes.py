@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 import yaml
 
-from edge.runtime.settings import argument_parser, component_name, parse_settings
 from pm_contracts import site_devices, topics
+from pm_edge.runtime.settings import argument_parser, component_name, parse_settings
 from tests.waiting import eventually
 
-COMPONENTS = Path(__file__).parents[2] / "edge" / "components"
+COMPONENTS = Path(__file__).parents[2] / "pm_edge" / "components"
 CODE = {
     "uplink": "pm.Uplink",
     "forecaster": "pm.Forecaster",
@@ -106,7 +106,7 @@ def test_the_run_script_starts_the_folder_s_main_with_arguments_that_it_takes(fo
     words = steps["run"]["Script"].replace('"', "").split()
     path = "PYTHONPATH={artifacts:decompressedPath}/component"
     assert words[:3] == ["export", path, "PYTHONUNBUFFERED=1;"]
-    assert words[3:7] == ["exec", "{configuration:/python}", "-m", f"edge.components.{folder}"]
+    assert words[3:7] == ["exec", "{configuration:/python}", "-m", f"pm_edge.components.{folder}"]
     assert (COMPONENTS / folder / "__main__.py").exists()
     given = {word for word in words if word.startswith("--")}
     taken: set[str] = set()
@@ -118,15 +118,15 @@ def test_the_run_script_starts_the_folder_s_main_with_arguments_that_it_takes(fo
 
     monkeypatch.setattr(argparse.ArgumentParser, "add_argument", note)
     if folder == "uplink":
-        from edge.components.uplink.__main__ import _arguments
+        from pm_edge.components.uplink.__main__ import _arguments
 
         with pytest.raises(SystemExit):
             _arguments(["--help"])
     else:
-        argument_parser(f"edge.components.{folder}", "")
+        argument_parser(f"pm_edge.components.{folder}", "")
     # The devices come from the file that pm.SiteDevices installs.
     assert given == taken - {"--help", "--devices"}
-    assert component_name(f"edge.components.{folder}") == CODE[folder]
+    assert component_name(f"pm_edge.components.{folder}") == CODE[folder]
 
 
 @pytest.mark.parametrize("folder", CODE)

@@ -13,27 +13,27 @@ from pathlib import Path
 import pytest
 from awscrt import io, mqtt, mqtt5
 
-from edge.components.uplink import uplink as uplink_module
-from edge.components.uplink.dead_letter_store import DeadLetterStore
-from edge.components.uplink.gate import Gate, Priority
-from edge.components.uplink.outbox import Outbox
-from edge.runtime.callback_threads import keep_thread_state
-from edge.runtime.component import Component, Counters
-from edge.runtime.connect import connect
-from edge.runtime.dead_letters import MAXIMUM_BYTES, dead_letter
-from edge.runtime.files import write_atomically
-from edge.runtime.journal import Journal
-from edge.runtime.settings import Settings, argument_parser, parse_settings, settings_of
-from edge.runtime.state_file import StateFile
-from edge.runtime.window import Window
 from pm_contracts import site_devices
 from pm_contracts.messages import DeadLetter, Refused, decode, encode
+from pm_edge.components.uplink import uplink as uplink_module
+from pm_edge.components.uplink.dead_letter_store import DeadLetterStore
+from pm_edge.components.uplink.gate import Gate, Priority
+from pm_edge.components.uplink.outbox import Outbox
+from pm_edge.runtime.callback_threads import keep_thread_state
+from pm_edge.runtime.component import Component, Counters
+from pm_edge.runtime.connect import connect
+from pm_edge.runtime.dead_letters import MAXIMUM_BYTES, dead_letter
+from pm_edge.runtime.files import write_atomically
+from pm_edge.runtime.journal import Journal
+from pm_edge.runtime.settings import Settings, argument_parser, parse_settings, settings_of
+from pm_edge.runtime.state_file import StateFile
+from pm_edge.runtime.window import Window
 
 ROOT = Path(__file__).parents[2]
 
 _IMPORT = """
 import importlib.abc, sys
-allowed = set(sys.stdlib_module_names) | {"edge", "pm_contracts"}
+allowed = set(sys.stdlib_module_names) | {"pm_edge", "pm_contracts"}
 allowed |= {"awscrt", "_awscrt", "awsiot", "google", "msgspec", "numpy", "onnxruntime"}
 
 class Blocker(importlib.abc.MetaPathFinder):
@@ -47,17 +47,17 @@ import importlib
 for module in sys.argv[1:]:
     importlib.import_module(module)
 loaded = {name.partition(".")[0] for name in sys.modules}
-print(*sorted(loaded & {"pulumi", "boto3", "sandbox", "ml", "pm_components", "pandas", "yaml", "paho"}))
+print(*sorted(loaded & {"pulumi", "boto3", "pm_sandbox", "pm_ml", "pm_components", "pandas", "yaml", "paho"}))
 """
 
 
 def test_every_main_runs_with_what_a_core_device_has_and_nothing_else():
     modules = [
         ".".join(path.relative_to(ROOT).with_suffix("").parts)
-        for path in sorted((ROOT / "edge").glob("*/*/__main__.py"))
+        for path in sorted((ROOT / "pm_edge").glob("*/*/__main__.py"))
     ]
     assert len(modules) == 7
-    modules += ["edge.runtime.mqtt_bus", "edge.runtime.greengrass_bus"]
+    modules += ["pm_edge.runtime.mqtt_bus", "pm_edge.runtime.greengrass_bus"]
     run = subprocess.run(
         [sys.executable, "-c", _IMPORT, *modules], cwd=ROOT, capture_output=True, text=True, check=False
     )
@@ -188,7 +188,7 @@ def test_a_dead_letter_of_something_huge_is_cut_says_so_and_fits_into_a_message(
 
 
 def test_the_dead_letter_store_keeps_the_latest(tmp_path, monkeypatch):
-    monkeypatch.setattr("edge.components.uplink.dead_letter_store.KEPT", 3)
+    monkeypatch.setattr("pm_edge.components.uplink.dead_letter_store.KEPT", 3)
     store = DeadLetterStore(tmp_path / "dead-letters.sqlite")
     letters = [dead_letter("lindau", "pm.Uplink", f"topic/{number}", b"", "why") for number in range(5)]
     store.add(letters[:2])
@@ -307,7 +307,7 @@ class _Throttled:
 
 def test_a_cloud_that_is_asked_too_much_is_left_alone_for_longer_and_longer(tmp_path, monkeypatch):
     longest: list[float] = []
-    monkeypatch.setattr("edge.components.uplink.sender.random.uniform", lambda _, most: longest.append(most) or 0.0)
+    monkeypatch.setattr("pm_edge.components.uplink.sender.random.uniform", lambda _, most: longest.append(most) or 0.0)
     settings = Settings("lindau", {"air-1": "air_quality"}, tmp_path)
     uplink = uplink_module.Uplink(
         Component("pm.Uplink", settings, None),

@@ -17,12 +17,12 @@ from pathlib import Path
 
 import pytest
 
-from edge.devices.simulator import sources
-from edge.runtime.bus import GREENGRASS_VARIABLE
-from edge.runtime.model_store import CURRENT
 from pm_contracts import topics
 from pm_contracts.manifest import MANIFEST_FILE, MODEL_FILE, encode_manifest
 from pm_contracts.messages import Command, encode
+from pm_edge.devices.simulator import sources
+from pm_edge.runtime.bus import GREENGRASS_VARIABLE
+from pm_edge.runtime.model_store import CURRENT
 from tests.edge.fake_nucleus import LITE_SOCKET, TOKEN, Nucleus
 from tests.edge.silent_broker import LOOPBACK, SilentBroker, make_identity
 from tests.waiting import eventually
@@ -32,24 +32,24 @@ SITE = "lindau"
 DEVICES = {"air-1": "air_quality", "machine-01": "machine"}
 #: On the bus, with what is published by each: the uplink publishes nothing that a bus acknowledges.
 COMPONENTS = {
-    "edge.components.uplink": "pm.Uplink",
-    "edge.components.forecaster": "pm.Forecaster",
-    "edge.components.fault_detector": "pm.FaultDetector",
-    "edge.components.forecast_challenger": "pm.ForecastChallenger",
-    "edge.components.replayer": "pm.Replayer",
-    "edge.components.device_simulator": "pm.DeviceSimulator",
+    "pm_edge.components.uplink": "pm.Uplink",
+    "pm_edge.components.forecaster": "pm.Forecaster",
+    "pm_edge.components.fault_detector": "pm.FaultDetector",
+    "pm_edge.components.forecast_challenger": "pm.ForecastChallenger",
+    "pm_edge.components.replayer": "pm.Replayer",
+    "pm_edge.components.device_simulator": "pm.DeviceSimulator",
 }
 WINDOW = 5
 READINGS = 4 * WINDOW
 LIMIT = 60.0
 _RUN = f"""
 import runpy, sys
-from edge.runtime import bus
+from pm_edge.runtime import bus
 bus.WINDOW = {WINDOW}
-from edge.runtime import mqtt_bus
+from pm_edge.runtime import mqtt_bus
 mqtt_bus._CALLBACK_WINDOW = {WINDOW}
 mqtt_bus._CONNECT_SECONDS = 0.5
-from edge.runtime import component
+from pm_edge.runtime import component
 component.STATUS_SECONDS = 0.2
 sys.argv.pop(0)
 runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
@@ -92,7 +92,7 @@ class Processes:
     def start_sensor(self, endpoint: str) -> None:
         """Start a sensor, whose discovery nobody answers."""
         arguments = ("--endpoint", endpoint, "--per-second", "0")
-        self.start("edge.devices.sensor", *arguments, devices={"air-1": "air_quality"})
+        self.start("pm_edge.devices.sensor", *arguments, devices={"air-1": "air_quality"})
 
     def log(self, module: str) -> str:
         return (self._directory / module / "log").read_text()
@@ -115,7 +115,7 @@ class Processes:
 @pytest.fixture(scope="module")
 def code(tmp_path_factory, constant_forecast_model, simple_fault_model) -> Path:
     directory = tmp_path_factory.mktemp("code")
-    for package in ("edge", "pm_contracts"):
+    for package in ("pm_edge", "pm_contracts"):
         shutil.copytree(ROOT / package, directory / package, ignore=shutil.ignore_patterns("__pycache__"))
     for name, (manifest, model) in {"model": constant_forecast_model(5.0), "fault": simple_fault_model()}.items():
         (directory / name).mkdir()
@@ -156,9 +156,9 @@ def test_while_the_bus_or_the_core_device_says_nothing(processes, nobody):
     processes.start_sensor(nobody)
     for module in COMPONENTS:
         eventually(lambda: "no broker at" in processes.log(module), processes.logs)  # noqa: B023
-    eventually(lambda: "20 messages wait" in processes.log("edge.devices.sensor"), processes.logs)
+    eventually(lambda: "20 messages wait" in processes.log("pm_edge.devices.sensor"), processes.logs)
     statuses = processes.end()
-    assert statuses.pop("edge.devices.sensor") == 0, processes.log("edge.devices.sensor")
+    assert statuses.pop("pm_edge.devices.sensor") == 0, processes.log("pm_edge.devices.sensor")
     # With 0, a classic nucleus would go on taking them for running.
     assert set(statuses.values()) == {-signal.SIGTERM}, processes.logs()
 
@@ -166,9 +166,9 @@ def test_while_the_bus_or_the_core_device_says_nothing(processes, nobody):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_sensor_with_readings_that_nobody_takes(processes, number):
     processes.start_sensor(f"{LOOPBACK}:1")
-    eventually(lambda: "20 messages wait" in processes.log("edge.devices.sensor"), processes.logs)
-    assert processes.end(number) == {"edge.devices.sensor": 0}, processes.logs()
-    assert "the core device has not taken all readings" in processes.log("edge.devices.sensor")
+    eventually(lambda: "20 messages wait" in processes.log("pm_edge.devices.sensor"), processes.logs)
+    assert processes.end(number) == {"pm_edge.devices.sensor": 0}, processes.logs()
+    assert "the core device has not taken all readings" in processes.log("pm_edge.devices.sensor")
 
 
 def test_while_a_broker_acknowledges_nothing_and_every_window_is_full(processes):

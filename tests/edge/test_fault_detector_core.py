@@ -11,11 +11,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from edge.components.fault_detector.core import HEALTHY_TO_CLEAR, PATIENCE, FaultDetector
-from edge.runtime.models import FaultModel
 from pm_contracts.manifest import FaultManifest
 from pm_contracts.measurements import MachineMeasurements
 from pm_contracts.messages import Alert, FaultScore, MachineReading, Refused
+from pm_edge.components.fault_detector.core import HEALTHY_TO_CLEAR, PATIENCE, FaultDetector
+from pm_edge.runtime.models import FaultModel
 
 START = dt.datetime(2014, 1, 1, tzinfo=dt.UTC)
 HEALTHY, FAULTY = 50.0, 500.0

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from edge.devices.simulator import sources
 from pm_components.aws import recipes
 from pm_components.functions.component_recipes import zipped
 from pm_components.functions.trial import core
 from pm_contracts import topics
 from pm_contracts.manifest import MANIFEST_FILE, MODEL_FILE, encode_manifest
 from pm_contracts.messages import AirQualityReading, Outcome, TrialOutcome, decode, encode
+from pm_edge.devices.simulator import sources
 
 CHALLENGER = "pm.ForecastChallenger"
 FORECASTER = "pm.Forecaster"
@@ -49,7 +49,7 @@ def start(local_broker: int, site: str, tmp_path: Path) -> Iterator[Start]:
         with (tmp_path / "challenger.log").open("wb") as log:
             process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "edge.components.forecast_challenger", "--site", site),
+                    *(sys.executable, "-m", "pm_edge.components.forecast_challenger", "--site", site),
                     *("--devices", "air-1=air_quality,machine-01=machine", "--data-directory", str(tmp_path)),
                 ],
                 cwd=unpacked,
@@ -78,7 +78,7 @@ def trials(ear) -> list[TrialOutcome]:
 
 def test_it_says_how_the_model_on_trial_did_and_nothing_else(ear, floor, start, air, tmp_path, constant_forecast_model):
     manifest, model = constant_forecast_model(5.0)
-    floor.start("edge.components.forecaster")
+    floor.start("pm_edge.components.forecaster")
     ear.wait_for_state(FORECASTER, "running")
     feed(ear, air[:100])
     ear.wait(lambda: len(ear.on(topics.OUTCOME)) == 99, "the forecaster's outcomes")

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from edge.forecasting.core import PATIENCE, TOO_LATE_PATIENCE, Forecaster
-from edge.forecasting.interval import AdaptiveInterval
-from edge.runtime.models import ForecastModel
 from pm_contracts.forecast_features import LOOK_BACK_HOURS, MEMORY_HOURS
 from pm_contracts.manifest import ForecastManifest
 from pm_contracts.measurements import AirQualityMeasurements
 from pm_contracts.messages import PERSISTENCE, AirQualityReading, Forecast, Outcome, Refused, encode
+from pm_edge.forecasting.core import PATIENCE, TOO_LATE_PATIENCE, Forecaster
+from pm_edge.forecasting.interval import AdaptiveInterval
+from pm_edge.runtime.models import ForecastModel
 
 START = dt.datetime(2014, 1, 1, tzinfo=dt.UTC)
 ForecastFiles = Callable[..., tuple[ForecastManifest, bytes]]

@@ -19,14 +19,14 @@ from awscrt import NativeResource
 from awscrt.eventstream.rpc import ClientContinuation
 from awsiot.eventstreamrpc import ClientOperation
 
-from edge.runtime import greengrass_bus
-from edge.runtime.bus import WINDOW, BusError, TooLargeError
-from edge.runtime.component import Component
-from edge.runtime.connect import connect
-from edge.runtime.inference import subscribe_to_readings
-from edge.runtime.settings import Settings
-from edge.runtime.window import Window
 from pm_contracts.messages import Command, DeadLetter, decode, encode
+from pm_edge.runtime import greengrass_bus
+from pm_edge.runtime.bus import WINDOW, BusError, TooLargeError
+from pm_edge.runtime.component import Component
+from pm_edge.runtime.connect import connect
+from pm_edge.runtime.inference import subscribe_to_readings
+from pm_edge.runtime.settings import Settings
+from pm_edge.runtime.window import Window
 from tests.edge.fake_nucleus import CLASSIC_SOCKET, LITE_SOCKET, TOKEN, Nucleus
 from tests.waiting import eventually
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.runtime.journal import Entry, Journal
+from pm_edge.runtime.journal import Entry, Journal
 
 MESSAGES = [(float(number), f"pm/lindau/air-{number}/reading", b"x" * number * 100) for number in range(5)]
 

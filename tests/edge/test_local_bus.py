@@ -13,10 +13,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from edge.runtime import mqtt_bus
-from edge.runtime.bus import WINDOW, BusError
-from edge.runtime.connect import connect
-from edge.runtime.mqtt_bus import MqttBus
+from pm_edge.runtime import mqtt_bus
+from pm_edge.runtime.bus import WINDOW, BusError
+from pm_edge.runtime.connect import connect
+from pm_edge.runtime.mqtt_bus import MqttBus
 
 _AMQTT = """
 import asyncio, sys
@@ -59,7 +59,7 @@ class BrokerProcess:
         self.process.wait()
 
 
-OURS = ("-m", "sandbox.core_device.broker", "--port")
+OURS = ("-m", "pm_sandbox.core_device.broker", "--port")
 OTHER = ("-c", _AMQTT)
 
 
@@ -155,7 +155,9 @@ def test_it_survives_the_broker_s_restart_and_sends_again_what_was_not_acknowled
 
 
 def test_what_is_sent_again_after_a_broker_s_restart_comes_before_what_is_newer(tmp_path):
-    broker = BrokerProcess("-m", "sandbox.core_device.broker", "--sessions", str(tmp_path / "sessions.json"), "--port")
+    broker = BrokerProcess(
+        "-m", "pm_sandbox.core_device.broker", "--sessions", str(tmp_path / "sessions.json"), "--port"
+    )
     bus = MqttBus("127.0.0.1", broker.port, "test")
     heard = Heard()
     bus.subscribe("pm/lindau/air-1/reading", heard)

@@ -15,8 +15,6 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edge.devices.simulator import sources
-from edge.runtime.journal import Journal
 from pm_contracts import topics
 from pm_contracts.forecast_features import FEATURES
 from pm_contracts.manifest import (
@@ -41,6 +39,8 @@ from pm_contracts.messages import (
     decode,
     encode,
 )
+from pm_edge.devices.simulator import sources
+from pm_edge.runtime.journal import Journal
 
 FORECASTER, DETECTOR = "pm.Forecaster", "pm.FaultDetector"
 
@@ -144,7 +144,7 @@ def outcomes(ear) -> list[Outcome]:
 def test_it_forecasts_by_persistence_then_by_the_model_that_comes_and_keeps_it_when_the_next_is_cut(
     ear, floor, tmp_path, air
 ):
-    floor.start("edge.components.forecaster")
+    floor.start("pm_edge.components.forecaster")
     ear.wait_for_state(FORECASTER, "running")
     feed(ear, air[:100])
     ear.wait(lambda: len(forecasts(ear)) == 100, "a forecast for each reading")
@@ -165,19 +165,19 @@ def test_it_forecasts_by_persistence_then_by_the_model_that_comes_and_keeps_it_w
     feed(ear, air[110:115])
     ear.wait(lambda: len(forecasts(ear)) == 115, "forecasts by the model that stayed")
     assert {forecast.model_version for forecast in forecasts(ear)[110:]} == {"1.0.1"}
-    assert "bytes, and the manifest says" in floor.log("edge.components.forecaster")
+    assert "bytes, and the manifest says" in floor.log("pm_edge.components.forecaster")
 
 
 def test_a_restart_keeps_the_window_and_the_forecast_that_waits_for_its_outcome(ear, floor, tmp_path, air):
     ship_forecast(tmp_path, "1.0.1", 5.0)
-    first = floor.start("edge.components.forecaster")
+    first = floor.start("pm_edge.components.forecaster")
     ear.wait_for_counter(FORECASTER, "models_loaded", 1)
     feed(ear, air[:100])
     ear.wait(lambda: len(forecasts(ear)) == 100, "forecasts")
     first.send_signal(signal.SIGTERM)
     assert first.wait(60) == -signal.SIGTERM
     ear.heard.clear()
-    floor.start("edge.components.forecaster")
+    floor.start("pm_edge.components.forecaster")
     ear.wait_for_state(FORECASTER, "running")
     feed(ear, air[100:101])
     ear.wait(lambda: len(forecasts(ear)) == 1 and len(outcomes(ear)) == 1, "a forecast and an outcome")
@@ -189,11 +189,11 @@ def test_a_state_that_cannot_be_read_is_put_aside_and_the_forecasts_go_on(ear, f
     state = tmp_path / "state" / "forecaster.json"
     state.parent.mkdir()
     state.write_text('{"air-1": {"hours": "none"}}')
-    floor.start("edge.components.forecaster")
+    floor.start("pm_edge.components.forecaster")
     ear.wait_for_state(FORECASTER, "running")
     feed(ear, air[:3])
     ear.wait(lambda: len(forecasts(ear)) == 3, "forecasts")
-    assert "the forecaster's state" in floor.log("edge.components.forecaster")
+    assert "the forecaster's state" in floor.log("pm_edge.components.forecaster")
     assert (tmp_path / "state" / "forecaster.json.damaged").exists()
     ear.wait_for_counter(FORECASTER, "readings", 3)
     ear.wait(state.exists, "the new state")
@@ -201,7 +201,7 @@ def test_a_state_that_cannot_be_read_is_put_aside_and_the_forecasts_go_on(ear, f
 
 
 def test_what_is_no_reading_is_counted_and_the_good_ones_are_answered(ear, floor, site, air):
-    floor.start("edge.components.forecaster")
+    floor.start("pm_edge.components.forecaster")
     ear.wait_for_state(FORECASTER, "running")
     topic = topics.device_topic(site, "air-1", topics.READING)
     ear.bus.publish(topic, b"{}")
@@ -221,13 +221,13 @@ def test_a_reading_that_cannot_be_answered_stands_in_nobody_s_way_after_a_kill(e
     left = Journal(tmp_path / "journal", "forecaster")
     left.add(0.0, topics.device_topic(site, "air-1", topics.READING), encode(bad))
     left.close()
-    floor.start("edge.components.forecaster")
+    floor.start("pm_edge.components.forecaster")
     ear.wait_for_counter(FORECASTER, "recovered", 1)
-    assert "was not processed" in floor.log("edge.components.forecaster")
+    assert "was not processed" in floor.log("pm_edge.components.forecaster")
 
 
 def test_where_nothing_but_garbage_comes_the_journal_does_not_grow(ear, floor, site, tmp_path):
-    floor.start("edge.components.forecaster")
+    floor.start("pm_edge.components.forecaster")
     ear.wait_for_state(FORECASTER, "running")
     for number in range(1, 4):
         ear.bus.publish(topics.device_topic(site, "air-1", topics.READING), b"{}")
@@ -244,7 +244,7 @@ def test_the_fault_detector_scores_from_its_first_model_on_and_raises_the_alert_
     def alerts() -> list[Alert]:
         return [decode(payload, Alert) for payload in ear.on(topics.ALERT)]
 
-    first = floor.start("edge.components.fault_detector")
+    first = floor.start("pm_edge.components.fault_detector")
     ear.wait_for_state(DETECTOR, "running")
     feed(ear, machine[:5])
     ear.wait_for_counter(DETECTOR, "without_model", 5)
@@ -260,7 +260,7 @@ def test_the_fault_detector_scores_from_its_first_model_on_and_raises_the_alert_
     first.send_signal(signal.SIGTERM)
     assert first.wait(60) == -signal.SIGTERM
     ear.heard.clear()
-    floor.start("edge.components.fault_detector")
+    floor.start("pm_edge.components.fault_detector")
     ear.wait_for_state(DETECTOR, "running")
     feed(ear, machine[8:10])
     ear.wait(lambda: len(scores()) == 2, "scores after the restart")
@@ -275,6 +275,6 @@ def test_the_fault_detector_scores_from_its_first_model_on_and_raises_the_alert_
 def test_the_model_of_another_kind_is_refused(ear, floor, tmp_path):
     ship_fault(tmp_path, "1.0.1", 0.9)
     (tmp_path / "models" / "fault").rename(tmp_path / "models" / "forecast")
-    floor.start("edge.components.forecaster")
+    floor.start("pm_edge.components.forecaster")
     ear.wait_for_counter(FORECASTER, "models_refused", 1)
-    assert "a model of another kind than 'forecast'" in floor.log("edge.components.forecaster")
+    assert "a model of another kind than 'forecast'" in floor.log("pm_edge.components.forecaster")

@@ -12,9 +12,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edge.runtime.model_store import REFUSED, ModelStore
-from edge.runtime.models import FaultModel, ForecastModel, load_model
-from ml.export import describe
 from pm_contracts.forecast_features import FEATURES
 from pm_contracts.manifest import (
     MANIFEST_FILE,
@@ -25,6 +22,9 @@ from pm_contracts.manifest import (
     encode_manifest,
 )
 from pm_contracts.messages import Refused
+from pm_edge.runtime.model_store import REFUSED, ModelStore
+from pm_edge.runtime.models import FaultModel, ForecastModel, load_model
+from pm_ml.export import describe
 
 ForecastFiles = Callable[..., tuple[ForecastManifest, bytes]]
 FaultFiles = Callable[..., tuple[FaultManifest, bytes]]

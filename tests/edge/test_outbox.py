@@ -17,10 +17,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from edge.components.uplink import outbox as outbox_module
-from edge.components.uplink import store as store_module
-from edge.components.uplink.outbox import Outbox
-from edge.components.uplink.store import OVERHEAD, Outgoing, Store
+from pm_edge.components.uplink import outbox as outbox_module
+from pm_edge.components.uplink import store as store_module
+from pm_edge.components.uplink.outbox import Outbox
+from pm_edge.components.uplink.store import OVERHEAD, Outgoing, Store
 
 PRIORITIES = (0, 1, 2)
 PLENTY = 10**9
@@ -225,7 +225,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from test_outbox import PLENTY, PRIORITIES, outgoing
-from edge.components.uplink.outbox import Outbox
+from pm_edge.components.uplink.outbox import Outbox
 outbox = Outbox(Path(sys.argv[1]), PLENTY, PRIORITIES)
 number = 0
 while True:

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from edge.components.uplink import outbox as outbox_module
-from edge.components.uplink.outbox import Outbox
-from edge.components.uplink.store import OVERHEAD, Outgoing
+from pm_edge.components.uplink import outbox as outbox_module
+from pm_edge.components.uplink.outbox import Outbox
+from pm_edge.components.uplink.store import OVERHEAD, Outgoing
 
 PRIORITIES = (0, 1, 2, 3)
 PLENTY = 10**9

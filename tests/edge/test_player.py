@@ -11,8 +11,6 @@ import time
 
 import pytest
 
-from edge.devices.player import Play
-from edge.devices.simulator import sources
 from pm_contracts import topics
 from pm_contracts.messages import (
     AirQualityReading,
@@ -24,6 +22,8 @@ from pm_contracts.messages import (
     decode,
     encode,
 )
+from pm_edge.devices.player import Play
+from pm_edge.devices.simulator import sources
 
 REPLAYER, SIMULATOR = "pm.Replayer", "pm.DeviceSimulator"
 DAY = {"start": "2010-01-05", "end": "2010-01-06T00:00:00+00:00"}
@@ -39,7 +39,7 @@ def say(ear, name: str, **parameters: str | int | float) -> Command:
 
 
 def test_a_replay_publishes_each_reading_of_the_span_in_order_with_verdicts(ear, floor, site):
-    process = floor.start("edge.components.replayer")
+    process = floor.start("pm_edge.components.replayer")
     ear.wait_for_state(REPLAYER, "idle")
     say(ear, "replay", **DAY)
     ear.wait_for_counter(REPLAYER, "finished", 1)
@@ -57,7 +57,7 @@ def test_a_replay_publishes_each_reading_of_the_span_in_order_with_verdicts(ear,
 
 
 def test_the_simulator_plays_live_readings_without_verdicts(ear, floor):
-    floor.start("edge.components.device_simulator")
+    floor.start("pm_edge.components.device_simulator")
     ear.wait_for_state(SIMULATOR, "idle")
     say(ear, "simulate", **DAY)
     ear.wait_for_counter(SIMULATOR, "finished", 1)
@@ -68,7 +68,7 @@ def test_the_simulator_plays_live_readings_without_verdicts(ear, floor):
 
 
 def test_a_command_delivered_twice_is_played_once_and_the_next_waits_its_turn(ear, floor):
-    floor.start("edge.components.replayer")
+    floor.start("pm_edge.components.replayer")
     ear.wait_for_state(REPLAYER, "idle")
     command = say(ear, "replay", **DAY)
     ear.bus.publish(topics.command_topic(ear.site, "replay"), encode(command))
@@ -80,7 +80,7 @@ def test_a_command_delivered_twice_is_played_once_and_the_next_waits_its_turn(ea
 
 
 def test_a_pace_is_kept_and_a_stop_in_the_middle_is_obeyed(ear, floor):
-    process = floor.start("edge.components.replayer")
+    process = floor.start("pm_edge.components.replayer")
     ear.wait_for_state(REPLAYER, "idle")
     began = time.monotonic()
     say(ear, "replay", per_second=40, **DAY)
@@ -109,7 +109,7 @@ ROWS = [f"2010-01-05 {hour:02d}:00:00,{100 + hour},-5,1,1020,1,3,0,0" for hour i
     ],
 )
 def test_a_file_with_other_columns_is_refused_before_anything_is_published(ear, floor, tmp_path, header, said):
-    floor.start("edge.components.replayer")
+    floor.start("pm_edge.components.replayer")
     ear.wait_for_state(REPLAYER, "idle")
     command = say(ear, "replay", data=_csv(tmp_path / "data.csv", *ROWS, header=header), **DAY)
     ear.wait_for_counter(REPLAYER, "finished", 1)
@@ -120,7 +120,7 @@ def test_a_file_with_other_columns_is_refused_before_anything_is_published(ear, 
 
 
 def test_a_bad_row_becomes_a_dead_letter_and_the_good_ones_go_on(ear, floor, tmp_path):
-    floor.start("edge.components.replayer")
+    floor.start("pm_edge.components.replayer")
     ear.wait_for_state(REPLAYER, "idle")
     rows = [*ROWS[:3], "2010-01-05 03:00:00,a lot,-5,1,1020,1,3,0,0", *ROWS[4:]]
     path = _csv(tmp_path / "data.csv", *rows)

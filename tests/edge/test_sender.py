@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from edge.components.uplink import cloud as cloud_module
-from edge.components.uplink.cloud import Cloud, Endpoint
-from edge.components.uplink.outbox import Outbox
-from edge.components.uplink.sender import Sender
-from edge.components.uplink.store import Outgoing
-from edge.runtime.component import Counters
-from sandbox.core_device.client_devices.authority import Authority
+from pm_edge.components.uplink import cloud as cloud_module
+from pm_edge.components.uplink.cloud import Cloud, Endpoint
+from pm_edge.components.uplink.outbox import Outbox
+from pm_edge.components.uplink.sender import Sender
+from pm_edge.components.uplink.store import Outgoing
+from pm_edge.runtime.component import Counters
+from pm_sandbox.core_device.client_devices.authority import Authority
 from tests.edge.silent_broker import LOOPBACK, make_identity
 
 TOPIC = "pm/lindau/air-1/reading"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from edge.devices.sensor import link as link_module
-from edge.devices.sensor.discovery import Core
-from edge.devices.sensor.link import WINDOW, Link
+from pm_edge.devices.sensor import link as link_module
+from pm_edge.devices.sensor.discovery import Core
+from pm_edge.devices.sensor.link import WINDOW, Link
 from tests.edge.silent_broker import LOOPBACK, SilentBroker, make_identity
 from tests.waiting import eventually
 

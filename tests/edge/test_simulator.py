@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.devices.simulator import air_quality, machines, sources
 from pm_contracts.measurements import MACHINE_MEASUREMENTS
 from pm_contracts.messages import Reading, decode, encode
+from pm_edge.devices.simulator import air_quality, machines, sources
 
 HEADER = "date,pollution,dew,temp,press,wnd_dir,wnd_spd,snow,rain"
 ROW = "2010-01-02 {hour:02d}:00:00,129.0,-16,-4.0,1020.0,2,1.79,0,0"

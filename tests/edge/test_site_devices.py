@@ -28,7 +28,7 @@ def _forecast_devices(ear) -> set[str]:
 
 def test_a_list_that_has_changed_is_taken_up_in_the_same_process(ear, floor):
     floor.list_devices({"air-1": "air_quality", "machine-01": "machine"})
-    process = floor.start("edge.components.forecaster")
+    process = floor.start("pm_edge.components.forecaster")
     ear.wait_for_state("pm.Forecaster", "running")
     _read(ear, "air-1", 0)
     ear.wait(lambda: _forecast_devices(ear) == {"air-1"}, "a forecast of the station that was listed first")
@@ -38,7 +38,7 @@ def test_a_list_that_has_changed_is_taken_up_in_the_same_process(ear, floor):
     ear.wait_for_state("pm.Forecaster", "running")
     _read(ear, "air-2", 0)
     ear.wait(lambda: _forecast_devices(ear) == {"air-1", "air-2"}, "a forecast of the station that came to it")
-    assert "pm.Forecaster begins anew: the site has other devices" in floor.log("edge.components.forecaster")
+    assert "pm.Forecaster begins anew: the site has other devices" in floor.log("pm_edge.components.forecaster")
     # What it knew of the other station is still there.
     _read(ear, "air-1", 1)
     ear.wait_for_counter("pm.Forecaster", "outcomes", 1)
@@ -51,7 +51,7 @@ def test_a_list_that_has_changed_is_taken_up_in_the_same_process(ear, floor):
 def test_a_component_that_starts_before_its_list_waits_for_it(ear, floor):
     floor.list_devices({"machine-01": "machine"})
     (floor.directory / "devices.json").write_text("{}")
-    process = floor.start("edge.components.fault_detector")
+    process = floor.start("pm_edge.components.fault_detector")
     floor.list_devices({"machine-01": "machine"})
     ear.wait_for_state("pm.FaultDetector", "running")
     process.terminate()

@@ -16,10 +16,10 @@ from pathlib import Path, PurePath
 import pytest
 
 from bench.edge_footprint import is_unused
-from edge.devices.simulator import sources
 from pm_contracts.manifest import MANIFEST_FILE, MODEL_FILE, FaultManifest, ForecastManifest, encode_manifest
 from pm_contracts.measurements import MACHINE
 from pm_contracts.messages import encode
+from pm_edge.devices.simulator import sources
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -67,9 +67,9 @@ def test_models_answer_and_a_fault_is_explained(
     script = f"""
 import sys
 from pathlib import Path
-import edge.runtime.greengrass_bus, edge.runtime.mqtt_bus, edge.components.uplink.__main__
-from edge.components.fault_detector.contributions import TreeContributions
-from edge.runtime.models import load_model
+import pm_edge.runtime.greengrass_bus, pm_edge.runtime.mqtt_bus, pm_edge.components.uplink.__main__
+from pm_edge.components.fault_detector.contributions import TreeContributions
+from pm_edge.runtime.models import load_model
 import numpy as np
 model = load_model(Path({str(tmp_path / "fault")!r}), "fault")
 assert load_model(Path({str(tmp_path / "forecast")!r}), "forecast").answer([0.0] * 60) is not None

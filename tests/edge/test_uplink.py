@@ -18,8 +18,6 @@ import paho.mqtt.client as mqtt
 import psutil
 import pytest
 
-from edge.devices.simulator import sources
-from edge.runtime.dead_letters import dead_letter
 from pm_contracts import topics
 from pm_contracts.messages import (
     MAXIMUM_MESSAGE_BYTES,
@@ -33,7 +31,9 @@ from pm_contracts.messages import (
     decode,
     encode,
 )
-from sandbox.core_device.forwarder import Forwarder
+from pm_edge.devices.simulator import sources
+from pm_edge.runtime.dead_letters import dead_letter
+from pm_sandbox.core_device.forwarder import Forwarder
 from tests.waiting import eventually
 
 UPLINK = "pm.Uplink"
@@ -113,7 +113,9 @@ def cloud_side(cloud, site, tmp_path) -> Iterator[CloudSide]:
 
 
 def start(floor, cloud_side, *arguments: str, flow_control: str = "none"):
-    return floor.start("edge.components.uplink", "--flow-control", flow_control, *arguments, **cloud_side.environment)
+    return floor.start(
+        "pm_edge.components.uplink", "--flow-control", flow_control, *arguments, **cloud_side.environment
+    )
 
 
 def readings(site: str, floor, count: int) -> list[Reading]:
@@ -171,7 +173,7 @@ def test_an_outage_in_the_middle_loses_nothing_and_is_logged_once(ear, floor, cl
     assert set(arrived) == {reading.message_id for reading in sent}
     # What was under way when the plug was pulled may come twice; no more than the window can be.
     assert len(arrived) - len(set(arrived)) <= 400
-    log = floor.log("edge.components.uplink")
+    log = floor.log("pm_edge.components.uplink")
     assert log.count("no uplink: ") == 1
     assert log.count("uplink is back") == 1
 
@@ -215,8 +217,8 @@ def test_a_revoked_certificate_stops_the_uplink_and_a_new_one_is_taken_up_withou
     (tmp_path / "identity" / "certificate.pem").write_text(made["certificatePem"])
     ear.wait(
         lambda: (
-            "the device's identity has changed" in floor.log("edge.components.uplink")
-            or "the new identity is not usable" in floor.log("edge.components.uplink")
+            "the device's identity has changed" in floor.log("pm_edge.components.uplink")
+            or "the new identity is not usable" in floor.log("pm_edge.components.uplink")
         ),
         "a look at half of the new identity",
     )
@@ -251,10 +253,10 @@ def test_started_on_a_full_disk_it_waits_for_room(ear, floor, cloud_side, site):
     process = start(floor, cloud_side)
     resource.setrlimit(resource.RLIMIT_FSIZE, (infinite, infinite))
     ear.wait(
-        lambda: "the disk takes nothing" in floor.log("edge.components.uplink") or process.poll() is not None,
+        lambda: "the disk takes nothing" in floor.log("pm_edge.components.uplink") or process.poll() is not None,
         "its complaint",
     )
-    assert process.poll() is None, floor.log("edge.components.uplink")
+    assert process.poll() is None, floor.log("pm_edge.components.uplink")
     psutil.Process(process.pid).rlimit(psutil.RLIMIT_FSIZE, (infinite, infinite))
     ear.wait_for_state(UPLINK, "running")
     sent = readings(site, floor, 20)
@@ -378,7 +380,7 @@ def test_a_policy_that_lets_nothing_through_is_an_outage_and_loses_nothing(ear, 
     ear.wait_for_counter(UPLINK, "published", 80)
     wait_until_empty(ear)
     assert ear.status(UPLINK).counters["rejected"] == 0
-    assert floor.log("edge.components.uplink").count("lets nothing through") == 1
+    assert floor.log("pm_edge.components.uplink").count("lets nothing through") == 1
 
 
 def test_what_the_cloud_s_policy_refuses_is_kept_on_the_device_and_the_rest_goes_on(
@@ -422,11 +424,11 @@ def test_with_the_limits_of_aws_it_delivers_too(ear, floor, cloud_side, site):
 )
 def test_an_environment_that_cannot_work_ends_it_with_the_reason(floor, change, said):
     environment = {"AWS_IOT_THING_NAME": "x-core", "PM_IOT_ENDPOINT": "127.0.0.1:1", **change}
-    assert floor.start("edge.components.uplink", **environment).wait(60) == 1
-    assert said in floor.log("edge.components.uplink")
+    assert floor.start("pm_edge.components.uplink", **environment).wait(60) == 1
+    assert said in floor.log("pm_edge.components.uplink")
 
 
 def test_a_missing_identity_ends_it_with_the_file_named(floor):
     environment = {"AWS_IOT_THING_NAME": "x-core", "PM_IOT_ENDPOINT": "127.0.0.1:1"}
-    assert floor.start("edge.components.uplink", **environment).wait(60) == 1
-    assert "identity/certificate.pem" in floor.log("edge.components.uplink")
+    assert floor.start("pm_edge.components.uplink", **environment).wait(60) == 1
+    assert "identity/certificate.pem" in floor.log("pm_edge.components.uplink")

@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator
 import paho.mqtt.client as mqtt
 import pytest
 
-from edge.devices.simulator import sources
 from pm_contracts import topics
 from pm_contracts.messages import encode
-from sandbox.demo.floor import Floor
-from sandbox.deployer import deploy
-from sandbox.factory import Factory
+from pm_edge.devices.simulator import sources
+from pm_sandbox.demo.floor import Floor
+from pm_sandbox.deployer import deploy
+from pm_sandbox.factory import Factory
 
 SITE = "lindau"
 GOOD = list(

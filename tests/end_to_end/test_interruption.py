@@ -46,7 +46,7 @@ def test_ctrl_c_in_the_middle_of_the_demo_stops_all_that_it_started(tmp_path: Pa
 
 def test_a_program_that_cannot_be_deployed_leaves_nothing_running(tmp_path: Path):
     program = (
-        "from pathlib import Path; from sandbox.deployer import deploy; from sandbox.factory import Factory; "
+        "from pathlib import Path; from pm_sandbox.deployer import deploy; from pm_sandbox.factory import Factory; "
         "Factory.start(Path(%r), {'voice': 7}, deployer=deploy)"
     )
     failed = subprocess.run(

@@ -16,10 +16,10 @@ from typing import Any
 import psutil
 import pytest
 
-from edge.devices.simulator import sources
-from sandbox.demo import story
-from sandbox.demo.plan import Plan
-from sandbox.progress import SILENT
+from pm_edge.devices.simulator import sources
+from pm_sandbox.demo import story
+from pm_sandbox.demo.plan import Plan
+from pm_sandbox.progress import SILENT
 from tests.pulumi_stub import Stub
 from tests.waiting import eventually
 

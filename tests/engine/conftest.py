@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from sandbox.cloud import Cloud
-from sandbox.provider import Context
-from sandbox.provider.server import Server
+from pm_sandbox.cloud import Cloud
+from pm_sandbox.provider import Context
+from pm_sandbox.provider.server import Server
 from tests.engine.engine import ROOT, Engine
 
 FIGURES = ROOT / "out" / "engine.json"

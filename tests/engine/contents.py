@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from sandbox.cloud import Cloud
-from sandbox.provider import Context, Provider
+from pm_sandbox.cloud import Cloud
+from pm_sandbox.provider import Context, Provider
 
 #: Parts of an answer that are of the call and not of the resource: the place of a function's code is a link that is
 #: signed anew, its digest stays; a table can be restored until now.

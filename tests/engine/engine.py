@@ -10,11 +10,11 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from sandbox.engine import operations
-from sandbox.engine.command import EngineError
-from sandbox.engine.operation import operate
-from sandbox.engine.operations import Done
-from sandbox.provider.server import debug_providers
+from pm_sandbox.engine import operations
+from pm_sandbox.engine.command import EngineError
+from pm_sandbox.engine.operation import operate
+from pm_sandbox.engine.operations import Done
+from pm_sandbox.provider.server import debug_providers
 
 __all__ = ["ROOT", "Done", "Engine", "EngineError", "environment"]
 
@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PASSPHRASE = "only for these tests"
 #: Operations are children of one process that has imported the SDKs already, which takes several seconds.
 _PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["sandbox.engine.operation", "pm_components.greengrass_site.component"])
+_PROCESSES.set_forkserver_preload(["pm_sandbox.engine.operation", "pm_components.greengrass_site.component"])
 
 
 def environment(cli: Path, folder: Path, port: int) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.recorder import Recording
+from pm_sandbox.recorder import Recording
 from tests.engine.conftest import Served
 from tests.engine.engine import Engine
 

@@ -77,7 +77,7 @@ def test_the_example_in_yaml_previews_and_keeps_to_the_policy_pack(
     example = ByHand(cli, tmp_path / "hand", served.port, project, "dev")
     example.run("config", "set", "aws:region", served.cloud.region)
     log = tmp_path / "events.json"
-    told = example.run("preview", "--policy-pack", str(ROOT / "policies"), "--event-log", str(log))
+    told = example.run("preview", "--policy-pack", str(ROOT / "pm_policies"), "--event-log", str(log))
     created = _created(log)
     asked = yaml.safe_load((project / "Pulumi.yaml").read_text())["resources"].values()
     for component in asked:

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from sandbox.provider import Context, InputError
-from sandbox.provider.inputs import Inputs
-from sandbox.provider.modelled_cloud import ModelledCloud
-from sandbox.provider.registry import HANDLERS, Creation
+from pm_sandbox.provider import Context, InputError
+from pm_sandbox.provider.inputs import Inputs
+from pm_sandbox.provider.modelled_cloud import ModelledCloud
+from pm_sandbox.provider.registry import HANDLERS, Creation
 from tests.engine.conftest import Served
 from tests.engine.engine import ROOT, Engine, EngineError
 

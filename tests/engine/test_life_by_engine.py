@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from pm_cli import leftovers, stack_state
-from sandbox.cloud import Cloud
-from sandbox.deployer import deploy
-from sandbox.deployer.project import read_project
-from sandbox.recorder import record
+from pm_sandbox.cloud import Cloud
+from pm_sandbox.deployer import deploy
+from pm_sandbox.deployer.project import read_project
+from pm_sandbox.recorder import record
 from tests.engine.conftest import Served
 from tests.engine.contents import contents
 from tests.engine.engine import ROOT, Done, Engine, EngineError

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.deployer import DeploymentError
-from sandbox.engine.deploy import PulumiDeployer
-from sandbox.factory import Factory
-from sandbox.provider import InputError
-from sandbox.provider.registry import HANDLERS, Creation
+from pm_sandbox.deployer import DeploymentError
+from pm_sandbox.engine.deploy import PulumiDeployer
+from pm_sandbox.factory import Factory
+from pm_sandbox.provider import InputError
+from pm_sandbox.provider.registry import HANDLERS, Creation
 from tests.end_to_end.test_interruption import assert_nothing_runs
 from tests.engine.conftest import Served
 from tests.engine.engine import ROOT

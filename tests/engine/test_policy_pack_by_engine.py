@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from sandbox.provider.provider import Provider
-from sandbox.recorder import record
-from sandbox.review.findings import as_stack, findings
-from sandbox.review.settings import read
+from pm_sandbox.provider.provider import Provider
+from pm_sandbox.recorder import record
+from pm_sandbox.review.findings import as_stack, findings
+from pm_sandbox.review.settings import read
 from tests.engine.by_hand import ByHand, python_project
 from tests.engine.conftest import Served
 from tests.engine.engine import ROOT, EngineError
@@ -49,7 +49,7 @@ def by_engine(cli: Path, served: Served, tmp_path_factory: pytest.TempPathFactor
         patched.setattr(Provider, "check_configuration", lambda *_: [])
         patched.setattr(Provider, "unknown_outputs", lambda *_: set())
         with pytest.raises(EngineError, match="preview failed"):
-            hand.run("preview", "--policy-pack", str(ROOT / "policies"), "--event-log", str(log))
+            hand.run("preview", "--policy-pack", str(ROOT / "pm_policies"), "--event-log", str(log))
     verdicts = set()
     for event in map(json.loads, log.read_text().splitlines()):
         if told := event.get("policyRemediationEvent"):

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.provider.provider import Provider
+from pm_sandbox.provider.provider import Provider
 from tests.engine.conftest import Served
 from tests.engine.engine import ROOT, Engine, EngineError
 
@@ -64,7 +64,7 @@ def production(
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(Provider, "delete", counted)
-        made.engine.run("up", policy_packs=[str(ROOT / "policies")])
+        made.engine.run("up", policy_packs=[str(ROOT / "pm_policies")])
         yield made
     figures["production_deleted"] = len(made.deleted)
 

@@ -1,6 +1,6 @@
 """Pulumi's own engine replaces and renames, on a small program.
 
-Not proved: that the real providers replace by the same inputs: `sandbox/provider/replacements.py` has its sources.
+Not proved: that the real providers replace by the same inputs: `pm_sandbox/provider/replacements.py` has its sources.
 """
 
 from collections.abc import Iterator

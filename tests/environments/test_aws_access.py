@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from pm_cli import aws_access
 from pm_cli.aws_access import AccessRefused, access
 from pm_cli.main import app
-from sandbox.cloud import Cloud
+from pm_sandbox.cloud import Cloud
 
 PLANT, OTHER = "222222222222", "333333333333"
 

@@ -6,9 +6,9 @@ Not proved here: that data flows in it, and that AWS's quotas hold it.
 from collections.abc import Callable
 from pathlib import Path
 
-from sandbox.cloud import Cloud
-from sandbox.deployer import deploy
-from sandbox.recorder import Recording
+from pm_sandbox.cloud import Cloud
+from pm_sandbox.deployer import deploy
+from pm_sandbox.recorder import Recording
 
 ROOT = Path(__file__).resolve().parents[2]
 

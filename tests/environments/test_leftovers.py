@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from sandbox.cloud import Cloud
-from sandbox.deployer import Deployment, deploy
+from pm_sandbox.cloud import Cloud
+from pm_sandbox.deployer import Deployment, deploy
 
 ROOT = Path(__file__).resolve().parents[2]
 OTHER_ACCOUNT = "222222222222"

@@ -19,7 +19,7 @@ import pulumi_aws_native
 import pytest
 import yaml
 
-from sandbox.recorder import Recording
+from pm_sandbox.recorder import Recording
 from tests.pulumi_stub import Stub
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -14,7 +14,7 @@ import botocore.session
 import pytest
 
 from pm_components.stack.config import parse
-from sandbox.recorder import Recording, record
+from pm_sandbox.recorder import Recording, record
 
 ROOT = Path(__file__).resolve().parents[2]
 LONGEST = 32

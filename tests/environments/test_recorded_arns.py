@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 from policy_sentry.querying.arns import get_raw_arns_for_service
 
-from sandbox.recorder import Recording, Registered
+from pm_sandbox.recorder import Recording, Registered
 
 #: Modules of the SDK that are named otherwise than in a type's token.
 _MODULES = {"lambda": "lambda_"}

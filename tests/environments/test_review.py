@@ -20,13 +20,13 @@ from pulumi.runtime import rpc
 
 from pm_components.aws import limits
 from pm_components.stack.config import Site
-from sandbox.deployer.masking import MASK, masked
-from sandbox.recorder import Recording, Registered, record
-from sandbox.review import service_limits, snapshot
-from sandbox.review.permissions import in_words, permissions
-from sandbox.review.review import by_component
-from sandbox.review.settings import difference
-from sandbox.review.snapshot import Snapshot, SnapshotError, compared, taken
+from pm_sandbox.deployer.masking import MASK, masked
+from pm_sandbox.recorder import Recording, Registered, record
+from pm_sandbox.review import service_limits, snapshot
+from pm_sandbox.review.permissions import in_words, permissions
+from pm_sandbox.review.review import by_component
+from pm_sandbox.review.settings import difference
+from pm_sandbox.review.snapshot import Snapshot, SnapshotError, compared, taken
 
 ROOT = Path(__file__).resolve().parents[2]
 PM = str(Path(sys.executable).with_name("pm"))

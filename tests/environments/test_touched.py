@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from sandbox.recorder import Recording, record
+from pm_sandbox.recorder import Recording, record
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE = {"name": "jena", "core_devices": ["jena-core"], "devices": [{"name": "air-2", "type": "air_quality"}]}

@@ -27,7 +27,7 @@ from examples.many_factories.automation import AutomationStack
 from examples.many_factories.orchestration import Result, State, roll_out, tear_down
 from examples.many_factories.recorded import RecordedStack
 from examples.many_factories.workspaces import prepare
-from sandbox.recorder import RecordingError, record
+from pm_sandbox.recorder import RecordingError, record
 from tests.guards import guard_of, unguarded
 from tests.previews import differences, unknown_inputs
 

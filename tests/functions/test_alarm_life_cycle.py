@@ -25,7 +25,7 @@ from pm_components.functions.alert_forwarder.handler import AlarmKeeper
 from pm_components.functions.alert_forwarder.once import Once
 from pm_components.functions.versioned_items import Conflict
 from pm_contracts.messages import Alert, Refused, encode
-from sandbox.cloud import Cloud
+from pm_sandbox.cloud import Cloud
 
 START = dt.datetime(2014, 5, 6, tzinfo=dt.UTC)
 NOW = dt.datetime(2030, 1, 1, 12, tzinfo=dt.UTC)

@@ -18,7 +18,7 @@ from pm_components.functions.alert_forwarder.alarms import Policy
 from pm_components.functions.alert_forwarder.core import notification
 from pm_components.functions.alert_forwarder.once import InProgress, Once
 from pm_contracts.messages import Alert, decode, encode
-from sandbox.cloud import Cloud
+from pm_sandbox.cloud import Cloud
 
 POLICY = Policy(dedupe_seconds=3600, escalation_seconds=900, escalation_severities=["critical"])
 ROLE = "arn:aws:iam::000000000000:role/escalation"

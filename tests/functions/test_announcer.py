@@ -13,7 +13,7 @@ import pytest
 from pm_components.functions.announcer import handler
 from pm_components.functions.announcer.core import object_key, spoken_text
 from pm_contracts.messages import Alert, encode
-from sandbox.cloud import Cloud
+from pm_sandbox.cloud import Cloud
 
 ALERT = Alert(
     site="lindau",

@@ -18,7 +18,7 @@ from pm_components.functions.detector.handler import Detector
 from pm_components.functions.detector.store import StateStore
 from pm_components.functions.versioned_items import Conflict
 from pm_contracts.messages import Alert, Outcome, decode, encode
-from sandbox.cloud import Cloud
+from pm_sandbox.cloud import Cloud
 
 RULE = Rule(window=10, minimum_count=5, maximum_share=0.3, clear_share=0.2)
 

@@ -22,7 +22,7 @@ from pm_components.functions.register.core import model_package
 from pm_components.functions.release import core as release
 from pm_contracts import manifest as contract
 from pm_contracts.messages import Refused
-from sandbox.cloud import Cloud
+from pm_sandbox.cloud import Cloud
 
 MODEL = b"an onnx file"
 TIME = dt.datetime(2012, 1, 1, tzinfo=dt.UTC)

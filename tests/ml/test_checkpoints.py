@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ml.checkpoints import Checkpoints, identity
-from ml.faults import model as fault_model
-from ml.forecast import model as forecast_model
+from pm_ml.checkpoints import Checkpoints, identity
+from pm_ml.faults import model as fault_model
+from pm_ml.forecast import model as forecast_model
 
 
 class Interrupted(Exception):

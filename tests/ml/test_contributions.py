@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.components.fault_detector.contributions import TreeContributions
-from ml import export
-from ml.calibration import Calibration
-from ml.contributions import flagged, importance, permutation_importance
-from ml.faults import model as fault_model
 from pm_contracts.measurements import MACHINE_MEASUREMENTS
 from pm_contracts.messages import Refused
+from pm_edge.components.fault_detector.contributions import TreeContributions
+from pm_ml import export
+from pm_ml.calibration import Calibration
+from pm_ml.contributions import flagged, importance, permutation_importance
+from pm_ml.faults import model as fault_model
 
 READINGS = 600
 

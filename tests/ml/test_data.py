@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ml.data import CSV_COLUMNS, DataRefused, air_quality_readings, machine_readings
-from ml.forecast.features import hourly
 from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS, MACHINE_MEASUREMENTS
+from pm_ml.data import CSV_COLUMNS, DataRefused, air_quality_readings, machine_readings
+from pm_ml.forecast.features import hourly
 
 NOON = dt.datetime(2012, 5, 1, 12)
 

@@ -13,10 +13,10 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from ml import export
-from ml.faults.model import train
-from ml.forecast.scaling import SCALED_LIMIT, Scaling
 from pm_contracts.manifest import FaultManifest, decode_manifest
+from pm_ml import export
+from pm_ml.faults.model import train
+from pm_ml.forecast.scaling import SCALED_LIMIT, Scaling
 
 
 def ask(model: bytes, rows: np.ndarray) -> np.ndarray:

@@ -21,10 +21,10 @@ import sqlglot
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edge.forecasting.features import SECONDS_PER_HOUR, FeatureWindow
-from ml.forecast.features import forecast_features, hourly
 from pm_contracts.forecast_features import FEATURES, MEMORY_HOURS
 from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS
+from pm_edge.forecasting.features import SECONDS_PER_HOUR, FeatureWindow
+from pm_ml.forecast.features import forecast_features, hourly
 
 START_HOUR = 350_000
 #: Hours: within and beyond what the features look back.

@@ -8,8 +8,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from ml.forecast import library as forecast_library
-from ml.forecast.protocol import Series
+from pm_ml.forecast import library as forecast_library
+from pm_ml.forecast.protocol import Series
 
 
 @pytest.fixture(scope="module")

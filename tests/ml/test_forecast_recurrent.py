@@ -6,8 +6,8 @@ Not proved here: how well it forecasts the real series; `pm evaluate --data FILE
 import numpy as np
 import pytest
 
-from ml.forecast import recurrent as forecast_recurrent
 from pm_contracts.forecast_features import FEATURES, LOOK_BACK_HOURS
+from pm_ml.forecast import recurrent as forecast_recurrent
 
 ROWS = 600
 

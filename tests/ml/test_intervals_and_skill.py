@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.forecasting.interval import MEMORY as DEVICE_MEMORY
-from edge.forecasting.interval import AdaptiveInterval
-from ml.forecast.skill import forecast_entry
-from ml.intervals import MEMORY, adaptive_half_widths
+from pm_edge.forecasting.interval import MEMORY as DEVICE_MEMORY
+from pm_edge.forecasting.interval import AdaptiveInterval
+from pm_ml.forecast.skill import forecast_entry
+from pm_ml.intervals import MEMORY, adaptive_half_widths
 
 
 @given(st.integers(0, 2**32), st.integers(20, 400))

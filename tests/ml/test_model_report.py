@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml import calibration
-from ml.evidence import FaultEvidence, Flagged, ForecastEvidence, Profile
-from ml.forecast import skill
-from ml.report import faults, forecast, page, plots
-from ml.report.page import Plot, Section
 from pm_contracts.measurements import MACHINE_MEASUREMENTS
+from pm_ml import calibration
+from pm_ml.evidence import FaultEvidence, Flagged, ForecastEvidence, Profile
+from pm_ml.forecast import skill
+from pm_ml.report import faults, forecast, page, plots
+from pm_ml.report.page import Plot, Section
 
 HOURS = 24 * 90
 FIRST_HOUR = 350_000 // 24 * 24

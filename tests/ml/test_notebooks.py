@@ -11,7 +11,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-FOLDER = Path(__file__).parents[2] / "ml" / "notebooks"
+FOLDER = Path(__file__).parents[2] / "pm_ml" / "notebooks"
 NAMES = ("explore", "faults", "forecast")
 
 

@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from edge.devices.simulator import air_quality
 from pm_cli import training_runs
 from pm_cli.main import app
 from pm_components.forecast_pipeline import training_jobs, training_workflow
 from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS
-from sandbox.cloud import Cloud
+from pm_edge.devices.simulator import air_quality
+from pm_sandbox.cloud import Cloud
 from tests.cloud.test_sagemaker_service import make_role
 
 
@@ -116,7 +116,7 @@ def test_a_job_by_hand_is_one_of_the_pipelines_on_other_data(cloud: Cloud, stati
     job = cloud.client("sagemaker").describe_training_job(TrainingJobName=trained["name"])
     assert job["RoleArn"] == training.role_arn
     assert job["AlgorithmSpecification"]["TrainingImage"] == training.image_uri
-    assert job["HyperParameters"]["sagemaker_program"] == '"ml/forecast/train.py"'
+    assert job["HyperParameters"]["sagemaker_program"] == '"pm_ml/forecast/train.py"'
     assert job["HyperParameters"]["sagemaker_submit_directory"] != json.dumps(training.code_uri)
     [channel] = job["InputDataConfig"]
     source = channel["DataSource"]["S3DataSource"]

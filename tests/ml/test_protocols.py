@@ -12,18 +12,18 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from edge.devices.simulator import air_quality
-from edge.devices.simulator.machines import READINGS_BEFORE_FAILURE
-from ml.data import DataRefused, read_air_quality
-from ml.faults import protocol as fault_protocol
-from ml.faults.protocol import PARTS, Fault, LabelledReadings, early_warning, split
-from ml.forecast import library as forecast_library
-from ml.forecast import protocol as forecast_protocol
-from ml.forecast import recurrent as forecast_recurrent
-from ml.forecast import trees as forecast_trees
 from pm_cli.commands import models as cli_models
 from pm_cli.main import app
 from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS
+from pm_edge.devices.simulator import air_quality
+from pm_edge.devices.simulator.machines import READINGS_BEFORE_FAILURE
+from pm_ml.data import DataRefused, read_air_quality
+from pm_ml.faults import protocol as fault_protocol
+from pm_ml.faults.protocol import PARTS, Fault, LabelledReadings, early_warning, split
+from pm_ml.forecast import library as forecast_library
+from pm_ml.forecast import protocol as forecast_protocol
+from pm_ml.forecast import recurrent as forecast_recurrent
+from pm_ml.forecast import trees as forecast_trees
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +181,7 @@ def test_pm_evaluate_writes_figures_report_and_refused_rows(
     short = tuple(each._replace(rounds=10) for each in fault_protocol.CANDIDATES)
     monkeypatch.setattr(fault_protocol, "CANDIDATES", short)
     monkeypatch.setattr(forecast_trees, "MOST_ROUNDS", 30)
-    monkeypatch.setattr("ml.forecast.model.EPOCHS", 2)
+    monkeypatch.setattr("pm_ml.forecast.model.EPOCHS", 2)
     monkeypatch.setattr(forecast_recurrent, "EPOCHS", 1)
     monkeypatch.setattr(forecast_library, "FITTED_HOURS", 500)
     monkeypatch.setattr(forecast_library, "MOST_LAGS", 1)

@@ -16,11 +16,11 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from ml import fetch
-from ml.data import DataRefused, read_air_quality
-from ml.faults import aps
-from ml.fetch import FetchFailed
 from pm_cli.main import app
+from pm_ml import fetch
+from pm_ml.data import DataRefused, read_air_quality
+from pm_ml.faults import aps
+from pm_ml.fetch import FetchFailed
 
 HOURS = pd.date_range("2010-01-01", periods=24 * 4, freq="h")
 

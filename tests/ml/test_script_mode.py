@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ml import script_mode
-from ml.script_mode import parse
+from pm_ml import script_mode
+from pm_ml.script_mode import parse
 
 
 def test_directories_come_from_the_environment_and_arguments_override_them() -> None:

@@ -20,15 +20,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from edge.components.fault_detector.core import FaultDetector
-from edge.devices.simulator.sources import readings
-from edge.forecasting.core import Forecaster
-from edge.runtime.models import FaultModel, ForecastModel, load_model
-from ml import script_mode
-from ml.data import CSV_COLUMNS, DataRefused
-from ml.forecast import train as train_forecast
 from pm_contracts.measurements import AIR_QUALITY, MACHINE
 from pm_contracts.messages import AirQualityReading, MachineReading, Outcome
+from pm_edge.components.fault_detector.core import FaultDetector
+from pm_edge.devices.simulator.sources import readings
+from pm_edge.forecasting.core import Forecaster
+from pm_edge.runtime.models import FaultModel, ForecastModel, load_model
+from pm_ml import script_mode
+from pm_ml.data import CSV_COLUMNS, DataRefused
+from pm_ml.forecast import train as train_forecast
 from tests.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
@@ -63,7 +63,7 @@ def run(script: str, channel: Path, output: Path, *arguments: str) -> subprocess
         "SM_MODEL_DIR": str(output / "model"),
         "SM_OUTPUT_DATA_DIR": str(output / "data"),
     }
-    command = [sys.executable, str(ROOT / "ml" / script), *arguments]
+    command = [sys.executable, str(ROOT / "pm_ml" / script), *arguments]
     # Away from the project's folder: the script finds its packages by itself.
     return subprocess.run(
         command, env=environment, cwd=output, capture_output=True, text=True, timeout=200, check=False
@@ -133,7 +133,7 @@ def test_a_fault_training_killed_and_begun_again_leaves_the_same_model(tmp_path:
     (killed / "checkpoints").mkdir(parents=True)
     (killed / "data").mkdir()
     environment = {"PATH": os.environ["PATH"], "SM_MODEL_DIR": str(killed / "model")}
-    command = [sys.executable, str(ROOT / "ml" / "faults/train.py"), "--training", str(channel)]
+    command = [sys.executable, str(ROOT / "pm_ml" / "faults/train.py"), "--training", str(channel)]
     with subprocess.Popen(command, env=environment, cwd=killed, stdout=subprocess.DEVNULL) as process:
         kept = killed / "checkpoints" / "fold-1.checkpoint"
         eventually(kept.exists, "a checkpoint of the second fold", seconds=120)

@@ -14,7 +14,7 @@ from google.protobuf import empty_pb2, json_format, struct_pb2
 from pulumi.runtime import proto
 from pulumi.runtime.proto import analyzer_pb2_grpc
 
-from policies.rule import Resource, ResourceRule, Rule, Stack, StackRule, plain
+from pm_policies.rule import Resource, ResourceRule, Rule, Stack, StackRule, plain
 
 ROOT = Path(__file__).parents[2]
 #: The day that rules judge by, so that no test has another outcome on a later one.
@@ -103,8 +103,8 @@ class Engine:
         self.stub.ConfigureStack(proto.AnalyzerStackConfigureRequest(stack=stack, project="pm", config=config))
 
     def review(self, resources: Iterable[Any]) -> Review:
-        """Show resources, as `sandbox.recorder` has them, to the pack: each is mended, then judged, and all together at
-        the end.
+        """Show resources, as `pm_sandbox.recorder` has them, to the pack: each is mended, then judged, and all together
+        at the end.
         """
         review = Review()
         whole = proto.AnalyzeStackRequest()
@@ -152,7 +152,7 @@ def pack_process() -> Iterator[Any]:
     """The pack in a process of its own, started as the command line starts it: in its folder, by Pulumi's module."""
     with subprocess.Popen(
         [sys.executable, "-m", "pulumi.policy", "127.0.0.1:0", "."],
-        cwd=ROOT / "policies",
+        cwd=ROOT / "pm_policies",
         env={**os.environ, "PULUMI_PROJECT": "pm", "PULUMI_STACK": "dev", "PULUMI_DRY_RUN": "false"},
         stdout=subprocess.PIPE,
         text=True,

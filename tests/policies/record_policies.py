@@ -4,10 +4,10 @@ import json
 import sys
 from pathlib import Path
 
-from policies.policy_documents import POLICY_KEYS
-from sandbox.deployer.program import run_program
-from sandbox.deployer.project import read_project
-from sandbox.recorder.monitor import RecordingMonitor
+from pm_policies.policy_documents import POLICY_KEYS
+from pm_sandbox.deployer.program import run_program
+from pm_sandbox.deployer.project import read_project
+from pm_sandbox.recorder.monitor import RecordingMonitor
 
 ROOT = Path(__file__).parents[2]
 

@@ -11,9 +11,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from sandbox.deployer.program import run_program
-from sandbox.deployer.project import Project
-from sandbox.recorder.monitor import RecordingMonitor
+from pm_sandbox.deployer.program import run_program
+from pm_sandbox.deployer.project import Project
+from pm_sandbox.recorder.monitor import RecordingMonitor
 
 TAGS = """
 import pulumi

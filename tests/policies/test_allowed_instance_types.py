@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE as UNKNOWN
 
-from policies.rule import Undecided
-from policies.rules.allowed_instance_types import RULE
+from pm_policies.rule import Undecided
+from pm_policies.rules.allowed_instance_types import RULE
 
 HOST = "aws:ec2/instance:Instance"
 TRAINING = "aws:sfn/stateMachine:StateMachine"

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE as UNKNOWN
 
-from policies.rule import Undecided
-from policies.rules.allowed_regions import RULE
+from pm_policies.rule import Undecided
+from pm_policies.rules.allowed_regions import RULE
 
 PROVIDER = "pulumi:providers:aws"
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from policies.rule import Level, ResourceRule
-from policies.rules import RULES
+from pm_policies.rule import Level, ResourceRule
+from pm_policies.rules import RULES
 
 HERE = Path(__file__).parent
 RULES_BY_NAME = {rule.name: rule for rule in RULES}

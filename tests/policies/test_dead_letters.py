@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE as UNKNOWN
 
-from policies.rule import Undecided
-from policies.rules.dead_letters import RULE
+from pm_policies.rule import Undecided
+from pm_policies.rules.dead_letters import RULE
 
 QUEUE = "aws:sqs/queue:Queue"
 ARN = "arn:aws:sqs:eu-central-1:123456789012:letters"

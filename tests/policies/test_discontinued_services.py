@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE as UNKNOWN
 
-from policies.rule import Undecided
-from policies.rules.discontinued_services import ENDED, RULE
+from pm_policies.rule import Undecided
+from pm_policies.rules.discontinued_services import ENDED, RULE
 
 TOPIC_RULE = "aws:iot/topicRule:TopicRule"
 ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"

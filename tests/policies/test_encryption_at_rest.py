@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE as UNKNOWN
 
-from policies.rule import Undecided
-from policies.rules.encryption_at_rest import RULE
+from pm_policies.rule import Undecided
+from pm_policies.rules.encryption_at_rest import RULE
 
 QUEUE = "aws:sqs/queue:Queue"
 TOPIC = "aws:sns/topic:Topic"

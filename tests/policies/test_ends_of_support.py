@@ -9,8 +9,8 @@ from pulumi_policy.proxy import UNKNOWN_STRING_VALUE as UNKNOWN
 
 from pm_components.aws.lambda_function import RUNTIME
 from pm_components.forecast_pipeline.component import DEFAULT_IMAGE
-from policies.rule import Undecided
-from policies.rules.ends_of_support import IMAGES, RULE, RUNTIMES, WARNING_DAYS
+from pm_policies.rule import Undecided
+from pm_policies.rules.ends_of_support import IMAGES, RULE, RUNTIMES, WARNING_DAYS
 
 FUNCTION, TRAINING = "aws:lambda/function:Function", "aws:sfn/stateMachine:StateMachine"
 END = RUNTIMES["python3.11"]
@@ -65,7 +65,9 @@ def test_versions_are_not_compared_by_their_beginning(make: Callable, messages: 
 
 def test_what_is_in_no_table_is_told(make: Callable, messages: Callable) -> None:
     (message,) = messages(RULE, make(FUNCTION, runtime="nodejs99.x"))
-    assert message.startswith("runtime nodejs99.x: when its support ends is not known here; add it to policies.rules.")
+    assert message.startswith(
+        "runtime nodejs99.x: when its support ends is not known here; add it to pm_policies.rules."
+    )
 
 
 def test_what_the_project_uses_is_in_the_tables(make: Callable, messages: Callable) -> None:

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE as UNKNOWN
 
-from policies.rule import Level, Undecided
-from policies.rules.function_limits import RULE
+from pm_policies.rule import Level, Undecided
+from pm_policies.rules.function_limits import RULE
 
 FUNCTION = "aws:lambda/function:Function"
 MAPPING = "aws:lambda/eventSourceMapping:EventSourceMapping"

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE as UNKNOWN
 
-from policies.rule import Undecided
-from policies.rules.function_log_groups import RULE
+from pm_policies.rule import Undecided
+from pm_policies.rules.function_log_groups import RULE
 
 FUNCTION = "aws:lambda/function:Function"
 LOGS = "aws:cloudwatch/logGroup:LogGroup"

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 from pulumi_policy.proxy import UNKNOWN_BOOLEAN_VALUE as UNKNOWN
 
-from policies.rule import Undecided
-from policies.rules.key_rotation import RULE
+from pm_policies.rule import Undecided
+from pm_policies.rules.key_rotation import RULE
 
 KEY = "aws:kms/key:Key"
 

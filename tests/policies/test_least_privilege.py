@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE as UNKNOWN
 
-from policies.rule import Undecided
-from policies.rules.least_privilege import RULE
+from pm_policies.rule import Undecided
+from pm_policies.rules.least_privilege import RULE
 
 ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
 LAKE = "arn:aws:s3:::pm-dev-lake/*"

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from pulumi_policy.proxy import UNKNOWN_NUMBER_VALUE as UNKNOWN
 
-from policies.rule import Undecided
-from policies.rules.log_retention import RULE
+from pm_policies.rule import Undecided
+from pm_policies.rules.log_retention import RULE
 
 LOGS = "aws:cloudwatch/logGroup:LogGroup"
 SETTINGS = {"default_days": 30, "maximum_days": 731}

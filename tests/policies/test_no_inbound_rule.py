@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 from pulumi_policy.proxy import UNKNOWN_ARRAY_VALUE, UNKNOWN_STRING_VALUE
 
-from policies.rule import Undecided
-from policies.rules.no_inbound_rule import RULE
+from pm_policies.rule import Undecided
+from pm_policies.rules.no_inbound_rule import RULE
 
 GROUP = "aws:ec2/securityGroup:SecurityGroup"
 OLD_RULE = "aws:ec2/securityGroupRule:SecurityGroupRule"

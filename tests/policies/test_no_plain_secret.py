@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE as UNKNOWN
 
-from policies.rules.no_plain_secret import RULE
+from pm_policies.rules.no_plain_secret import RULE
 
 FUNCTION = "aws:lambda/function:Function"
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE as UNKNOWN
 
-from policies.policy_documents import RESOURCE_POLICY_KEYS
-from policies.rule import Undecided
-from policies.rules.no_public_principal import RULE
+from pm_policies.policy_documents import RESOURCE_POLICY_KEYS
+from pm_policies.rule import Undecided
+from pm_policies.rules.no_public_principal import RULE
 
 QUEUE_POLICY = "aws:sqs/queuePolicy:QueuePolicy"
 EVERYBODY = "Principal '*' without a condition, allowed are services, accounts and roles by name"

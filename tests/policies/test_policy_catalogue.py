@@ -5,18 +5,18 @@ Not proved here: that the reasons are good ones.
 
 from pathlib import Path
 
-from policies import catalogue
-from policies.rules import RULES
+from pm_policies import catalogue
+from pm_policies.rules import RULES
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_the_page_is_that_of_the_rules() -> None:
-    assert (ROOT / "policies" / "README.md").read_text() == catalogue.render(RULES)
+    assert (ROOT / "pm_policies" / "README.md").read_text() == catalogue.render(RULES)
 
 
 def test_each_rule_has_a_module_and_a_test_of_its_name() -> None:
-    modules = sorted(path.stem for path in (ROOT / "policies" / "rules").glob("[a-z]*.py"))
+    modules = sorted(path.stem for path in (ROOT / "pm_policies" / "rules").glob("[a-z]*.py"))
     assert modules == sorted(rule.name.replace("-", "_") for rule in RULES)
     assert [name for name in modules if not (ROOT / "tests" / "policies" / f"test_{name}.py").exists()] == []
 

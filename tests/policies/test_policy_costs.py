@@ -10,9 +10,9 @@ from collections.abc import Callable
 import pytest
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE as UNKNOWN
 
-from policies import prices
-from policies.costs import HOURS, REGIONAL_SURCHARGE, Usage, estimate
-from policies.prices import INSTANCE_HOURS, PRICES
+from pm_policies import prices
+from pm_policies.costs import HOURS, REGIONAL_SURCHARGE, Usage, estimate
+from pm_policies.prices import INSTANCE_HOURS, PRICES
 
 HOST = "aws:ec2/instance:Instance"
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE as UNKNOWN
 
-from policies.rule import Undecided
-from policies.rules.private_buckets import RULE
+from pm_policies.rule import Undecided
+from pm_policies.rules.private_buckets import RULE
 
 BUCKET = "aws:s3/bucket:Bucket"
 BLOCK = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"

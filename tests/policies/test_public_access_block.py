@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 from pulumi_policy.proxy import UNKNOWN_BOOLEAN_VALUE as UNKNOWN
 
-from policies.rule import Undecided
-from policies.rules.public_access_block import RULE
+from pm_policies.rule import Undecided
+from pm_policies.rules.public_access_block import RULE
 
 BLOCK = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
 FLAGS = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import pytest
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE as UNKNOWN
 
-from policies.inputs import document
-from policies.rule import Undecided
-from policies.rules.readable_documents import RULE
+from pm_policies.inputs import document
+from pm_policies.rule import Undecided
+from pm_policies.rules.readable_documents import RULE
 
 POLICY = "aws:iam/rolePolicy:RolePolicy"
 COMMA = '{"Statement": [{"Effect": "Allow"},]}'

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE as UNKNOWN
 
-from policies.rule import Undecided
-from policies.rules.recipe_size import RULE
+from pm_policies.rule import Undecided
+from pm_policies.rules.recipe_size import RULE
 
 VERSION = "aws-native:greengrassv2:ComponentVersion"
 

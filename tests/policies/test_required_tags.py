@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 from pulumi_policy.proxy import UNKNOWN_OBJECT_VALUE, UNKNOWN_STRING_VALUE
 
-from policies.rule import Undecided
-from policies.rules.required_tags import RULE, takes_tags
+from pm_policies.rule import Undecided
+from pm_policies.rules.required_tags import RULE, takes_tags
 
 QUEUE = "aws:sqs/queue:Queue"
 TAGS = {"Project": "pm", "Stack": "dev", "Tier": "dev", "Owner": "me", "CostCentre": "1"}

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE as UNKNOWN
 
-from policies.rule import Undecided
-from policies.rules.tls_only_buckets import RULE
+from pm_policies.rule import Undecided
+from pm_policies.rules.tls_only_buckets import RULE
 
 BUCKET = "aws:s3/bucket:Bucket"
 POLICY = "aws:s3/bucketPolicy:BucketPolicy"

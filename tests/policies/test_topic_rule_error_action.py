@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from pulumi_policy.proxy import UNKNOWN_BOOLEAN_VALUE, UNKNOWN_OBJECT_VALUE
 
-from policies.rule import Undecided
-from policies.rules.topic_rule_error_action import RULE
+from pm_policies.rule import Undecided
+from pm_policies.rules.topic_rule_error_action import RULE
 
 TOPIC_RULE = "aws:iot/topicRule:TopicRule"
 ERROR = {"sqs": {"queueUrl": "https://letters"}}

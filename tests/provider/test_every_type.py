@@ -13,11 +13,11 @@ from unittest.mock import MagicMock
 
 import pytest
 
-from sandbox.provider import Context
-from sandbox.provider.inputs import Inputs
-from sandbox.provider.registry import DELETES, HANDLERS, READS, UPDATES
-from sandbox.provider.replacements import REPLACING
-from sandbox.recorder import Recording, Registered, record
+from pm_sandbox.provider import Context
+from pm_sandbox.provider.inputs import Inputs
+from pm_sandbox.provider.registry import DELETES, HANDLERS, READS, UPDATES
+from pm_sandbox.provider.replacements import REPLACING
+from pm_sandbox.recorder import Recording, Registered, record
 
 SMALL = Path(__file__).parents[1] / "deployer" / "programs" / "small"
 UNFINISHED = set((Path(__file__).parent / "unfinished.txt").read_text().splitlines())

@@ -11,14 +11,14 @@ import botocore.session
 import pulumi
 import pytest
 
-from sandbox.cloud.constraints import violations
-from sandbox.provider import Context, Provider
-from sandbox.provider.checks import judge
-from sandbox.provider.inputs import Inputs
-from sandbox.provider.modelled_cloud import ModelledCloud
-from sandbox.provider.registry import DELETES, HANDLERS, READS, UPDATES
-from sandbox.provider.wire import UNKNOWN
-from sandbox.recorder import Recording
+from pm_sandbox.cloud.constraints import violations
+from pm_sandbox.provider import Context, Provider
+from pm_sandbox.provider.checks import judge
+from pm_sandbox.provider.inputs import Inputs
+from pm_sandbox.provider.modelled_cloud import ModelledCloud
+from pm_sandbox.provider.registry import DELETES, HANDLERS, READS, UPDATES
+from pm_sandbox.provider.wire import UNKNOWN
+from pm_sandbox.recorder import Recording
 
 ACCOUNT, REGION = "123456789012", "eu-central-1"
 ALARM = {"name": "a", "comparisonOperator": "GreaterThanThreshold", "evaluationPeriods": 1}

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.cloud import Cloud
-from sandbox.provider.registry import READS
+from pm_sandbox.cloud import Cloud
+from pm_sandbox.provider.registry import READS
 from tests.provider.lives import LIVES, Lab, allow
 
 

@@ -15,9 +15,9 @@ import pytest
 from botocore import xform_name
 from botocore.exceptions import ClientError
 
-from sandbox.cloud import Cloud
-from sandbox.provider.absence import is_absence
-from sandbox.provider.registry import HANDLERS
+from pm_sandbox.cloud import Cloud
+from pm_sandbox.provider.absence import is_absence
+from pm_sandbox.provider.registry import HANDLERS
 from tests.provider.lives import LIVES, Lab
 from tests.provider.provider_calls import ABSENT, ARGUMENTS, CALLS, GONE, NOTHING_SET, SETTLED, Wait
 from tests.waiting import eventually

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.provider import Context, InputError, Provider
-from sandbox.provider.differences import as_the_cloud_has, differences, same
-from sandbox.provider.registry import UPDATES
-from sandbox.provider.wire import UNKNOWN
+from pm_sandbox.provider import Context, InputError, Provider
+from pm_sandbox.provider.differences import as_the_cloud_has, differences, same
+from pm_sandbox.provider.registry import UPDATES
+from pm_sandbox.provider.wire import UNKNOWN
 
 QUEUE = "aws:sqs/queue:Queue"
 

@@ -17,9 +17,9 @@ from importlib.resources import files
 import pulumi_aws as aws
 import pytest
 
-from sandbox.provider.registry import HANDLERS
-from sandbox.provider.replacements import REPLACING
-from sandbox.provider.sdk_types import resource_of
+from pm_sandbox.provider.registry import HANDLERS
+from pm_sandbox.provider.replacements import REPLACING
+from pm_sandbox.provider.sdk_types import resource_of
 
 SCHEMA_FILES = files("cfnlint") / "data" / "schemas"
 #: CloudFormation's name of each type.

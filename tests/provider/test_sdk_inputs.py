@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from sandbox.provider.sdk_inputs import violations
-from sandbox.provider.sdk_types import UnknownTypeError
-from sandbox.provider.wire import UNKNOWN
+from pm_sandbox.provider.sdk_inputs import violations
+from pm_sandbox.provider.sdk_types import UnknownTypeError
+from pm_sandbox.provider.wire import UNKNOWN
 
 WORKGROUP = "aws:athena/workgroup:Workgroup"
 

@@ -12,10 +12,10 @@ import pytest
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
-from sandbox.provider import Context, InputError
-from sandbox.provider.registry import HANDLERS, READS, UPDATES, Creation
-from sandbox.provider.server import REFUSED, Server, debug_providers
-from sandbox.provider.wire import UNKNOWN, message_of, secret
+from pm_sandbox.provider import Context, InputError
+from pm_sandbox.provider.registry import HANDLERS, READS, UPDATES, Creation
+from pm_sandbox.provider.server import REFUSED, Server, debug_providers
+from pm_sandbox.provider.wire import UNKNOWN, message_of, secret
 
 URN = "urn:pulumi:dev::pm::pm:index:Site$aws:sqs/queue:Queue::it"
 CALLS: list[tuple[str, dict[str, Any]]] = []

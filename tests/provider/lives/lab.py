@@ -9,8 +9,8 @@ from typing import Any
 
 import pulumi
 
-from sandbox.cloud import Cloud
-from sandbox.provider import Context, Made, Provider
+from pm_sandbox.cloud import Cloud
+from pm_sandbox.provider import Context, Made, Provider
 
 
 class Lab:

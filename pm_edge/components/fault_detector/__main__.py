@@ -1,0 +1,72 @@
+"""Scores each reading of a site's machines for a fault, and raises the site's alert on the floor at once."""
+
+import logging
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from pm_contracts import topics
+from pm_contracts.measurements import MACHINE
+from pm_contracts.messages import MachineReading, Refused
+from pm_edge.components.fault_detector.core import FaultDetector
+from pm_edge.runtime.component import Component, main
+from pm_edge.runtime.inference import Inference
+from pm_edge.runtime.models import FaultModel
+from pm_edge.runtime.settings import parse_settings
+
+NAME = "pm.FaultDetector"
+
+_log = logging.getLogger(__name__)
+
+
+class Machines(Inference[MachineReading, FaultModel]):
+    """The fault detector of a site's machines, on the bus."""
+
+    name, kind, device_type = "fault_detector", "fault", MACHINE
+
+    def begin(self, state: dict[str, Any], model: FaultModel | None) -> None:
+        """Go on with all machines."""
+        try:
+            self._detector = FaultDetector(self._site, model, state)
+        except Refused as error:
+            self._checkpoint.put_aside(str(error))
+            self._detector = FaultDetector(self._site, model)
+
+    def answer(self, reading: MachineReading) -> None:
+        """Publish the reading's score, and before it what it means for the site's alert."""
+        score = self._detector.score(reading)
+        if score is not None:
+            for alert in self._detector.alerts(score):
+                _log.warning("alert %s: %s", alert.state, alert.text)
+                self._component.publish(topics.site_topic(alert.site, topics.ALERT), alert)
+            self._component.publish(topics.device_topic(score.site, score.device, topics.FAULT), score)
+
+    def use(self, model: FaultModel) -> None:
+        """Score with `model` from the next reading on."""
+        self._detector.use(model)
+
+    def why_given_up(self, version: str) -> str:
+        """The reason for which the detector gave the model up."""
+        given_up = self._detector.given_up
+        return given_up[1] if given_up and given_up[0] == version else ""
+
+    def go_back_to(self, model: FaultModel | None) -> None:
+        """Score with `model`, or not at all, from the next reading on."""
+        self._detector.go_back_to(model)
+
+    def state(self) -> dict[str, Any]:
+        """The state of each machine."""
+        return self._detector.state()
+
+    def counts(self) -> Mapping[str, int]:
+        """The detector's counters."""
+        return self._detector.counters
+
+
+def work(component: Component) -> None:
+    """Score until the component is stopped."""
+    Machines(component, MachineReading, FaultModel).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main(NAME, parse_settings("pm_edge.components.fault_detector", __doc__ or ""), work))

@@ -1,0 +1,228 @@
+"""The fault detector of a site's machines: readings in, scores and alerts out. No input or output of its own.
+
+Each machine reading is scored. A fault raises the machine's alert once; it is cleared by `HEALTHY_TO_CLEAR` healthy
+scores in a row, so that one good day between two bad ones neither clears it nor raises it twice. Before the first model
+there are no scores, only a count of what went unscored.
+"""
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from pm_contracts.measurements import MACHINE_MEASUREMENTS
+from pm_contracts.messages import Alert, Contribution, FaultScore, MachineReading, Refused
+from pm_edge.runtime.models import FaultModel
+
+if TYPE_CHECKING:
+    from pm_edge.components.fault_detector.contributions import TreeContributions
+
+#: So many healthy scores in a row end an alert.
+HEALTHY_TO_CLEAR = 3
+#: So many measurements are named for a fault.
+TOP_CONTRIBUTIONS = 5
+#: After so many bad answers in a row, nonsense or too slow, the model is given up for the one before it.
+PATIENCE = 3
+
+_Measurements = tuple[float | None, ...]
+
+
+class _Machine(msgspec.Struct, forbid_unknown_fields=True):
+    """The state of one machine."""
+
+    latest: dt.datetime
+    latest_sequence: int
+    alerting: bool = False
+    healthy_in_a_row: int = 0
+    #: The latest score that decided about the alert; an older one decides nothing.
+    decided: dt.datetime | None = None
+    decided_sequence: int = -1
+
+
+class FaultDetector:
+    """The fault detector of one site."""
+
+    def __init__(self, site: str, model: FaultModel | None = None, state: dict[str, Any] | None = None) -> None:
+        """Begin, or go on from an earlier `state()`.
+
+        Raises:
+            Refused: if the state is invalid; the text says which part.
+        """
+        self.counters = dict.fromkeys(
+            (
+                "readings", "scores", "faults", "without_model", "late", "repeated", "nonsense_answers",
+                "slow_answers", "models_given_up", "alerts_raised", "alerts_cleared", "unexplained",
+            ),
+            0,
+        )  # fmt: skip
+        self._site = site
+        self._model = model
+        self._previous: FaultModel | None = None
+        self._bad_in_a_row = 0
+        self._explained: tuple[FaultModel, TreeContributions] | None = None
+        #: Version of the model that was given up last, and why.
+        self.given_up: tuple[str, str] | None = None
+        self._machines: dict[str, _Machine] = {}
+        if state is not None:
+            try:
+                self._machines = msgspec.convert(state, dict[str, _Machine])
+            except msgspec.ValidationError as error:
+                raise Refused(f"the fault detector's state: {error}") from error
+
+    @property
+    def model_version(self) -> str:
+        """The version of the model in use, empty if there is none."""
+        return self._model.version if self._model else ""
+
+    def use(self, model: FaultModel) -> None:
+        """Score with `model` from the next reading on; the one until now is kept to go back to."""
+        self._previous, self._model = self._model, model
+        self._bad_in_a_row = 0
+
+    def go_back_to(self, model: FaultModel | None) -> None:
+        """Score with `model`, or not at all, from the next reading on; the one until now is not kept."""
+        self._previous, self._model, self._bad_in_a_row = None, model, 0
+
+    def score(self, reading: MachineReading) -> FaultScore | None:
+        """Score one reading.
+
+        A reading older than the machine's latest, by its time and by its sequence, is scored too, and counted as late.
+
+        Returns:
+            None before the first model, for a reading that repeats the latest, and where no model gives a sane answer.
+        """
+        self.counters["readings"] += 1
+        machine = self._machines.get(reading.device)
+        if machine is None:
+            self._machines[reading.device] = _Machine(reading.event_time, reading.sequence)
+        elif (reading.event_time, reading.sequence) == (machine.latest, machine.latest_sequence):
+            self.counters["repeated"] += 1
+            return None
+        elif reading.event_time <= machine.latest and reading.sequence <= machine.latest_sequence:
+            self.counters["late"] += 1
+        else:
+            machine.latest, machine.latest_sequence = reading.event_time, reading.sequence
+        if self._model is None:
+            self.counters["without_model"] += 1
+            return None
+
+        measurements = msgspec.structs.astuple(reading.measurements)
+        answer = self._ask(measurements)
+        if answer is None:
+            return None
+        model, probability = answer
+        threshold = model.manifest.threshold
+        faulty = probability >= threshold
+        self.counters["scores"] += 1
+        self.counters["faults"] += faulty
+        return FaultScore(
+            site=self._site,
+            device=reading.device,
+            sequence=reading.sequence,
+            event_time=reading.event_time,
+            probability=probability,
+            threshold=threshold,
+            faulty=faulty,
+            model_version=model.version,
+            top_contributions=self._contributions(model, measurements) if faulty else [],
+        )
+
+    def alerts(self, score: FaultScore) -> list[Alert]:
+        """The score's effect on its machine's alert: raised, cleared, or nothing new.
+
+        A score older than the latest one that was decided on changes nothing. It is older by its time and its sequence:
+        after a clock that was far ahead the sequence tells what is new, after a device that counts anew the time.
+        """
+        machine = self._machines.setdefault(score.device, _Machine(score.event_time, score.sequence))
+        decided = machine.decided
+        if decided is not None and score.event_time <= decided and score.sequence <= machine.decided_sequence:
+            return []
+        machine.decided, machine.decided_sequence = score.event_time, score.sequence
+        if score.faulty:
+            machine.healthy_in_a_row = 0
+            if machine.alerting:
+                return []
+            machine.alerting = True
+            self.counters["alerts_raised"] += 1
+            return [self._alert(score, "active", _fault_text(score))]
+        if not machine.alerting:
+            return []
+        machine.healthy_in_a_row += 1
+        if machine.healthy_in_a_row < HEALTHY_TO_CLEAR:
+            return []
+        machine.alerting, machine.healthy_in_a_row = False, 0
+        self.counters["alerts_cleared"] += 1
+        text = f"{score.device} at {self._site} is healthy again: {HEALTHY_TO_CLEAR} readings in a row show no fault."
+        return [self._alert(score, "cleared", text)]
+
+    def state(self) -> dict[str, Any]:
+        """All that a restart must not forget, as JSON can hold it."""
+        return msgspec.to_builtins(self._machines)
+
+    def _ask(self, measurements: _Measurements) -> tuple[FaultModel, float] | None:
+        """The probability of a fault, and the model that says so: the current one, or the one before it."""
+        current, previous = self._model, self._previous
+        if current is None:
+            return None
+        answer = current.probability(measurements)
+        if answer is None:
+            self.counters["nonsense_answers"] += 1
+            self._note_bad(current, "nonsense")
+        elif current.too_slow:
+            self.counters["slow_answers"] += 1
+            self._note_bad(current, "too slow")
+        else:
+            self._bad_in_a_row = 0
+        if answer is not None:
+            return current, answer
+        if previous and (answer := previous.probability(measurements)) is not None:
+            return previous, answer
+        return None
+
+    def _note_bad(self, model: FaultModel, what: str) -> None:
+        self._bad_in_a_row += 1
+        if self._bad_in_a_row >= PATIENCE:
+            self.counters["models_given_up"] += 1
+            self.given_up = (model.version, f"{PATIENCE} bad answers in a row, the latest {what}")
+            self._model, self._previous, self._bad_in_a_row = self._previous, None, 0
+
+    def _contributions(self, model: FaultModel, measurements: _Measurements) -> list[Contribution]:
+        """The measurements that speak loudest for a fault; none where the model's trees cannot be read."""
+        try:
+            if self._explained is None or self._explained[0] is not model:
+                # Only here: it takes 3 MB and time to start, and most fault detectors wait long for a fault.
+                from pm_edge.components.fault_detector.contributions import TreeContributions
+
+                self._explained = model, TreeContributions(model.content)
+            changes = self._explained[1](np.array(measurements, dtype=np.float32))  # None becomes NaN
+        except Exception:  # whatever it is: an alert without a reason is better than none
+            self.counters["unexplained"] += 1
+            return []
+        loudest = np.argsort(-changes, kind="stable")[:TOP_CONTRIBUTIONS]
+        return [
+            Contribution(measurement=MACHINE_MEASUREMENTS[i], log_odds_change=float(changes[i]))
+            for i in loudest
+            if changes[i] > 0
+        ]
+
+    def _alert(self, score: FaultScore, state: str, text: str) -> Alert:
+        return Alert(
+            site=self._site,
+            device=score.device,
+            cause="fault",
+            severity="critical",
+            state=state,
+            raised_at=score.event_time,
+            dedupe_key=f"fault/{score.device}",
+            text=text,
+        )
+
+
+def _fault_text(score: FaultScore) -> str:
+    named = ", ".join(contribution.measurement for contribution in score.top_contributions[:3])
+    because = f" It shows most in {named}." if named else ""
+    return (
+        f"{score.device} at {score.site} shows signs of a fault of its air-pressure system: "
+        f"probability {score.probability:.1%}, called a fault from {score.threshold:.1%}.{because}"
+    )

@@ -1,0 +1,81 @@
+"""Forecasts the next hour of each of a site's air-quality stations, and says how each forecast turned out."""
+
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from pm_contracts import topics
+from pm_contracts.measurements import AIR_QUALITY
+from pm_contracts.messages import AirQualityReading, Outcome, Refused
+from pm_edge.forecasting.core import Forecaster
+from pm_edge.runtime.component import Component, main
+from pm_edge.runtime.inference import Inference
+from pm_edge.runtime.models import ForecastModel
+from pm_edge.runtime.settings import parse_settings
+
+NAME = "pm.Forecaster"
+
+
+class Stations(Inference[AirQualityReading, ForecastModel]):
+    """The forecasters of a site's stations, on the bus."""
+
+    name, kind, device_type = "forecaster", "forecast", AIR_QUALITY
+
+    def begin(self, state: dict[str, Any], model: ForecastModel | None) -> None:
+        """Go on with each station."""
+        self._forecasters: dict[str, Forecaster] = {}
+        for device in self._component.settings.devices_of(AIR_QUALITY):
+            try:
+                forecaster = Forecaster(self._site, device, model, state.get(device))
+            except Refused as error:
+                self._checkpoint.put_aside(str(error))
+                forecaster = Forecaster(self._site, device, model)
+            self._forecasters[device] = forecaster
+
+    def answer(self, reading: AirQualityReading) -> None:
+        """Publish the outcome of the forecast of the reading's hour, and the forecast of the next."""
+        forecaster = self._forecasters.get(reading.device)
+        if forecaster is None:  # in the journal, of a device that the site no longer has
+            return
+        for answer in forecaster.observe(reading):
+            channel = topics.OUTCOME if isinstance(answer, Outcome) else topics.FORECAST
+            self._component.publish(topics.device_topic(answer.site, answer.device, channel), answer)
+
+    def use(self, model: ForecastModel) -> None:
+        """Forecast every station with `model` from its next reading on."""
+        for forecaster in self._forecasters.values():
+            forecaster.use(model)
+
+    def why_given_up(self, version: str) -> str:
+        """The stations that gave the model up, and why: no station uses a model that one has given up."""
+        return "; ".join(
+            f"{device}: {forecaster.given_up[1]}"
+            for device, forecaster in self._forecasters.items()
+            if forecaster.given_up and forecaster.given_up[0] == version
+        )
+
+    def go_back_to(self, model: ForecastModel | None) -> None:
+        """Forecast every station with `model`, or with persistence, from its next reading on."""
+        for forecaster in self._forecasters.values():
+            forecaster.go_back_to(model)
+
+    def state(self) -> dict[str, Any]:
+        """Each station's window and intervals."""
+        return {device: forecaster.state() for device, forecaster in self._forecasters.items()}
+
+    def counts(self) -> Mapping[str, int]:
+        """The stations' counters, added up."""
+        total: Counter[str] = Counter()
+        for forecaster in self._forecasters.values():
+            total.update(forecaster.counters)
+        return total
+
+
+def work(component: Component) -> None:
+    """Forecast until the component is stopped."""
+    Stations(component, AirQualityReading, ForecastModel).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main(NAME, parse_settings("pm_edge.components.forecaster", __doc__ or ""), work))

@@ -1,0 +1,140 @@
+"""The durable outbox: what was accepted for the cloud, until the cloud has acknowledged it.
+
+It leaves by priority, then by age. It may leave more than once (after a crash between the acknowledgement and our note
+of it) but never not at all; who reads it downstream tells a repeat by the `message_id`. Past its size, the oldest
+waiting message of the last priority that has any goes, and is counted.
+
+Where the disk takes no more, messages wait in memory, bounded likewise, leave from there, and are written as soon as
+the disk takes them.
+"""
+
+import logging
+import sqlite3
+import time
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+from pm_edge.components.uplink.database import open_or_begin_anew
+from pm_edge.components.uplink.store import Outgoing, Store, Taken
+
+_log = logging.getLogger(__name__)
+
+#: Bytes that wait in memory while the disk is full.
+MEMORY_BYTES = 64 * 1024 * 1024
+_RETRY_SECONDS = 1.0
+
+
+class Outbox:
+    """The outbox of one uplink; for one thread at a time.
+
+    Attributes:
+        counters: accepted, repeated and dropped messages so far; `in_memory`, those that wait there now.
+    """
+
+    def __init__(self, path: Path, maximum_bytes: int, priorities: Iterable[int]) -> None:
+        """Open the outbox at `path`, made where missing; a damaged file is put aside and a new one begun.
+
+        Args:
+            path: the file.
+            maximum_bytes: of the messages that wait.
+            priorities: all there are; the lowest number leaves first.
+
+        Raises:
+            OSError, sqlite3.OperationalError: where the disk does not let us.
+        """
+        self.counters = dict.fromkeys(("accepted", "repeated", "dropped", "in_memory"), 0)
+        self._priorities = sorted(priorities)
+        self._disk = open_or_begin_anew(path, lambda name: Store(name, maximum_bytes, self._priorities))
+        self._memory: Store | None = None
+        #: Keys of what was delivered, while the disk does not let us note it.
+        self._delivered: list[int] = []
+        self._retry_at = 0.0
+
+    @property
+    def depth(self) -> int:
+        """The number of messages that wait or are in flight."""
+        return self._disk.depth + (self._memory.depth if self._memory else 0)
+
+    @property
+    def has_waiting(self) -> bool:
+        """True if messages wait that are not in flight."""
+        return self._disk.has_waiting or (self._memory is not None and self._memory.has_waiting)
+
+    def write(self, arrived: Collection[Outgoing], delivered: Iterable[int] = ()) -> None:
+        """Keep what has arrived, which is safe when this returns, but for a full disk; note what was delivered.
+
+        Args:
+            arrived: in the order in which they came.
+            delivered: keys of messages that the cloud has acknowledged.
+        """
+        memory_delivered = []
+        for key in delivered:
+            if key < 0:
+                memory_delivered.append(-key)
+            else:
+                self._delivered.append(key)
+        if self._memory:
+            self._memory.write((), memory_delivered)
+            if time.monotonic() < self._retry_at:
+                self._write_to_memory(self._memory, arrived)
+                return
+        memory = self._memory
+        moved = memory.waiting() if memory else []
+        # What is under way from memory is not moved, and a repeat of it is told there.
+        new = [message for message in arrived if not memory.knows(message.message_id)] if memory else arrived
+        try:
+            written = self._disk.write([*moved, *new], self._delivered, memory.delivered() if memory else ())
+        except sqlite3.OperationalError as error:
+            if memory is None:
+                _log.error("the disk takes no more (%s): messages wait in memory until it does", error)
+                memory = self._memory = Store(":memory:", MEMORY_BYTES, self._priorities)
+            self._retry_at = time.monotonic() + _RETRY_SECONDS
+            self._write_to_memory(memory, arrived)
+            return
+        self._delivered.clear()
+        # What moved from memory was counted when it came.
+        self._count(written.accepted - len(moved), written.repeated + len(arrived) - len(new), written.dropped)
+        if memory:
+            memory.forget_waiting()
+            self.counters["in_memory"] = memory.depth
+            if not memory.depth:
+                _log.warning("the disk takes messages again; none is left in memory")
+                memory.close()
+                self._memory = None
+
+    def take(self, limit: int) -> list[Taken]:
+        """The next messages to send, at most `limit`: by priority, then by age. They are under way from then on."""
+        taken: list[Taken] = []
+        for priority in self._priorities:
+            taken += self._disk.take(priority, limit - len(taken))
+            if self._memory:
+                from_memory = self._memory.take(priority, limit - len(taken))
+                taken += [message._replace(key=-message.key) for message in from_memory]
+        return taken
+
+    def put_back(self) -> None:
+        """Return undelivered messages in flight to those that wait."""
+        self._disk.put_back(self._delivered)
+        if self._memory:
+            self._memory.put_back()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._disk.close()
+        if self._memory:
+            if self._memory.depth:
+                _log.error("%d messages are lost: the disk has not taken them to the end", self._memory.depth)
+            self._memory.close()
+
+    def _write_to_memory(self, memory: Store, arrived: Collection[Outgoing]) -> None:
+        new = [message for message in arrived if not self._disk.knows(message.message_id)]
+        written = memory.write(new)
+        self._count(written.accepted, written.repeated + len(arrived) - len(new), written.dropped)
+        self.counters["in_memory"] = memory.depth
+
+    def _count(self, accepted: int, repeated: int, dropped: int) -> None:
+        self.counters["accepted"] += accepted
+        self.counters["repeated"] += repeated
+        if dropped and not self.counters["dropped"]:
+            _log.error("the outbox is full: the oldest messages of the lowest priority are dropped from now on")
+        self.counters["dropped"] += dropped

@@ -1,0 +1,263 @@
+"""The forecaster of one station: readings in, forecasts and outcomes out. No input or output of its own.
+
+Each reading is answered with a forecast of the next hour, and with the outcome of the forecast that was made for its
+own hour. Persistence (the last value, held) answers until there is a model and enough history for it, and where the
+model's answer is nonsense; `model_version` says so.
+
+A reading that comes late is put into its hour: forecasts already made for that hour get their outcome, and the features
+of later hours count it; no forecast is made of it, since a later one exists. A repeated reading and one older than all
+that the features look at are counted and otherwise ignored.
+"""
+
+import datetime as dt
+import math
+from typing import Any
+
+import msgspec
+
+from pm_contracts.forecast_features import MEMORY_HOURS
+from pm_contracts.measurements import AirQualityMeasurements
+from pm_contracts.messages import PERSISTENCE, AirQualityReading, Forecast, Outcome, Refused
+from pm_edge.forecasting.features import SECONDS_PER_HOUR, FeatureWindow, Hour, Placement
+from pm_edge.forecasting.interval import AdaptiveInterval, IntervalState
+from pm_edge.runtime.models import ForecastModel
+
+#: What the contract lets a station report, ug/m3 (`AirQualityMeasurements.pollution`); no forecast leaves it.
+LARGEST_VALUE = 2000.0
+#: The share of outcomes that persistence's interval is made to hold; a model brings its own.
+PERSISTENCE_LEVEL = 0.9
+#: After so many bad answers in a row, nonsense or too slow, the model is given up for the one before it.
+PATIENCE = 3
+#: After so many readings in a row that are too late, it was the latest that was wrong (a clock far ahead): start anew.
+TOO_LATE_PATIENCE = 24
+_HORIZON = dt.timedelta(hours=1)
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+class _Issued(msgspec.Struct, forbid_unknown_fields=True):
+    """A forecast that waits for its outcome, and the spread that its interval was made of."""
+
+    forecast: Forecast
+    spread: float
+
+
+class _State(msgspec.Struct, forbid_unknown_fields=True):
+    """All that a restart must not forget."""
+
+    hours: list[Hour]
+    pending: dict[int, _Issued]
+    persistence_interval: IntervalState
+    model_version: str
+    model_interval: IntervalState | None
+
+
+class Forecaster:
+    """The forecaster of one station."""
+
+    def __init__(
+        self, site: str, device: str, model: ForecastModel | None = None, state: dict[str, Any] | None = None
+    ) -> None:
+        """Begin, or go on from an earlier `state()`.
+
+        Raises:
+            Refused: if the state is invalid; the text says which part.
+        """
+        self.counters = dict.fromkeys(
+            (
+                "readings", "forecasts", "persistence_forecasts", "outcomes", "late", "too_late", "repeated",
+                "filled_hours", "unknown_values", "nonsense_answers", "slow_answers", "models_given_up", "restarts",
+            ),
+            0,
+        )  # fmt: skip
+        self._site, self._device = site, device
+        self._window = FeatureWindow()
+        self._pending: dict[int, _Issued] = {}
+        self._persistence_interval = AdaptiveInterval(PERSISTENCE_LEVEL)
+        self._model: ForecastModel | None = None
+        self._model_interval: AdaptiveInterval | None = None
+        self._previous: ForecastModel | None = None
+        self._bad_in_a_row = 0
+        #: Version of the model that was given up last, and why.
+        self.given_up: tuple[str, str] | None = None
+        self._too_late_in_a_row = 0
+        restored = _restore(state) if state is not None else None
+        if restored:
+            self._window = FeatureWindow(restored.hours)
+            self._pending = restored.pending
+            interval = restored.persistence_interval
+            self._persistence_interval = AdaptiveInterval(PERSISTENCE_LEVEL, interval.scores, interval.miss_rate)
+        if model:
+            self.use(model)
+            if restored and restored.model_interval and restored.model_version == model.version:
+                interval = restored.model_interval
+                self._model_interval = AdaptiveInterval(
+                    model.manifest.interval.level, interval.scores, interval.miss_rate
+                )
+
+    @property
+    def model_version(self) -> str:
+        """The version of the model in use, or "persistence"."""
+        return self._model.version if self._model else PERSISTENCE
+
+    def use(self, model: ForecastModel) -> None:
+        """Answer with `model` from the next reading on; the one until now is kept to go back to."""
+        self._previous = self._model
+        self._adopt(model)
+
+    def go_back_to(self, model: ForecastModel | None) -> None:
+        """Answer with `model`, or with persistence, from the next reading on; the one until now is not kept."""
+        self._previous = None
+        if self.model_version != (model.version if model else PERSISTENCE):
+            self._adopt(model)
+
+    def observe(self, reading: AirQualityReading) -> list[Forecast | Outcome]:
+        """Answer one reading.
+
+        Returns:
+            The outcome of the forecast made for the reading's hour, where there is one, then the forecast of the next
+            hour; neither for a repeated reading or one that is too late, no forecast for a late one.
+        """
+        self.counters["readings"] += 1
+        hour = (reading.event_time - _EPOCH) // dt.timedelta(seconds=SECONDS_PER_HOUR)
+        measurements = reading.measurements
+        placement = self._window.add(hour, reading.sequence, _values(measurements))
+        if placement is Placement.TOO_LATE:
+            return self._too_late(reading)
+        self._too_late_in_a_row = 0
+        self.counters["filled_hours"] = self._window.filled_hours
+        if placement is Placement.REPEATED:
+            self.counters["repeated"] += 1
+            return []
+        answers: list[Forecast | Outcome] = []
+        if measurements.pollution is None:
+            self.counters["unknown_values"] += 1
+        elif issued := self._pending.pop(hour, None):
+            answers.append(self._outcome(issued, measurements.pollution))
+        if placement is Placement.SLOTTED:
+            self.counters["late"] += 1
+            return answers
+        last_value = self._window.value
+        if math.isfinite(last_value):
+            answers.append(self._forecast(reading.event_time, hour, last_value))
+        return answers
+
+    def state(self) -> dict[str, Any]:
+        """All that a restart must not forget, as JSON can hold it."""
+        state = _State(
+            hours=self._window.hours(),
+            pending=self._pending,
+            persistence_interval=self._persistence_interval.state(),
+            model_version=self.model_version,
+            model_interval=self._model_interval.state() if self._model_interval else None,
+        )
+        return msgspec.to_builtins(state, str_keys=True)
+
+    def _too_late(self, reading: AirQualityReading) -> list[Forecast | Outcome]:
+        self.counters["too_late"] += 1
+        self._too_late_in_a_row += 1
+        if self._too_late_in_a_row < TOO_LATE_PATIENCE:
+            return []
+        self._too_late_in_a_row = 0
+        self.counters["restarts"] += 1
+        self.counters["readings"] -= 1  # it is counted when it is observed again
+        self._window.restart()
+        self._pending.clear()
+        return self.observe(reading)
+
+    def _forecast(self, issued_at: dt.datetime, hour: int, last_value: float) -> Forecast:
+        value, spread, interval, version = self._answer(last_value)
+        half = interval.half_width(spread)
+        forecast = Forecast(
+            site=self._site,
+            device=self._device,
+            issued_at=issued_at,
+            target_time=_EPOCH + dt.timedelta(hours=hour) + _HORIZON,
+            horizon_hours=1,
+            value=value,
+            lower=max(value - half, 0.0),
+            upper=min(value + half, LARGEST_VALUE),
+            interval_level=interval.level,
+            last_value=last_value,
+            model_version=version,
+        )
+        self._pending[hour + 1] = _Issued(forecast, spread)
+        self._forget_pending(hour)
+        self.counters["forecasts"] += 1
+        self.counters["persistence_forecasts"] += version == PERSISTENCE
+        return forecast
+
+    def _answer(self, last_value: float) -> tuple[float, float, AdaptiveInterval, str]:
+        """Value, spread, the interval to use and the model's version."""
+        model, interval = self._model, self._model_interval
+        if model and interval and self._window.complete:
+            answer = model.answer(self._window.features())
+            if answer is None:
+                self.counters["nonsense_answers"] += 1
+                self._note_bad(model, "nonsense")
+            elif model.too_slow:
+                self.counters["slow_answers"] += 1
+                self._note_bad(model, "too slow")
+            else:
+                self._bad_in_a_row = 0
+            if answer is not None:
+                change, spread = answer
+                return min(max(last_value + change, 0.0), LARGEST_VALUE), spread, interval, model.version
+        return last_value, 1.0, self._persistence_interval, PERSISTENCE
+
+    def _note_bad(self, model: ForecastModel, what: str) -> None:
+        self._bad_in_a_row += 1
+        if self._bad_in_a_row >= PATIENCE:
+            self.counters["models_given_up"] += 1
+            self.given_up = (model.version, f"{PATIENCE} bad answers in a row, the latest {what}")
+            self._adopt(self._previous)
+            self._previous = None
+
+    def _adopt(self, model: ForecastModel | None) -> None:
+        self._model = model
+        self._bad_in_a_row = 0
+        interval = model.manifest.interval if model else None
+        self._model_interval = AdaptiveInterval(interval.level, interval.scores) if interval else None
+
+    def _outcome(self, issued: _Issued, actual: float) -> Outcome:
+        forecast = issued.forecast
+        inside = forecast.lower <= actual <= forecast.upper
+        error = abs(actual - forecast.value)
+        if forecast.model_version == PERSISTENCE:
+            self._persistence_interval.update(error, inside)
+        elif self._model_interval and forecast.model_version == self.model_version:
+            self._model_interval.update(error / issued.spread, inside)
+        self.counters["outcomes"] += 1
+        return Outcome(
+            site=forecast.site,
+            device=forecast.device,
+            issued_at=forecast.issued_at,
+            target_time=forecast.target_time,
+            horizon_hours=forecast.horizon_hours,
+            value=forecast.value,
+            lower=forecast.lower,
+            upper=forecast.upper,
+            interval_level=forecast.interval_level,
+            last_value=forecast.last_value,
+            model_version=forecast.model_version,
+            actual=actual,
+            inside_interval=inside,
+        )
+
+    def _forget_pending(self, hour: int) -> None:
+        """Drop the forecasts that no late reading can bring an outcome for any more; they were made in order."""
+        while (oldest := next(iter(self._pending))) <= hour - MEMORY_HOURS:
+            del self._pending[oldest]
+
+
+def _values(measurements: AirQualityMeasurements) -> tuple[float | None, ...]:
+    return (
+        measurements.pollution, measurements.dew, measurements.temp, measurements.press,
+        measurements.wnd_dir, measurements.wnd_spd, measurements.snow, measurements.rain,
+    )  # fmt: skip
+
+
+def _restore(state: dict[str, Any]) -> _State:
+    try:
+        return msgspec.convert(state, _State, str_keys=True)
+    except msgspec.ValidationError as error:
+        raise Refused(f"the forecaster's state: {error}") from error

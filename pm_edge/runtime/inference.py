@@ -1,0 +1,222 @@
+"""The frame of components with a model: readings in, the model as it changes, and the state across restarts."""
+
+import contextlib
+import logging
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar
+
+from pm_contracts import topics
+from pm_contracts.messages import AirQualityReading, MachineReading, Refused, decode
+from pm_edge.runtime.bus import Callback, guarded
+from pm_edge.runtime.checkpoint import Checkpoint
+from pm_edge.runtime.component import Component, Counters
+from pm_edge.runtime.model_store import ModelStore
+from pm_edge.runtime.models import FaultModel, ForecastModel, Model
+
+_log = logging.getLogger(__name__)
+
+#: Seconds that the status waits for the answer to a reading; then it comes without news of it.
+_PATIENCE_SECONDS = 1.0
+
+_Reading = TypeVar("_Reading", AirQualityReading, MachineReading)
+_Model = TypeVar("_Model", ForecastModel, FaultModel)
+
+
+def read(topic: str, payload: bytes, as_type: type[_Reading]) -> _Reading:
+    """The reading in `payload`, of the site and device that `topic` names.
+
+    Raises:
+        Refused: if it is none, or of another. The uplink, which sees the same message, makes the dead letter.
+    """
+    reading = decode(payload, as_type)
+    expected = topics.device_topic(reading.site, reading.device, topics.READING)
+    if topic != expected:
+        raise Refused(f"a reading of {expected} came on {topic}")
+    return reading
+
+
+def subscribe_to_readings(component: Component, device_type: str, callback: Callback) -> None:
+    """Have `callback` called with the readings of the site's devices of one type.
+
+    It is one subscription for any number of them, since nucleus lite has 99 for all components of a core device
+    together (GGL_PUBSUB_MAX_SUBSCRIPTIONS in aws-greengrass-lite 2.6.0, `modules/ggpubsubd/src/bus_server.c`).
+
+    Raises:
+        BusError: if the bus refuses the subscription.
+    """
+    settings = component.settings
+    wanted = {topics.device_topic(settings.site, device, topics.READING) for device in settings.devices_of(device_type)}
+
+    def arrived(topic: str, payload: bytes) -> None:
+        if topic in wanted:
+            callback(topic, payload)
+
+    if wanted:
+        component.bus.subscribe(topics.device_topic(settings.site, "+", topics.READING), arrived)
+
+
+class ModelWatch:
+    """Sees new models come and bad ones go; counts those loaded and those refused.
+
+    Attributes:
+        version: Of the model in use, empty if there is none.
+        trouble: What is wrong with the latest model that came; empty if it is in use.
+    """
+
+    def __init__(self, data_directory: Path, kind: str, counters: Counters) -> None:
+        """Watch the models of `kind` in the component's data folder."""
+        self._store = ModelStore(data_directory / "models", kind)
+        self._counters = counters
+        self._refused = 0
+        self.version = ""
+        self.trouble = ""
+        counters.set("models_loaded", 0)
+        counters.set("models_refused", 0)
+
+    def poll(self) -> Model | None:
+        """A model that has come since the last call, or the one to use in its place; None if nothing changes."""
+        model = self._store.poll()
+        if model is not None:
+            self.trouble = ""
+        if self._store.refused > self._refused:
+            self._refused = self._store.refused
+            self._counters.set("models_refused", self._refused)
+            self.trouble = f"model refused, the one before it stays: {self._store.reason}"
+            _log.error("%s", self.trouble)
+        if model is not None:
+            self._taken_up(model)
+        return model
+
+    def give_up(self, reason: str) -> Model | None:
+        """Never use the model in use again, for `reason`; the one before it, None if there is none."""
+        trouble = f"model {self.version} is given up: {reason}"
+        _log.error("%s", trouble)
+        self.version = ""
+        model = self._store.give_up(reason)
+        if model is not None:
+            self._taken_up(model)
+        self.trouble = trouble
+        return model
+
+    def _taken_up(self, model: Model) -> None:
+        self.version = model.version
+        self._counters.add("models_loaded")
+        _log.info("model %s is loaded", model.version)
+
+
+class Inference(ABC, Generic[_Reading, _Model]):
+    """A component that answers each reading of some devices with a model, on the bus."""
+
+    #: Of its state and journal.
+    name: ClassVar[str]
+    #: Of its model: "forecast" or "fault".
+    kind: ClassVar[str]
+    device_type: ClassVar[str]
+
+    def __init__(self, component: Component, reading: type[_Reading], model: type[_Model]) -> None:
+        """Prepare to go on; `begin` is called with the saved state and the model that is there."""
+        self._component = component
+        self._site = component.settings.site
+        self._reading_type: type[_Reading] = reading
+        self._model_type: type[_Model] = model
+        self._checkpoint = Checkpoint(component, self.name)
+        self._models = ModelWatch(component.settings.data_directory, self.kind, component.counters)
+        # Held while a reading is answered: the model is changed between two readings, from the status thread.
+        self._lock = threading.Lock()
+        self._to_use: _Model | None = None
+        self._unsaved = False
+        component.counters.set("refused", 0)
+        self.begin(self._checkpoint.load(), self._known(self._models.poll()))
+
+    @abstractmethod
+    def begin(self, state: dict[str, Any], model: _Model | None) -> None:
+        """Go on from the saved state; one that is unusable is put aside."""
+
+    @abstractmethod
+    def answer(self, reading: _Reading) -> None:
+        """Answer a reading."""
+
+    @abstractmethod
+    def use(self, model: _Model) -> None:
+        """Answer with `model` from the next reading on."""
+
+    @abstractmethod
+    def why_given_up(self, version: str) -> str:
+        """The reason not to use the model of that version again; empty if it may be used."""
+
+    @abstractmethod
+    def go_back_to(self, model: _Model | None) -> None:
+        """Answer with `model`, or without one, from the next reading on; the one until now was given up."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Any]:
+        """All that a restart must not forget, as JSON can hold it."""
+
+    @abstractmethod
+    def counts(self) -> Mapping[str, int]:
+        """The counters of what answers."""
+
+    def run(self) -> None:
+        """Answer what the journal holds, then each reading, until the component is stopped."""
+        answer = guarded(self._answer)
+        with self._lock:
+            for entry in self._checkpoint.recovered():
+                answer(entry.topic, entry.payload)
+        subscribe_to_readings(self._component, self.device_type, self._arrived)
+        self._component.run(self._look_around, self._look_around)
+
+    def _arrived(self, topic: str, payload: bytes) -> None:
+        with self._lock:
+            self._checkpoint.note(topic, payload)
+            self._answer(topic, payload)
+
+    def _answer(self, topic: str, payload: bytes) -> None:
+        # Whatever comes of it: with the next state that is saved, the journal lets go of it.
+        self._unsaved = True
+        try:
+            reading = read(topic, payload, self._reading_type)
+        except Refused as error:
+            self._component.counters.add("refused")
+            _log.warning("refused, on %s: %s", topic, error)
+            return
+        self.answer(reading)
+
+    def _look_around(self) -> None:
+        """Let go of a bad model, take a new one up, save the state and bring the counters up to date."""
+        with self._between_readings() as is_between:
+            if not is_between:
+                return
+            if reason := self.why_given_up(self._models.version):
+                self.go_back_to(self._known(self._models.give_up(reason)))
+        self._to_use = self._known(self._models.poll()) or self._to_use
+        with self._between_readings() as is_between:
+            if not is_between:
+                return
+            if self._to_use is not None:
+                self.use(self._to_use)
+                self._to_use = None
+            begun = self._checkpoint.begin()
+            state = self.state() if self._unsaved else None
+            self._unsaved = False
+            counts = dict(self.counts())
+        for name, value in counts.items():
+            self._component.counters.set(name, value)
+        self._component.trouble(self._models.trouble)
+        if state is not None and not self._checkpoint.save(state, begun):
+            self._unsaved = True
+
+    @contextlib.contextmanager
+    def _between_readings(self) -> Iterator[bool]:
+        """Wait until no reading is being answered, but not for a bus that takes no answer; return whether none is."""
+        is_between = self._lock.acquire(timeout=_PATIENCE_SECONDS)
+        try:
+            yield is_between
+        finally:
+            if is_between:
+                self._lock.release()
+
+    def _known(self, model: Model | None) -> _Model | None:
+        return model if isinstance(model, self._model_type) else None

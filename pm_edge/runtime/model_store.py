@@ -1,0 +1,135 @@
+"""The models of one kind on a device: which is in use, which came before it, and which are not to be used again.
+
+A model component puts each version into a directory of its own below `models/{kind}` and turns the link `current` to
+it. The store answers with a link of its own, `in-use`, to what it took up, or with a file in the version's directory
+that says why it refuses it; by either the model component knows how its deployment went. Model components keep what
+either link names. A model that was given up is marked by a file in its directory and not taken up again, also after a
+restart; in its place comes the one that was in use before it, or else the newest other one that can be loaded.
+"""
+
+import contextlib
+import logging
+from pathlib import Path
+
+from pm_contracts.messages import Refused
+from pm_edge.runtime.files import write_atomically
+from pm_edge.runtime.models import Model, load_model
+
+CURRENT = "current"
+IN_USE = "in-use"
+#: In a model's directory: why it was given up. Without the file it would be tried again.
+GIVEN_UP = "given-up"
+#: In a model's directory: why it was refused.
+REFUSED = "refused"
+_MAXIMUM_REASON = 2000
+
+_log = logging.getLogger(__name__)
+
+
+class ModelStore:
+    """The models of one kind on a device."""
+
+    def __init__(self, directory: Path, kind: str) -> None:
+        """Watch the models of `kind` ("forecast" or "fault") under `directory`, which need not exist yet."""
+        self._directory = directory / kind
+        self._kind = kind
+        self._seen: tuple[str, int] | None = None
+        self._in_use: Path | None = None
+        self.refused = 0  #: how many models were refused
+        self.reason = ""  #: why the latest one was
+
+    def poll(self) -> Model | None:
+        """The current model, if the link points to another one than at the last call.
+
+        Returns:
+            None if nothing has changed, where there is no model yet, and where the model is refused and one is in
+            use, which stays. A refused model grows `refused`, and `reason` says why; it is not tried again until the
+            link is turned. Where none is in use, as after a start, the one before it is given in its place.
+        """
+        target = self._target(CURRENT)
+        identity = _identity(target) if target else None
+        if target is None or identity is None or identity == self._seen:
+            return None
+        self._seen = identity
+        if target == self._in_use:  # the link was turned away from it and back
+            return None
+        try:
+            model = self._load(target)
+        except Refused as error:
+            self.refused += 1
+            self.reason = f"{target}: {error}"
+            if not (target / GIVEN_UP).exists():
+                _leave(target / REFUSED, str(error))
+                self._seen = _identity(target)
+            return None if self._in_use else self._fall_back()
+        self._note(target)
+        return model
+
+    def give_up(self, reason: str) -> Model | None:
+        """Never use the model in use again; the one to use in its place, None if there is none."""
+        given_up, self._in_use = self._in_use, None
+        if given_up is not None:
+            _leave(given_up / GIVEN_UP, reason)
+            if given_up == self._target(CURRENT):
+                self._seen = _identity(given_up)
+        return self._fall_back(given_up)
+
+    def _fall_back(self, given_up: Path | None = None) -> Model | None:
+        """The model that was in use last, or else the newest other one, that can be loaded."""
+        last = self._target(IN_USE)
+        try:
+            others = [path for path in self._directory.iterdir() if path.is_dir() and not path.is_symlink()]
+        except OSError:
+            others = []
+        others = [path.resolve() for path in others if not path.name.endswith(".partial")]
+        others.sort(key=lambda path: (path == last, (_identity(path) or ("", 0))[1]), reverse=True)
+        for candidate in others:
+            if candidate in (given_up, self._target(CURRENT)):
+                continue
+            try:
+                model = self._load(candidate)
+            except Refused as error:
+                _log.warning("%s is no model to go back to: %s", candidate, error)
+                continue
+            self._note(candidate)
+            return model
+        with contextlib.suppress(OSError):
+            (self._directory / IN_USE).unlink(missing_ok=True)
+        return None
+
+    def _load(self, directory: Path) -> Model:
+        if (directory / GIVEN_UP).exists():
+            reason = (directory / GIVEN_UP).read_text(errors="replace")
+            raise Refused(f"it was given up before: {reason}")
+        return load_model(directory, self._kind)
+
+    def _target(self, link: str) -> Path | None:
+        try:
+            return (self._directory / link).resolve(strict=True)
+        except OSError:
+            return None
+
+    def _note(self, target: Path) -> None:
+        """Say which model is in use, for the next start and for the model component."""
+        self._in_use = target
+        link, new = self._directory / IN_USE, self._directory / f"{IN_USE}.new"
+        try:
+            new.unlink(missing_ok=True)
+            new.symlink_to(target.name if target.parent == self._directory.resolve() else target)
+            new.replace(link)
+        except OSError as error:
+            _log.error("which model is in use is not noted: %s", error)
+
+
+def _leave(path: Path, reason: str) -> None:
+    try:
+        write_atomically(path, reason[:_MAXIMUM_REASON].encode())
+    except OSError as error:
+        _log.error("why the model is not used is not noted in %s: %s", path, error)
+
+
+def _identity(directory: Path) -> tuple[str, int] | None:
+    try:
+        return str(directory), directory.stat().st_mtime_ns
+    except OSError:
+        return None

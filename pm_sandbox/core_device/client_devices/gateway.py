@@ -1,0 +1,170 @@
+"""The broker of client devices: TLS with certificates, rules of who may say what, and the ways to bus and shadows."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import socket
+import ssl
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+from pm_sandbox.core_device import mqtt
+from pm_sandbox.core_device.broker import Broker
+from pm_sandbox.core_device.broker_connection import Connection
+from pm_sandbox.core_device.broker_session import Delivery, Receipt
+from pm_sandbox.core_device.client_devices.admission import Admission
+from pm_sandbox.core_device.client_devices.bus_link import BusLink
+from pm_sandbox.core_device.client_devices.configuration import SHADOW_FILTER, Configuration
+from pm_sandbox.core_device.client_devices.shadows import Shadows
+
+#: Seconds between looks at whether the connected devices may stay; a real core device looks once a day.
+REFRESH_SECONDS = 5.0
+_HANDSHAKE_SECONDS = 20.0
+
+log = logging.getLogger("client_devices")
+
+
+class _Nobody:
+    """The receiver of acknowledgements of the gateway's own messages."""
+
+    writable = True
+
+    def send(self, packet: bytes) -> None:
+        """Nothing to tell."""
+
+    def close(self, reason: str, level: int = logging.INFO) -> None:
+        """Nothing to close."""
+
+
+class Gateway(Broker):
+    """A broker whose clients are devices of the cloud, each held to its own rules."""
+
+    def __init__(
+        self, configuration: Configuration, admission: Admission, bus: BusLink, status_file: Path, sessions_file: Path
+    ) -> None:
+        """Let in whom `admission` and `configuration` allow; `status_file` tells how it is doing."""
+        super().__init__(sessions_file)
+        self._configuration = configuration
+        self._admission = admission
+        self._bus = bus
+        self._status_file = status_file
+        self._handshakes: set[asyncio.Task[None]] = set()
+        self.port = 0
+        self.shadows: Shadows | None = None
+
+    async def listen(self, listening: socket.socket, context: ssl.SSLContext) -> None:
+        """Take connections in on `listening`, which is bound, until cancelled."""
+        loop = asyncio.get_running_loop()
+        listening.setblocking(False)
+        listening.listen()
+        self.port = listening.getsockname()[1]
+        self.watch()
+        self.write_status()
+        while True:
+            accepted, _ = await loop.sock_accept(listening)
+            task = loop.create_task(self._shake_hands(accepted, context))
+            self._handshakes.add(task)
+            task.add_done_callback(self._handshakes.discard)
+
+    def admit(self, connection: Connection, connect: mqtt.Connect) -> Coroutine[Any, Any, None]:
+        """See `broker_connection.Broker`."""
+        return self._admit(connection, connect)
+
+    def publish(self, publisher: Connection, message: mqtt.Publish) -> None:
+        """See `broker_connection.Broker`: a message that is not allowed is not acknowledged, as on Moquette."""
+        thing, topic = publisher.client_id, message.topic
+        if not self._configuration.allows(thing, "mqtt:publish", f"mqtt:topic:{topic}"):
+            log.warning("%s: %s", thing, self._refuse("Publish", f"it may not publish on {topic}"))
+            return
+        receipt = Receipt(publisher, message.packet_id) if message.qos else None
+        if self.shadows is not None and mqtt.matches(SHADOW_FILTER, topic):
+            owner, _, request = topic.removeprefix("$aws/things/").partition("/shadow/")
+            self.shadows.handle(owner, request, message.payload)
+            self.write_status()
+        else:
+            if any(mqtt.matches(wanted, topic) for wanted in self._configuration.bridged):
+                # The bus takes everything at least once; what came at most once then has nobody to tell.
+                receipt_of_bus = receipt or Receipt(_Nobody(), 0)
+                receipt_of_bus.missing += 1
+                self._bus.carry(Delivery(topic, message.payload, receipt_of_bus))
+            self.carry(topic, message.payload, receipt)
+        if receipt is not None and not receipt.missing:
+            publisher.send(mqtt.puback(message.packet_id))
+
+    def subscribe(self, connection: Connection, topic_filter: str, qos: int) -> int:
+        """See `broker_connection.Broker`."""
+        if not self._configuration.allows(connection.client_id, "mqtt:subscribe", f"mqtt:topicfilter:{topic_filter}"):
+            log.warning("%s: %s", connection.client_id, self._refuse("Subscribe", f"it may not hear {topic_filter}"))
+            return mqtt.REFUSED_FILTER
+        return super().subscribe(connection, topic_filter, qos)
+
+    def gone(self, connection: Connection) -> None:
+        """See `broker_connection.Broker`."""
+        super().gone(connection)
+        self.write_status()
+
+    def tell(self, topic: str, payload: bytes) -> None:
+        """Publish a message of the core device's own to the devices that may hear it."""
+        self.carry(topic, payload, Receipt(_Nobody(), 0))
+
+    def is_connected(self, thing: str) -> bool:
+        """True if a device is connected now."""
+        session = self._sessions.get(thing)
+        return session is not None and session.connection is not None
+
+    async def keep_checking(self) -> None:
+        """Ask about each connected device again and again, and let go of those that may not stay, until cancelled."""
+        while True:
+            await asyncio.sleep(REFRESH_SECONDS)
+            for connection in list(self._connections):
+                reason = await self._admission.check(connection.client_id, connection.certificate)
+                if reason:
+                    self.write_status()
+                    connection.close(reason, logging.WARNING)
+            self.write_status()
+
+    def write_status(self) -> None:
+        """Tell how it is doing, for the device's status."""
+        status = {
+            "port": self.port,
+            "connected": sorted(thing for thing in self._sessions if self.is_connected(thing)),
+            "carried": self._bus.carried,
+            "admission": dict(self._admission.counters),
+            "shadows": dict(self.shadows.counters) if self.shadows is not None else {},
+        }
+        partial = self._status_file.with_suffix(".partial")
+        with contextlib.suppress(OSError):  # a full disk: the next status comes soon
+            partial.write_text(json.dumps(status))
+            partial.replace(self._status_file)
+
+    async def _shake_hands(self, accepted: socket.socket, context: ssl.SSLContext) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.connect_accepted_socket(
+                lambda: Connection(self), accepted, ssl=context, ssl_handshake_timeout=_HANDSHAKE_SECONDS
+            )
+        except (OSError, ssl.SSLError) as error:
+            log.warning("a client is refused: %s", self._refuse("Certificate", f"no TLS with it: {error}"))
+
+    async def _admit(self, connection: Connection, connect: mqtt.Connect) -> None:
+        thing = connect.client_id
+        reason = await self._admission.check(thing, connection.certificate)
+        if not reason and not self._configuration.allows(thing, "mqtt:connect", f"mqtt:clientId:{thing}"):
+            reason = self._admission.refuse("Connect", f"no device group lets {thing} connect")
+        if reason:
+            self.write_status()
+            connection.refuse(reason)
+        else:
+            self.take_in(connection, connect)
+            self.write_status()
+
+    def _refuse(self, code: str, reason: str) -> str:
+        """Count a refusal, and give back the reason.
+
+        It stands in the status before the device hears of it: who is told "no" can be found among the refused.
+        """
+        self._admission.refuse(code, reason)
+        self.write_status()
+        return reason

@@ -1,0 +1,88 @@
+"""The local bus of a device: its broker as a child process, on one port for as long as the device runs."""
+
+import asyncio
+import logging
+import sys
+from pathlib import Path
+
+#: Seconds before a broker that has ended is started anew; doubled each time that it ends within `_SETTLED` seconds.
+_BACK_OFF = (0.1, 5.0)
+_SETTLED = 30.0
+
+log = logging.getLogger("local_bus")
+
+
+class LocalBus:
+    """The broker, which is started anew where it ends; clients come back by themselves.
+
+    Attributes:
+        port: Its port of loopback.
+        pid: Its process.
+        restarts: How often it was started anew.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        """A broker with its log and what it remembers in `directory`."""
+        self._directory = directory
+        self._keeping: asyncio.Task[None] | None = None
+        self.port = 0
+        self.restarts = 0
+
+    @property
+    def pid(self) -> int:
+        """The broker's process."""
+        return self._process.pid
+
+    async def start(self) -> None:
+        """Start it, and keep it running until `stop`.
+
+        Raises:
+            RuntimeError: if it does not start.
+        """
+        await self._start()
+        self._keeping = asyncio.get_running_loop().create_task(self._keep())
+
+    async def stop(self) -> None:
+        """Stop it."""
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.wait([self._keeping])
+        assert self._process.stdin is not None  # noqa: S101 - we asked for the pipe
+        self._process.stdin.close()
+        await self._process.wait()
+
+    async def _start(self) -> None:
+        with (self._directory / "broker.log").open("ab") as output:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "pm_sandbox.core_device.broker",
+                "--port",
+                str(self.port),
+                "--sessions",
+                str(self._directory / "broker-sessions.json"),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=output,
+                start_new_session=True,
+            )
+        assert self._process.stdout is not None  # noqa: S101 - we asked for the pipe
+        line = await self._process.stdout.readline()
+        if not line:
+            raise RuntimeError("the local broker did not start; see broker.log")
+        self.port = int(line)
+
+    async def _keep(self) -> None:
+        loop = asyncio.get_running_loop()
+        delay, longest = _BACK_OFF
+        while True:
+            began = loop.time()
+            code = await self._process.wait()
+            delay = _BACK_OFF[0] if loop.time() - began > _SETTLED else min(longest, delay * 2)
+            log.error("the local broker ended with %s; it starts anew", code)
+            await asyncio.sleep(delay)
+            try:
+                await self._start()
+            except RuntimeError as error:
+                log.error("%s", error)
+            self.restarts += 1

@@ -1,0 +1,43 @@
+"""The handlers, by service: each makes one Pulumi type in the cloud. Importing this package registers them all."""
+
+from pm_sandbox.provider.handlers import (
+    analytics,
+    auto_scaling,
+    ec2_firewalls,
+    ec2_hosts,
+    ec2_network,
+    ec2_routes,
+    events,
+    functions,
+    greengrass,
+    identity,
+    iot,
+    keys,
+    messaging,
+    monitoring,
+    s3,
+    sagemaker,
+    tables,
+    workflows,
+)
+
+__all__ = [
+    "analytics",
+    "auto_scaling",
+    "ec2_firewalls",
+    "ec2_hosts",
+    "ec2_network",
+    "ec2_routes",
+    "events",
+    "functions",
+    "greengrass",
+    "identity",
+    "iot",
+    "keys",
+    "messaging",
+    "monitoring",
+    "s3",
+    "sagemaker",
+    "tables",
+    "workflows",
+]
