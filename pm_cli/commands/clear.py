@@ -46,11 +46,11 @@ def clear(
     from botocore.exceptions import BotoCoreError, ClientError
 
     from pm_cli import aws_access, leftovers, stack_state
+    from pm_cli.review.settings import read
     from pm_components.stack.config import ConfigError
     from pm_sandbox.deployer.project import read_project
     from pm_sandbox.deployer.records import DeploymentError
     from pm_sandbox.recorder import RecordingError, record
-    from pm_sandbox.review.settings import read
 
     try:
         settings, _ = read(program, stack)

@@ -33,9 +33,9 @@ def config_diff(
 
     Example: pm config diff dev prod
     """
+    from pm_cli.review.settings import difference
     from pm_components.stack.config import ConfigError
     from pm_sandbox.deployer.records import DeploymentError
-    from pm_sandbox.review.settings import difference
 
     try:
         found = difference(program, first, second)
@@ -70,13 +70,13 @@ def review(
 
     Examples: pm review dev; pm review prod --markdown for a pull request
     """
+    from pm_cli.review import report, terminal
+    from pm_cli.review import review as reviews
+    from pm_cli.review.checks.cfn_lint import CfnLintError
+    from pm_cli.review.snapshot import SnapshotError, write
     from pm_components.stack.config import ConfigError
     from pm_sandbox.deployer.records import DeploymentError
     from pm_sandbox.recorder import RecordingError
-    from pm_sandbox.review import report, terminal
-    from pm_sandbox.review import review as reviews
-    from pm_sandbox.review.checks.cfn_lint import CfnLintError
-    from pm_sandbox.review.snapshot import SnapshotError, write
 
     if as_json and as_markdown:
         fail("--json and --markdown: allowed is one of them")

@@ -21,11 +21,11 @@ import jsonschema
 import pytest
 import yaml
 
+from pm_cli.review.findings import as_stack
 from pm_policies.pack import judge
 from pm_policies.rule import Level
 from pm_policies.rules import RULES
 from pm_sandbox.recorder import Recording, Registered
-from pm_sandbox.review.findings import as_stack
 from tests.previews import differences, unknown_inputs
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

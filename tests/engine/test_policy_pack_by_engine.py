@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from pm_cli.review.findings import as_stack, findings
+from pm_cli.review.settings import read
 from pm_sandbox.provider.provider import Provider
 from pm_sandbox.recorder import record
-from pm_sandbox.review.findings import as_stack, findings
-from pm_sandbox.review.settings import read
 from tests.engine.by_hand import ByHand, python_project
 from tests.engine.conftest import Served
 from tests.engine.engine import ROOT, EngineError

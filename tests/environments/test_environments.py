@@ -13,15 +13,15 @@ from typing import Any
 
 import pytest
 
+from pm_cli.review import snapshot
+from pm_cli.review.costs import estimate
+from pm_cli.review.findings import as_stack, findings
+from pm_cli.review.review import snapshot_path
+from pm_cli.review.settings import read
 from pm_components.stack.environment import GUARD, PROTECTED_TYPES
 from pm_components.stack.tiers import DEFAULTS
 from pm_policies.rules.required_tags import takes_tags
 from pm_sandbox.recorder import Recording, RecordingError, Registered, record
-from pm_sandbox.review import snapshot
-from pm_sandbox.review.costs import estimate
-from pm_sandbox.review.findings import as_stack, findings
-from pm_sandbox.review.review import snapshot_path
-from pm_sandbox.review.settings import read
 from tests.guards import guard_of, unguarded
 from tests.previews import differences, unknown_inputs
 

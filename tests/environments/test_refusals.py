@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
+from pm_cli.review.checks.cfn_lint import CfnLint
+from pm_cli.review.review import not_held, provider_refusals
 from pm_sandbox.recorder import Recording, Registered, record
-from pm_sandbox.review.checks.cfn_lint import CfnLint
-from pm_sandbox.review.review import not_held, provider_refusals
 
 ROOT = Path(__file__).resolve().parents[2]
 REGION = "eu-central-1"

@@ -18,15 +18,15 @@ import pytest
 from google.protobuf import struct_pb2
 from pulumi.runtime import rpc
 
+from pm_cli.review import service_limits, snapshot
+from pm_cli.review.permissions import in_words, permissions
+from pm_cli.review.review import by_component
+from pm_cli.review.settings import difference
+from pm_cli.review.snapshot import Snapshot, SnapshotError, compared, taken
 from pm_components.aws import limits
 from pm_components.stack.config import Site
 from pm_sandbox.deployer.masking import MASK, masked
 from pm_sandbox.recorder import Recording, Registered, record
-from pm_sandbox.review import service_limits, snapshot
-from pm_sandbox.review.permissions import in_words, permissions
-from pm_sandbox.review.review import by_component
-from pm_sandbox.review.settings import difference
-from pm_sandbox.review.snapshot import Snapshot, SnapshotError, compared, taken
 
 ROOT = Path(__file__).resolve().parents[2]
 PM = str(Path(sys.executable).with_name("pm"))

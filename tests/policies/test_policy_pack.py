@@ -15,12 +15,12 @@ from google.protobuf import empty_pb2
 from pulumi.runtime import proto
 from pulumi_policy.policy import _PolicyAnalyzerServicer
 
+from pm_cli.review.findings import findings
+from pm_cli.review.settings import read
 from pm_policies.pack import SEAMS, judge
 from pm_policies.rule import Level, Resource, ResourceRule, Stack, plain
 from pm_policies.rules import RULES
 from pm_sandbox.recorder import Recording, Registered
-from pm_sandbox.review.findings import findings
-from pm_sandbox.review.settings import read
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENTS = sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml"))

@@ -3,9 +3,9 @@
 from collections import defaultdict
 from typing import NamedTuple
 
+from pm_cli.review.snapshot import name_of
 from pm_policies import costs, prices
 from pm_policies.rule import Stack
-from pm_sandbox.review.snapshot import name_of
 
 
 class Line(NamedTuple):

@@ -9,9 +9,9 @@ import subprocess
 import sys
 from typing import Any, Self
 
+from pm_cli.review.checks.refusal import Refusal
+from pm_cli.review.checks.template import parts
 from pm_sandbox.recorder import Recording
-from pm_sandbox.review.checks.refusal import Refusal
-from pm_sandbox.review.checks.template import parts
 
 _NOT_INSTALLED = (
     "cfn-lint is not installed: policies, state machines and the types of aws-native are not held to CloudFormation's "
@@ -35,7 +35,7 @@ class CfnLint:
         self._child: subprocess.Popen[str] | None = None
         if importlib.util.find_spec("cfnlint") is not None:
             self._child = subprocess.Popen(
-                [sys.executable, "-m", "pm_sandbox.review.checks.cfn_lint_process"],
+                [sys.executable, "-m", "pm_cli.review.checks.cfn_lint_process"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

@@ -4,15 +4,15 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
+from pm_cli.review import snapshot as snapshots
+from pm_cli.review.checks.cfn_lint import CfnLint
+from pm_cli.review.checks.refusal import Refusal
+from pm_cli.review.costs import Estimate, estimate
+from pm_cli.review.findings import Finding, as_stack, findings
+from pm_cli.review.permissions import Permission, permissions
+from pm_cli.review.service_limits import ComponentVersion, Use, component_versions, service_limits
+from pm_cli.review.settings import read
 from pm_sandbox.recorder import DEFAULT_REGION, Recording, record
-from pm_sandbox.review import snapshot as snapshots
-from pm_sandbox.review.checks.cfn_lint import CfnLint
-from pm_sandbox.review.checks.refusal import Refusal
-from pm_sandbox.review.costs import Estimate, estimate
-from pm_sandbox.review.findings import Finding, as_stack, findings
-from pm_sandbox.review.permissions import Permission, permissions
-from pm_sandbox.review.service_limits import ComponentVersion, Use, component_versions, service_limits
-from pm_sandbox.review.settings import read
 
 SNAPSHOTS = "snapshots"
 #: Where resources without a component are counted.

@@ -7,8 +7,8 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from pm_sandbox.review.report import difference_lines, place
-from pm_sandbox.review.review import Review
+from pm_cli.review.report import difference_lines, place
+from pm_cli.review.review import Review
 
 _COLOURS = {"!": "bold red", "+": "green", "-": "red", "~": "yellow"}
 _LEVELS = {"mandatory": "red", "remediate": "yellow", "advisory": "cyan"}

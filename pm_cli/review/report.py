@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pm_sandbox.review.review import Review
-from pm_sandbox.review.snapshot import Difference, name_of
+from pm_cli.review.review import Review
+from pm_cli.review.snapshot import Difference, name_of
 
 _SHOWN_CHANGES = 50
 
