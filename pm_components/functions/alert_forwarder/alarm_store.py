@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from pm_components.functions import versioned_items
 from pm_components.functions.alert_forwarder.alarms import CLEARED, Alarm
+from pm_components.functions.versioned_items import VersionedItems
 
 
 class AlarmStore:
@@ -21,17 +21,14 @@ class AlarmStore:
     """
 
     def __init__(self, client: Any, table: str, *, keep_seconds: int, clock: Callable[[], float] = time.time) -> None:
-        self._client = client
-        self._table = table
+        self._items = VersionedItems(client, table, "alarm")
         self._keep_seconds = keep_seconds
         self._clock = clock
 
     def load(self, name: str) -> tuple[Alarm | None, int]:
         """The alarm and its version; None and 0 if it was never raised."""
-        found = self._client.get_item(TableName=self._table, Key={"alarm": {"S": name}}, ConsistentRead=True)
-        if "Item" not in found:
-            return None, 0
-        return msgspec.json.decode(found["Item"]["record"]["S"], type=Alarm), versioned_items.version_of(found["Item"])
+        item, version = self._items.load(name)
+        return (msgspec.json.decode(item["record"]["S"], type=Alarm) if item else None), version
 
     def save(self, alarm: Alarm, version: int) -> None:
         """Write the alarm in place of the one that was loaded with `version`.
@@ -39,8 +36,7 @@ class AlarmStore:
         Raises:
             Conflict: if the one in the table is of another version.
         """
-        item = {
-            "alarm": {"S": alarm.name},
+        attributes = {
             "record": {"S": msgspec.json.encode(alarm).decode()},
             # For people who look into the table; the function itself reads `record` alone.
             "state": {"S": alarm.state},
@@ -51,5 +47,5 @@ class AlarmStore:
             "text": {"S": alarm.alert.text},
         }
         if alarm.state == CLEARED:
-            item["expires_at"] = {"N": str(int(self._clock()) + self._keep_seconds)}
-        versioned_items.put(self._client, self._table, "alarm", item, version)
+            attributes["expires_at"] = {"N": str(int(self._clock()) + self._keep_seconds)}
+        self._items.save(alarm.name, attributes, version)

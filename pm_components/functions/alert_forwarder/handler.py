@@ -7,8 +7,6 @@ device can acknowledge an alarm.
 import datetime as dt
 import functools
 import os
-import random
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -32,16 +30,13 @@ from pm_components.functions.alert_forwarder.core import Notification
 from pm_components.functions.alert_forwarder.escalations import Escalations
 from pm_components.functions.alert_forwarder.once import Once
 from pm_components.functions.batches import work_off_each
-from pm_components.functions.versioned_items import Conflict
+from pm_components.functions.versioned_items import retry_conflicts
 from pm_contracts.messages import Alert, Refused, decode
 
 #: Longer than the function may run, so that a lease that has ended was left by one that died.
 LEASE_SECONDS = 60
 #: Longer than a site may be offline and then send an alert again.
 KEEP_SECONDS = 90 * 24 * 3600
-#: Two that write to one alarm at once wait about this long before they look again; given up long before the time-out.
-_PAUSE_SECONDS = 0.1
-_ATTEMPTS = 40
 
 
 class _Head(msgspec.Struct):
@@ -125,7 +120,9 @@ class AlarmKeeper:
     def _take(self, name: str, decide: Callable[[Alarm | None], Step], tell: Callable[[Alarm], None]) -> str:
         """Decide on an alarm, do what follows and save it: in this order, so that at worst it is done twice."""
         told = False
-        for _ in range(_ATTEMPTS):
+
+        def attempt() -> str:
+            nonlocal told
             before, version = self._store.load(name)
             step = decide(before)
             alarm = step.alarm or before
@@ -138,15 +135,11 @@ class AlarmKeeper:
                 self._escalations.begin(alarm)
             if step.settle and before is not None:
                 self._escalations.end(before)
-            if step.alarm is None:
-                return step.did
-            try:
+            if step.alarm is not None:
                 self._store.save(step.alarm, version)
-            except Conflict:
-                time.sleep(random.uniform(0, _PAUSE_SECONDS))  # noqa: S311 - no secret
-                continue
             return step.did
-        raise Conflict(f"{name}: someone else wrote it {_ATTEMPTS} times in a row")
+
+        return retry_conflicts(name, attempt)
 
 
 def _decoded(body: bytes, as_type: Any) -> Any:

@@ -8,8 +8,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-_CONDITION_FAILED = "ConditionalCheckFailedException"
-
 
 class InProgress(Exception):
     """Someone else is at it; come again."""
@@ -82,9 +80,7 @@ class Once:
                 ConditionExpression="attribute_not_exists(message_id) OR leased_until <= :now",
                 ExpressionAttributeValues={":now": {"N": str(now)}},
             )
-        except self._client.exceptions.ClientError as error:
-            if error.response["Error"]["Code"] != _CONDITION_FAILED:
-                raise
+        except self._client.exceptions.ConditionalCheckFailedException as error:
             held = self._client.get_item(
                 TableName=self._table, Key={"message_id": {"S": message_id}}, ConsistentRead=True
             ).get("Item")

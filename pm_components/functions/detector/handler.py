@@ -6,8 +6,6 @@ alerts that the site itself raises.
 
 import functools
 import os
-import random
-import time
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
@@ -18,14 +16,9 @@ import msgspec
 from pm_components.functions.batches import count, failures, log_failure
 from pm_components.functions.detector.core import Counts, Rule, State, observe
 from pm_components.functions.detector.store import StateStore
-from pm_components.functions.versioned_items import Conflict
+from pm_components.functions.versioned_items import retry_conflicts
 from pm_contracts import topics
 from pm_contracts.messages import Outcome, Refused, decode, encode
-
-#: Two batches of one device at once write the same state, and one of them must begin again. It waits a random part of
-#: this before it does, so that they do not meet again, and gives up long before the function's time is over.
-_ATTEMPTS = 40
-_PAUSE_SECONDS = 0.1
 
 
 class Detector:
@@ -79,25 +72,24 @@ class Detector:
         """
         key = f"{site}/{device}"
         published: set[str] = set()
-        taken = Counts()
-        for _ in range(_ATTEMPTS):
+        taken: Counts | None = None
+
+        def attempt() -> Counts:
+            nonlocal taken
             state, version = self._store.load(key)
             state, done = observe(state, outcomes, self._rule)
-            try:
-                if done.taken:
-                    version = self._store.save(key, state, version)
-                    taken = done
-                for alert in state.pending:
-                    if alert.message_id not in published:
-                        self._publish(topics.site_topic(site, topics.ALERT), encode(alert))
-                        published.add(alert.message_id)
-                if state.pending:
-                    self._store.save(key, State(outcomes=state.outcomes, active=state.active), version)
-            except Conflict:
-                time.sleep(random.uniform(0, _PAUSE_SECONDS))  # noqa: S311 - no secret
-                continue
-            return (taken if taken.taken else done), len(published)
-        raise Conflict(f"{key}: someone else wrote its state {_ATTEMPTS} times in a row")
+            if done.taken:
+                version = self._store.save(key, state, version)
+                taken = done
+            for alert in state.pending:
+                if alert.message_id not in published:
+                    self._publish(topics.site_topic(site, topics.ALERT), encode(alert))
+                    published.add(alert.message_id)
+            if state.pending:
+                self._store.save(key, State(outcomes=state.outcomes, active=state.active), version)
+            return taken or done
+
+        return retry_conflicts(key, attempt), len(published)
 
 
 @functools.cache

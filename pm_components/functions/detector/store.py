@@ -3,8 +3,8 @@
 import datetime as dt
 from typing import Any
 
-from pm_components.functions import versioned_items
 from pm_components.functions.detector.core import State, from_json, to_json
+from pm_components.functions.versioned_items import VersionedItems
 
 
 class StateStore:
@@ -16,15 +16,12 @@ class StateStore:
     """
 
     def __init__(self, client: Any, table: str) -> None:
-        self._client = client
-        self._table = table
+        self._items = VersionedItems(client, table, "detector")
 
     def load(self, detector: str) -> tuple[State, int]:
         """The state and its version; of a device not heard of yet, an empty state and 0."""
-        found = self._client.get_item(TableName=self._table, Key={"detector": {"S": detector}}, ConsistentRead=True)
-        if "Item" not in found:
-            return State(), 0
-        return from_json(found["Item"]["state"]["S"]), versioned_items.version_of(found["Item"])
+        item, version = self._items.load(detector)
+        return (from_json(item["state"]["S"]) if item else State()), version
 
     def save(self, detector: str, state: State, version: int) -> int:
         """Write `state` in place of the one that was loaded with `version`.
@@ -35,8 +32,7 @@ class StateStore:
         Raises:
             Conflict: if the state in the table is of another version.
         """
-        item = {
-            "detector": {"S": detector},
+        attributes = {
             "state": {"S": to_json(state)},
             # For people who look into the table; the detector itself reads `state` alone.
             "alert": {"S": "active" if state.active else "cleared"},
@@ -44,4 +40,4 @@ class StateStore:
             "misses": {"N": str(state.misses)},
             "updated_at": {"S": dt.datetime.now(dt.UTC).isoformat(timespec="seconds")},
         }
-        return versioned_items.put(self._client, self._table, "detector", item, version)
+        return self._items.save(detector, attributes, version)
