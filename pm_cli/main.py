@@ -23,6 +23,7 @@ from pm_cli.commands import models as cli_models
 from pm_cli.commands import review as cli_review
 from pm_cli.console import FAILED, ConsoleProgress, console, fail, waiting
 from pm_cli.options import BACKGROUND, DATA_FILE, FACTORY, Directory, attached
+from pm_contracts import csv_readings
 from pm_edge.devices.simulator.sources import SourceError
 from pm_sandbox.engine.command import EngineName
 
@@ -55,8 +56,7 @@ app = typer.Typer(
 Data = Annotated[
     Path | None,
     typer.Option(
-        help="CSV of hourly air quality, 2010-01-02 to 2014-12-31: date,pollution,dew,temp,press,wnd_dir,wnd_spd,"
-        "snow,rain.",
+        help=f"CSV of hourly air quality, 2010-01-02 to 2014-12-31: {','.join(csv_readings.COLUMNS)}.",
         show_default="simulated",
         **DATA_FILE,
     ),

@@ -4,13 +4,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS, MACHINE_MEASUREMENTS, AirQualityMeasurements
+from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS, MACHINE_MEASUREMENTS, AirQualityMeasurements, limits_of
 from pm_ml.evidence import ForecastEvidence, Profile
 from pm_ml.forecast import blend as forecast_blend
 from pm_ml.forecast.protocol import Answers, Series, times
 from pm_ml.protocol import Findings
 from pm_ml.report import faults, forecast, page
-from pm_ml.validation import limits_of
 
 
 def write_report(path: Path, found: Findings) -> None:

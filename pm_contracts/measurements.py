@@ -6,7 +6,7 @@ form that the original sample used; those of the machine are the columns of the 
 set: 100 counters and 7 histograms of 10 bins.
 """
 
-from typing import Annotated
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -77,3 +77,39 @@ MachineMeasurements = msgspec.defstruct(
     kw_only=True,
     module=__name__,
 )
+
+
+class Limits(NamedTuple):
+    """The limits of a measurement."""
+
+    lowest: float
+    highest: float
+    description: str  #: what it is, and in which unit
+
+    def no_number(self, text: str) -> str:
+        """The reason to refuse a text."""
+        return f"{text!r} is no number{self._about}"
+
+    def outside(self, text: str) -> str:
+        """The reason to refuse a number that no sensor of the kind can have read."""
+        return f"{text!r} is outside {self.lowest:g} to {self.highest:g}{self._about}"
+
+    @property
+    def _about(self) -> str:
+        return f" ({self.description})" if self.description else ""
+
+
+def limits_of(measurements: type[msgspec.Struct]) -> dict[str, Limits]:
+    """The limits of each measurement of a type, in the type's order."""
+    found = {}
+    structure = msgspec.inspect.type_info(measurements)
+    assert isinstance(structure, msgspec.inspect.StructType)  # noqa: S101 - a fact about our own types
+    for field in structure.fields:
+        described: Any = field.type
+        choices = described.types if isinstance(described, msgspec.inspect.UnionType) else (described,)
+        described = next(each for each in choices if not isinstance(each, msgspec.inspect.NoneType))
+        schema: dict[str, Any] = {}
+        if isinstance(described, msgspec.inspect.Metadata):
+            schema, described = described.extra_json_schema or {}, described.type
+        found[field.name] = Limits(described.ge, described.le, schema.get("description", ""))
+    return found

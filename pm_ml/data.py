@@ -12,17 +12,16 @@ import pyarrow.parquet as pq
 from ibis.expr.types import Table
 from numpy.typing import NDArray
 
-from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS, MACHINE_MEASUREMENTS, AirQualityMeasurements
-from pm_ml.validation import Checked, check_numbers, limits_of
+from pm_contracts import csv_readings
+from pm_contracts.csv_readings import CsvRefused, RefusedRow
+from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS, MACHINE_MEASUREMENTS
 
-#: The columns of the CSV: those of the UCI "Beijing PM2.5 Data" set in the form that the original sample used.
-CSV_COLUMNS = ("date", *AIR_QUALITY_MEASUREMENTS)
 #: Machine readings whose measurements are kept in memory, 680 bytes each; docs/scale.md has what training needs beside.
 ROWS_IN_MEMORY = 2_000_000
 #: Readings that are read and prepared at once.
 BATCH_ROWS = 16_384
+_REFUSED_COLUMNS = ("line", "reason", "row")
 _READING_COLUMNS = ("device", "sequence", "event_time", "measurements")
-_REFUSED_COLUMNS = ("file", "line", "reason", "row")
 
 
 class DataRefused(ValueError):
@@ -37,6 +36,13 @@ class MachineReadings:
     faulty: NDArray[np.bool_]  #: readings
     machine: NDArray[np.str_]  #: readings; site and device
     event_time: NDArray[np.datetime64]  #: readings, UTC
+
+
+class Checked(NamedTuple):
+    """A file's rows, sorted out."""
+
+    good: pd.DataFrame  #: numbers, NaN where missing
+    refused: pd.DataFrame  #: `line` (1 is the file's first), `reason`, `row` (as it was)
 
 
 class AirQuality(NamedTuple):
@@ -61,56 +67,53 @@ def air_quality_readings(connection: ibis.BaseBackend, directory: Path) -> AirQu
         checked = {file: read_air_quality(file) for file in files}
         good = pd.concat([each.good for each in checked.values()], ignore_index=True)
         refused = [each.refused.assign(file=str(file)) for file, each in checked.items()]
-        return AirQuality(ibis.memtable(good), pd.concat(refused, ignore_index=True)[list(_REFUSED_COLUMNS)])
+        return AirQuality(ibis.memtable(good), pd.concat(refused, ignore_index=True)[["file", *_REFUSED_COLUMNS]])
     readings = _parquet(connection, files, AIR_QUALITY_MEASUREMENTS)
     columns = {name: readings.measurements[name].cast("float64") for name in AIR_QUALITY_MEASUREMENTS}
     return AirQuality(
-        readings.select("device", "sequence", "event_time", **columns), pd.DataFrame(columns=_REFUSED_COLUMNS)
+        readings.select("device", "sequence", "event_time", **columns),
+        pd.DataFrame(columns=["file", *_REFUSED_COLUMNS]),
     )
 
 
 def read_air_quality(file: Path) -> Checked:
-    """The rows of a CSV of the original schema.
+    """The rows of a CSV file; `pm_contracts.csv_readings` decides what it may hold.
 
     Returns:
         The good rows have the columns `device`, `sequence`, `event_time` and the measurements, as
         `pm_ml.forecast.features.hourly` takes them.
 
     Raises:
-        DataRefused: if the file is not there, not of the schema, or has no good row.
+        DataRefused: if the file is not there, has other columns, or no good row.
     """
+    good: list[csv_readings.Row] = []
+    refused: list[RefusedRow] = []
     try:
-        text = pd.read_csv(file, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise DataRefused(f"{file}: {error}") from error
-    missing, extra = sorted(set(CSV_COLUMNS) - set(text.columns)), sorted(set(text.columns) - set(CSV_COLUMNS))
-    if missing or extra:
-        raise DataRefused(f"{file}: missing columns {missing}, unknown columns {extra}; needed are {CSV_COLUMNS}")
-    text = text[list(CSV_COLUMNS)]
-    checked = check_numbers(text, limits_of(AirQualityMeasurements), first_line=2)
-    time = pd.to_datetime(text["date"], errors="coerce", format="%Y-%m-%d %H:%M:%S")
-    undated = time.isna() & time.index.isin(checked.good.index)
-    refused = checked.refused
-    if undated.any():
-        lines = pd.DataFrame(
-            {
-                "line": np.flatnonzero(undated) + 2,
-                "reason": [f"date: {each!r} is not of the form 2010-01-02 00:00:00" for each in text["date"][undated]],
-                "row": [",".join(row) for row in text[undated].itertuples(index=False)],
-            }
-        )
-        refused = pd.concat([refused, lines], ignore_index=True).sort_values("line", ignore_index=True)
-    good = checked.good[~undated[checked.good.index]]
-    if good.empty:
+        for row in csv_readings.rows(file):
+            if isinstance(row, RefusedRow):
+                refused.append(row)
+            else:
+                good.append(row)
+    except CsvRefused as error:
+        raise DataRefused(str(error)) from error
+    if not good:
         raise DataRefused(
-            f"{file} has no good row; the first reason: {refused['reason'].iloc[0]}"
-            if len(refused)
-            else f"{file} has no row"
+            f"{file} has no good row; the first reason: {refused[0].reason}" if refused else f"{file} has no row"
         )
-    good = good[list(AIR_QUALITY_MEASUREMENTS)].assign(
-        device=file.stem, sequence=good.index.to_numpy(), event_time=time[good.index]
+    columns = {
+        "device": file.stem,
+        "sequence": [row.sequence for row in good],
+        "event_time": pd.to_datetime([row.event_time for row in good]).tz_localize(None).as_unit("us"),
+    }
+    numbers = np.array([list(row.measurements.values()) for row in good], dtype=np.float64)
+    return Checked(
+        pd.DataFrame(columns | dict(zip(AIR_QUALITY_MEASUREMENTS, numbers.T, strict=True))), refused_rows(refused)
     )
-    return Checked(good.reset_index(drop=True), refused)
+
+
+def refused_rows(rows: list[RefusedRow]) -> pd.DataFrame:
+    """Refused rows as a table: `line`, `reason`, `row`."""
+    return pd.DataFrame([(row.line, row.reason, row.text) for row in rows], columns=list(_REFUSED_COLUMNS))
 
 
 def machine_readings(

@@ -16,8 +16,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from pm_contracts import csv_readings
 from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS
-from pm_ml.data import CSV_COLUMNS, DataRefused
+from pm_ml.data import DataRefused
 from pm_ml.faults import aps
 
 BLOCK_BYTES = 1 << 16
@@ -135,7 +136,11 @@ def _pollution(archive: zipfile.ZipFile) -> dict[str, bytes]:
     for theirs, name in zip(_UCI_COLUMNS, AIR_QUALITY_MEASUREMENTS, strict=True):
         ours[name] = raw[theirs].map(_WIND_CODES) if theirs == "cbwd" else raw[theirs]
     ours["pollution"] = ours["pollution"].fillna(0.0)
-    text = ours[list(CSV_COLUMNS)].iloc[_FIRST_HOURS_LEFT_OUT:].to_csv(index=False, date_format="%Y-%m-%d %H:%M:%S")
+    text = (
+        ours[list(csv_readings.COLUMNS)]
+        .iloc[_FIRST_HOURS_LEFT_OUT:]
+        .to_csv(index=False, date_format="%Y-%m-%d %H:%M:%S")
+    )
     return {"pollution.csv": text.encode()}
 
 

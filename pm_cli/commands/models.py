@@ -13,6 +13,7 @@ from rich.table import Table
 
 from pm_cli.console import FAILED, ConsoleProgress, console, fail
 from pm_cli.options import BACKGROUND, DATA_FILE, MODELS, attached
+from pm_contracts import csv_readings
 
 if TYPE_CHECKING:
     from pm_ml.faults.protocol import Fault, LabelledReadings
@@ -82,9 +83,7 @@ def fetch(
 
 
 def evaluate(
-    data: Annotated[
-        Path, typer.Option(help="CSV: date,pollution,dew,temp,press,wnd_dir,wnd_spd,snow,rain.", **DATA_FILE)
-    ],
+    data: Annotated[Path, typer.Option(help=f"CSV: {','.join(csv_readings.COLUMNS)}.", **DATA_FILE)],
     faults: Annotated[
         list[Path] | None,
         typer.Option(help="APS file, UCI's or headerless; repeatable. Otherwise simulated machines.", **DATA_FILE),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pm_contracts import topics
+from pm_contracts.csv_readings import time_of
 from pm_contracts.messages import Command, Refused, decode, encode
 from pm_edge.devices.simulator import sources
 from pm_edge.runtime.bus import BusError
@@ -179,7 +180,6 @@ def _time(parameters: dict[str, str | int | float | bool | None], name: str, def
     if value is None:
         return default
     try:
-        time_ = dt.datetime.fromisoformat(str(value))
+        return time_of(str(value))
     except ValueError as error:
         raise Refused(f"parameter {name} is {value!r}: allowed is an ISO 8601 date or time") from error
-    return time_ if time_.tzinfo else time_.replace(tzinfo=dt.UTC)

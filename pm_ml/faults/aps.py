@@ -2,24 +2,25 @@
 
 UCI's file begins with a preamble (the licence), then a header `class,aa_000,...`, then rows whose first column is
 `neg` or `pos` and whose missing values are `na`. The form that training services like has no header, and 0 or 1 for the
-class.
+class. The rules for a cell are those of `pm_contracts.csv_readings`.
 """
 
-import io
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from pm_contracts.measurements import MACHINE_MEASUREMENTS, MachineMeasurements
-from pm_ml.data import DataRefused
+from pm_contracts.csv_readings import RefusedRow, numbers_of, row_of
+from pm_contracts.measurements import MACHINE_MEASUREMENTS, MachineMeasurements, limits_of
+from pm_ml.data import DataRefused, refused_rows
 from pm_ml.faults.protocol import LabelledReadings
-from pm_ml.validation import check_numbers, limits_of
 
 CLASSES = {"neg": False, "pos": True, "0": False, "1": True, "0.0": False, "1.0": True}
 COLUMNS = ("class", *MACHINE_MEASUREMENTS)
 #: The preamble has 20 lines; a header further down than this is none.
 LONGEST_PREAMBLE = 100
+_LIMITS = limits_of(MachineMeasurements)
 
 
 def read(file: Path) -> tuple[LabelledReadings, pd.DataFrame]:
@@ -29,45 +30,40 @@ def read(file: Path) -> tuple[LabelledReadings, pd.DataFrame]:
         DataRefused: if the file is not there, of neither form, or has no good row.
     """
     try:
-        lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+        lines = file.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise DataRefused(f"{file}: {error}") from error
+    measurements: list[NDArray[np.float32]] = []
+    faulty: list[bool] = []
+    machines: list[str] = []
+    refused: list[RefusedRow] = []
     start = _first_row(file, lines)
-    try:
-        text = pd.read_csv(io.StringIO("".join(lines[start:])), header=None, dtype=str, keep_default_na=False)
-    except ValueError as error:
-        raise DataRefused(f"{file}: {error}") from error
-    if text.shape[1] != len(COLUMNS):
+    for number, line in enumerate(lines[start:], start=start + 1):
+        if not line.strip():
+            continue
+        try:
+            row = row_of(line, COLUMNS)
+            values = list(numbers_of(row, _LIMITS).values())
+            verdict = CLASSES.get(row["class"].strip())
+            if verdict is None:
+                raise ValueError(f"class: {row['class']!r} is none of {', '.join(CLASSES)}")
+        except ValueError as error:
+            refused.append(RefusedRow(number, line, str(error)))
+            continue
+        measurements.append(np.array(values, dtype=np.float32))
+        faulty.append(verdict)
+        machines.append(f"{file.stem}-{number}")
+    if not machines:
         raise DataRefused(
-            f"{file} has {text.shape[1]} columns; needed are {len(COLUMNS)}: the class and 170 measurements"
+            f"{file} has no good row; the first reason: {refused[0].reason}" if refused else f"{file} has no row"
         )
-    text.columns = list(COLUMNS)
-    checked = check_numbers(text[list(MACHINE_MEASUREMENTS)], limits_of(MachineMeasurements), first_line=start + 1)
-    faulty = text["class"].str.strip().map(CLASSES)
-    unknown = faulty.isna() & faulty.index.isin(checked.good.index)
-    refused = pd.concat(
-        [
-            checked.refused,
-            pd.DataFrame(
-                {
-                    "line": np.flatnonzero(unknown) + start + 1,
-                    "reason": [f"class: {each!r} is none of {', '.join(CLASSES)}" for each in text["class"][unknown]],
-                    "row": [",".join(row) for row in text[unknown].itertuples(index=False)],
-                }
-            ),
-        ],
-        ignore_index=True,
-    ).sort_values("line", ignore_index=True)
-    good = checked.good[~unknown[checked.good.index]]
-    if good.empty:
-        raise DataRefused(f"{file} has no good row; the first reason: {refused['reason'].iloc[0]}")
     readings = LabelledReadings(
-        measurements=good[list(MACHINE_MEASUREMENTS)].to_numpy(dtype=np.float32),
-        faulty=faulty[good.index].to_numpy(dtype=bool),
-        machine=np.array([f"{file.stem}-{line + start + 1}" for line in good.index]),
-        number=np.zeros(len(good), dtype=np.int64),
+        measurements=np.stack(measurements),
+        faulty=np.array(faulty),
+        machine=np.array(machines),
+        number=np.zeros(len(machines), dtype=np.int64),
     )
-    return readings, refused
+    return readings, refused_rows(refused)
 
 
 def together(parts: list[LabelledReadings]) -> LabelledReadings:

@@ -24,7 +24,7 @@ from ibis.expr.types import Table
 
 from pm_contracts.forecast_features import FEATURES
 from pm_contracts.manifest import ForecastManifest, Interval
-from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS, AirQualityMeasurements
+from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS, AirQualityMeasurements, limits_of
 from pm_ml import data, evaluate, export, script_mode
 from pm_ml.checkpoints import Checkpoints, identity
 from pm_ml.contributions import permutation_importance
@@ -38,7 +38,6 @@ from pm_ml.forecast.scaling import Scaling
 from pm_ml.forecast.trees import LOSSES, grown
 from pm_ml.intervals import INTERVAL_LEVEL
 from pm_ml.report import forecast
-from pm_ml.validation import limits_of
 
 #: Beside the report: rows of CSV files that are not of the schema, with their reasons.
 REFUSED_FILE = "refused_rows.csv"

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from pm_contracts import topics
+from pm_contracts import csv_readings, topics
 from pm_contracts.messages import (
     AirQualityReading,
     Command,
@@ -93,7 +93,7 @@ def test_a_pace_is_kept_and_a_stop_in_the_middle_is_obeyed(ear, floor):
     assert len(ear.on(topics.HISTORY)) < 2 * 26
 
 
-def _csv(path, *rows: str, header: str = ",".join(sources.CSV_COLUMNS)) -> str:
+def _csv(path, *rows: str, header: str = ",".join(csv_readings.COLUMNS)) -> str:
     path.write_text("\n".join([header, *rows]) + "\n")
     return str(path)
 

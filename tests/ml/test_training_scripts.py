@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pm_contracts import csv_readings
 from pm_contracts.measurements import AIR_QUALITY, MACHINE
 from pm_contracts.messages import AirQualityReading, MachineReading, Outcome
 from pm_edge.components.fault_detector.core import FaultDetector
@@ -27,7 +28,7 @@ from pm_edge.devices.simulator.sources import readings
 from pm_edge.forecasting.core import Forecaster
 from pm_edge.runtime.models import FaultModel, ForecastModel, load_model
 from pm_ml import script_mode
-from pm_ml.data import CSV_COLUMNS, DataRefused
+from pm_ml.data import DataRefused
 from pm_ml.forecast import train as train_forecast
 from tests.waiting import eventually
 
@@ -168,7 +169,7 @@ def test_too_little_data_makes_no_model_and_says_so(tmp_path: Path, script: str,
 def test_rows_of_a_csv_that_are_refused_are_kept_with_their_reasons(tmp_path: Path) -> None:
     hours = [f"2010-01-02 {hour:02d}:00:00,20,1,1,1000,1,2,0,0" for hour in range(24)]
     hours[5] = hours[5].replace(",1000,", ",9999,")
-    (tmp_path / "station.csv").write_text("\n".join([",".join(CSV_COLUMNS), *hours]) + "\n")
+    (tmp_path / "station.csv").write_text("\n".join([",".join(csv_readings.COLUMNS), *hours]) + "\n")
     arguments = ["--training", str(tmp_path / "station.csv"), "--model-dir", str(tmp_path / "model")]
     with script_mode.Steps() as steps, pytest.raises(DataRefused, match="no hour with enough before it"):
         train_forecast.run(script_mode.parse(arguments, {}), steps)

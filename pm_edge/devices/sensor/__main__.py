@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pm_contracts import topics
+from pm_contracts.csv_readings import time_of
 from pm_contracts.messages import Reading, encode
 from pm_edge.devices.sensor.discovery import Discovery, DiscoveryError
 from pm_edge.devices.sensor.link import Link
@@ -39,6 +40,7 @@ class Sensor:
         self._progress = progress
         self._taken = int(progress.load().get("sequence", -1))
         self._published = 0
+        self._refused = 0
         self._last_event_time = ""
         self._saved_at = 0.0
         self.stopping = threading.Event()
@@ -47,6 +49,11 @@ class Sensor:
         """Note that the core device has a reading."""
         self._taken = max(self._taken, sequence)
         self._published += 1
+
+    def refuse(self, line: int, row: str, reason: str) -> None:
+        """Count and log a row of the file that is no reading."""
+        self._refused += 1
+        _log.warning("line %d is refused, %s: %s", line, reason, row)
 
     def stop(self) -> None:
         """Ask `run` to end."""
@@ -95,6 +102,7 @@ class Sensor:
                 "state": state,
                 "device_type": self._type,
                 "published": self._published,
+                "refused": self._refused,
                 "unacknowledged": self._link.unacknowledged,
                 "last_sequence": self._taken,
                 "last_event_time": self._last_event_time,
@@ -124,6 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 start=parsed.start,
                 end=parsed.end,
                 seed=parsed.seed,
+                on_refused=sensor.refuse,
             )
         )
         link.stop()
@@ -157,8 +166,10 @@ def _endpoint(text: str) -> tuple[str, int]:
 
 
 def _time(text: str) -> dt.datetime:
-    time_ = dt.datetime.fromisoformat(text)
-    return time_ if time_.tzinfo else time_.replace(tzinfo=dt.UTC)
+    try:
+        return time_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 if __name__ == "__main__":

@@ -1,18 +1,16 @@
 """The stream of readings of a site's devices, in the order of time: from the simulators or from a CSV file.
 
-The CSV has the columns of the original sample, `date` and the measurements of an air-quality station, one row an hour.
-A file with other columns is refused as a whole; a bad row is handed to `on_refused` and the others go on.
+What a CSV file may hold is decided by `pm_contracts.csv_readings`. A row that is no reading is handed to `on_refused`,
+and the others go on.
 """
 
-import csv
 import datetime as dt
 import heapq
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-import msgspec
-
+from pm_contracts import csv_readings
+from pm_contracts.csv_readings import CsvRefused, RefusedRow
 from pm_contracts.measurements import (
     AIR_QUALITY,
     AIR_QUALITY_MEASUREMENTS,
@@ -24,7 +22,6 @@ from pm_contracts.measurements import (
 from pm_contracts.messages import AirQualityReading, MachineReading, Reading
 from pm_edge.devices.simulator import air_quality, machines
 
-CSV_COLUMNS = ("date", *AIR_QUALITY_MEASUREMENTS)
 #: The first hour of the simulated series, and of the real one.
 START = dt.datetime.fromtimestamp(air_quality.FIRST_HOUR * 3600, dt.UTC)
 DAYS = air_quality.HOURS // 24
@@ -76,8 +73,7 @@ def readings(
             if data is None:
                 streams.append(_simulated_air_quality(site, name, start, end, seed))
             else:
-                _check_header(data)
-                streams.append(_recorded_air_quality(site, name, data, start, end, on_refused))
+                streams.append(_recorded_air_quality(site, name, _rows(data, on_refused), start, end))
         elif device_type == MACHINE:
             streams.append(_simulated_machine(site, name, start, end, seed, verdicts))
         else:
@@ -121,59 +117,35 @@ def _simulated_machine(
             )
 
 
-def _check_header(path: Path) -> None:
+def _rows(path: Path, on_refused: OnRefused | None) -> Iterator[csv_readings.Row]:
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            header = next(csv.reader(file), [])
-    except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"{path}: cannot be read: {error}") from error
-    missing = [column for column in CSV_COLUMNS if column not in header]
-    extra = [column for column in header if column not in CSV_COLUMNS]
-    repeated = sorted({column for column in header if header.count(column) > 1})
-    problems = {"missing column": missing, "unknown column": extra, "repeated column": repeated}
-    found = [f"{what} {', '.join(map(repr, columns))}" for what, columns in problems.items() if columns]
-    if found:
-        raise SourceError(f"{path}: {'; '.join(found)}; the columns must be {','.join(CSV_COLUMNS)}")
+        rows = csv_readings.rows(path)
+    except CsvRefused as error:
+        raise SourceError(str(error)) from error
+    return _good(path, rows, on_refused)
+
+
+def _good(
+    path: Path, rows: Iterator[csv_readings.Row | RefusedRow], on_refused: OnRefused | None
+) -> Iterator[csv_readings.Row]:
+    for row in rows:
+        if not isinstance(row, RefusedRow):
+            yield row
+        elif on_refused is None:
+            raise SourceError(f"{path}:{row.line}: {row.reason}")
+        else:
+            on_refused(*row)
 
 
 def _recorded_air_quality(
-    site: str, device: str, path: Path, start: dt.datetime, end: dt.datetime, on_refused: OnRefused | None
+    site: str, device: str, rows: Iterator[csv_readings.Row], start: dt.datetime, end: dt.datetime
 ) -> Iterator[AirQualityReading]:
-    with path.open(newline="", encoding="utf-8", errors="replace") as file:
-        for sequence, row in enumerate(csv.DictReader(file, restval=None, restkey="")):
-            try:
-                reading = _recorded_reading(site, device, sequence, row)
-            except ValueError as error:
-                text = ",".join(str(value) for value in row.values())
-                if on_refused is None:
-                    raise SourceError(f"{path}:{sequence + 2}: {error}") from error
-                on_refused(sequence + 2, text, str(error))
-                continue
-            if start <= reading.event_time < end:
-                yield reading
-
-
-def _recorded_reading(site: str, device: str, sequence: int, row: dict[str, Any]) -> AirQualityReading:
-    if "" in row or None in row.values():
-        raise ValueError(f"{'more' if '' in row else 'fewer'} than the {len(CSV_COLUMNS)} columns of the header")
-    try:
-        event_time = dt.datetime.fromisoformat(row["date"])
-    except ValueError as error:
-        raise ValueError(f"date: {row['date']!r} is no ISO 8601 time") from error
-    measurements = {}
-    for name in AIR_QUALITY_MEASUREMENTS:
-        text = row[name].strip()
-        try:
-            measurements[name] = None if text in ("", "NA", "na") else float(text)
-        except ValueError as error:
-            raise ValueError(f"{name}: {text!r} is no number") from error
-    fields = {
-        "device_type": AIR_QUALITY,
-        "site": site,
-        "device": device,
-        "sequence": sequence,
-        # The file says no zone; the data set's hours are taken as UTC throughout.
-        "event_time": event_time if event_time.tzinfo else event_time.replace(tzinfo=dt.UTC),
-        "measurements": measurements,
-    }
-    return msgspec.convert(fields, AirQualityReading)
+    for row in rows:
+        if start <= row.event_time < end:
+            yield AirQualityReading(
+                site=site,
+                device=device,
+                sequence=row.sequence,
+                event_time=row.event_time,
+                measurements=AirQualityMeasurements(**row.measurements),
+            )
