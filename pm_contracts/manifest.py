@@ -26,7 +26,7 @@ _Version = Annotated[
     str,
     Meta(
         # Greengrass: "The maximum value for the major, minor, and patch values is 999999", component recipe reference.
-        pattern=r"^[0-9]{1,6}\.[0-9]{1,6}\.[0-9]{1,6}$",
+        pattern=r"^[0-9]{1,6}\.[0-9]{1,6}\.[0-9]{1,6}\Z",
         description="from the training data's end and the content; also fit as the version of a Greengrass component",
     ),
 ]
@@ -54,7 +54,7 @@ class CheckedAnswers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
 class _Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     version: _Version
-    model_sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+    model_sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
     model_bytes: Annotated[int, Meta(ge=1, le=MAXIMUM_MODEL_BYTES)]
     trained_from: Annotated[Time, Meta(description="event time of the first reading trained on, UTC")]
     trained_until: Annotated[Time, Meta(description="event time of the last reading trained on, UTC")]
@@ -118,13 +118,19 @@ def decode_manifest(content: bytes) -> Manifest:
         raise Refused(f"{MANIFEST_FILE} has {len(content)} bytes, and at most {MAXIMUM_MANIFEST_BYTES} are allowed")
     try:
         return _decoder.decode(content)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, OverflowError, RecursionError) as error:
         raise Refused(f"{MANIFEST_FILE}: {error}") from error
 
 
 def encode_manifest(manifest: Manifest) -> bytes:
-    """The manifest as JSON for people and machines; the same bytes for the same content."""
-    return msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=1) + b"\n"
+    """The manifest as JSON for people and machines; the same bytes for the same content.
+
+    Raises:
+        Refused: if a device would refuse it; the encoder writes null for a number that is not finite.
+    """
+    content = msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=1) + b"\n"
+    decode_manifest(content)
+    return content
 
 
 def content_version(trained_until: dt.datetime, *parts: bytes) -> str:

@@ -7,6 +7,8 @@ that a redelivery can be recognised anywhere, by anyone, without state.
 
 import datetime as dt
 import hashlib
+import math
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, ClassVar, TypeVar
 
 import msgspec
@@ -15,8 +17,9 @@ from msgspec.structs import force_setattr
 
 from pm_contracts.measurements import AIR_QUALITY, MACHINE, AirQualityMeasurements, MachineMeasurements
 
-#: Sites and devices are named as an MQTT topic level, a thing name and part of a bucket name at once.
-NAME_PATTERN = r"^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$"
+#: Sites and devices are named as an MQTT topic level, a thing name and part of a bucket name at once. Patterns end with
+#: `\Z`, since `$` matches before a line break at the end, too.
+NAME_PATTERN = r"^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?\Z"
 #: AWS IoT Core refuses a larger publish: "Message size", 128 KB, AWS IoT Core message broker limits.
 MAXIMUM_MESSAGE_BYTES = 128 * 1024
 
@@ -158,9 +161,9 @@ class Alert(_Message, frozen=True, kw_only=True):
     identity: ClassVar[tuple[str, ...]] = ("site", "dedupe_key", "state", "raised_at")
 
     device: Name
-    cause: Annotated[str, Meta(pattern="^(fault|forecast_quality)$")]
-    severity: Annotated[str, Meta(pattern="^(warning|critical)$")]
-    state: Annotated[str, Meta(pattern="^(active|cleared)$")]
+    cause: Annotated[str, Meta(pattern=r"^(fault|forecast_quality)\Z")]
+    severity: Annotated[str, Meta(pattern=r"^(warning|critical)\Z")]
+    state: Annotated[str, Meta(pattern=r"^(active|cleared)\Z")]
     acknowledged: bool = False
     raised_at: Annotated[Time, Meta(description="event time of what raised or cleared it, UTC")]
     dedupe_key: Annotated[str, Meta(min_length=1, max_length=128)]
@@ -173,7 +176,7 @@ class Command(_Message, frozen=True, kw_only=True):
     kind: ClassVar[str] = "command"
     identity: ClassVar[tuple[str, ...]] = ("site", "name", "issued_at")
 
-    name: Annotated[str, Meta(pattern="^[a-z][a-z_]{0,31}$")]
+    name: Annotated[str, Meta(pattern=r"^[a-z][a-z_]{0,31}\Z")]
     issued_at: Time
     parameters: dict[str, str | int | float | bool | None] = {}
 
@@ -190,7 +193,7 @@ class Status(_Message, frozen=True, kw_only=True, forbid_unknown_fields=False, o
 
     component: Annotated[str, Meta(min_length=1, max_length=128)]
     reported_at: Annotated[Time, Meta(description="by the component's own clock, UTC")]
-    state: Annotated[str, Meta(pattern="^(running|offline|idle|stopping)$")]
+    state: Annotated[str, Meta(pattern=r"^(running|offline|idle|stopping)\Z")]
     counters: dict[str, int] = {}
     reason: Annotated[
         str, Meta(max_length=2000, description="why it is not well, or why it ended the last time; empty where neither")
@@ -227,12 +230,34 @@ def encode(message: Message) -> bytes:
     """The message as it goes over the wire: one JSON object, UTF-8.
 
     Raises:
-        ValueError: if a number is not finite, which JSON cannot say.
+        ValueError: if a number is not finite, which JSON cannot say, or the message is larger than AWS IoT Core takes.
     """
     encoded = _encoder.encode(message)
+    # The encoder writes null for such a number, so that there is none where there is no null.
+    if b"null" in encoded:
+        for path, number in _not_finite(message, ""):
+            raise ValueError(f"{message.kind}: {path} is {number}, allowed are finite numbers")
     if len(encoded) > MAXIMUM_MESSAGE_BYTES:
         raise ValueError(f"{message.kind} has {len(encoded)} bytes, and AWS IoT Core takes {MAXIMUM_MESSAGE_BYTES}")
     return encoded
+
+
+def _not_finite(value: Any, path: str) -> Iterator[tuple[str, float]]:
+    """The numbers in `value` that JSON cannot say, each with its path."""
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            yield path, value
+        return
+    fields: Iterable[tuple[Any, Any]] = ()
+    if isinstance(value, msgspec.Struct):
+        fields = zip(value.__struct_fields__, msgspec.structs.astuple(value), strict=True)
+    elif isinstance(value, dict):
+        fields = value.items()
+    elif isinstance(value, list):
+        fields = enumerate(value)
+    for key, item in fields:
+        if item is not None:
+            yield from _not_finite(item, f"{path}.{key}" if path else str(key))
 
 
 def decode(payload: bytes, as_type: type[_Type]) -> _Type:

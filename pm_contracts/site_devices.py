@@ -42,7 +42,7 @@ def decode(content: bytes) -> SiteDevices:
     """
     try:
         return msgspec.json.decode(content, type=SiteDevices)
-    except msgspec.DecodeError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(f"no list of a site's devices: {error}") from error
 
 

@@ -58,7 +58,7 @@ ALIASES = {
 }
 
 _NAME = re.compile(NAME_PATTERN)
-_COMMAND_NAME = re.compile("^[a-z][a-z_]{0,31}$")
+_COMMAND_NAME = re.compile(r"[a-z][a-z_]{0,31}")
 
 
 class Topic(NamedTuple):
@@ -103,13 +103,13 @@ def parse_topic(topic: str) -> Topic:
         Refused: if it is none of ours; the text says what is allowed.
     """
     match topic.split("/"):
-        case [root, site, "command", name] if root == ROOT and _NAME.match(site) and _COMMAND_NAME.match(name):
+        case [root, site, "command", name] if root == ROOT and _NAME.fullmatch(site) and _COMMAND_NAME.fullmatch(name):
             return Topic(site, "", COMMAND, name)
         case [root, site, device, channel] if (
-            root == ROOT and _NAME.match(site) and _NAME.match(device) and channel in DEVICE_CHANNELS
+            root == ROOT and _NAME.fullmatch(site) and _NAME.fullmatch(device) and channel in DEVICE_CHANNELS
         ):
             return Topic(site, device, channel)
-        case [root, site, channel] if root == ROOT and _NAME.match(site) and channel in SITE_CHANNELS:
+        case [root, site, channel] if root == ROOT and _NAME.fullmatch(site) and channel in SITE_CHANNELS:
             return Topic(site, "", channel)
     raise Refused(
         f"topic {topic!r} is none of ours: allowed are {ROOT}/SITE/DEVICE/({'|'.join(DEVICE_CHANNELS)}), "

@@ -23,8 +23,8 @@ class TargetsError(ValueError):
 class StageSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A stage: a tier of `pm_components.stack.tiers`, and the AWS account that holds its stacks."""
 
-    name: Annotated[str, Meta(pattern="^(dev|staging|prod)$")]
-    account: Annotated[str, Meta(pattern="^[0-9]{12}$")]
+    name: Annotated[str, Meta(pattern=r"^(dev|staging|prod)\Z")]
+    account: Annotated[str, Meta(pattern=r"^[0-9]{12}\Z")]
     profile: str
     """Profile of the AWS configuration that reaches the account."""
 
@@ -33,7 +33,7 @@ class FactorySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A factory: one site, whose name its stacks carry."""
 
     name: _Name
-    region: Annotated[str, Meta(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
+    region: Annotated[str, Meta(pattern=r"^[a-z]{2}(-[a-z]+)+-\d\Z")]
     core_devices: list[str]
     devices: list[config.Device]
     alert_emails: list[str] = []

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 data_app = typer.Typer(no_args_is_help=True, help="Public data sets.")
 
-_STATE_MACHINE = re.compile(r"arn:aws[\w-]*:states:[\w-]+:\d{12}:stateMachine:[\w-]+$")
+_STATE_MACHINE = re.compile(r"arn:aws[\w-]*:states:[\w-]+:\d{12}:stateMachine:[\w-]+")
 #: Machines of the simulated fleet that fault decisions are judged on, five years each.
 MACHINES = 32
 
@@ -217,7 +217,7 @@ def _pipeline(state_machine: str, directory: Path) -> dict[str, Any]:
     if state_machine:
         from pm_cli import aws_access
 
-        if not _STATE_MACHINE.match(state_machine):
+        if not _STATE_MACHINE.fullmatch(state_machine):
             fail(f"--state-machine {state_machine}: allowed is an ARN, arn:aws:states:REGION:ACCOUNT:stateMachine:NAME")
         region = state_machine.split(":")[3]
         try:

@@ -18,8 +18,8 @@ _DOCUMENTS = {
     "aws:sns/topicPolicy:TopicPolicy": "policy",
     "aws:sqs/queuePolicy:QueuePolicy": "policy",
 }
-_ARN = re.compile(r"^arn:[^:]*:(?P<service>[^:]*):[^:]*:[^:]*:(?P<resource>.+)$")
-_ROOT = re.compile(r"^arn:[^:]*:iam::\d{12}:root$")
+_ARN = re.compile(r"^arn:[^:]*:(?P<service>[^:]*):[^:]*:[^:]*:(?P<resource>.+)\Z")
+_ROOT = re.compile(r"^arn:[^:]*:iam::\d{12}:root\Z")
 _WORDS = {
     "Bool": "is",
     "StringEquals": "is",

@@ -100,6 +100,6 @@ LITE_OBJECT_ITEM_BYTES = 21
 #: "Maximum size of deployment document ... with large configuration support", AWS IoT Greengrass V2 quotas: 6 MB.
 DEPLOYMENT_DOCUMENT_BYTES = 6_000_000
 #: An instance type, as `m7i-flex.large` and `m7i.metal-24xl`: InstanceType of RunInstances, Amazon EC2 API reference.
-INSTANCE_TYPE = r"^[a-z0-9]+(-[a-z0-9]+)*\.[a-z0-9]+(-[a-z0-9]+)*$"
+INSTANCE_TYPE = r"^[a-z0-9]+(-[a-z0-9]+)*\.[a-z0-9]+(-[a-z0-9]+)*\Z"
 #: The same of CreateTrainingJob and CreateNotebookInstance, Amazon SageMaker API reference.
 ML_INSTANCE_TYPE = INSTANCE_TYPE.replace("^", r"^ml\.", 1)

@@ -56,7 +56,7 @@ _TELLS_ACCOUNT = {
 #: Services that are trusted without a condition, since they tell nothing of the account.
 _TELLS_NOTHING = frozenset({"lambda.amazonaws.com", "credentials.iot.amazonaws.com", "ec2.amazonaws.com"})
 
-_ACTION = re.compile(r"^[a-z0-9-]+:[A-Za-z0-9]+$")
+_ACTION = re.compile(r"[a-z0-9-]+:[A-Za-z0-9]+")
 
 Statement = dict[str, Any]
 
@@ -88,9 +88,9 @@ def excess(actions: Sequence[str], resources: Sequence[str]) -> list[str]:
     problems = [
         f"action {action!r}: allowed is service:Action, without a wildcard"
         for action in actions
-        if not _ACTION.match(action)
+        if not _ACTION.fullmatch(action)
     ]
-    held = sorted({action for action in actions if _ACTION.match(action)} - ACTIONS_WITHOUT_RESOURCE)
+    held = sorted({action for action in actions if _ACTION.fullmatch(action)} - ACTIONS_WITHOUT_RESOURCE)
     if "*" in resources and held:
         problems.append(f"resource '*' for {', '.join(held)}: name the resources, AWS can hold it to them")
     for resource in resources:

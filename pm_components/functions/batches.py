@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from pm_contracts.logs import one_line
+
 METRIC_NAMESPACE = "PredictiveMaintenance"
 
 log = logging.getLogger(__name__)
@@ -40,7 +42,7 @@ def work_off_each(event: Mapping[str, Any], work: Callable[[Mapping[str, Any]], 
 
 def log_failure(record_id: str, error: Exception) -> None:
     """Log that a record failed, and why; SQS will deliver it again."""
-    log.error("record %s failed: %s: %s", record_id, type(error).__name__, error)
+    log.error("record %s failed: %s: %s", record_id, type(error).__name__, one_line(str(error)))
 
 
 def count(counts: Mapping[str, int]) -> None:

@@ -2,11 +2,13 @@
 
 import gzip
 import io
-import json
 import tarfile
 import zlib
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
+
+import msgspec
 
 from pm_contracts.manifest import (
     MANIFEST_FILE,
@@ -26,6 +28,18 @@ _LIMITS = {
 }
 
 
+#: Members that an archive may have, whatever else a script left in it.
+_MEMBERS = 1_000
+#: Headers that describe the member after them, in a content of their own.
+_DESCRIPTIONS = (
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+)
+#: Levels of metrics.json, far from where an encoder of JSON gives up: the verdict travels through several.
+_METRICS_DEPTH = 20
 #: What an archive may hold unpacked, whatever else a script left in it.
 _UNPACKED_BYTES = 2 * sum(_LIMITS.values())
 
@@ -56,15 +70,13 @@ def read(content: bytes) -> ModelArchive:
             unpacked = zipped.read(_UNPACKED_BYTES + 1)
         if len(unpacked) > _UNPACKED_BYTES:
             raise Refused(f"model archive of {len(content)} bytes unpacks to more than {_UNPACKED_BYTES}")
-        with tarfile.open(fileobj=io.BytesIO(unpacked), mode="r:") as archive:
-            for member in archive:
-                name = member.name.removeprefix("./")
-                if name not in _LIMITS or not member.isfile():
-                    continue
-                if member.size > _LIMITS[name]:
-                    raise Refused(f"{name} has {member.size} bytes, allowed are {_LIMITS[name]}")
-                extracted = archive.extractfile(member)
-                files[name] = extracted.read() if extracted else b""
+        for member, start in _members(unpacked):
+            name = member.name.removeprefix("./")
+            if name not in _LIMITS or not member.isfile():
+                continue
+            if member.size > _LIMITS[name]:
+                raise Refused(f"{name} has {member.size} bytes, allowed are {_LIMITS[name]}")
+            files[name] = unpacked[start : start + member.size]
     except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
         raise Refused(f"model archive of {len(content)} bytes is no gzipped tar archive: {error}") from error
     missing = sorted(set(_LIMITS) - set(files))
@@ -72,13 +84,54 @@ def read(content: bytes) -> ModelArchive:
         raise Refused(f"model archive lacks {', '.join(missing)}; it must hold {', '.join(sorted(_LIMITS))}")
     manifest = decode_manifest(files[MANIFEST_FILE])
     manifest.verify(files[MODEL_FILE])
+    return ModelArchive(files, manifest, _metrics(files[METRICS_FILE]))
+
+
+def _members(unpacked: bytes) -> Iterator[tuple[tarfile.TarInfo, int]]:
+    """The members of a tar archive with the places that their contents begin at.
+
+    The headers are read as they stand: `tarfile.open` follows those of sparse files and of extended attributes, which
+    may be as long as the archive.
+
+    Raises:
+        Refused: if there are too many, or one is sparse.
+        tarfile.TarError: if it is no archive, or cut.
+    """
+    at = 0
+    for _ in range(_MEMBERS + 1):
+        block = unpacked[at : at + tarfile.BLOCKSIZE]
+        if at and not block.strip(b"\0"):
+            return
+        member = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+        if member.type == tarfile.GNUTYPE_SPARSE:
+            raise Refused(f"{member.name!r} in the model archive is a sparse file, allowed are plain ones")
+        at += tarfile.BLOCKSIZE
+        has_content = member.isreg() or member.type not in tarfile.SUPPORTED_TYPES + _DESCRIPTIONS
+        size = member.size if has_content or member.type in _DESCRIPTIONS else 0
+        if not 0 <= size <= len(unpacked) - at:
+            raise tarfile.ReadError(f"{member.name!r} has {size} bytes, and {len(unpacked) - at} are left")
+        yield member, at
+        at += -(-size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+    raise Refused(f"model archive has more than {_MEMBERS} members")
+
+
+def _metrics(content: bytes) -> dict[str, Any]:
     try:
-        metrics = json.loads(files[METRICS_FILE])
-    except ValueError as error:
+        metrics = msgspec.json.decode(content, type=dict[str, Any])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(f"{METRICS_FILE} is no JSON: {error}") from error
-    if not isinstance(metrics, dict):
-        raise Refused(f"{METRICS_FILE} holds {type(metrics).__name__}, allowed is an object")
-    return ModelArchive(files, manifest, metrics)
+    depth = 1
+    level: list[Any] = [metrics]
+    while level := [
+        item
+        for value in level
+        if isinstance(value, dict | list)
+        for item in (value.values() if isinstance(value, dict) else value)
+    ]:
+        depth += 1
+    if depth > _METRICS_DEPTH:
+        raise Refused(f"{METRICS_FILE} is nested {depth} deep, allowed are {_METRICS_DEPTH}")
+    return metrics
 
 
 def fetch(s3: Any, uri: str) -> bytes:

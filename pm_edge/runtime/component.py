@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 from pm_contracts import topics
+from pm_contracts.logs import log_to
 from pm_contracts.messages import Message, Status, encode
 from pm_edge.runtime import last_end
 from pm_edge.runtime.bus import Bus, BusError, TooLargeError
@@ -271,6 +272,4 @@ def _note_end(name: str, settings: Settings, component: Component | None, reason
 def configure_log() -> None:
     """Log to standard output, which the nucleus keeps: time in UTC, level, module, text."""
     logging.Formatter.converter = time.gmtime
-    logging.basicConfig(
-        stream=sys.stdout, level=logging.INFO, format="%(asctime)sZ %(levelname)s %(name)s: %(message)s"
-    )
+    log_to(sys.stdout, "%(asctime)sZ %(levelname)s %(name)s: %(message)s")

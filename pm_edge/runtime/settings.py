@@ -134,7 +134,7 @@ def _listed(file: Path, site: str) -> dict[str, str]:
 
 
 def _name(text: str) -> str:
-    if not _NAME.match(text):
+    if not _NAME.fullmatch(text):
         raise argparse.ArgumentTypeError(f"{text!r} is no name: allowed are 1 to 32 of a-z, 0-9 and inner hyphens")
     return text
 

@@ -26,9 +26,9 @@ KINDS = (
     Kind("a GitHub token", re.compile(r"\bgh[pousr]_[A-Za-z0-9]{36,}\b")),
     Kind("a password in a URL", re.compile(r"\b[a-z][a-z0-9+.-]*://[^/\s:@]+:[^/\s:@]+@")),
 )
-_NAME = re.compile(r"(?:^|_)(?:PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY|CREDENTIALS?)$", re.IGNORECASE)
+_NAME = re.compile(r"(?:^|_)(?:PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY|CREDENTIALS?)\Z", re.IGNORECASE)
 #: What names a secret and is none: its ARN, or where it lies.
-_REFERENCE = re.compile(r"^(?:arn:|\{\{resolve:|ssm:|/[A-Za-z0-9_./-]+$)")
+_REFERENCE = re.compile(r"^(?:arn:|\{\{resolve:|ssm:|/[A-Za-z0-9_./-]+\Z)")
 _FUNCTION = "aws:lambda/function:Function"
 _LAUNCH_TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
 

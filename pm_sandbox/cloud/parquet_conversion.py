@@ -62,7 +62,7 @@ def convert(records: Sequence[bytes], schema: pa.Schema) -> tuple[bytes, list[tu
         try:
             _object.decode(record)
             good.append(index)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             refused.append((index, f"not one JSON object: {error}"))
     tables = _read(records, good, schema, refused)
     if not tables:

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pm_components.greengrass_site.nuclei import NucleusKind
+from pm_contracts.logs import log_to
 from pm_sandbox.cloud import Cloud
 from pm_sandbox.core_device import control
 from pm_sandbox.core_device.client_devices.program import gateway_status
@@ -191,7 +192,7 @@ async def _cancelled(task: "asyncio.Task[None]") -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="An emulated Greengrass core device.")
     parser.add_argument("directory", type=Path, help=f"the device's folder, with its {SETTINGS_FILE}")
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
+    log_to(sys.stderr, "%(asctime)s %(name)s %(levelname)s %(message)s")
 
     async def _main(directory: Path) -> None:
         await Device(directory).run()

@@ -23,6 +23,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
+from pm_contracts.logs import log_to
 from pm_sandbox.core_device import mqtt
 from pm_sandbox.core_device.broker_connection import Connection
 from pm_sandbox.core_device.broker_session import Delivery, Receipt, Session
@@ -197,6 +198,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="The broker of a site's local bus.")
     parser.add_argument("--port", type=int, default=0, help="port of 127.0.0.1; any free one where left out")
     parser.add_argument("--sessions", type=Path, help="file that remembers the kept sessions")
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    log_to(sys.stderr, "%(asctime)s %(levelname)s %(message)s")
     arguments = parser.parse_args()
     asyncio.run(_main(arguments.port, arguments.sessions))

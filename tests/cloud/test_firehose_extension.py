@@ -69,6 +69,7 @@ def test_conversion_keeps_types_and_order() -> None:
         record(measurements=3),
         b'{"device": "\xff"}',
         b'{"sequence": NaN}',
+        b'{"device": ' + b"[" * 60_000 + b"]" * 60_000 + b"}",
     ],
 )
 def test_a_bad_record_does_not_take_the_good_ones_with_it(bad: bytes) -> None:
@@ -140,6 +141,21 @@ def test_a_batch_that_cannot_be_written_is_kept_until_it_can(account: Any) -> No
     account.allow(role, (["s3:PutObject", "glue:GetTableVersions"], "*"))
     assert account.delivered(stream, 1)["delivered"] == 1
     assert len(account.objects(bucket)) == 1
+
+
+def test_a_partition_that_cannot_be_written_holds_up_no_other_and_doubles_none(account: Any) -> None:
+    bucket = account.bucket()
+    stream = account.reading_stream(bucket, COLUMNS)
+    # The emulated IAM's `*` does not go over a line break, so that this key is refused for good.
+    poison = record("lindau\n")
+    account.cloud.client("firehose").put_record_batch(
+        DeliveryStreamName=stream, Records=[{"Data": data} for data in (record("bregenz"), poison, record("lindau"))]
+    )
+    eventually(lambda: account.counts(stream)["delivered"] == 2, lambda: str(account.counts(stream)))
+    account.cloud.client("firehose").put_record(DeliveryStreamName=stream, Record={"Data": record("gera")})
+    eventually(lambda: account.counts(stream)["delivered"] == 3, lambda: str(account.counts(stream)))
+    assert account.counts(stream) == {"accepted": 4, "delivered": 3, "refused": 0}
+    assert len(account.objects(bucket)) == 3
 
 
 @pytest.mark.parametrize(("key", "told"), [("sts:ExternalId", True), ("aws:SourceAccount", False)])

@@ -2,9 +2,11 @@
 
 import datetime as dt
 import json
+import math
 import re
 from typing import Any
 
+import msgspec
 import pytest
 
 from pm_contracts.manifest import (
@@ -61,7 +63,10 @@ def test_a_manifest_knows_its_model() -> None:
         (encoded(kind="other"), "Invalid value 'other' - at `$.kind`"),
         (encoded(version="latest"), "matching regex"),
         (encoded(version="1.1000000.0"), "matching regex"),
+        (encoded(version="1.131231.42\n"), "matching regex"),
         (encoded(model_sha256="ab"), "matching regex"),
+        (encoded(model_sha256=f"{FAULT['model_sha256']}\n"), "matching regex"),
+        (b'{"code":' + b"[" * 60_000 + b"]" * 60_000 + b',"kind":"fault"}', "manifest.json: maximum recursion"),
         (encoded(threshold=1.5), "<= 1.0 - at `$.threshold`"),
         (encoded(model_bytes=10**12), "at `$.model_bytes`"),
         (encoded(code="import os"), "unknown field `code`"),
@@ -72,6 +77,13 @@ def test_a_manifest_knows_its_model() -> None:
 def test_what_is_no_manifest_is_refused(content: bytes, message: str) -> None:
     with pytest.raises(Refused, match=re.escape(message)):
         decode_manifest(content)
+
+
+def test_an_answer_that_json_cannot_say_is_not_written_as_null() -> None:
+    manifest = decode_manifest(encoded())
+    checked = msgspec.structs.replace(manifest.checked, outputs=[[math.nan]])
+    with pytest.raises(Refused, match=r"manifest\.json: Expected `float`, got `null` - at `\$\.checked\.outputs"):
+        encode_manifest(msgspec.structs.replace(manifest, checked=checked))
 
 
 def test_a_forecast_manifest_is_another_thing_than_a_fault_manifest() -> None:

@@ -80,6 +80,22 @@ def test_what_is_not_of_the_contract_is_refused_by_name(changes, said):
     assert said in refusal(reading(**changes))
 
 
+@pytest.mark.parametrize("end", ["\n", "\n\n", "\r\n", "\x85", "\u2028", "\x1b"])
+def test_no_name_or_word_of_any_message_may_end_in_a_line_break(end):
+    word = {"site": "lindau", "device": "air-1", "cause": "fault", "severity": "critical", "name": "replay"}
+    found = 0
+    for message in m.MESSAGE_TYPES:
+        for field in msgspec.structs.fields(message):
+            patterns = [one for one in (getattr(getattr(field, "type", None), "__metadata__", ())) if one.pattern]
+            for _ in patterns:
+                text = word.get(field.name) or {"alert": "active", "status": "running"}[message.kind]
+                assert msgspec.convert(text, field.type) == text
+                with pytest.raises(msgspec.ValidationError):
+                    msgspec.convert(text + end, field.type)
+                found += 1
+    assert found >= 2 * len(m.MESSAGE_TYPES)
+
+
 @pytest.mark.parametrize("payload", [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"device_type": "air_quality"'])
 def test_what_is_no_message_at_all_is_refused(payload):
     with pytest.raises(m.Refused):
@@ -116,3 +132,23 @@ def test_the_data_set_has_170_measurements_each_named_once():
     assert len(MACHINE_MEASUREMENTS) == len(set(MACHINE_MEASUREMENTS)) == 170
     assert (MACHINE_MEASUREMENTS[0], MACHINE_MEASUREMENTS[-1]) == ("aa_000", "eg_000")
     assert AirQualityMeasurements.__struct_fields__ == AIR_QUALITY_MEASUREMENTS
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_a_number_that_json_cannot_say_is_not_sent_as_null(number):
+    forecast = m.Forecast(
+        site="lindau", device="air-1", issued_at=TIME, target_time=TIME, horizon_hours=1, value=1.0, lower=0.0,
+        upper=2.0, interval_level=0.9, last_value=1.0, model_version="v1",
+    )  # fmt: skip
+    assert m.decode(m.encode(forecast), m.Forecast) == forecast
+    with pytest.raises(ValueError, match=r"forecast: upper is (nan|inf|-inf), allowed are finite numbers"):
+        m.encode(msgspec.structs.replace(forecast, upper=number, message_id=""))
+    command = m.Command(site="lindau", name="replay", issued_at=TIME, parameters={"none": None, "speed": number})
+    with pytest.raises(ValueError, match=r"command: parameters\.speed is"):
+        m.encode(command)
+    sent = m.MachineReading(
+        site="lindau", device="m-1", sequence=1, event_time=TIME,
+        measurements=MachineMeasurements(aa_000=None, ab_000=number),
+    )  # fmt: skip
+    with pytest.raises(ValueError, match=r"machine_reading: measurements\.ab_000 is"):
+        m.encode(sent)

@@ -30,7 +30,11 @@ def test_a_command_topic_names_its_command():
 
 
 @pytest.mark.parametrize(
-    "topic", ["", "pm", "pm/lindau", "pm/lindau/air-1/gossip", "xx/lindau/alert", "pm/LINDAU/alert", "pm/a/b/c/reading"]
+    "topic",
+    [
+        *("", "pm", "pm/lindau", "pm/lindau/air-1/gossip", "xx/lindau/alert", "pm/LINDAU/alert", "pm/a/b/c/reading"),
+        *("pm/lindau\n/alert", "pm/lindau/air-1\n/reading", "pm/lindau/command/replay\n", "pm/lindau/alert\n"),
+    ],
 )
 def test_a_foreign_topic_is_refused_with_what_is_allowed(topic):
     with pytest.raises(Refused, match="allowed are"):

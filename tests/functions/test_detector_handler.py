@@ -107,6 +107,36 @@ def test_a_record_that_is_no_outcome_fails_alone(store: StateStore, broker: Brok
     assert len(state.outcomes) == 2
 
 
+def test_a_record_that_breaks_the_decoder_fails_alone(store: StateStore, broker: Broker) -> None:
+    detector = Detector(store, broker.publish, RULE)
+    bad = [
+        {"messageId": "no UTF-8", "body": "\ud800"},
+        {"messageId": "deep", "body": "[" * 60_000},
+        {"messageId": "line break", "body": record(7)["body"].replace("lindau", "lindau\\n")},
+    ]
+    assert detector.handle({"Records": [record(0), *bad, record(1)]}) == {
+        "batchItemFailures": [{"itemIdentifier": one["messageId"]} for one in bad]
+    }
+    assert len(store.load("lindau/air-1")[0].outcomes) == 2
+
+
+def test_an_outcome_that_its_device_chokes_on_does_not_hold_up_the_others(
+    store: StateStore, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = store.save
+
+    def choking(detector: str, state: State, version: int) -> int:
+        if any(seen.target_time.startswith("2014-01-01T02") for seen in state.outcomes):
+            raise OverflowError("no such time")
+        return save(detector, state, version)
+
+    monkeypatch.setattr(store, "save", choking)
+    detector = Detector(store, broker.publish, RULE)
+    failed = detector.handle({"Records": [record(hour) for hour in range(5)]})
+    assert failed == {"batchItemFailures": [{"itemIdentifier": "air-1-2"}]}
+    assert len(store.load("lindau/air-1")[0].outcomes) == 4
+
+
 def test_an_alert_outlives_a_broker_that_is_down(store: StateStore, broker: Broker) -> None:
     detector = Detector(store, broker.publish, RULE)
     batch = {"Records": [record(hour, inside=False) for hour in range(6)]}

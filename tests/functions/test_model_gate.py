@@ -132,6 +132,59 @@ def test_metrics_that_are_none_are_refused() -> None:
         model_archive.read(packed({**files(), contract.METRICS_FILE: b"{"}))
 
 
+@pytest.mark.parametrize(
+    ("metrics", "said"),
+    [
+        (b'{"validation": {"rmse": NaN}}', r"metrics\.json is no JSON"),
+        (b'{"validation": {"rmse": 1e999}}', r"metrics\.json is no JSON: Number out of range"),
+        (b'{"validation": ' + b"[" * 60_000 + b"]" * 60_000 + b"}", r"metrics\.json is no JSON: maximum recursion"),
+        (b'{"validation": ' + b"[" * 21 + b"]" * 21 + b"}", r"metrics\.json is nested 22 deep, allowed are 20"),
+        (b"\xff", r"metrics\.json is no JSON"),
+        (b"[]", r"metrics\.json is no JSON: Expected `object`"),
+    ],
+)
+def test_metrics_that_no_state_machine_could_carry_are_refused(metrics: bytes, said: str) -> None:
+    with pytest.raises(Refused, match=said):
+        model_archive.read(packed({**files(), contract.METRICS_FILE: metrics}))
+
+
+def test_a_sparse_member_is_not_unfolded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list of its segments may be 100 MB long, and is read to its end by whoever looks for the next member."""
+    unfolded: list[str] = []
+
+    def unfolding(self: Any, *_: Any) -> Any:
+        unfolded.append(self.name)
+        raise tarfile.HeaderError("unfolded")
+
+    for way in ("_proc_sparse", "_proc_gnusparse_00", "_proc_gnusparse_01", "_proc_gnusparse_10", "_proc_pax"):
+        monkeypatch.setattr(tarfile.TarInfo, way, unfolding)
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz", format=tarfile.PAX_FORMAT) as archive:
+        for name, content in files().items():
+            entry = tarfile.TarInfo(name)
+            # Python's own archives have such a header for a time with a fraction.
+            entry.size, entry.pax_headers = len(content), {"mtime": "1.5", "GNU.sparse.map": "0,1," * 1000}
+            archive.addfile(entry, io.BytesIO(content))
+    assert model_archive.read(buffer.getvalue()).files == files()
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for name, content in files().items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            if name == contract.MODEL_FILE:
+                entry.type = tarfile.GNUTYPE_SPARSE
+            archive.addfile(entry, io.BytesIO(content))
+    with pytest.raises(Refused, match=r"'model\.onnx' in the model archive is a sparse file"):
+        model_archive.read(buffer.getvalue())
+    assert unfolded == []
+
+
+def test_an_archive_of_very_many_members_is_refused() -> None:
+    many = {f"f{number}": b"" for number in range(1001)}
+    with pytest.raises(Refused, match="has more than 1000 members"):
+        model_archive.read(packed({**many, **files()}))
+
+
 @pytest.mark.parametrize("uri", ["https://bucket/key", "s3://bucket", "s3:///key", ""])
 def test_an_address_outside_s3_is_refused(uri: str) -> None:
     with pytest.raises(Refused, match="allowed is s3://BUCKET/KEY"):
@@ -181,9 +234,31 @@ def test_a_fault_model_must_cost_less_than_alarming_never_or_always(cost: float,
 
 @pytest.mark.parametrize("value", [None, "20", True, float("nan"), float("inf")])
 def test_a_figure_that_is_no_number_fails_and_is_named(value: Any) -> None:
-    found = verdict(rmse=value)
+    found = model_archive.read(packed(files()))
+    found.metrics["validation"]["rmse"] = value
+    answer = judge(found, "forecast", Policy(minimum_skill=0.0, champion_margin=0.0), None)
+    assert not answer.passed
+    assert answer.reasons == ["metrics.json has no number for validation.rmse"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "figure"),
+    [("forecast", "rmse"), ("forecast", "persistence_rmse"), ("fault", "cost"), ("fault", "never_alarm_cost")],
+)
+def test_an_error_or_a_cost_below_zero_fails_and_is_named(kind: str, figure: str) -> None:
+    found = verdict(kind, **{figure: -1.0})
     assert not found.passed
-    assert found.reasons == ["metrics.json has no number for validation.rmse"]
+    assert found.reasons == [f"metrics.json has -1 for validation.{figure}, allowed are numbers from 0"]
+
+
+def test_a_skill_below_zero_is_a_figure_like_any_other() -> None:
+    assert "does not beat persistence" in verdict(rmse=26.0, skill=-0.04).reasons[0]
+
+
+def test_a_champion_with_a_figure_below_zero_keeps_nobody_at_home() -> None:
+    found = verdict("fault", beside=champion(cost=-10.0, never_alarm_cost=100.0, always_alarm_cost=900.0))
+    assert found.passed
+    assert "the registry has no cost of it" in found.reasons[1]
 
 
 def test_figures_that_a_state_machine_cannot_carry_fail_the_model_alone() -> None:

@@ -55,6 +55,8 @@ def test_letters_of_an_object_are_its_lines() -> None:
         (action("pm/lindau/alert", b"{}"), "", "missing required field"),
         (action("other/topic", ALERT), "", "is none of ours"),
         (b"{}", "", "no message of an error action"),
+        (b'{"topic": 3}', "", "no message of an error action"),
+        (b"[" * 60_000 + b"]" * 60_000, "", "no message of an error action: maximum recursion"),
         (b'{"topic": "pm/lindau/alert"}', "", "no dead letter with base64OriginalPayload"),
     ],
 )
@@ -77,6 +79,8 @@ class Clients:
 
     def __init__(self, objects: dict[str, bytes], busy: list[set[int]]) -> None:
         self.objects, self.busy, self.put, self.held = dict(objects), busy, [], []
+        self.notices: list[str] = []
+        self.deleted: list[str] = []
 
     def __call__(self, _service: str) -> "Clients":
         return self
@@ -100,10 +104,20 @@ class Clients:
         assert Bucket == "lake"
         del self.objects[Key]
 
-    def receive_message(self, WaitTimeSeconds: int = 0, **_: Any) -> dict[str, Any]:  # noqa: N803
+    def receive_message(self, QueueUrl: str, WaitTimeSeconds: int = 0, **_: Any) -> dict[str, Any]:  # noqa: N803
         # "Short and long polling", SQS developer guide: without a wait an empty answer says nothing of the queue.
         assert WaitTimeSeconds > 0
-        return {}
+        waiting, self.notices = (self.notices, []) if QueueUrl == "notices" else ([], self.notices)
+        return {"Messages": [{"Body": body, "ReceiptHandle": body} for body in waiting]} if waiting else {}
+
+    def list_objects_v2(self, Prefix: str, **_: Any) -> dict[str, Any]:  # noqa: N803
+        return {"KeyCount": sum(key.startswith(Prefix) for key in self.objects)}
+
+    def delete_message(self, ReceiptHandle: str, **_: Any) -> None:  # noqa: N803
+        self.deleted.append(ReceiptHandle)
+
+    def change_message_visibility(self, ReceiptHandle: str, **_: Any) -> None:  # noqa: N803
+        self.held.append(ReceiptHandle)
 
     def put_record_batch(self, DeliveryStreamName: str, Records: list[dict[str, bytes]]) -> dict[str, Any]:  # noqa: N803
         assert DeliveryStreamName == "alerts"
@@ -156,6 +170,18 @@ def test_more_than_a_batch_takes_goes_in_several() -> None:
     replay, _ = run(clients)
     assert replay.replayed == {"alert": 1201}
     assert clients.objects == {}
+
+
+def test_a_notice_that_cannot_be_read_stays_and_holds_up_no_other() -> None:
+    clients = Clients({KEY: line(b"{}")}, [])
+    gone, left = (json.dumps({"detail": {"object": {"key": key}}}) for key in ("errors/alert/gone", KEY))
+    poison = ["{", "[]", '{"detail": null}', "[" * 60_000]
+    clients.notices = [*poison, gone, left]
+    replay, complete = run(clients)
+    assert complete
+    assert clients.deleted == [gone]
+    assert clients.held == [*poison, left]
+    assert replay.refused["no notice of an object"] == 4
 
 
 def test_without_time_nothing_is_begun_and_that_is_said() -> None:

@@ -25,7 +25,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     dedupe_seconds: Annotated[int, Meta(ge=0, description="in which an alarm raised again is counted, not told")]
     escalation_seconds: Annotated[int, Meta(ge=0, description="unacknowledged before it is escalated; 0 is never")]
-    escalation_severities: list[Annotated[str, Meta(pattern="^(warning|critical)$")]]
+    escalation_severities: list[Annotated[str, Meta(pattern=r"^(warning|critical)\Z")]]
 
 
 class Acknowledgement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

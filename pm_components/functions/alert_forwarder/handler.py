@@ -145,7 +145,7 @@ class AlarmKeeper:
 def _decoded(body: bytes, as_type: Any) -> Any:
     try:
         return msgspec.json.decode(body, type=as_type)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(f"{as_type.__name__}: {error}") from error
 
 

@@ -16,9 +16,9 @@ import msgspec
 from pm_components.functions.batches import count, failures, log_failure
 from pm_components.functions.detector.core import Counts, Rule, State, observe
 from pm_components.functions.detector.store import StateStore
-from pm_components.functions.versioned_items import retry_conflicts
+from pm_components.functions.versioned_items import Conflict, retry_conflicts
 from pm_contracts import topics
-from pm_contracts.messages import Outcome, Refused, decode, encode
+from pm_contracts.messages import Outcome, decode, encode
 
 
 class Detector:
@@ -43,15 +43,21 @@ class Detector:
         for record in event["Records"]:
             try:
                 outcome = decode(record["body"].encode(), Outcome)
-            except Refused as error:
+            except Exception as error:  # whatever it is, the other records must not suffer from it
                 log_failure(record["messageId"], error)
                 failed.append(record["messageId"])
             else:
                 groups[outcome.site, outcome.device].append((record["messageId"], outcome))
-        for (site, device), members in groups.items():
+        waiting = [(*key, members) for key, members in groups.items()]
+        while waiting:
+            site, device, members = waiting.pop(0)
             try:
                 done, alerts = self._observe(site, device, [outcome for _, outcome in members])
             except Exception as error:  # of one device: the others must not suffer from it
+                if len(members) > 1 and not isinstance(error, Conflict):
+                    # Nor must the device's other records suffer from one of them.
+                    waiting += [(site, device, [member]) for member in members]
+                    continue
                 for record_id, _ in members:
                     log_failure(record_id, error)
                     failed.append(record_id)

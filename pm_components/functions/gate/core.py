@@ -23,6 +23,8 @@ FIGURES = {
 }
 
 
+#: Figures that may be below zero; the others are errors and costs.
+_SIGNED = frozenset({"skill"})
 #: What a model's figures may take of a state machine's 256 KiB ("Maximum input or output size for a task, state, or
 #: execution", AWS Step Functions quotas), which all models share and what is too large for ends for all of them.
 _FIGURES_BYTES = 32_768
@@ -84,7 +86,10 @@ def judge(model: ModelArchive, kind: str, policy: Policy, champion: Champion | N
         reasons = [f"a {model.kind} model, and the job was to make a {kind} model"]
         return Verdict(kind=kind, passed=False, reasons=reasons, version=version)
     figures, missing = _figures(validation, FIGURES[kind])
-    if missing:
+    if below := [name for name in missing if _number(validation, name) is not None]:
+        said = ", ".join(f"{_number(validation, name):g} for validation.{name}" for name in below)
+        passed, reasons = False, [f"metrics.json has {said}, allowed are numbers from 0"]
+    elif missing:
         passed, reasons = False, [f"metrics.json has no number for validation.{', validation.'.join(missing)}"]
     else:
         passed, reason = _beats_the_simple(kind, figures, policy)
@@ -116,12 +121,19 @@ def merit(kind: str, figures: Mapping[str, float]) -> float:
 
 
 def _figures(validation: Any, names: tuple[str, ...]) -> tuple[dict[str, float], list[str]]:
-    found: dict[str, float] = {}
-    for name in names:
-        value = validation.get(name) if isinstance(validation, Mapping) else None
-        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-            found[name] = float(value)
+    """The figures that are numbers as they can be, and the names of the others."""
+    numbers = {name: _number(validation, name) for name in names}
+    found = {
+        name: number for name, number in numbers.items() if number is not None and (number >= 0 or name in _SIGNED)
+    }
     return found, [name for name in names if name not in found]
+
+
+def _number(validation: Any, name: str) -> float | None:
+    value = validation.get(name) if isinstance(validation, Mapping) else None
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    return None
 
 
 def _beats_the_simple(kind: str, figures: Mapping[str, float], policy: Policy) -> tuple[bool, str]:

@@ -13,6 +13,7 @@ import boto3
 
 from pm_components.functions.batches import count
 from pm_components.functions.pre_provisioning.core import THING_NAME, decide
+from pm_contracts.logs import one_line
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ def handle(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     count({"Provisioned" if allowed else "Refused": 1})
     if not allowed:
         claim = event.get("claimCertificateId", "unknown")
-        log.warning("refused (claim %s, client %s): %s", claim, event.get("clientId"), decision.refusal)
+        client = one_line(str(event.get("clientId")))
+        log.warning("refused (claim %s, client %s): %s", claim, client, one_line(decision.refusal))
         return {"allowProvisioning": False}
     return {"allowProvisioning": True, "parameterOverrides": {THING_NAME: decision.thing_name}}

@@ -1,7 +1,6 @@
 """The contents of dead letters, and the table of each message. No I/O."""
 
 import base64
-import binascii
 import json
 from typing import Any, NamedTuple
 
@@ -9,6 +8,8 @@ from pm_contracts.messages import Refused, decode
 from pm_contracts.tables import TABLES
 from pm_contracts.topics import parse_topic
 
+#: Errors of a text that is no JSON, no object, or nested deeper than a decoder follows.
+_UNREADABLE = (ValueError, KeyError, TypeError, RecursionError)
 _TYPES = {table.name: table.message_type for table in TABLES}
 
 
@@ -50,7 +51,7 @@ def of_error_action(text: bytes) -> Letter:
     try:
         topic = json.loads(text)["topic"]
         carried = parse_topic(topic).message_type
-    except (ValueError, KeyError, TypeError) as error:
+    except (*_UNREADABLE, AttributeError) as error:
         return Letter(text, problem=f"no message of an error action: {error}")
     letter = _letter(text, "", "base64OriginalPayload")
     if letter.problem:
@@ -64,10 +65,21 @@ def of_error_action(text: bytes) -> Letter:
     return Letter(text, message.kind, letter.payload)
 
 
+def notified_key(text: str) -> str:
+    """The key of the object that a notice of Amazon S3 speaks of; empty if it is no notice.
+
+    Source of the format: "EventBridge event message structure", Amazon S3 user guide.
+    """
+    try:
+        return str(json.loads(text)["detail"]["object"]["key"])
+    except _UNREADABLE:
+        return ""
+
+
 def _letter(text: bytes, table: str, field: str) -> Letter:
     try:
         payload = base64.b64decode(json.loads(text)[field], validate=True).strip()
-    except (ValueError, KeyError, TypeError, binascii.Error) as error:
+    except _UNREADABLE as error:
         return Letter(text, problem=f"no dead letter with {field}: {type(error).__name__}")
     if not table:
         return Letter(text, payload=payload)

@@ -15,7 +15,12 @@ from typing import Any, NamedTuple
 import boto3
 
 from pm_components.functions.batches import count
-from pm_components.functions.replay_dead_letters.core import Letter, of_error_action, of_error_object
+from pm_components.functions.replay_dead_letters.core import (
+    Letter,
+    notified_key,
+    of_error_action,
+    of_error_object,
+)
 
 #: "Each PutRecordBatch request supports up to 500 records" and 4 MiB: Amazon Data Firehose API reference.
 _BATCH_RECORDS = 500
@@ -100,7 +105,11 @@ class Replay:
         """Take away the notices of error objects that are gone, which ends the alarm."""
         for messages in self._received(self._place.notices_url):
             for message in messages:
-                key = json.loads(message["Body"])["detail"]["object"]["key"]
+                key = notified_key(message["Body"])
+                if not key:
+                    self.refused["no notice of an object"] += 1
+                    self._settle(self._place.notices_url, message, done=False)
+                    continue
                 found = self._s3.list_objects_v2(Bucket=self._place.bucket, Prefix=key, MaxKeys=1)
                 self._settle(self._place.notices_url, message, done=not found.get("KeyCount"))
             if not self._has_time():

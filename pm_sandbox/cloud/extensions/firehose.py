@@ -44,11 +44,11 @@ class DeliveryFailed(RuntimeError):
 
 @dataclass
 class _Object:
-    """One S3 object to write, and how many records it carries."""
+    """One S3 object to write, and the records that it carries."""
 
     key: str
     body: bytes
-    records: int
+    records: list[bytes]
     refused: bool = False
 
 
@@ -89,22 +89,24 @@ class _Stream:
             batch, arrived, self.waiting = self.waiting, self.oldest, []
             try:
                 with responses.request_scope(self.account, self.region):
-                    await self._deliver(batch, arrived)
-                failing = False
+                    left, problem = await self._deliver(batch, arrived)
             except Exception as error:
-                # AWS tries a day long; nothing is given up here while the process lives.
-                if not failing:
-                    _log.warning("stream %s: %s; trying again every %.0f s", self.name, error, RETRY_SECONDS)
-                failing = True
-                self.waiting, self.oldest = batch + self.waiting, arrived
+                left, problem = batch, str(error)
+            # AWS tries a day long; nothing is given up here while the process lives.
+            if left and not failing:
+                _log.warning("stream %s: %s; trying again every %.0f s", self.name, problem, RETRY_SECONDS)
+            failing = bool(left)
+            if left:
+                self.waiting, self.oldest = left + self.waiting, arrived
         self.delivery = None
 
-    async def _deliver(self, batch: list[bytes], arrived: float) -> None:
+    async def _deliver(self, batch: list[bytes], arrived: float) -> tuple[list[bytes], str]:
+        """Write the objects of a batch; answers the records of those that could not be, and why."""
         stream = firehose._streams.get(self.name)
         if stream is None:
             _log.warning("stream %s was deleted with %d records in it; they are gone, as on AWS", self.name, len(batch))
             self.refused += len(batch)
-            return
+            return [], ""
         (destination,) = stream["destinations"]
         config = destination["config"]
         bucket = firehose._s3_bucket_from_arn(config["BucketARN"])
@@ -114,18 +116,28 @@ class _Stream:
         objects = await loop.run_in_executor(
             _converters, _prepare, config, schema, f"{self.name}-{version}", batch, arrived
         )
-        for folder in {item.key.rpartition("/")[0] for item in objects}:
-            resource = f"{config['BucketARN']}/{folder}/*"
-            role_permissions.require_permission(config["RoleARN"], _PRINCIPAL, "s3:PutObject", resource)
+        left: list[bytes] = []
+        problem = ""
         for item in objects:
-            headers = {"content-type": "application/octet-stream", "content-length": str(len(item.body))}
-            status, _, answer = s3._put_object(bucket, item.key, item.body, headers)
-            if status >= 300:
-                raise DeliveryFailed(f"s3://{bucket}/{item.key} answered {status}: {answer.decode(errors='replace')}")
-            if item.refused:
-                self.refused += item.records
+            try:
+                self._write(config, bucket, item)
+            except Exception as error:  # of one object: the others must not wait for it
+                left += item.records
+                problem = str(error)
             else:
-                self.delivered += item.records
+                if item.refused:
+                    self.refused += len(item.records)
+                else:
+                    self.delivered += len(item.records)
+        return left, problem
+
+    def _write(self, config: dict[str, Any], bucket: str, item: _Object) -> None:
+        resource = f"{config['BucketARN']}/{item.key.rpartition('/')[0]}/*"
+        role_permissions.require_permission(config["RoleARN"], _PRINCIPAL, "s3:PutObject", resource)
+        headers = {"content-type": "application/octet-stream", "content-length": str(len(item.body))}
+        status, _, answer = s3._put_object(bucket, item.key, item.body, headers)
+        if status >= 300:
+            raise DeliveryFailed(f"s3://{bucket}/{item.key} answered {status}: {answer.decode(errors='replace')}")
 
 
 _streams: dict[tuple[str, str, str], _Stream] = {}
@@ -184,7 +196,7 @@ def _prepare(
         try:
             keys = delivery_destination.evaluate_keys(steps, record)
             partitions.setdefault(firehose._evaluate_prefix(config.get("Prefix", ""), at, keys), []).append(record)
-        except (ValueError, firehose._DeliveryError) as error:
+        except (ValueError, RecursionError, firehose._DeliveryError) as error:
             refused.setdefault("processing-failed", []).append((record, str(error)))
     for prefix, records in partitions.items():
         body, extension, bad = _body(config, schema, records)
@@ -192,12 +204,13 @@ def _prepare(
             refused.setdefault("format-conversion-failed", []).append((records[index], reason))
         if len(bad) < len(records):
             key = f"{prefix}{_object_name(name, at)}{config.get('FileExtension') or extension}"
-            objects.append(_Object(key, body, len(records) - len(bad)))
+            unfit = {index for index, _ in bad}
+            objects.append(_Object(key, body, [one for index, one in enumerate(records) if index not in unfit]))
     for kind, entries in refused.items():
         template = config.get("ErrorOutputPrefix") or f"{kind}/"
         prefix = firehose._evaluate_prefix(template, at, error_type=kind)
         lines = b"".join(_error_line(record, reason, arrived) for record, reason in entries)
-        objects.append(_Object(prefix + _object_name(name, at), lines, len(entries), refused=True))
+        objects.append(_Object(prefix + _object_name(name, at), lines, [record for record, _ in entries], refused=True))
     return objects
 
 

@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pm_contracts.logs import log_to
 from pm_sandbox.core_device.client_devices import configuration
 from pm_sandbox.core_device.client_devices.admission import Admission
 from pm_sandbox.core_device.client_devices.authority import Authority
@@ -98,5 +99,5 @@ def _address(variable: str) -> tuple[str, int]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="The gateway of client devices.")
     parser.add_argument("settings", type=Path, help="JSON file")
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    log_to(sys.stderr, "%(asctime)s %(levelname)s %(message)s")
     asyncio.run(run(json.loads(parser.parse_args().settings.read_text())))
