@@ -127,8 +127,6 @@ class Engine:
 
     def _noted(self, new: Registration) -> Registration:
         """The registration, with what it has from its parent."""
-        if new.urn in self._registered:
-            raise DeploymentError(f"there are two resources of this type and name: {new.urn}")
         above = self._registered.get(new.parent)
         if above is not None:
             new = replace(
@@ -249,16 +247,10 @@ class Engine:
         if shown != inputs or secrets:
             sealed = self._vault.sealed({"inputs": inputs, "outputs": {**inputs, **outputs}})
         return ResourceRecord(
-            type=new.type,
-            name=new.name,
-            urn=new.urn,
-            parent=new.parent,
+            **new.place(),
             physical_id=made.id,
             inputs=shown,
             outputs={**shown, **outputs, **secrets} if new.custom else {},
-            custom=new.custom,
-            dependencies=new.dependencies,
-            input_dependencies=new.input_dependencies,
             provider=new.provider,
             protect=bool(new.protect),
             retain_on_delete=bool(new.retain_on_delete),

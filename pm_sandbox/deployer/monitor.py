@@ -1,11 +1,12 @@
 """The resource monitor that the Pulumi SDK talks to: it has the engine take the cloud to each resource registered."""
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from google.protobuf import empty_pb2, struct_pb2
-from pulumi.runtime.mocks import MockMonitor, MockResourceArgs, Mocks
+from pulumi.runtime.mocks import MockMonitor, Mocks
 from pulumi.runtime.proto import resource_pb2
 
 from pm_sandbox.deployer.aliases import STACK, urn_of
@@ -18,17 +19,7 @@ from pm_sandbox.provider.assets import described
 from pm_sandbox.provider.wire import plain, without_secrets
 
 
-class _NoMocks(Mocks):
-    """The source of values for the SDK's monitor; ours never asks it."""
-
-    def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
-        raise NotImplementedError
-
-    def call(self, args: Any) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
-        raise NotImplementedError
-
-
-class Monitor(MockMonitor):
+class Monitor(MockMonitor, ABC):
     """The protocol's calls in plain values, for who deploys and who only records. Called from several threads.
 
     Args:
@@ -46,12 +37,14 @@ class Monitor(MockMonitor):
     partly_unknown = False
 
     def __init__(self, project: str, stack: str) -> None:
-        super().__init__(_NoMocks())
+        # The methods of the SDK's monitor that would ask its mocks are replaced here.
+        super().__init__(cast(Mocks, None))
         self._project = project
         self._stack = stack
         self.outputs: dict[str, Any] = {}
         self.failure: DeploymentError | None = None
-        self._failing = threading.Lock()
+        self._urns: set[str] = set()
+        self._lock = threading.Lock()
 
     def make_urn(self, parent: str, type_: str, name: str) -> str:
         """The URN as Pulumi's engine makes it."""
@@ -64,6 +57,10 @@ class Monitor(MockMonitor):
             return resource_pb2.RegisterResourceResponse(urn=urn)
 
         def register() -> tuple[str, dict[str, Any]]:
+            with self._lock:
+                if urn in self._urns:
+                    raise DeploymentError(f"there are two resources of this type and name: {urn}")
+                self._urns.add(urn)
             values, missing = self.plain(request.object)
             if self.partly_unknown:
                 sources = request.propertyDependencies.items()
@@ -107,17 +104,17 @@ class Monitor(MockMonitor):
         message.update(self._guarded(f"function {request.tok}", answer))
         return resource_pb2.ResourceInvokeResponse(**{"return": message})
 
+    @abstractmethod
     def registered_resource(self, new: Registration) -> tuple[str, dict[str, Any]]:
         """The id of a resource that is registered, and its outputs beside its inputs."""
-        raise NotImplementedError
 
+    @abstractmethod
     def registered_outputs(self, urn: str, outputs: dict[str, Any]) -> bool:
         """Keep the outputs of a component; False if there is no such."""
-        raise NotImplementedError
 
+    @abstractmethod
     def answer(self, token: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """A function's answer."""
-        raise NotImplementedError
 
     def plain(self, message: Any) -> tuple[dict[str, Any], list[str]]:
         """The properties of a message, and the paths that should have a value and have none; see `wire.plain`."""
@@ -163,7 +160,7 @@ class Monitor(MockMonitor):
             said = reason(error)
             open_ = without_secrets(said, messages)
             failure = DeploymentError(f"{subject}: {open_}")
-            with self._failing:
+            with self._lock:
                 self.failure = self.failure or failure
             # The log has the error that this comes from, too, unless that tells a secret.
             raise failure from (error if open_ == said else None)

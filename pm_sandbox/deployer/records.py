@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, Self
 
+from pm_sandbox.resource import Resource
+
 #: Kinds of steps, as Pulumi's engine names them. What is replaced is told thrice: as such, by the deletion of the old
 #: one and by the creation of the new one.
 Operation = Literal["same", "create", "update", "delete", "replace", "create-replacement", "delete-replaced"]
@@ -49,21 +51,14 @@ class Step(NamedTuple):
     inputs: list[str]
 
 
-@dataclass(frozen=True)
-class ResourceRecord:
-    """One resource of the program.
+@dataclass(frozen=True, kw_only=True)
+class ResourceRecord(Resource):
+    """One resource of the program, as it is in the cloud.
 
     Attributes:
-        type: Pulumi's type token, such as `aws:s3/bucket:Bucket`.
-        name: The resource's logical name in the program.
-        urn: Pulumi's name for it, which holds the types of its parents.
-        parent: The parent's URN.
         physical_id: Its id in the cloud; empty for a component.
         inputs: What the program asked for; archives and files are told by their hash and size, and secrets by a mask.
         outputs: What the program got back.
-        custom: Whether a provider makes it; a component is not custom.
-        dependencies: URNs of what had to be made before it.
-        input_dependencies: URNs of the resources that an input comes from, by input.
         provider: URN and id of its explicit provider, or empty.
         protect: Whether it may not be deleted or replaced.
         retain_on_delete: Whether the cloud keeps it when it is deleted.
@@ -72,16 +67,9 @@ class ResourceRecord:
         pending_delete: Whether it was replaced and is still to be deleted.
     """
 
-    type: str
-    name: str
-    urn: str
-    parent: str
     physical_id: str
     inputs: dict[str, Any]
     outputs: dict[str, Any]
-    custom: bool = True
-    dependencies: list[str] = field(default_factory=list)
-    input_dependencies: dict[str, list[str]] = field(default_factory=dict)
     provider: str = ""
     protect: bool = False
     retain_on_delete: bool = False

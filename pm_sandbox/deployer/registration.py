@@ -13,6 +13,7 @@ from pm_sandbox.deployer.records import DeploymentError
 from pm_sandbox.provider import PACKAGES
 from pm_sandbox.provider.assets import described
 from pm_sandbox.provider.wire import UNKNOWN, plain
+from pm_sandbox.resource import Resource
 
 #: Before the package's name in the type of an explicit provider.
 PROVIDERS = "pulumi:providers:"
@@ -32,22 +33,15 @@ REFUSED = {
 }
 
 
-@dataclass(frozen=True)
-class Registration:
+@dataclass(frozen=True, kw_only=True)
+class Registration(Resource):
     """A resource as it was registered.
 
     Attributes:
-        type: Pulumi's type token.
-        name: The logical name.
-        urn: The URN as Pulumi's engine makes it.
-        parent: The parent's URN.
-        custom: Whether a provider makes it; a component is not custom.
         values: What the program asks for; assets and archives are Pulumi's objects.
         inputs: The same, where assets and archives are told by their hash and size.
         shown: The inputs with a mask for what is secret.
         checked: The values, with `UNKNOWN` in the place of what is secret, since a refusal shows values.
-        dependencies: URNs of what has to be made before it.
-        input_dependencies: URNs of the resources that an input comes from, by input.
         provider: URN and id of its explicit provider, or empty.
         protect: Whether it may not be deleted or replaced; None if the program does not say.
         retain_on_delete: Whether the cloud keeps it when it is deleted; None if the program does not say.
@@ -58,17 +52,10 @@ class Registration:
         secret_outputs: The outputs that are secret.
     """
 
-    type: str
-    name: str
-    urn: str
-    parent: str
-    custom: bool
     values: dict[str, Any]
     inputs: dict[str, Any]
     shown: dict[str, Any]
     checked: dict[str, Any]
-    dependencies: list[str]
-    input_dependencies: dict[str, list[str]]
     provider: str
     protect: bool | None
     retain_on_delete: bool | None

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pm_sandbox.resource import Resource
+
 __all__ = ["DEFAULT_REGION", "UNKNOWN", "Recording", "RecordingError", "Registered", "record"]
 
 #: Of a stack whose configuration names no region.
@@ -19,38 +21,24 @@ class RecordingError(Exception):
     """A program that did not come to its end; the text is the program's error."""
 
 
-@dataclass(frozen=True)
-class Registered:
+@dataclass(frozen=True, kw_only=True)
+class Registered(Resource):
     """A resource as it reached the engine.
 
     Attributes:
-        type: Pulumi's type token.
-        name: The logical name.
-        urn: The URN as Pulumi's engine makes it.
-        parent: The parent's URN.
-        custom: Whether a provider makes it; a component is not custom.
         protect: Whether Pulumi refuses to delete it.
         inputs: What the program asked for; files and archives are told by their hash and size, secrets not at all.
         outputs: What AWS might answer beside the inputs.
-        dependencies: URNs of what has to be made before it.
-        input_dependencies: URNs of the resources that an input comes from, by input.
         registered_outputs: What a component registered as its outputs; None if it never did.
         deleted_first: Whether Pulumi, where it has to replace it, deletes the old one before it makes the new one.
         refused: What its provider or AWS has against its inputs, where the recording was to check them.
         unheld: Why the resource, or a part of it, was held to no service's model then; empty where all of it was.
     """
 
-    type: str
-    name: str
-    urn: str
-    parent: str
-    custom: bool
-    protect: bool
+    protect: bool = False
     inputs: dict[str, Any]
-    outputs: dict[str, Any]
-    dependencies: list[str]
-    input_dependencies: dict[str, list[str]]
-    registered_outputs: dict[str, Any] | None
+    outputs: dict[str, Any] = field(default_factory=dict)
+    registered_outputs: dict[str, Any] | None = None
     deleted_first: bool = False
     refused: list[str] = field(default_factory=list)
     unheld: str = ""

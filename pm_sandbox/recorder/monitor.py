@@ -70,21 +70,12 @@ class RecordingMonitor(Monitor):
         secrets = dict.fromkeys(new.secret_outputs, MASK) if new.custom else {}
         known = new.shown.keys() if not self.preview else ()
         with self._recording:
-            if new.urn in self.registered:
-                raise DeploymentError(f"there are two resources of this type and name: {new.urn}")
             self.registered[new.urn] = Registered(
-                type=new.type,
-                name=new.name,
-                urn=new.urn,
-                parent=new.parent,
-                custom=new.custom,
+                **new.place(),
                 protect=bool(new.protect),
                 deleted_first=bool(new.delete_before_replace),
                 inputs=new.shown,
                 outputs={key: value for key, value in {**outputs, **secrets}.items() if key not in known},
-                dependencies=new.dependencies,
-                input_dependencies=new.input_dependencies,
-                registered_outputs=None,
                 refused=[str(failure) for failure in judged.failures],
                 unheld=judged.unheld,
             )

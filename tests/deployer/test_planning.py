@@ -89,7 +89,8 @@ def test_earlier_names_are_those_that_pulumi_takes(
 
 
 def _record(name: str, **fields: Any) -> ResourceRecord:
-    return ResourceRecord("t:R", name, name, fields.pop("parent", ""), name, {}, {}, **fields)
+    place = {"type": "t:R", "name": name, "urn": name, "parent": "", **fields}
+    return ResourceRecord(**place, physical_id=name, inputs={}, outputs={})
 
 
 def test_what_depends_on_another_is_deleted_first_and_a_component_stands_for_its_children() -> None:

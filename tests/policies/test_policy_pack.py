@@ -38,9 +38,7 @@ def _provider(stack: str) -> Registered:
     """The default provider, which the engine registers and a recorder does not see."""
     region = _configuration(stack)["aws:region"]
     urn = f"urn:pulumi:{stack}::pm::pulumi:providers:aws::default_7_51_1"
-    return Registered(
-        "pulumi:providers:aws", "default_7_51_1", urn, "", True, False, {"region": region}, {}, [], {}, None
-    )
+    return Registered(type="pulumi:providers:aws", name="default_7_51_1", urn=urn, parent="", inputs={"region": region})
 
 
 def test_there_are_environments() -> None:
@@ -87,7 +85,7 @@ def test_what_waits_is_told_once_and_not_again_in_the_next_operation(engine: Any
 
     def roles(policy: str) -> list[Registered]:
         inputs = {"role": "delivery", "policy": policy}
-        return [Registered(type_, name, urn + name, "", True, False, inputs, {}, [], {}, None) for name in ("a", "b")]
+        return [Registered(type=type_, name=name, urn=urn + name, parent="", inputs=inputs) for name in ("a", "b")]
 
     (told,) = engine.review(roles(unknown)).diagnostics
     assert (told.rule, told.level) == ("discontinued-services", "ADVISORY")
@@ -122,7 +120,7 @@ _SHAPES = (
 def test_no_text_ends_the_whole_preview(engine: Any, type_: str, key: str, shape: str) -> None:
     bucket = {"bucket": "lake"} if type_ == "aws:s3/bucketPolicy:BucketPolicy" else {}
     resources = [
-        Registered(token, "one", f"urn:pulumi:dev::pm::{token}::one", "", True, False, inputs, {}, [], {}, None)
+        Registered(type=token, name="one", urn=f"urn:pulumi:dev::pm::{token}::one", parent="", inputs=inputs)
         for token, inputs in ((type_, {key: shape, **bucket}), ("aws:s3/bucket:Bucket", {"bucket": "lake"}))
     ]
     review = engine.review(resources)
@@ -172,7 +170,7 @@ def test_the_pack_names_its_rules_with_level_severity_kind_and_schema(pack_proce
 
 
 def _key(engine: Any, inputs: dict[str, Any]) -> Any:
-    return engine.review([Registered("aws:kms/key:Key", "key", KEY, "", True, False, inputs, {}, [], {}, None)])
+    return engine.review([Registered(type="aws:kms/key:Key", name="key", urn=KEY, parent="", inputs=inputs)])
 
 
 def test_a_rule_set_to_mandatory_refuses_what_it_would_have_mended(engine: Any) -> None:
