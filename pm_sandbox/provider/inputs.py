@@ -148,7 +148,12 @@ def tags_given(inputs: Inputs) -> dict[str, Any]:
 
 def tag_list(inputs: Inputs) -> list[dict[str, str]]:
     """The resource's tags as AWS's list of keys and values."""
-    return [{"Key": key, "Value": value} for key, value in sorted(inputs.get("tags", {}).items())]
+    return tag_pairs(inputs.get("tags", {}))
+
+
+def tag_pairs(tags: Mapping[str, str], key: str = "Key", value: str = "Value") -> list[dict[str, str]]:
+    """Tags as AWS's list of keys and values, sorted; the reverse of `changes.tags_of`."""
+    return [{key: name, value: text} for name, text in sorted(tags.items())]
 
 
 def whole_numbers(value: Any) -> Any:

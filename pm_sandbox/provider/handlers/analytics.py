@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pm_sandbox.provider.changes import changed, tags_of, update_tags
+from pm_sandbox.provider.changes import TagArguments, changed, tags_of, update_tags
 from pm_sandbox.provider.inputs import Inputs, camel, pascal, tag_list, told
 from pm_sandbox.provider.registry import ON_DELETION, Context, Made, deletes, handles, reads, updates
 
@@ -125,12 +125,7 @@ def update_delivery_stream(id_: str, olds: dict[str, Any], news: Inputs, context
             )
         else:
             client.stop_delivery_stream_encryption(DeliveryStreamName=name)
-    update_tags(
-        olds,
-        news,
-        lambda keys: client.untag_delivery_stream(DeliveryStreamName=name, TagKeys=keys),
-        lambda tags: client.tag_delivery_stream(DeliveryStreamName=name, Tags=tags.pairs),
-    )
+    update_tags(olds, news, client.untag_delivery_stream, client.tag_delivery_stream, DeliveryStreamName=name)
     return {}
 
 
@@ -190,8 +185,10 @@ def update_catalog_database(id_: str, olds: dict[str, Any], news: Inputs, contex
     update_tags(
         olds,
         news,
-        lambda keys: client.untag_resource(ResourceArn=olds["arn"], TagsToRemove=keys),
-        lambda tags: client.tag_resource(ResourceArn=olds["arn"], TagsToAdd=tags.set),
+        client.untag_resource,
+        client.tag_resource,
+        TagArguments("TagsToRemove", "TagsToAdd", dict),
+        ResourceArn=olds["arn"],
     )
     return {}
 
@@ -293,12 +290,7 @@ def update_workgroup(id_: str, olds: dict[str, Any], news: Inputs, context: Cont
             Description=news.get("description", ""),
             State=news.get("state", "ENABLED"),
         )
-    update_tags(
-        olds,
-        news,
-        lambda keys: client.untag_resource(ResourceARN=olds["arn"], TagKeys=keys),
-        lambda tags: client.tag_resource(ResourceARN=olds["arn"], Tags=tags.pairs),
-    )
+    update_tags(olds, news, client.untag_resource, client.tag_resource, ResourceARN=olds["arn"])
     return {}
 
 

@@ -15,9 +15,9 @@ def tagged(inputs: Inputs, kind: str) -> dict[str, Any]:
 
 def update_ec2_tags(id_: str, olds: dict[str, Any], news: Inputs, context: Context) -> None:
     """Take away and give what tags of a resource have changed."""
-    update_tags(
-        olds,
-        news,
-        lambda keys: context.client("ec2").delete_tags(Resources=[id_], Tags=[{"Key": key} for key in keys]),
-        lambda tags: context.client("ec2").create_tags(Resources=[id_], Tags=tags.pairs),
-    )
+    client = context.client("ec2")
+
+    def untag(TagKeys: list[str], **place: Any) -> None:  # noqa: N803 - the name that other services have for it
+        client.delete_tags(Tags=[{"Key": key} for key in TagKeys], **place)
+
+    update_tags(olds, news, untag, client.create_tags, Resources=[id_])

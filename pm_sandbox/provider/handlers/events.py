@@ -49,12 +49,8 @@ def read_schedule_group(id_: str, state: dict[str, Any], context: Context) -> di
 @updates("aws:scheduler/scheduleGroup:ScheduleGroup")
 def update_schedule_group(id_: str, olds: dict[str, Any], news: Inputs, context: Context) -> dict[str, Any]:
     """A group's tags."""
-    update_tags(
-        olds,
-        news,
-        lambda keys: context.client("scheduler").untag_resource(ResourceArn=olds["arn"], TagKeys=keys),
-        lambda tags: context.client("scheduler").tag_resource(ResourceArn=olds["arn"], Tags=tags.pairs),
-    )
+    client = context.client("scheduler")
+    update_tags(olds, news, client.untag_resource, client.tag_resource, ResourceArn=olds["arn"])
     return {}
 
 
@@ -144,12 +140,7 @@ def update_event_rule(id_: str, olds: dict[str, Any], news: Inputs, context: Con
     client = context.client("events")
     if changed(olds, news, *_RULE, "eventPattern"):
         client.put_rule(Name=id_, **_rule(news))
-    update_tags(
-        olds,
-        news,
-        lambda keys: client.untag_resource(ResourceARN=olds["arn"], TagKeys=keys),
-        lambda tags: client.tag_resource(ResourceARN=olds["arn"], Tags=tags.pairs),
-    )
+    update_tags(olds, news, client.untag_resource, client.tag_resource, ResourceARN=olds["arn"])
     return {}
 
 

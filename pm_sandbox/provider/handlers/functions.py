@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from pm_sandbox.provider.assets import archive_bytes
-from pm_sandbox.provider.changes import changed, update_tags
+from pm_sandbox.provider.changes import MAP, changed, update_tags
 from pm_sandbox.provider.inputs import Inputs, camel, pascal, told
 from pm_sandbox.provider.registry import ON_DELETION, Context, Made, Renewal, deletes, handles, puts, reads, updates
 
@@ -158,12 +158,8 @@ def delete_function(id_: str, state: dict[str, Any], context: Context) -> None:
 
 
 def _update_tags(olds: dict[str, Any], news: Inputs, context: Context) -> None:
-    update_tags(
-        olds,
-        news,
-        lambda keys: context.client("lambda").untag_resource(Resource=olds["arn"], TagKeys=keys),
-        lambda tags: context.client("lambda").tag_resource(Resource=olds["arn"], Tags=tags.set),
-    )
+    client = context.client("lambda")
+    update_tags(olds, news, client.untag_resource, client.tag_resource, MAP, Resource=olds["arn"])
 
 
 @handles("aws:lambda/layerVersion:LayerVersion", skipDestroy=ON_DELETION, sourceCodeHash=_UPDATE_TRIGGER)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pm_sandbox.provider.changes import update_tags
+from pm_sandbox.provider.changes import CAMEL_MAP, update_tags
 from pm_sandbox.provider.inputs import Inputs, tags_given, told
 from pm_sandbox.provider.registry import Context, Made, deletes, handles, reads, updates
 
@@ -88,9 +88,5 @@ def delete_deployment(id_: str, state: dict[str, Any], context: Context) -> None
 
 
 def _update_tags(arn: str, olds: dict[str, Any], news: Inputs, context: Context) -> None:
-    update_tags(
-        olds,
-        news,
-        lambda keys: context.client("greengrassv2").untag_resource(resourceArn=arn, tagKeys=keys),
-        lambda tags: context.client("greengrassv2").tag_resource(resourceArn=arn, tags=tags.set),
-    )
+    client = context.client("greengrassv2")
+    update_tags(olds, news, client.untag_resource, client.tag_resource, CAMEL_MAP, resourceArn=arn)

@@ -92,12 +92,7 @@ def update_role(id_: str, olds: dict[str, Any], news: Inputs, context: Context) 
             client.detach_role_policy(RoleName=id_, PolicyArn=arn)
         for arn in sorted(has - had):
             client.attach_role_policy(RoleName=id_, PolicyArn=arn)
-    update_tags(
-        olds,
-        news,
-        lambda keys: client.untag_role(RoleName=id_, TagKeys=keys),
-        lambda tags: client.tag_role(RoleName=id_, Tags=tags.pairs),
-    )
+    update_tags(olds, news, client.untag_role, client.tag_role, RoleName=id_)
     return {}
 
 
@@ -186,12 +181,7 @@ def update_policy(id_: str, olds: dict[str, Any], news: Inputs, context: Context
             client.delete_policy_version(PolicyArn=id_, VersionId=oldest)
         document = json_text(news.need("policy"))
         client.create_policy_version(PolicyArn=id_, PolicyDocument=document, SetAsDefault=True)
-    update_tags(
-        olds,
-        news,
-        lambda keys: client.untag_policy(PolicyArn=id_, TagKeys=keys),
-        lambda tags: client.tag_policy(PolicyArn=id_, Tags=tags.pairs),
-    )
+    update_tags(olds, news, client.untag_policy, client.tag_policy, PolicyArn=id_)
     return {}
 
 
@@ -253,12 +243,7 @@ def update_instance_profile(id_: str, olds: dict[str, Any], news: Inputs, contex
         if olds.get("role"):
             client.remove_role_from_instance_profile(InstanceProfileName=id_, RoleName=olds["role"])
         client.add_role_to_instance_profile(InstanceProfileName=id_, RoleName=news.need("role"))
-    update_tags(
-        olds,
-        news,
-        lambda keys: client.untag_instance_profile(InstanceProfileName=id_, TagKeys=keys),
-        lambda tags: client.tag_instance_profile(InstanceProfileName=id_, Tags=tags.pairs),
-    )
+    update_tags(olds, news, client.untag_instance_profile, client.tag_instance_profile, InstanceProfileName=id_)
     return {}
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pm_sandbox.provider.changes import changed, tags_of, update_tags
+from pm_sandbox.provider.changes import TagArguments, changed, tags_of, update_tags
 from pm_sandbox.provider.inputs import Inputs, json_text, tag_list, told
 from pm_sandbox.provider.registry import Context, Made, Renewal, deletes, handles, reads, updates
 
@@ -41,11 +41,9 @@ def _tags(context: Context, arn: str) -> dict[str, str]:
 
 
 def _update_tags(olds: dict[str, Any], news: Inputs, context: Context) -> None:
+    client = context.client("iot")
     update_tags(
-        olds,
-        news,
-        lambda keys: context.client("iot").untag_resource(resourceArn=olds["arn"], tagKeys=keys),
-        lambda tags: context.client("iot").tag_resource(resourceArn=olds["arn"], tags=tags.pairs),
+        olds, news, client.untag_resource, client.tag_resource, TagArguments("tagKeys", "tags"), resourceArn=olds["arn"]
     )
 
 

@@ -1,13 +1,15 @@
 """KMS keys and aliases."""
 
+from functools import partial
 from typing import Any
 
-from pm_sandbox.provider.changes import changed, tags_of, update_tags
-from pm_sandbox.provider.inputs import Inputs, json_text, told
+from pm_sandbox.provider.changes import TagArguments, changed, tags_of, update_tags
+from pm_sandbox.provider.inputs import Inputs, json_text, tag_pairs, told
 from pm_sandbox.provider.registry import ON_DELETION, Context, Made, deletes, handles, reads, updates
 
 #: Days; the default of the real provider, and of KMS.
 _DELETION_WINDOW = 30
+_tag_list = partial(tag_pairs, key="TagKey", value="TagValue")
 
 
 @handles("aws:kms/key:Key", deletionWindowInDays=ON_DELETION)
@@ -62,12 +64,7 @@ def update_key(id_: str, olds: dict[str, Any], news: Inputs, context: Context) -
         client.update_key_description(KeyId=id_, Description=news.get("description", ""))
     if changed(olds, news, "policy") and "policy" in news:
         client.put_key_policy(KeyId=id_, PolicyName="default", Policy=json_text(news.get("policy")))
-    update_tags(
-        olds,
-        news,
-        lambda keys: client.untag_resource(KeyId=id_, TagKeys=keys),
-        lambda tags: client.tag_resource(KeyId=id_, Tags=_tag_list(tags.set)),
-    )
+    update_tags(olds, news, client.untag_resource, client.tag_resource, TagArguments(form=_tag_list), KeyId=id_)
     return {}
 
 
@@ -111,7 +108,3 @@ def update_alias(id_: str, olds: dict[str, Any], news: Inputs, context: Context)
 def delete_alias(id_: str, state: dict[str, Any], context: Context) -> None:
     """An alias; its key stays."""
     context.client("kms").delete_alias(AliasName=id_)
-
-
-def _tag_list(tags: dict[str, str]) -> list[dict[str, str]]:
-    return [{"TagKey": name, "TagValue": value} for name, value in sorted(tags.items())]

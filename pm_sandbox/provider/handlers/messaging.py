@@ -5,7 +5,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from pm_sandbox.provider.changes import changed, tags_of, update_tags
+from pm_sandbox.provider.changes import MAP, changed, tags_of, update_tags
 from pm_sandbox.provider.inputs import Inputs, json_text, tag_list
 from pm_sandbox.provider.registry import Context, Made, deletes, handles, puts, reads, updates
 
@@ -96,12 +96,7 @@ def update_topic(id_: str, olds: dict[str, Any], news: Inputs, context: Context)
         client.set_topic_attributes(
             TopicArn=id_, AttributeName=_TOPIC[key], AttributeValue=_attribute(news.get(key, ""))
         )
-    update_tags(
-        olds,
-        news,
-        lambda keys: client.untag_resource(ResourceArn=id_, TagKeys=keys),
-        lambda tags: client.tag_resource(ResourceArn=id_, Tags=tags.pairs),
-    )
+    update_tags(olds, news, client.untag_resource, client.tag_resource, ResourceArn=id_)
     return {}
 
 
@@ -226,12 +221,7 @@ def update_queue(id_: str, olds: dict[str, Any], news: Inputs, context: Context)
     if others:
         values = {_QUEUE[key]: _attribute(news.get(key, _QUEUE_DEFAULTS.get(key, ""))) for key in others}
         client.set_queue_attributes(QueueUrl=id_, Attributes=values)
-    update_tags(
-        olds,
-        news,
-        lambda keys: client.untag_queue(QueueUrl=id_, TagKeys=keys),
-        lambda tags: client.tag_queue(QueueUrl=id_, Tags=tags.set),
-    )
+    update_tags(olds, news, client.untag_queue, client.tag_queue, MAP, QueueUrl=id_)
     return {}
 
 

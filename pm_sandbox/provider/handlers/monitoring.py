@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pm_sandbox.provider.changes import changed, tags_of, update_tags
+from pm_sandbox.provider.changes import CAMEL_MAP, changed, tags_of, update_tags
 from pm_sandbox.provider.inputs import Inputs, json_text, tag_list, tags_given, told
 from pm_sandbox.provider.registry import ON_DELETION, Context, Made, deletes, handles, puts, reads, updates
 
@@ -68,12 +68,7 @@ def update_log_group(id_: str, olds: dict[str, Any], news: Inputs, context: Cont
             client.associate_kms_key(logGroupName=id_, kmsKeyId=key)
         else:
             client.disassociate_kms_key(logGroupName=id_)
-    update_tags(
-        olds,
-        news,
-        lambda keys: client.untag_resource(resourceArn=olds["arn"], tagKeys=keys),
-        lambda tags: client.tag_resource(resourceArn=olds["arn"], tags=tags.set),
-    )
+    update_tags(olds, news, client.untag_resource, client.tag_resource, CAMEL_MAP, resourceArn=olds["arn"])
     return {}
 
 
@@ -137,12 +132,7 @@ def update_metric_alarm(id_: str, olds: dict[str, Any], news: Inputs, context: C
     client = context.client("cloudwatch")
     if changed(olds, news, "dimensions", *_ALARM):
         client.put_metric_alarm(AlarmName=id_, **_alarm(news))
-    update_tags(
-        olds,
-        news,
-        lambda keys: client.untag_resource(ResourceARN=olds["arn"], TagKeys=keys),
-        lambda tags: client.tag_resource(ResourceARN=olds["arn"], Tags=tags.pairs),
-    )
+    update_tags(olds, news, client.untag_resource, client.tag_resource, ResourceARN=olds["arn"])
     return {}
 
 

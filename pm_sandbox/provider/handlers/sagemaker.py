@@ -43,12 +43,8 @@ def _tags(context: Context, arn: str) -> dict[str, str]:
 
 
 def _update_tags(olds: dict[str, Any], news: Inputs, context: Context) -> None:
-    update_tags(
-        olds,
-        news,
-        lambda keys: context.client("sagemaker").delete_tags(ResourceArn=olds["arn"], TagKeys=keys),
-        lambda tags: context.client("sagemaker").add_tags(ResourceArn=olds["arn"], Tags=tags.pairs),
-    )
+    client = context.client("sagemaker")
+    update_tags(olds, news, client.delete_tags, client.add_tags, ResourceArn=olds["arn"])
 
 
 @handles(_GROUP)

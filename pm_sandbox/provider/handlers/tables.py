@@ -90,12 +90,7 @@ def update_table(id_: str, olds: dict[str, Any], news: Inputs, context: Context)
             none = {"PointInTimeRecoveryEnabled": False}
             client.update_continuous_backups(TableName=id_, PointInTimeRecoverySpecification=none)
         _set_recovery(client, id_, news)
-    update_tags(
-        olds,
-        news,
-        lambda keys: client.untag_resource(ResourceArn=olds["arn"], TagKeys=keys),
-        lambda tags: client.tag_resource(ResourceArn=olds["arn"], Tags=tags.pairs),
-    )
+    update_tags(olds, news, client.untag_resource, client.tag_resource, ResourceArn=olds["arn"])
     return {}
 
 

@@ -1,10 +1,13 @@
 """Step Functions state machines."""
 
+from functools import partial
 from typing import Any
 
-from pm_sandbox.provider.changes import changed, tags_of, update_tags
-from pm_sandbox.provider.inputs import Inputs, json_text, told
+from pm_sandbox.provider.changes import TagArguments, changed, tags_of, update_tags
+from pm_sandbox.provider.inputs import Inputs, json_text, tag_pairs, told
 from pm_sandbox.provider.registry import Context, Made, deletes, handles, reads, updates
+
+_tag_list = partial(tag_pairs, key="key", value="value")
 
 
 @handles("aws:sfn/stateMachine:StateMachine")
@@ -30,10 +33,6 @@ def _state_machine(inputs: Inputs) -> dict[str, Any]:
             group = {"logGroupArn": logging.get("logDestination")}
             arguments["loggingConfiguration"]["destinations"] = [{"cloudWatchLogsLogGroup": group}]
     return arguments
-
-
-def _tag_list(tags: dict[str, str]) -> list[dict[str, str]]:
-    return [{"key": key, "value": value} for key, value in sorted(tags.items())]
 
 
 @reads("aws:sfn/stateMachine:StateMachine")
@@ -66,8 +65,10 @@ def update_state_machine(id_: str, olds: dict[str, Any], news: Inputs, context: 
     update_tags(
         olds,
         news,
-        lambda keys: client.untag_resource(resourceArn=id_, tagKeys=keys),
-        lambda tags: client.tag_resource(resourceArn=id_, tags=_tag_list(tags.set)),
+        client.untag_resource,
+        client.tag_resource,
+        TagArguments("tagKeys", "tags", _tag_list),
+        resourceArn=id_,
     )
     return {}
 
