@@ -65,8 +65,8 @@ def review(
     """Show what a reviewer needs before `pulumi up`, without a cloud.
 
     Resources by component, IAM statements in words, policy findings, refusals by the provider or AWS, a cost estimate,
-    and what has changed since the last reviewed snapshot (snapshots/STACK.json). The exit code is 3 where a mandatory
-    policy, the provider or AWS refuses the program.
+    and what has changed since the last reviewed snapshot (snapshots/STACK.json: `dev` whole, others as they differ from
+    it, so accept `dev` first). The exit code is 3 where a mandatory policy, the provider or AWS refuses the program.
 
     Examples: pm review dev; pm review prod --markdown for a pull request
     """

@@ -93,7 +93,8 @@ def test_a_program_that_a_preview_shows_otherwise_is_caught(statement: str, tmp_
 def test_no_resource_is_renamed_unnoticed(environment: str, recorded: Recorded) -> None:
     reviewed = snapshot.read(snapshot_path(ROOT, environment))
     assert reviewed is not None
-    now, before = {one.urn for one in recorded(environment).resources}, set(reviewed.resources)
+    now = {one.urn for one in recorded(environment).resources}
+    before = set(reviewed.resources) - {snapshot.stack_of(urn) for urn in now}
     assert not now ^ before, (
         f"new: {sorted(now - before)}, gone: {sorted(before - now)}. A resource that is renamed is deleted and made "
         f"anew, unless it has an alias. If this is meant: `pm review {environment} --accept`, and commit the snapshot"

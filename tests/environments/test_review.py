@@ -190,6 +190,58 @@ def test_a_snapshot_is_read_as_it_was_written_and_a_broken_one_is_refused(record
         snapshot.read(path)
 
 
+def test_another_stack_is_kept_as_its_differences_from_dev(tmp_path: Path) -> None:
+    urn = "urn:pulumi:{}::pm::aws:sqs/queue:Queue::{}"
+    queue = {"name": "pm-dev-letters", "messageRetentionSeconds": "60", "delaySeconds": "1"}
+    dev = Snapshot({urn.format("dev", "letters"): queue, urn.format("dev", "spare"): {}}, ["may a", "may b"], 10.0)
+    changed = {"name": "pm-prod-letters", "messageRetentionSeconds": "90", "fifoQueue": "true"}
+    prod = Snapshot(
+        {urn.format("prod", "letters"): changed, urn.format("prod", "more"): {"name": "m"}}, ["may a", "may c"], 20.0
+    )
+    snapshot.write(tmp_path / "dev.json", dev)
+    snapshot.write(tmp_path / "prod.json", prod)
+    assert json.loads((tmp_path / "prod.json").read_text()) == {
+        "differs_from": "dev",
+        "resources": {
+            urn.format("{stack}", "letters"): {
+                "delaySeconds": None,
+                "fifoQueue": "true",
+                "messageRetentionSeconds": "90",
+            },
+            urn.format("{stack}", "more"): {"name": "m"},
+            urn.format("{stack}", "spare"): None,
+        },
+        "permissions_added": ["may c"],
+        "permissions_removed": ["may b"],
+        "monthly_cost_usd": 20.0,
+    }
+    assert snapshot.read(tmp_path / "prod.json") == prod
+    assert snapshot.read(tmp_path / "dev.json") == dev
+    # A change that both share stands in the one file, and is reviewed for both.
+    added = urn.format("dev", "new")
+    snapshot.write(tmp_path / "dev.json", Snapshot({**dev.resources, added: {"name": "n"}}, dev.permissions, 10.0))
+    shared = snapshot.read(tmp_path / "prod.json")
+    assert shared is not None
+    assert shared.resources.keys() - prod.resources.keys() == {urn.format("prod", "new")}
+    (tmp_path / "dev.json").unlink()
+    with pytest.raises(SnapshotError, match="differs from dev, which has no snapshot"):
+        snapshot.read(tmp_path / "prod.json")
+    snapshot.write(tmp_path / "prod.json", prod)
+    assert "differs_from" not in (tmp_path / "prod.json").read_text()
+
+
+@pytest.mark.parametrize("stack", ["staging", "prod"])
+def test_stacks_differ_in_what_is_set_otherwise_and_not_in_their_names(
+    stack: str, recorded: Recorded, tmp_path: Path
+) -> None:
+    for one in ("dev", stack):
+        snapshot.write(tmp_path / f"{one}.json", _taken(recorded(one)))
+    differing = json.loads((tmp_path / f"{stack}.json").read_text())["resources"].values()
+    assert not any({"tags"} == inputs.keys() for inputs in differing if inputs)
+    assert len(differing) < len(recorded(stack).resources)
+    assert snapshot.read(tmp_path / f"{stack}.json") == _taken(recorded(stack))
+
+
 def test_every_resource_is_counted_once(recorded: Recorded) -> None:
     counts = by_component(recorded("prod"))
     assert sum(counts.values()) == len(recorded("prod").resources)
