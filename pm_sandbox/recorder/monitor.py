@@ -107,10 +107,11 @@ class RecordingMonitor(Monitor):
         if self.preview:
             # The SDK takes an output that is not there for unknown too.
             return "", dict.fromkeys([*new.values, "arn"], UNKNOWN)
-        outputs = self._made_up(new.type, new.name, new.values)
+        outputs = self.made_up(new.type, new.name, new.values)
         return outputs["id"], outputs
 
-    def _made_up(self, token: str, name: str, values: dict[str, Any]) -> dict[str, Any]:
+    def made_up(self, token: str, name: str, values: dict[str, Any]) -> dict[str, Any]:
+        """The outputs that AWS would make up, the id among them."""
         service = re.split(r"[:/]", token)[1] if token.startswith("aws:") else token.split(":")[1]
         outputs: dict[str, Any] = {
             "url": f"https://sqs.{self._region}.amazonaws.com/{ACCOUNT}/{name}",

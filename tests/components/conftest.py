@@ -8,26 +8,17 @@ from typing import Any
 
 import pulumi
 import pytest
-from pulumi.runtime import mocks, rpc
+from pulumi.runtime import mocks
 
-ACCOUNT = "123456789012"
-
-
-@dataclass(frozen=True)
-class Registered:
-    """A resource as it reached the engine."""
-
-    type: str
-    name: str
-    parent: str
-    inputs: dict[str, Any]
+from pm_sandbox.deployer.registration import Registration
+from pm_sandbox.recorder.monitor import RecordingMonitor
 
 
 @dataclass
 class Recording:
     """All that a program registered."""
 
-    resources: list[Registered] = field(default_factory=list)
+    resources: list[Registration] = field(default_factory=list)
     registered_outputs: dict[str, set[str]] = field(default_factory=dict)
     """Keys given to `register_outputs`, by the component's name."""
     outputs: dict[str, Any] = field(default_factory=dict)
@@ -36,8 +27,8 @@ class Recording:
     """Token of each call of a provider's function, and the logical name of the provider, empty for the default one."""
 
     def of_type(self, type_: str) -> dict[str, dict[str, Any]]:
-        """Inputs by name."""
-        return {one.name: one.inputs for one in self.resources if one.type == type_}
+        """Inputs by name; assets and archives are Pulumi's objects."""
+        return {one.name: one.values for one in self.resources if one.type == type_}
 
     def counts(self) -> dict[str, int]:
         """The number of resources of each type."""
@@ -48,70 +39,37 @@ class Recording:
 
     def statements(self, name: str, key: str = "policy") -> list[dict[str, Any]]:
         """The statements of the policy document that the resource `name` has under `key`."""
-        (inputs,) = (one.inputs for one in self.resources if one.name == name)
+        (inputs,) = (one.values for one in self.resources if one.name == name)
         document = json.loads(inputs[key])
         assert document["Version"] == "2012-10-17"
         return document["Statement"]
 
 
-class _Cloud(mocks.Mocks):
-    """Answers with what AWS would make up: ids, ARNs, URLs. It refuses nothing."""
+class _Monitor(RecordingMonitor):
+    """The recorder in this process, with ARNs and URLs that a test can write down."""
 
-    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
-        made_up = {
-            "arn": f"arn:of:{args.name}",
-            "url": f"https://queue/{args.name}",
-            "keyId": f"key-of-{args.name}",
-            "hasPolicy": True,
-            "deploymentId": f"deployment-of-{args.name}",
-            "availabilityZone": "eu-central-1a",
-            "latestVersion": 1,
-        }
-        if args.typ == "aws-native:greengrassv2:ComponentVersion":
-            made_up["componentVersion"] = json.loads(args.inputs["inlineRecipe"])["ComponentVersion"]
-        return f"{args.name}-id", {**made_up, **args.inputs}
-
-    def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
-        known = {
-            "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": ACCOUNT},
-            "aws:index/getRegion:getRegion": {"region": "eu-central-1"},
-            "aws:index/getPartition:getPartition": {"partition": "aws"},
-            "aws:iot/getEndpoint:getEndpoint": {"endpointAddress": "abc-ats.iot.eu-central-1.amazonaws.com"},
-            "aws:ssm/getParameter:getParameter": {"value": "ami-0123456789abcdef0"},
-        }
-        return known[args.token]
-
-
-class _Monitor(mocks.MockMonitor):
     def __init__(self, recording: Recording) -> None:
-        super().__init__(_Cloud())
-        self._recording = recording
+        super().__init__("pm", "test", "eu-central-1")
+        self._kept = recording
 
-    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - gRPC's name
-        if request.type != "pulumi:pulumi:Stack":
-            self._recording.resources.append(
-                Registered(
-                    request.type,
-                    request.name,
-                    request.parent.split("::")[-1],
-                    rpc.deserialize_properties(request.object),
-                )
-            )
-        return super().RegisterResource(request)
+    def made_up(self, token: str, name: str, values: dict[str, Any]) -> dict[str, Any]:
+        short = {"arn": f"arn:of:{name}", "invokeArn": f"arn:of:{name}", "url": f"https://queue/{name}"}
+        return {**super().made_up(token, name, values), **short}
+
+    def registered_resource(self, new: Registration) -> tuple[str, dict[str, Any]]:
+        self._kept.resources.append(new)
+        return super().registered_resource(new)
+
+    def registered_outputs(self, urn: str, outputs: dict[str, Any]) -> bool:
+        component = super().registered_outputs(urn, outputs)
+        if component:
+            self._kept.registered_outputs[self.registered[urn].name] = set(outputs)
+        return component
 
     def Invoke(self, request: Any) -> Any:  # noqa: N802 - gRPC's name
         urn, _, _ = request.provider.rpartition("::")
-        self._recording.calls.append((request.tok, urn.rpartition("::")[2]))
+        self._kept.calls.append((request.tok, urn.rpartition("::")[2]))
         return super().Invoke(request)
-
-    def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802 - gRPC's name
-        # The SDK makes a stack of its own with the first program of a process.
-        if "::pulumi:pulumi:Stack::" in request.urn:
-            return super().RegisterResourceOutputs(request)
-        name = request.urn.split("::")[-1]
-        assert name not in self._recording.registered_outputs, f"{name} registers its outputs twice"
-        self._recording.registered_outputs[name] = set(request.outputs)
-        return super().RegisterResourceOutputs(request)
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from pm_components.aws import recipes
 from pm_components.greengrass_site import device_policies, nuclei, public_components
 from pm_components.greengrass_site.component import OUTPUTS, GreengrassSite, GreengrassSiteArgs
 from pm_components.greengrass_site.edge_components import FOLDERS
+from pm_sandbox.recorder.monitor import ENDPOINT
 
 Record = Callable[[Callable[[], dict[str, Any]]], Any]
 
@@ -184,7 +185,7 @@ def test_the_deployment_names_each_component_in_its_version_and_rolls_back(
     assert uplink.pop("accessControl")
     assert uplink == {
         "dataDirectory": "/data",
-        "endpoint": "abc-ats.iot.eu-central-1.amazonaws.com",
+        "endpoint": ENDPOINT,
         "flowControl": "none",
         "python": "/usr/bin/python3.11",
         "site": "lindau",
