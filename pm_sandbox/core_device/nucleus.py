@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,9 @@ from pm_sandbox.core_device.deployments import (
     start_order,
     with_dependents,
 )
+from pm_sandbox.core_device.judging import judge_of
 from pm_sandbox.core_device.plug_ins import RunningNucleus, resolved
 from pm_sandbox.core_device.recipes import (
-    LITE_WAITS,
     Recipe,
     RecipeError,
     configuration_value,
@@ -36,16 +36,10 @@ from pm_sandbox.core_device.recipes import (
     newest,
     parse_recipe,
 )
-from pm_sandbox.core_device.supervisor import Program, State, Supervisor
+from pm_sandbox.core_device.supervisor import Program, Supervisor
 
 #: Deployments that `status` tells of.
 _REMEMBERED = 50
-#: Seconds between two looks of a classic nucleus at the components that a deployment starts
-#: (`WAIT_SVC_START_POLL_INTERVAL_MILLISEC` of its class `DeploymentConfigMerger`).
-_LOOKED_AT_EVERY = 1.0
-#: Seconds that nucleus lite gives the components before it looks at them (`wait_for_deployment_status`).
-_LITE_HEAD_START = 5.0
-_UP = (State.RUNNING, State.FINISHED)
 #: Seconds between tries to reach the cloud while the uplink is cut.
 _RETRY_AFTER = (0.5, 10.0)
 
@@ -73,14 +67,6 @@ class Result:
     code: str
     detail: str
     cause: str = ""
-
-
-class _BrokenError(DeploymentError):
-    """A component that is broken after a deployment, in a nucleus's words; `cause` has its own."""
-
-    def __init__(self, name: str, version: str, problem: str) -> None:
-        super().__init__(f"Service {name} in broken state after deployment")
-        self.cause = f"{name} {version} is broken: {problem}"
 
 
 @dataclass(frozen=True)
@@ -117,6 +103,7 @@ class Nucleus:
         self._thing_name = thing_name
         self._cloud = cloud
         self._supervisor = supervisor
+        self._judge = judge_of(supervisor)
         self._artifacts = ArtifactStore(directory)
         self.gateway_directory = directory / "client-devices"
         self._state_file = directory / "state.json"
@@ -326,8 +313,7 @@ class Nucleus:
             DeploymentError: if one of them is broken, or not up in time.
         """
         starting = await self._apply(plan)
-        judge = self._judge_lite if self._kind is NucleusKind.LITE else self._judge_classic
-        await judge(plan, starting)
+        await self._judge.settled([plan.programs[name] for name in starting])
 
     async def _apply(self, plan: _Plan, are_installed: bool = False) -> list[str]:
         """Start and stop what `plan` changes; what is in both and unchanged goes on undisturbed. What is started."""
@@ -342,57 +328,9 @@ class Nucleus:
         await supervisor.stop(reversed(leaving))
         in_order = [name for name in plan.order if name in starting]
         for name in in_order:
-            may_start = self._may_start(name, plan, in_order)
+            may_start = self._judge.may_start(plan.recipes.get(name), in_order)
             await supervisor.start(plan.programs[name], may_start, are_installed)
         return in_order
-
-    def _may_start(self, name: str, plan: _Plan, starting: list[str]) -> Callable[[], bool]:
-        """Return whether a component that is installed may go on.
-
-        On a classic nucleus it may where what it depends on HARD is up; a SOFT dependency is not waited for
-        (`dependencyReady` of its class `GreengrassService`). On nucleus lite all components must have been installed.
-        """
-        if self._kind is NucleusKind.LITE:
-            return lambda: all(map(self._supervisor.is_installed, starting))
-        recipe = plan.recipes.get(name)
-        hard = [
-            other
-            for other, (_, is_hard) in (recipe.dependencies if recipe is not None else {}).items()
-            if is_hard and not is_public(other)
-        ]
-        return lambda: all(self._supervisor.state(other) in _UP for other in hard)
-
-    async def _judge_classic(self, plan: _Plan, names: list[str]) -> None:
-        """Look at the components once a second until all are up: one that is up then may fail later, unnoticed."""
-        while True:
-            self._check_none_is_broken(plan, names)
-            if all(self._supervisor.state(name) in _UP for name in names):
-                return
-            await asyncio.sleep(_LOOKED_AT_EVERY)
-
-    async def _judge_lite(self, plan: _Plan, names: list[str]) -> None:
-        """Wait for all install steps, then a few seconds, then for one component after the other."""
-        await self._wait_for_each(plan, names, self._supervisor.is_installed)
-        await asyncio.sleep(_LITE_HEAD_START)
-        await self._wait_for_each(plan, names, lambda name: self._supervisor.state(name) in _UP)
-
-    async def _wait_for_each(self, plan: _Plan, names: list[str], is_there: Callable[[str], bool]) -> None:
-        for name in names:
-
-            def is_decided(name: str = name) -> bool:
-                return is_there(name) or self._supervisor.state(name) is State.BROKEN
-
-            try:
-                async with asyncio.timeout(LITE_WAITS):
-                    await self._supervisor.until(is_decided)
-            except TimeoutError:
-                raise DeploymentError(f"waited {LITE_WAITS:.0f} s for {name}") from None
-            self._check_none_is_broken(plan, [name])
-
-    def _check_none_is_broken(self, plan: _Plan, names: list[str]) -> None:
-        for name in names:
-            if (problem := self._supervisor.problem(name)) is not None:
-                raise _BrokenError(name, plan.programs[name].version, problem)
 
     def _save(self) -> None:
         documents = {

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from pm_components.greengrass_site.nuclei import NucleusKind
-from pm_sandbox.core_device import nucleus as nucleus_module
+from pm_sandbox.core_device import judging
 from pm_sandbox.core_device.cloud_access import CloudAccess
 from pm_sandbox.core_device.component_log import read_log
 from pm_sandbox.core_device.nucleus import Nucleus, Result
@@ -106,7 +106,7 @@ def on(kind: NucleusKind, folder: Path, body: Callable[[Device], Awaitable[None]
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nucleus lite's five seconds are long, and what it sees after one is the same."""
-    monkeypatch.setattr(nucleus_module, "_LITE_HEAD_START", 1.0)
+    monkeypatch.setattr(judging, "_LITE_HEAD_START", 1.0)
 
 
 @pytest.mark.parametrize("kind", NucleusKind)
