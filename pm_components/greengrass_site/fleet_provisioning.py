@@ -13,7 +13,7 @@ import pulumi
 import pulumi_aws as aws
 
 from pm_components.aws import naming
-from pm_components.aws.lambda_function import lambda_function
+from pm_components.aws.lambda_function import contracts_layer, lambda_function
 from pm_components.aws.limits import LAMBDA_ENVIRONMENT_BYTES, PROVISIONING_TEMPLATE_NAME_LENGTH
 from pm_components.aws.permissions import allow, service_role
 from pm_components.functions.pre_provisioning.core import SERIAL_NUMBER, THING_NAME
@@ -65,7 +65,7 @@ def fleet_provisioning(
         description=f"Says which core device of site {site} a new device is",
         statements=[allow(["iot:ListThingPrincipals"], thing_arns)],
         environment={"CORE_DEVICES": core_devices},
-        layers=[],
+        layers=[contracts_layer(f"{name}-pre-provisioning", parent=parent).arn],
         timeout_seconds=_HOOK_SECONDS,
     )
     permission = aws.lambda_.Permission(

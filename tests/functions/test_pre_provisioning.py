@@ -26,7 +26,7 @@ def certificate(*names: x509.NameAttribute, issuer: str = "AWS IoT") -> str:
     made = (
         x509.CertificateBuilder()
         .subject_name(x509.Name(names))
-        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
+        .issuer_name(_name(issuer))
         .public_key(_KEY.public_key())
         .serial_number(2**150)
         .not_valid_before(now)
@@ -34,6 +34,10 @@ def certificate(*names: x509.NameAttribute, issuer: str = "AWS IoT") -> str:
         .sign(_KEY, hashes.SHA256())
     )
     return made.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def _name(common_name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
 def of(name: str) -> str:
@@ -80,9 +84,23 @@ def test_two_common_names_are_none() -> None:
 def test_a_damaged_certificate_raises_nothing_but_value_error(cut: int, instead: bytes) -> None:
     der = x509.load_pem_x509_certificate(of("core-a").encode()).public_bytes(serialization.Encoding.DER)
     damaged = der[:cut] + instead + der[cut + len(instead) :]
-    text = f"-----BEGIN CERTIFICATE-----\n{base64.b64encode(damaged[: max(cut, 10)]).decode()}\n"
-    for pem in (text, text + base64.b64encode(damaged).decode()):
-        try:
-            common_name(pem)
-        except ValueError:
-            continue
+    for content in (damaged, damaged[: max(cut, 10)]):
+        lines = base64.encodebytes(content).decode()
+        for end in ("", "-----END CERTIFICATE-----\n"):
+            try:
+                common_name(f"-----BEGIN CERTIFICATE-----\n{lines}{end}")
+            except ValueError:
+                continue
+
+
+def test_a_request_for_a_certificate_is_none() -> None:
+    request = x509.CertificateSigningRequestBuilder().subject_name(_name("core-a")).sign(_KEY, hashes.SHA256())
+    with pytest.raises(ValueError, match="not a certificate but a CERTIFICATE REQUEST"):
+        common_name(request.public_bytes(serialization.Encoding.PEM).decode())
+
+
+def test_what_follows_a_certificate_in_its_text_is_refused() -> None:
+    der = x509.load_pem_x509_certificate(of("core-a").encode()).public_bytes(serialization.Encoding.DER)
+    lines = base64.encodebytes(der + b"more").decode()
+    with pytest.raises(ValueError, match=r"not an X[.]509 certificate"):
+        common_name(f"-----BEGIN CERTIFICATE-----\n{lines}-----END CERTIFICATE-----\n")

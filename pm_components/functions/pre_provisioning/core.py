@@ -1,19 +1,17 @@
 """The decision of fleet provisioning's hook on a new core device, without I/O."""
 
-import base64
-import binascii
 from collections.abc import Mapping
 from typing import NamedTuple
+
+from asn1crypto import pem, x509
 
 SERIAL_NUMBER = "SerialNumber"
 """The template's parameter that the device gives."""
 THING_NAME = "ThingName"
 """The template's parameter that the hook sets, whatever the device says."""
 
-# DER tags: X.690.
-_INTEGER, _OID, _SEQUENCE, _SET, _EXPLICIT_0 = 0x02, 0x06, 0x30, 0x31, 0xA0
-#: id-at-commonName, 2.5.4.3: RFC 5280, appendix A.
-_COMMON_NAME = b"\x55\x04\x03"
+#: id-at-commonName: RFC 5280, appendix A.
+_COMMON_NAME = "2.5.4.3"
 
 
 class Decision(NamedTuple):
@@ -54,55 +52,22 @@ def decide(
 
 
 def common_name(certificate_pem: str) -> str:
-    """The subject's common name of an X.509 certificate; its layout is in RFC 5280, section 4.1.
+    """The subject's common name of an X.509 certificate.
 
     Raises:
         ValueError: if the text is no certificate, or its subject has not exactly one common name.
     """
-    lines = [line for line in certificate_pem.strip().splitlines() if not line.startswith("-----")]
     try:
-        der = base64.b64decode("".join(lines), validate=True)
-    except binascii.Error as error:
+        kind, _, der = pem.unarmor(certificate_pem.encode())
+    except ValueError as error:
         raise ValueError("not a PEM text") from error
-    [(tag, certificate)] = _parts(der)
-    signed = _parts(_expected(tag, _SEQUENCE, certificate))
-    if not signed:
-        raise ValueError("not an X.509 certificate")
-    fields = _parts(signed[0][1])
-    if fields and fields[0][0] == _EXPLICIT_0:  # the version, which may be left out
-        fields = fields[1:]
-    if len(fields) < 5 or fields[0][0] != _INTEGER:
-        raise ValueError("not an X.509 certificate")
-    _serial, _algorithm, _issuer, _validity, (tag, subject) = fields[:5]
-    names = []
-    for _, relative in _parts(_expected(tag, _SEQUENCE, subject)):
-        for kind, attribute in _parts(relative):
-            (oid_kind, oid), (_, value) = _parts(_expected(kind, _SEQUENCE, attribute))
-            if oid_kind == _OID and oid == _COMMON_NAME:
-                names.append(value.decode())
+    if kind != "CERTIFICATE":
+        raise ValueError(f"not a certificate but a {kind}")
+    try:
+        subject = x509.Certificate.load(der, strict=True).subject.chosen
+        names = [part["value"].native for parts in subject for part in parts if part["type"].dotted == _COMMON_NAME]
+    except (ValueError, TypeError) as error:  # asn1crypto has both for a damaged one
+        raise ValueError(f"not an X.509 certificate: {error}") from error
     if len(names) != 1:
         raise ValueError(f"its subject has {len(names)} common names, allowed is one")
-    return names[0]
-
-
-def _expected(tag: int, wanted: int, content: bytes) -> bytes:
-    if tag != wanted:
-        raise ValueError("not an X.509 certificate")
-    return content
-
-
-def _parts(der: bytes) -> list[tuple[int, bytes]]:
-    """The elements in `der`, each with its tag and content."""
-    parts = []
-    while der:
-        if len(der) < 2:
-            raise ValueError("not an X.509 certificate: it is cut off")
-        tag, length, start = der[0], der[1], 2
-        if length & 0x80:
-            count = length & 0x7F
-            length, start = int.from_bytes(der[2 : 2 + count], "big"), 2 + count
-        if len(der) < start + length:
-            raise ValueError("not an X.509 certificate: it is cut off")
-        parts.append((tag, der[start : start + length]))
-        der = der[start + length :]
-    return parts
+    return str(names[0])
