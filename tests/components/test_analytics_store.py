@@ -327,11 +327,3 @@ def test_a_customers_key_encrypts_whatever_keeps_data(record_component: Record) 
     events = next(one for one in store.statements("lake-key") if one.get("Sid") == "Events")
     assert events["Principal"] == {"Service": "events.amazonaws.com"}
     assert "Condition" not in events
-
-
-def test_two_runs_register_the_same(record_component: Record) -> None:
-    def told(store: Any) -> list[Any]:
-        return sorted((one.name, one.type, one.inputs) for one in store.resources)
-
-    first, second = _store(record_component), _store(record_component)
-    assert repr(told(first)) == repr(told(second))

@@ -1,7 +1,7 @@
-"""The project's program as a whole: its components, its outputs, its rules, its names.
+"""The project's program as a whole: its components, its outputs, its rules, its length.
 
 Not proved here: that what it registers can be made (tests/deployer makes it), and that it registers the same each time
-it runs (tests/environments).
+it runs (tests/environments), with no name twice (tests/contract_library).
 """
 
 import re
@@ -85,22 +85,6 @@ def test_a_rule_asks_for_fields_that_every_message_of_its_channel_has(dev: Recor
             assert not kind.__struct_config__.omit_defaults
         asked += 1
     assert asked == 5
-
-
-def test_no_two_resources_of_a_type_share_a_physical_name(dev: Recording) -> None:
-    names: dict[tuple[str, str], str] = {}
-    for resource in dev.resources:
-        type_ = resource.type
-        for key in ("name", "bucket", "alias", "layerName", "modelPackageGroupName"):
-            value = resource.inputs.get(key)
-            # Settings of a bucket name the bucket that they are of, and streams of a log their group's.
-            if not isinstance(value, str) or (type_.startswith("aws:s3/bucket") and type_ != "aws:s3/bucket:Bucket"):
-                continue
-            if type_ in ("aws:iam/rolePolicy:RolePolicy", "aws:cloudwatch/logStream:LogStream"):
-                continue
-            assert (type_, value) not in names, f"{resource.name} and {names[type_, value]} are both called {value}"
-            names[type_, value] = resource.name
-    assert len(names) > 80
 
 
 def test_the_program_stays_short() -> None:
