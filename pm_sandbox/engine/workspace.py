@@ -14,6 +14,19 @@ from pm_sandbox.provider.server import debug_providers
 #: What a stack's file says of how its secrets are kept: by the passphrase here, and not by the user's own.
 _KEEPING = ("encryptionsalt", "encryptedkey", "secretsprovider")
 _BYTES = 32
+#: The folder of the engine's backend.
+_STATE = "state"
+
+
+def variables(folder: Path, port: int) -> dict[str, str]:
+    """The variables by which the command line keeps to a folder, and asks the provider at the port and no plug-in."""
+    return {
+        "PULUMI_BACKEND_URL": f"file://{folder / _STATE}",
+        "PULUMI_DEBUG_PROVIDERS": debug_providers(port),
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+        "PULUMI_HOME": str(folder / "home"),
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+    }
 
 
 class Workspace:
@@ -36,7 +49,7 @@ class Workspace:
             DeploymentError: if the program has no readable `Pulumi.yaml`.
         """
         self.folder = folder.absolute()
-        self.state = self.folder / "state"
+        self.state = self.folder / _STATE
         self.project = self.folder / "project"
         self._program = program.absolute()
         self._passphrase = self.folder / "passphrase"
@@ -70,14 +83,7 @@ class Workspace:
 
     def environment(self, port: int) -> dict[str, str]:
         """The variables by which the command line works in this folder and asks the provider at the port."""
-        return {
-            "PULUMI_BACKEND_URL": f"file://{self.state}",
-            "PULUMI_CONFIG_PASSPHRASE_FILE": str(self._passphrase),
-            "PULUMI_DEBUG_PROVIDERS": debug_providers(port),
-            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
-            "PULUMI_HOME": str(self.folder / "home"),
-            "PULUMI_SKIP_UPDATE_CHECK": "true",
-        }
+        return {**variables(self.folder, port), "PULUMI_CONFIG_PASSPHRASE_FILE": str(self._passphrase)}
 
     def shell_lines(self, port: int) -> list[str]:
         """The lines by which a shell's commands do the same, wherever they are typed."""

@@ -10,11 +10,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from pm_sandbox.engine import operations
+from pm_sandbox.engine import operations, workspace
 from pm_sandbox.engine.command import EngineError
 from pm_sandbox.engine.operation import operate
 from pm_sandbox.engine.operations import Done
-from pm_sandbox.provider.server import debug_providers
 
 __all__ = ["ROOT", "Done", "Engine", "EngineError", "environment"]
 
@@ -26,15 +25,11 @@ _PROCESSES.set_forkserver_preload(["pm_sandbox.engine.operation", "pm_components
 
 
 def environment(cli: Path, folder: Path, port: int) -> dict[str, str]:
-    """The variables by which the command keeps to the folder, and asks the provider at the port and no plug-in."""
+    """The variables by which a test calls the command itself."""
     return {
+        **workspace.variables(folder, port),
         "PATH": f"{cli.parent}:{os.environ['PATH']}",
-        "PULUMI_BACKEND_URL": f"file://{folder / 'state'}",
         "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
-        "PULUMI_DEBUG_PROVIDERS": debug_providers(port),
-        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
-        "PULUMI_HOME": str(folder / "home"),
-        "PULUMI_SKIP_UPDATE_CHECK": "true",
     }
 
 
