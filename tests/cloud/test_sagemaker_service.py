@@ -175,8 +175,12 @@ def test_a_failing_script_says_why(cloud: Cloud, start: Start, script: str, reas
 
 
 def test_a_program_in_a_folder_finds_its_packages(cloud: Cloud, start: Start) -> None:
-    files = {"pm_ml/__init__.py": "", "ml/own.py": "X = 1\n", "ml/train.py": "from ml.own import X\nassert X == 1\n"}
-    assert wait(cloud, start(files, "ml/train.py"))["TrainingJobStatus"] == "Completed"
+    files = {
+        "pm_ml/__init__.py": "",
+        "pm_ml/own.py": "X = 1\n",
+        "pm_ml/train.py": "from pm_ml.own import X\nassert X == 1\n",
+    }
+    assert wait(cloud, start(files, "pm_ml/train.py"))["TrainingJobStatus"] == "Completed"
 
 
 def test_a_stopped_job_keeps_what_it_had(cloud: Cloud, start: Start) -> None:
