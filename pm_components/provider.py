@@ -12,6 +12,7 @@ from pulumi.errors import InputPropertyError
 from pulumi.provider.experimental.analyzer import PropertyDefinition, PropertyType
 from pulumi.provider.experimental.component import ComponentProvider
 
+from pm_components import settings
 from pm_components.analytics_store.component import AnalyticsStore
 from pm_components.fault_alerting.component import FaultAlerting
 from pm_components.forecast_pipeline.component import ForecastPipeline
@@ -42,7 +43,7 @@ class LibraryProvider(ComponentProvider):
 
     def __init__(self) -> None:
         super().__init__(list(COMPONENTS), NAME, None, VERSION)
-        self.schema = json.dumps(_cleaned(json.loads(self.schema or "{}")))
+        self.schema = json.dumps(settings.described(_cleaned(json.loads(self.schema or "{}"))))
 
     def map_input_properties(
         self,

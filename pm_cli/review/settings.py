@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from pm_components.greengrass_site.settings import SiteSettings
 from pm_components.stack import config
 from pm_sandbox.deployer.project import read_project
 
@@ -40,20 +41,31 @@ def effective(program: Path, stack: str) -> dict[str, str]:
     for key in parsed.__struct_fields__:
         if key == "sites":
             for site in parsed.sites:
-                settings |= {f"sites.{site.name}": _told(site), **_further(site)}
+                settings |= {f"sites.{site.name}": _summary(site), **_further(site)}
         else:
-            settings |= _flat(key, _with_defaults(key, msgspec.to_builtins(getattr(parsed, key))))
+            settings |= _flat(key, msgspec.to_builtins(getattr(parsed, key)))
     return settings
 
 
 def difference(program: Path, first: str, second: str) -> list[Setting]:
-    """The differences between the effective settings of two stacks, by key."""
+    """The differences between the effective settings of two stacks, by key.
+
+    Of a site that only one of them has, what is the default is left out.
+    """
     one, other = effective(program, first), effective(program, second)
-    keys = sorted(one.keys() | other.keys())
-    return [Setting(key, one.get(key), other.get(key)) for key in keys if one.get(key) != other.get(key)]
+    found = [Setting(key, one.get(key), other.get(key)) for key in sorted(one.keys() | other.keys())]
+    return [setting for setting in found if setting.first != setting.second and not _of_lone_site(setting)]
 
 
-def _told(site: config.Site) -> str:
+def _of_lone_site(setting: Setting) -> bool:
+    """True if only one stack has the site, and the site has the default."""
+    head, _, key = setting.key.partition(".")
+    if head != "sites" or None not in (setting.first, setting.second):
+        return False
+    return _SITE_DEFAULTS.get(key.partition(".")[2]) == (setting.first or setting.second)
+
+
+def _summary(site: config.Site) -> str:
     """A site in a line: its core devices, then its devices by type."""
     kinds = sorted({device.type for device in site.devices})
     devices = {kind: sorted(device.name for device in site.devices if device.type == kind) for kind in kinds}
@@ -62,54 +74,30 @@ def _told(site: config.Site) -> str:
 
 
 def _further(site: config.Site) -> dict[str, str]:
-    """A site's further settings that differ from the default."""
-    told = {"name", "core_devices", "devices"}
+    """A site's settings that its summary does not have."""
+    own = msgspec.structs.replace(site, canary_devices=site.canaries)
     return {
         path: text
-        for field in msgspec.structs.fields(site)
-        if field.name not in told and (value := getattr(site, field.name)) != field.default and value != {}
-        for path, text in _flat(f"sites.{site.name}.{field.name}", msgspec.to_builtins(value)).items()
+        for name in own.__struct_fields__
+        if name not in ("name", "core_devices", "devices")
+        for path, text in _flat(f"sites.{site.name}.{name}", msgspec.to_builtins(getattr(own, name))).items()
     }
 
 
-def _with_defaults(key: str, value: Any) -> Any:
-    """A structured setting with the defaults of the component that it is for."""
-    if key == "detector":
-        from pm_components.fault_alerting.component import DEFAULT_RULE
-
-        return _filled(value, msgspec.to_builtins(DEFAULT_RULE))
-    if key == "training":
-        from pm_components.forecast_pipeline import component as forecast_pipeline
-
-        head = "DEFAULT_"
-        defaults = {
-            name.removeprefix(head).lower(): value
-            for name, value in vars(forecast_pipeline).items()
-            if name.startswith(head)
-        }
-        return _filled(value, msgspec.to_builtins(defaults))
-    return value
-
-
-def _filled(value: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
-    """`value` with the defaults where it says nothing; what is optional as a whole, as the trial, stays off."""
-    filled = {}
-    for name, found in value.items():
-        default = defaults.get(name)
-        if isinstance(default, dict):
-            filled[name] = None if found is None else _filled(found, default)
-        else:
-            filled[name] = default if found is None else found
-    return filled
-
-
 def _flat(key: str, value: Any) -> dict[str, str]:
-    if isinstance(value, dict):
+    if isinstance(value, dict) and value:
         return {path: text for name, inner in value.items() for path, text in _flat(f"{key}.{name}", inner).items()}
-    if isinstance(value, list):
+    if isinstance(value, (dict, list, tuple)):
         return {key: ", ".join(map(str, value)) or "none"}
     if isinstance(value, bool):
         return {key: "yes" if value else "no"}
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return {key: "-" if value is None else str(value)}
+
+
+_SITE_DEFAULTS = {
+    path: text
+    for name, value in msgspec.to_builtins(SiteSettings()).items()
+    for path, text in _flat(name, value).items()
+} | _flat("configuration", {})

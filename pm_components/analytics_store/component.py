@@ -2,13 +2,14 @@
 
 import functools
 from collections.abc import Sequence
-from typing import Any, NotRequired, Optional, TypedDict
+from typing import Any, NotRequired, Optional
 
 import pulumi
 import pulumi_aws as aws
 
 from pm_components.analytics_store.lake_replay import LakeDeadLetters, lake_replay
 from pm_components.analytics_store.named_queries import NAMED_QUERIES
+from pm_components.analytics_store.settings import AnalyticsStoreSettings, AnalyticsStoreSettingsArgs
 from pm_components.aws import naming
 from pm_components.aws.alarms import Metric, alarm
 from pm_components.aws.buckets import Expiry, private_bucket
@@ -22,11 +23,9 @@ from pm_components.aws.limits import (
 from pm_components.aws.permissions import Statement, allow, service_role
 from pm_components.aws.queues import dead_letter_queue
 from pm_components.aws.rule_statements import of_sites
+from pm_components.aws.settings import with_defaults
 from pm_components.aws.tagging import OwnershipArgs, tagged_options
 from pm_contracts.tables import PARTITION_KEYS, TABLES, Table
-
-DEFAULT_RETENTION_DAYS = 5 * 365
-DEFAULT_SCAN_LIMIT_BYTES = 10 * 1000**3
 
 _BUFFERING_SECONDS = 60
 _RESULT_DAYS = 7
@@ -40,22 +39,13 @@ _PARQUET_OUTPUT = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputForma
 _PARQUET_SERDE = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
 
 
-class AnalyticsStoreArgs(TypedDict):
+class AnalyticsStoreArgs(AnalyticsStoreSettingsArgs):
     """Arguments of `AnalyticsStore`."""
 
     sites: pulumi.Input[Sequence[pulumi.Input[str]]]
     """The names of the sites whose messages it keeps, and no others."""
-    retention_days: NotRequired[pulumi.Input[int]]
-    """Days after which data is deleted, counted from its arrival. By default 1,825 (5 years)."""
-    scan_limit_bytes: NotRequired[pulumi.Input[int]]
-    """Bytes after which Athena ends a query, 10,485,760 (10 MiB) at least. By default 10 GB."""
     alarm_topic_arns: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]]]
     """SNS topics that hear of dead letters and of data that is stuck. By default only the console shows the alarms."""
-    disposable: NotRequired[pulumi.Input[bool]]
-    """Delete the data with the stack. By default false: a bucket that holds data stays, and the error says so."""
-    customer_key: NotRequired[pulumi.Input[bool]]
-    """Encrypt with a key of your own, made here and rotated each year: lake, query results, streams, queues and
-    delivery log; by default AWS's keys do. Known while the program runs."""
     ownership: NotRequired[OwnershipArgs]
     """The owner of its resources: their tags Tier, Owner and CostCentre. By default they have none of these. Known
     while the program runs, its values need not be."""
@@ -85,11 +75,11 @@ class AnalyticsStore(pulumi.ComponentResource):
         )
         self._name = name
         self._options = pulumi.ResourceOptions(parent=self)
+        args = with_defaults(args, AnalyticsStoreSettings())
         self._alarm_topic_arns = args.get("alarm_topic_arns")
-        disposable = args.get("disposable", False)
-        retention_days = args.get("retention_days", DEFAULT_RETENTION_DAYS)
+        disposable, retention_days = args["disposable"], args["retention_days"]
 
-        self._key = data_key(name, parent=self, purpose="the lake") if args.get("customer_key", False) else None
+        self._key = data_key(name, parent=self, purpose="the lake") if args["customer_key"] else None
         key_arn = self._key.arn if self._key else None
 
         self._lake = private_bucket(
@@ -125,7 +115,7 @@ class AnalyticsStore(pulumi.ComponentResource):
             parent=self,
             alarm_topic_arns=self._alarm_topic_arns,
         )
-        workgroup = self._workgroup(args.get("scan_limit_bytes", DEFAULT_SCAN_LIMIT_BYTES), disposable)
+        workgroup = self._workgroup(args["scan_limit_bytes"], disposable)
 
         self.lake_bucket = self._lake.bucket
         self.lake_bucket_arn = self._lake.arn

@@ -1,7 +1,7 @@
 """The resources behind an alarm's life: a table, and schedules that escalate one that nobody acknowledges in time."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, NotRequired, TypedDict
+from typing import Any, NamedTuple
 
 import msgspec
 import pulumi
@@ -10,22 +10,8 @@ import pulumi_aws as aws
 from pm_components.aws import naming
 from pm_components.aws.checking import checked
 from pm_components.aws.permissions import Statement, allow, service_role
-from pm_components.functions.alert_forwarder.alarms import Policy
+from pm_components.fault_alerting.settings import AlarmArgs, AlarmSettings
 from pm_components.functions.alert_forwarder.escalations import NAME_PREFIX
-
-DEFAULT_POLICY = Policy(dedupe_seconds=3600, escalation_seconds=900, escalation_severities=["critical"])
-
-
-class AlarmArgs(TypedDict):
-    """The settings of reminders and escalations."""
-
-    dedupe_seconds: NotRequired[pulumi.Input[int]]
-    """Seconds, by the time of the measurements, in which an active alarm that is raised again is counted and not told.
-    By default 3600."""
-    escalation_seconds: NotRequired[pulumi.Input[int]]
-    """Seconds after which an alarm that nobody has acknowledged is escalated; 0 is never. By default 900."""
-    escalation_severities: NotRequired[pulumi.Input[list[pulumi.Input[str]]]]
-    """Severities that are escalated: critical, warning. By default critical alone."""
 
 
 class AlarmLifeCycle(NamedTuple):
@@ -93,10 +79,9 @@ def policy_text(alarms: Mapping[str, Any]) -> str:
     Raises:
         ValueError: if it is invalid; the text names the key, what was found and what is allowed.
     """
-    given = {**msgspec.structs.asdict(DEFAULT_POLICY), **alarms}
     try:
         # Not strict: Pulumi hands whole numbers over as floats.
-        policy = msgspec.convert(given, type=Policy, strict=False)
+        policy = msgspec.convert(dict(alarms), type=AlarmSettings, strict=False)
     except msgspec.ValidationError as error:
         raise ValueError(f"alarms: {error}; found {dict(alarms)}") from error
     return msgspec.json.encode(policy).decode()

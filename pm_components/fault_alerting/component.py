@@ -1,7 +1,7 @@
 """`FaultAlerting`: faults, and forecasts that left the acceptable range, reach people as mail and as speech."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NotRequired, Optional, TypedDict
+from typing import Any, NotRequired, Optional
 
 import msgspec
 import pulumi
@@ -18,66 +18,37 @@ from pm_components.aws.permissions import Statement, allow, policy_document, ser
 from pm_components.aws.plain import plain_texts
 from pm_components.aws.queues import WorkQueue, dead_letter_queue, work_queue
 from pm_components.aws.rule_statements import of_sites
+from pm_components.aws.settings import with_defaults
 from pm_components.aws.tagging import OwnershipArgs, tagged_options
-from pm_components.fault_alerting.alarm_life_cycle import AlarmArgs, alarm_life_cycle
+from pm_components.fault_alerting.alarm_life_cycle import alarm_life_cycle
 from pm_components.fault_alerting.alert_topic import alert_topic
+from pm_components.fault_alerting.settings import (
+    DetectorArgs,
+    DetectorSettings,
+    FaultAlertingSettings,
+    FaultAlertingSettingsArgs,
+)
 from pm_components.functions.alert_forwarder.core import ESCALATION
 from pm_components.functions.announcer.core import PREFIX
-from pm_components.functions.detector.core import Rule
 from pm_contracts import topics
 
-DEFAULT_VOICE = "Joanna"
-DEFAULT_VOICE_ENGINE = "neural"
-DEFAULT_ANNOUNCEMENT_DAYS = 90
-DEFAULT_RULE = Rule(window=48, minimum_count=24, maximum_share=0.25, clear_share=0.15)
 #: Seconds that an alert may wait before that is an alarm itself.
 ALERT_AGE_SECONDS = 300
 
 _TIMEOUT_SECONDS = 30
 
 
-class DetectorArgs(TypedDict):
-    """The acceptable range of a device's forecasts."""
-
-    window: NotRequired[pulumi.Input[int]]
-    """The number of outcomes in the window, the latest by target time: 1 to 1,000. By default 48, two days of hours."""
-    minimum_count: NotRequired[pulumi.Input[int]]
-    """Outcomes before which nothing is said. By default 24."""
-    maximum_share: NotRequired[pulumi.Input[float]]
-    """Share of misses above which the alert is raised, 0 to 1. By default 0.25."""
-    clear_share: NotRequired[pulumi.Input[float]]
-    """Share of misses below which it is cleared, at most `maximum_share`. By default 0.15."""
-    tolerance: NotRequired[pulumi.Input[float]]
-    """Relative error above which a forecast is a miss, as 0.1. By default the forecast's own interval decides."""
-
-
-class FaultAlertingArgs(TypedDict):
+class FaultAlertingArgs(FaultAlertingSettingsArgs):
     """Arguments of `FaultAlerting`."""
 
-    emails: Sequence[str]
-    """Addresses that get each alert; plain, since each makes a subscription that is named after it."""
+    emails: NotRequired[Sequence[str]]
+    """Addresses that get each alert; plain, since each makes a subscription that is named after it. By default none:
+    who is to hear subscribes to `topic_arn`."""
+    escalation_emails: NotRequired[Sequence[str]]
+    """Addresses that get only what was escalated; plain, as `emails`. By default none: it goes to `emails` alone."""
     sites: NotRequired[Sequence[str]]
     """Names of the sites whose alerts and outcomes it hears, known while the program runs. By default all that the
     account and region has, which are those of other stacks, too."""
-    voice: NotRequired[pulumi.Input[str]]
-    """Voice of Amazon Polly that speaks the announcements. By default Joanna."""
-    voice_engine: NotRequired[pulumi.Input[str]]
-    """Engine of Amazon Polly that the voice is of: standard, neural, long-form or generative. By default neural."""
-    voice_language: NotRequired[pulumi.Input[str]]
-    """The language of a voice that has several, as en-IN. By default empty: the voice's own."""
-    announcement_days: NotRequired[pulumi.Input[int]]
-    """Days after which an announcement is deleted. By default 90."""
-    detector: NotRequired[pulumi.Input[DetectorArgs]]
-    """The acceptable range of forecasts. By default as each of its fields says."""
-    alarms: NotRequired[pulumi.Input[AlarmArgs]]
-    """Reminders of active alarms, and escalation of those that nobody acknowledges. By default as each field says."""
-    escalation_emails: NotRequired[Sequence[str]]
-    """Addresses that get only what was escalated; plain, as `emails`. By default none: it goes to `emails` alone."""
-    reserved_concurrency: NotRequired[pulumi.Input[int]]
-    """Executions that the account keeps for telling alerts, at least 2, so that nothing else in it delays them. By
-    default none: a new account has ten in all and lets nobody reserve any."""
-    disposable: NotRequired[pulumi.Input[bool]]
-    """Delete the announcements with the stack. By default false: a bucket that holds some stays, and says so."""
     ownership: NotRequired[OwnershipArgs]
     """The owner of its resources: their tags Tier, Owner and CostCentre. By default they have none of these. Known
     while the program runs, its values need not be."""
@@ -105,11 +76,11 @@ class FaultAlerting(pulumi.ComponentResource):
         )
         self._name = name
         self._options = pulumi.ResourceOptions(parent=self)
-        disposable = args.get("disposable", False)
+        args = with_defaults(args, FaultAlertingSettings())
 
         self._topic, self._key = alert_topic(
             name,
-            plain_texts(args["emails"], "FaultAlerting.emails"),
+            plain_texts(args.get("emails", []), "FaultAlerting.emails"),
             plain_texts(args.get("escalation_emails", []), "FaultAlerting.escalation_emails"),
             [ESCALATION],
             parent=self,
@@ -119,9 +90,9 @@ class FaultAlerting(pulumi.ComponentResource):
         queues = {word: self._queue(word) for word in ("detector", "forwarder", "announcer")}
         sites = plain_texts(args["sites"], "FaultAlerting.sites") if "sites" in args else None
         rule_dead_letters = self._rules(queues, sites)
-        detector_table = self._detector(queues["detector"], args.get("detector", DetectorArgs()))
+        detector_table = self._detector(queues["detector"], args["detector"])
         alarm_table = self._forwarder(queues["forwarder"], args)
-        announcements = self._announcer(queues["announcer"], args, disposable)
+        announcements = self._announcer(queues["announcer"], args)
         self._alarms(queues)
         self._dashboard(queues)
 
@@ -234,7 +205,7 @@ class FaultAlerting(pulumi.ComponentResource):
         return table
 
     def _forwarder(self, queue: WorkQueue, args: FaultAlertingArgs) -> aws.dynamodb.Table:
-        life_cycle = alarm_life_cycle(self._name, queue.queue, args.get("alarms", AlarmArgs()), parent=self)
+        life_cycle = alarm_life_cycle(self._name, queue.queue, args["alarms"], parent=self)
         sent = aws.dynamodb.Table(
             f"{self._name}-sent-table",
             name=naming.physical_name(self._name, "sent-alerts"),
@@ -262,14 +233,14 @@ class FaultAlerting(pulumi.ComponentResource):
         )
         return life_cycle.table
 
-    def _announcer(self, queue: WorkQueue, args: FaultAlertingArgs, disposable: pulumi.Input[bool]) -> PrivateBucket:
+    def _announcer(self, queue: WorkQueue, args: FaultAlertingArgs) -> PrivateBucket:
         bucket = private_bucket(
             f"{self._name}-announcements",
             self._name,
             "announcements",
             parent=self,
-            expiries=[Expiry(PREFIX, f"{PREFIX}/", args.get("announcement_days", DEFAULT_ANNOUNCEMENT_DAYS))],
-            disposable=disposable,
+            expiries=[Expiry(PREFIX, f"{PREFIX}/", args["announcement_days"])],
+            disposable=args["disposable"],
         )
         from_topic: Statement = {
             "Sid": "AlertTopic",
@@ -305,9 +276,9 @@ class FaultAlerting(pulumi.ComponentResource):
                 allow(["s3:PutObject"], [pulumi.Output.concat(bucket.arn, f"/{PREFIX}/*")]),
             ],
             environment={
-                "VOICE": args.get("voice", DEFAULT_VOICE),
-                "VOICE_ENGINE": args.get("voice_engine", DEFAULT_VOICE_ENGINE),
-                "VOICE_LANGUAGE": args.get("voice_language", ""),
+                "VOICE": args["voice"],
+                "VOICE_ENGINE": args["voice_engine"],
+                "VOICE_LANGUAGE": args["voice_language"],
                 "ANNOUNCEMENTS_BUCKET": bucket.bucket,
             },
             batch_size=5,
@@ -366,10 +337,9 @@ def rule_text(detector: Mapping[str, Any]) -> str:
     Raises:
         ValueError: if it is no rule; the text names the key, what was found and what is allowed.
     """
-    given = {**msgspec.structs.asdict(DEFAULT_RULE), **detector}
     try:
         # Not strict: Pulumi hands whole numbers over as floats.
-        rule = msgspec.convert(given, type=Rule, strict=False)
+        rule = msgspec.convert(dict(detector), type=DetectorSettings, strict=False)
     except msgspec.ValidationError as error:
         raise ValueError(f"detector: {error}; found {dict(detector)}") from error
     return msgspec.json.encode(rule).decode()

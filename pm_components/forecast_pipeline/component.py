@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, NotRequired, Optional, TypedDict
+from typing import Any, NotRequired, Optional
 
 import pulumi
 import pulumi_aws as aws
@@ -16,50 +16,30 @@ from pm_components.aws.lambda_function import LambdaFunction
 from pm_components.aws.limits import STATE_MACHINE_NAME_LENGTH, TRAINING_JOB_NAME_LENGTH
 from pm_components.aws.permissions import service_role
 from pm_components.aws.plain import plain_texts
+from pm_components.aws.settings import with_defaults
 from pm_components.aws.tagging import OwnershipArgs, tagged_options
 from pm_components.forecast_pipeline import model_kinds
 from pm_components.forecast_pipeline import pipeline_permissions as permit
 from pm_components.forecast_pipeline import training_workflow as workflow
 from pm_components.forecast_pipeline.pipeline_functions import PipelineFunctions, gate_policy, trial_policy
+from pm_components.forecast_pipeline.settings import (
+    REGION,
+    CanaryArgs,
+    CanarySettings,
+    ForecastPipelineSettings,
+    ForecastPipelineSettingsArgs,
+    WorkbenchArgs,
+)
 from pm_components.forecast_pipeline.training_start import Causes, training_start
-from pm_components.forecast_pipeline.workbench import WorkbenchArgs, workbench
+from pm_components.forecast_pipeline.workbench import workbench
 from pm_components.functions.trial.core import Policy as TrialPolicy
 from pm_contracts.messages import Outcome, TrialOutcome
-
-#: AWS's PyTorch container, for its Python 3.11 and its script mode; what we train with is in the code's requirements.
-#: It is the last one with Python 3.11, and AWS has ended its patches: pm_policies/rules/ends_of_support.py tells.
-DEFAULT_IMAGE = "763104351884.dkr.ecr.{0}.amazonaws.com/pytorch-training:2.5.1-cpu-py311-ubuntu22.04-sagemaker"
-DEFAULT_INSTANCE_TYPE = "ml.m5.xlarge"
-DEFAULT_MAXIMUM_SECONDS = 3600
-DEFAULT_SCHEDULE = "rate(7 days)"
-DEFAULT_RETENTION_DAYS = 365
-DEFAULT_WATCH_INTERVAL_SECONDS = 30
-DEFAULT_WATCH_SECONDS = 1800
-DEFAULT_DRIFT_COOLDOWN_SECONDS = 24 * 3600
-DEFAULT_CHAMPION_MARGIN = 0.01
-DEFAULT_CANARY = {"minimum_outcomes": 48, "maximum_seconds": 7 * 24 * 3600, "margin": 0.0, "interval_seconds": 900}
 
 _UUID_CHARACTERS = 37
 _LOG_RETENTION_DAYS = 30
 
 
-class CanaryArgs(TypedDict):
-    """The rule by which a challenger that passed the gate replaces the champion.
-
-    Faults have no outcome that comes by itself: a fault model is judged by the gate alone.
-    """
-
-    minimum_outcomes: NotRequired[pulumi.Input[int]]
-    """Forecasts of both models that have come true, before which nothing is decided; default 48, two days of hours."""
-    maximum_seconds: NotRequired[pulumi.Input[int]]
-    """Seconds after which a trial with fewer outcomes is lost; default 604800, a week."""
-    margin: NotRequired[pulumi.Input[float]]
-    """Share by which the error on trial may exceed the champion's; below 0 it must be smaller. Default 0."""
-    interval_seconds: NotRequired[pulumi.Input[int]]
-    """Seconds between two looks; default 900."""
-
-
-class ForecastPipelineArgs(TypedDict):
+class ForecastPipelineArgs(ForecastPipelineSettingsArgs):
     """Arguments of `ForecastPipeline`."""
 
     sites: pulumi.Input[Sequence[pulumi.Input[str]]]
@@ -70,49 +50,8 @@ class ForecastPipelineArgs(TypedDict):
     """Glue database of the lake."""
     workgroup: pulumi.Input[str]
     """Athena workgroup to export in; it keeps its results in the lake's bucket below `athena-results/`."""
-    image_uri: NotRequired[pulumi.Input[str]]
-    """Container image with Python 3.11 and SageMaker's script mode; default AWS's PyTorch container of the region."""
-    instance_type: NotRequired[pulumi.Input[str]]
-    """Instance type of the training jobs; default `ml.m5.xlarge`."""
-    maximum_seconds: NotRequired[pulumi.Input[int]]
-    """Seconds after which a training job is stopped; default 3600."""
-    spot: NotRequired[pulumi.Input[bool]]
-    """Run training jobs on spot capacity, which is cheaper, may have to be waited for and needs a quota of its own; an
-    interrupted job goes on from its checkpoints. Default false."""
-    hyperparameters: NotRequired[pulumi.Input[Mapping[str, pulumi.Input[str]]]]
-    """Arguments of the training scripts by name, as `seed` or `train_end`; default none."""
-    minimum_skill: NotRequired[pulumi.Input[float]]
-    """The skill over persistence that a forecast model must exceed, a share; default 0."""
-    champion_margin: NotRequired[pulumi.Input[float]]
-    """Share by which a model may save less of persistence's error, or of the cost of alarming never or always, than the
-    model approved last; default 0.01."""
-    canary: NotRequired[CanaryArgs]
-    """The trial of a forecast model on the core devices of the sites' canary groups before it is approved; by default
-    it is not tried. Known while the program runs, its values need not be."""
-    drift_enabled: NotRequired[pulumi.Input[bool]]
-    """Retrain on the alert that forecasts have left the acceptable range; default true."""
-    drift_cooldown_seconds: NotRequired[pulumi.Input[int]]
-    """Seconds in which a start, whatever caused it, is not followed by one for drift; default 86400, a day."""
-    workbench: NotRequired[WorkbenchArgs]
-    """A notebook instance that opens on `pm_ml/notebooks`; by default there is none. Known while the program runs, its
-    values need not be."""
-    schedule: NotRequired[pulumi.Input[str]]
-    """The schedule of retraining, as EventBridge Scheduler writes it; skipped while a training runs. Default
-    `rate(7 days)`."""
-    schedule_enabled: NotRequired[pulumi.Input[bool]]
-    """Run the schedule; default true."""
-    watch_interval_seconds: NotRequired[pulumi.Input[int]]
-    """Seconds between two looks at a rollout; default 30."""
-    watch_seconds: NotRequired[pulumi.Input[int]]
-    """Seconds that core devices are waited for; who is offline then takes the models later; default 1800."""
-    data_directory: NotRequired[pulumi.Input[str]]
-    """Directory on the core devices that keeps models; default `/var/lib/pm`."""
-    retention_days: NotRequired[pulumi.Input[int]]
-    """Days that exports and training output are kept; default 365. Component artifacts and models stay."""
     alarm_topic_arns: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]]]
     """SNS topics that hear when the pipeline fails; default none."""
-    disposable: NotRequired[pulumi.Input[bool]]
-    """Delete the artifact bucket's objects with the stack; default false."""
     ownership: NotRequired[OwnershipArgs]
     """The owner of its resources: their tags Tier, Owner and CostCentre. By default they have none of these. Known
     while the program runs, its values need not be."""
@@ -134,12 +73,14 @@ class ForecastPipeline(pulumi.ComponentResource):
             "pm:index:ForecastPipeline", name, None, tagged_options(opts, "ForecastPipeline", args.get("ownership"))
         )
         self._name = name
-        self._args = args
+        args = self._args = with_defaults(args, ForecastPipelineSettings())
         self._child = pulumi.ResourceOptions(parent=self)
         self._sites = plain_texts(args["sites"], "ForecastPipeline.sites")
-        self._image = args.get("image_uri") or pulumi.Output.format(DEFAULT_IMAGE, naming.region(self))
+        self._image = pulumi.Output.all(args["image_uri"], naming.region(self)).apply(
+            lambda known: str(known[0]).replace(REGION, known[1])
+        )
 
-        self._canary: dict[str, Any] = {**DEFAULT_CANARY, **args.get("canary", {})}
+        self._canary: Mapping[str, Any] = with_defaults(args.get("canary", CanaryArgs()), CanarySettings())
 
         bucket = self._artifacts = self._artifact_bucket()
         self._bucket = bucket.bucket
@@ -151,10 +92,10 @@ class ForecastPipeline(pulumi.ComponentResource):
             name,
             Causes(
                 sites=self._sites,
-                schedule=args.get("schedule", DEFAULT_SCHEDULE),
-                schedule_enabled=args.get("schedule_enabled", True),
-                drift_enabled=args.get("drift_enabled", True),
-                drift_cooldown_seconds=args.get("drift_cooldown_seconds", DEFAULT_DRIFT_COOLDOWN_SECONDS),
+                schedule=args["schedule"],
+                schedule_enabled=args["schedule_enabled"],
+                drift_enabled=args["drift_enabled"],
+                drift_cooldown_seconds=args["drift_cooldown_seconds"],
             ),
             state_machine.arn,
             self._layer.arn,
@@ -172,14 +113,14 @@ class ForecastPipeline(pulumi.ComponentResource):
         self.register_outputs({output: getattr(self, output) for output in ForecastPipeline.__annotations__})
 
     def _artifact_bucket(self) -> PrivateBucket:
-        days = self._args.get("retention_days", DEFAULT_RETENTION_DAYS)
+        days = self._args["retention_days"]
         return private_bucket(
             f"{self._name}-artifact",
             self._name,
             "artifacts",
             parent=self,
             expiries=[Expiry("exports", "exports/", days), Expiry("training", "training/", days)],
-            disposable=self._args.get("disposable", False),
+            disposable=self._args["disposable"],
         )
 
     def _training_code(self) -> aws.s3.BucketObjectv2:
@@ -200,16 +141,16 @@ class ForecastPipeline(pulumi.ComponentResource):
         args = self._args
         make = PipelineFunctions(self._name, self, self._artifacts, self._sites, self._image)
         gate = {
-            "minimum_skill": args.get("minimum_skill", 0.0),
-            "champion_margin": args.get("champion_margin", DEFAULT_CHAMPION_MARGIN),
+            "minimum_skill": args["minimum_skill"],
+            "champion_margin": args["champion_margin"],
             "on_trial": [model_kinds.FORECAST] if on_trial else [],
         }
         self._layer = make.layer
         made = {
             "gate": make.gate(checked(gate, gate_policy)),
             "register": make.register(),
-            "release": make.release(args.get("data_directory", "/var/lib/pm")),
-            "watch": make.watch(args.get("watch_seconds", DEFAULT_WATCH_SECONDS)),
+            "release": make.release(args["data_directory"]),
+            "watch": make.watch(args["watch_seconds"]),
         }
         if on_trial:
             policy = {name: self._canary[name] for name in TrialPolicy.__struct_fields__}
@@ -222,7 +163,7 @@ class ForecastPipeline(pulumi.ComponentResource):
         training_role = service_role(
             f"{self._name}-training",
             "sagemaker.amazonaws.com",
-            permit.training_statements(self, self._objects, pulumi.Output.from_input(self._image)),
+            permit.training_statements(self, self._objects, self._image),
             parent=self,
         )
         prefix = naming.physical_name(
@@ -231,8 +172,8 @@ class ForecastPipeline(pulumi.ComponentResource):
         )
         arns = {purpose: function.function.arn for purpose, function in functions.items()}
         looks: dict[str, pulumi.Input[int]] = {
-            "watch_interval_seconds": self._args.get("watch_interval_seconds", DEFAULT_WATCH_INTERVAL_SECONDS),
-            "watch_seconds": self._args.get("watch_seconds", DEFAULT_WATCH_SECONDS),
+            "watch_interval_seconds": self._args["watch_interval_seconds"],
+            "watch_seconds": self._args["watch_seconds"],
         }
         if "trial" in arns:
             looks["trial_interval_seconds"] = self._canary["interval_seconds"]
@@ -242,12 +183,12 @@ class ForecastPipeline(pulumi.ComponentResource):
             workgroup=self._args["workgroup"],
             bucket=self._bucket,
             image=self._image,
-            instance_type=self._args.get("instance_type", DEFAULT_INSTANCE_TYPE),
-            maximum_seconds=self._args.get("maximum_seconds", DEFAULT_MAXIMUM_SECONDS),
+            instance_type=self._args["instance_type"],
+            maximum_seconds=self._args["maximum_seconds"],
             training_role=training_role.arn,
             code_key=code.key,
-            hyperparameters=self._args.get("hyperparameters", {}),
-            spot=self._args.get("spot", False),
+            hyperparameters=self._args["hyperparameters"],
+            spot=self._args["spot"],
             looks=checked(looks, workflow.checked_looks),
             **arns,
         )

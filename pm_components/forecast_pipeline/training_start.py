@@ -17,6 +17,7 @@ from pm_components.aws.limits import SQS_EVENT_SOURCE_CONCURRENCY_MINIMUM
 from pm_components.aws.permissions import allow, service_role
 from pm_components.aws.queues import WorkQueue, work_queue
 from pm_components.aws.rule_statements import of_sites
+from pm_components.forecast_pipeline.settings import COOLDOWN_SECONDS_MINIMUM
 from pm_components.functions.start_training.core import CAUSE, SCHEDULED
 from pm_contracts import topics
 
@@ -149,8 +150,8 @@ def _cooldown(seconds: Any) -> str:
     """The cool-down as text.
 
     Raises:
-        ValueError: if it is shorter than a minute.
+        ValueError: if it is shorter than allowed.
     """
-    if seconds < 60:
-        raise ValueError(f"drift_cooldown_seconds: found {seconds}, allowed are 60 and more")
+    if seconds < COOLDOWN_SECONDS_MINIMUM:
+        raise ValueError(f"drift_cooldown_seconds: found {seconds}, allowed are {COOLDOWN_SECONDS_MINIMUM} and more")
     return str(int(seconds))

@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import Sequence
-from typing import NotRequired, TypedDict
 
 import pulumi
 import pulumi_aws as aws
@@ -11,26 +10,12 @@ from pm_components.aws import archives, naming, packaging
 from pm_components.aws.encryption_keys import rotated_key
 from pm_components.aws.limits import NOTEBOOK_INSTANCE_NAME_LENGTH
 from pm_components.aws.permissions import Statement, service_role
+from pm_components.aws.settings import with_defaults
+from pm_components.forecast_pipeline.settings import WorkbenchArgs, WorkbenchSettings
 
-DEFAULT_INSTANCE_TYPE = "ml.t3.medium"
-DEFAULT_VOLUME_GIBIBYTES = 20
 #: "Amazon Linux 2023 notebook instances", SageMaker developer guide.
 PLATFORM = "notebook-al2023-v1"
 _HOME = "/home/ec2-user/SageMaker"
-
-
-class WorkbenchArgs(TypedDict):
-    """A notebook instance."""
-
-    instance_type: NotRequired[pulumi.Input[str]]
-    """Instance type; default `ml.t3.medium`."""
-    volume_gibibytes: NotRequired[pulumi.Input[int]]
-    """Size of its encrypted volume; default 20."""
-    subnet_id: NotRequired[pulumi.Input[str]]
-    """Subnet that it is in, with a way of its own to AWS; it then has no other way to the internet. By default
-    SageMaker's own network, with internet access."""
-    security_group_ids: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]]]
-    """Security groups in the subnet; needed with it."""
 
 
 def workbench(
@@ -55,6 +40,7 @@ def workbench(
     """
     if ("subnet_id" in args) != ("security_group_ids" in args):
         raise ValueError("workbench: found subnet_id or security_group_ids alone, allowed are both or neither")
+    args = with_defaults(args, WorkbenchSettings())
     options = pulumi.ResourceOptions(parent=parent)
     code = _code(name, bucket, options)
     role = service_role(f"{name}-workbench", "sagemaker.amazonaws.com", statements, parent=parent)
@@ -72,8 +58,8 @@ def workbench(
         f"{name}-workbench",
         name=physical,
         role_arn=role.arn,
-        instance_type=args.get("instance_type", DEFAULT_INSTANCE_TYPE),
-        volume_size=args.get("volume_gibibytes", DEFAULT_VOLUME_GIBIBYTES),
+        instance_type=args["instance_type"],
+        volume_size=args["volume_gibibytes"],
         # SageMaker uses it in the name of who makes or starts the instance.
         kms_key_id=rotated_key(f"{name}-workbench-key", "Encrypts the volume of the workbench", parent=parent).arn,
         platform_identifier=PLATFORM,

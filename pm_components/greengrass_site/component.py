@@ -1,7 +1,7 @@
 """A site: its things and groups, what its core devices may do, and the deployment of the edge components to them."""
 
 from collections.abc import Mapping, Sequence
-from typing import NotRequired, Optional, TypedDict
+from typing import NotRequired, Optional
 
 import pulumi
 import pulumi_aws as aws
@@ -10,20 +10,19 @@ from pm_components.aws import naming
 from pm_components.aws.limits import ROLE_ALIAS_LENGTH
 from pm_components.aws.permissions import allow, service_role
 from pm_components.aws.plain import plain_keys, plain_mapping, plain_text, plain_texts
+from pm_components.aws.settings import with_defaults
 from pm_components.aws.tagging import OwnershipArgs, tagged_options
 from pm_components.greengrass_site.core_device_host import CoreDeviceHost
 from pm_components.greengrass_site.device_policies import client_device_policy, core_device_policy, serving_policy
 from pm_components.greengrass_site.edge_components import EdgeComponents
 from pm_components.greengrass_site.fleet_provisioning import FleetProvisioning, fleet_provisioning
 from pm_components.greengrass_site.nuclei import Nucleus, NucleusKind
-from pm_components.greengrass_site.nucleus_args import NucleusArgs, stated_nucleus
+from pm_components.greengrass_site.nucleus_args import stated_nucleus
+from pm_components.greengrass_site.settings import GreengrassSiteSettings, GreengrassSiteSettingsArgs
 from pm_components.greengrass_site.site_deployment import SiteSettings, site_deployment
 from pm_components.greengrass_site.site_registry import SiteGroups, site_groups, site_things
 
 CREDENTIAL_SECONDS = 3600
-DEFAULT_PYTHON = "/opt/pm/venv/bin/python"
-DEFAULT_DATA_DIRECTORY = "/var/lib/pm"
-
 
 OUTPUTS = (
     "thing_group",
@@ -39,45 +38,19 @@ OUTPUTS = (
 )
 
 
-class GreengrassSiteArgs(TypedDict):
+class GreengrassSiteArgs(GreengrassSiteSettingsArgs):
     """Arguments of `GreengrassSite`."""
 
-    site: pulumi.Input[str]
-    """The site's name, a level of its topics; known while the program runs."""
-    core_devices: pulumi.Input[Sequence[pulumi.Input[str]]]
-    """Thing names of the site's core devices; known while the program runs."""
+    site: NotRequired[pulumi.Input[str]]
+    """The site's name, a level of its topics; known while the program runs. By default the component's own name."""
+    core_devices: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]]]
+    """Thing names of the site's core devices; known while the program runs. By default one, named `{site}-core`."""
     devices: pulumi.Input[Mapping[str, pulumi.Input[str]]]
     """The type (`air_quality` or `machine`) of each device of the site by its name; known while the program runs."""
     artifact_bucket: pulumi.Input[str]
     """Name of the bucket that keeps component artifacts below `components/` and models below `models/`."""
     component_versions: NotRequired[pulumi.Input[Mapping[str, pulumi.Input[str]]]]
     """Version of each edge component by its name, where they are published already; by default the site does it."""
-    python: NotRequired[pulumi.Input[str]]
-    """Python interpreter on the core devices; default `/opt/pm/venv/bin/python`."""
-    data_directory: NotRequired[pulumi.Input[str]]
-    """Directory on the core devices for outbox, models and identity; default `/var/lib/pm`."""
-    flow_control: NotRequired[pulumi.Input[str]]
-    """`aws` (default): the uplink keeps to the limits of AWS IoT Core; `none`: as fast as the endpoint acknowledges."""
-    canary_devices: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]]]
-    """Core devices that try new models first; default the first of `core_devices`. Known while the program runs."""
-    client_devices: NotRequired[pulumi.Input[bool]]
-    """Let devices connect to the core devices by MQTT with certificates of their own; default true. It takes
-    AWS's client device components, which nucleus lite does not run. Known while the program runs."""
-    configuration: NotRequired[pulumi.Input[Mapping[str, pulumi.Input[str]]]]
-    """A JSON object by component name: merged over what the site sets of that component's configuration. Default
-    none. Components known while the program runs."""
-    serial_numbers: NotRequired[pulumi.Input[Mapping[str, pulumi.Input[str]]]]
-    """Serial number of core devices by thing name: these may enrol themselves with a claim certificate. Default none.
-    Known while the program runs."""
-    host_instance_type: NotRequired[pulumi.Input[str]]
-    """Instance type of an EC2 host that plays the first core device, which then needs a serial number; default none,
-    since the plant has hardware of its own. Known while the program runs."""
-    nucleus: NotRequired[pulumi.Input[NucleusArgs]]
-    """Nucleus of the core devices; `lite` goes with `client_devices` false. Default `classic` in the version that this
-    library pins: the EC2 host gets it, and the releases of AWS's client device components are chosen for it. A version
-    that is stated for `classic` is deployed too (`aws.greengrass.Nucleus`): a core device with another one changes to
-    it, and restarts. Without one no deployment touches a plant's nucleus, and one that does not take the client device
-    components fails their deployment. Known while the program runs."""
     alarm_topic_arns: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]]]
     """SNS topics that hear when that host has ended and its name could not be freed; default none."""
     ownership: NotRequired[OwnershipArgs]
@@ -115,7 +88,8 @@ class GreengrassSite(pulumi.ComponentResource):
     """The deployment of the edge components."""
 
     def __init__(self, name: str, args: GreengrassSiteArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
-        site = plain_text(args["site"], "GreengrassSite.site")
+        args = with_defaults(args, GreengrassSiteSettings())
+        site = plain_text(args.get("site", name), "GreengrassSite.site")
         super().__init__(
             "pm:index:GreengrassSite",
             name,
@@ -124,7 +98,7 @@ class GreengrassSite(pulumi.ComponentResource):
         )
         self._name = name
         self._child = pulumi.ResourceOptions(parent=self)
-        cores = plain_texts(args["core_devices"], "GreengrassSite.core_devices")
+        cores = plain_texts(args.get("core_devices", [f"{site}-core"]), "GreengrassSite.core_devices")
         devices = plain_mapping(args["devices"], "GreengrassSite.devices")
         if both := sorted(set(cores) & set(devices)):
             raise ValueError(
@@ -132,8 +106,8 @@ class GreengrassSite(pulumi.ComponentResource):
                 "name of its own for each"
             )
 
-        nucleus = stated_nucleus(args.get("nucleus", {}), "GreengrassSite.nucleus")
-        serves_devices = bool(args.get("client_devices", True))
+        nucleus = stated_nucleus(args["nucleus"], "GreengrassSite.nucleus")
+        serves_devices = bool(args["client_devices"])
         if nucleus.kind is NucleusKind.LITE and serves_devices:
             raise ValueError(
                 "GreengrassSite.nucleus: found lite, which runs no client device components, allowed with "
@@ -154,11 +128,11 @@ class GreengrassSite(pulumi.ComponentResource):
             serves_devices=serves_devices,
             nucleus=nucleus,
             values={
-                "python": args.get("python", DEFAULT_PYTHON),
-                "dataDirectory": args.get("data_directory", DEFAULT_DATA_DIRECTORY),
-                "flowControl": args.get("flow_control", "aws"),
+                "python": args["python"],
+                "dataDirectory": args["data_directory"],
+                "flowControl": args["flow_control"],
             },
-            own=plain_keys(args.get("configuration", {}), "GreengrassSite.configuration"),
+            own=plain_keys(args["configuration"], "GreengrassSite.configuration"),
         )
         deployment = site_deployment(
             name, settings, self._versions(args), args["artifact_bucket"], groups.code, parent=self
@@ -248,7 +222,7 @@ class GreengrassSite(pulumi.ComponentResource):
         groups: SiteGroups,
     ) -> Optional[FleetProvisioning]:
         """The enrolment of core devices, if any may enrol, and the host that does so, if there is one."""
-        serials = plain_mapping(args.get("serial_numbers", {}), "GreengrassSite.serial_numbers")
+        serials = plain_mapping(args["serial_numbers"], "GreengrassSite.serial_numbers")
         provisioning = fleet_provisioning(self._name, site, serials, things, policies, parent=self) if serials else None
         instance_type = args.get("host_instance_type")
         if instance_type is not None:
@@ -273,8 +247,8 @@ class GreengrassSite(pulumi.ComponentResource):
                     "artifact_bucket": args["artifact_bucket"],
                     "nucleus": {"kind": nucleus.kind, "version": nucleus.version},
                     "instance_type": instance_type,
-                    "python": args.get("python", DEFAULT_PYTHON),
-                    "data_directory": args.get("data_directory", DEFAULT_DATA_DIRECTORY),
+                    "python": args["python"],
+                    "data_directory": args["data_directory"],
                     "alarm_topic_arns": args.get("alarm_topic_arns", []),
                 },
                 opts=self._child,

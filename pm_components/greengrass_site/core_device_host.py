@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Sequence
-from typing import NotRequired, Optional, TypedDict
+from typing import NotRequired, Optional
 
 import pulumi
 import pulumi_aws as aws
@@ -10,13 +10,14 @@ import pulumi_aws as aws
 from pm_components.aws import archives, naming, packaging
 from pm_components.aws.permissions import allow, service_role
 from pm_components.aws.plain import plain_list
+from pm_components.aws.settings import with_defaults
 from pm_components.aws.tagging import OwnershipArgs, tagged_options
 from pm_components.greengrass_site.core_device_scripts import user_data
 from pm_components.greengrass_site.core_device_termination import host_termination
 from pm_components.greengrass_site.nuclei import NucleusKind
-from pm_components.greengrass_site.nucleus_args import NucleusArgs, stated_nucleus
+from pm_components.greengrass_site.nucleus_args import stated_nucleus
+from pm_components.greengrass_site.settings import CoreDeviceHostSettings, CoreDeviceHostSettingsArgs
 
-DEFAULT_INSTANCE_TYPE = "t3.small"
 #: Where AWS and Debian say which image is the latest: "Calling the AMI public parameter for Amazon Linux 2023", AWS
 #: Systems Manager user guide; https://wiki.debian.org/Cloud/AmazonEC2Image/Bookworm.
 _IMAGE_PARAMETERS = {
@@ -38,7 +39,7 @@ _OUTBOUND_PORTS = {
 }
 
 
-class CoreDeviceHostArgs(TypedDict):
+class CoreDeviceHostArgs(CoreDeviceHostSettingsArgs):
     """Arguments of `CoreDeviceHost`."""
 
     thing_name: pulumi.Input[str]
@@ -54,15 +55,6 @@ class CoreDeviceHostArgs(TypedDict):
     again. The list is known while the program runs, the names need not be."""
     artifact_bucket: pulumi.Input[str]
     """Name of the bucket that keeps the list of its Python packages, below `hosts/`."""
-    nucleus: NotRequired[pulumi.Input[NucleusArgs]]
-    """Its nucleus, in the stated version: `classic` (default) on Amazon Linux 2023, or `lite` on Debian 12, which runs
-    no client device components."""
-    instance_type: NotRequired[pulumi.Input[str]]
-    """Instance type, of x86_64 and built on the AWS Nitro System; default `t3.small`."""
-    python: NotRequired[pulumi.Input[str]]
-    """The path of its Python interpreter, in a virtual environment; default `/opt/pm/venv/bin/python`."""
-    data_directory: NotRequired[pulumi.Input[str]]
-    """Directory for outbox, models and identity, on a volume of its own; default `/var/lib/pm`."""
     alarm_topic_arns: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]]]
     """SNS topics that hear when the name of an instance that has ended could not be freed; default none."""
     ownership: NotRequired[OwnershipArgs]
@@ -91,6 +83,7 @@ class CoreDeviceHost(pulumi.ComponentResource):
         )
         self._name = name
         self._child = pulumi.ResourceOptions(parent=self)
+        args = with_defaults(args, CoreDeviceHostSettings())
         groups = plain_list(args["thing_groups"], "CoreDeviceHost.thing_groups")
         subnet, security_group = self._network()
         volume = aws.ebs.Volume(
@@ -146,7 +139,7 @@ class CoreDeviceHost(pulumi.ComponentResource):
         name = self._name
         packages = self._packages(args["artifact_bucket"])
         profile = self._profile(args, volume)
-        nucleus = stated_nucleus(args.get("nucleus", {}), "CoreDeviceHost.nucleus")
+        nucleus = stated_nucleus(args["nucleus"], "CoreDeviceHost.nucleus")
         image = aws.ssm.get_parameter_output(
             name=_IMAGE_PARAMETERS[nucleus.kind], opts=pulumi.InvokeOutputOptions(parent=self)
         )
@@ -158,8 +151,8 @@ class CoreDeviceHost(pulumi.ComponentResource):
             region=naming.region(self),
             packages=pulumi.Output.concat("s3://", packages.bucket, "/", packages.key),
             volume=volume.id,
-            python=args.get("python", "/opt/pm/venv/bin/python"),
-            data_directory=args.get("data_directory", "/var/lib/pm"),
+            python=args["python"],
+            data_directory=args["data_directory"],
         ).apply(lambda known: user_data(nucleus, unused=packaging.patterns(packaging.EDGE_UNUSED), **known))
         # A name of its own for each nucleus: one that has become another would keep its image, as said below.
         words = ("template",) if nucleus.kind is NucleusKind.CLASSIC else (str(nucleus.kind), "template")
@@ -167,7 +160,7 @@ class CoreDeviceHost(pulumi.ComponentResource):
             "-".join((name, *words)),
             name=naming.physical_name(name, *words),
             image_id=image.value,
-            instance_type=args.get("instance_type", DEFAULT_INSTANCE_TYPE),
+            instance_type=args["instance_type"],
             iam_instance_profile={"name": profile.name},
             network_interfaces=[
                 {

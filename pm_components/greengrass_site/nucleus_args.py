@@ -1,24 +1,13 @@
-"""The argument in which a site states its nucleus."""
+"""The nucleus that a site states, checked."""
 
 import re
-from typing import Any, NotRequired, TypedDict
-
-import pulumi
+from typing import Any
 
 from pm_components.aws.plain import plain_mapping, plain_text
 from pm_components.greengrass_site.nuclei import DEFAULT_VERSIONS, OLDEST_VERSIONS, Nucleus, NucleusKind, numbers
+from pm_components.greengrass_site.settings import NucleusSettings
 
 _VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
-
-
-class NucleusArgs(TypedDict):
-    """A nucleus, as a site states it."""
-
-    kind: NotRequired[pulumi.Input[NucleusKind]]
-    """`classic` (default) or `lite`. Known while the program runs."""
-    version: NotRequired[pulumi.Input[str]]
-    """Version, as `2.16.1`; by default the one that this library pins: 2.16.1 of `classic`, 2.6.0 of `lite`. Known
-    while the program runs."""
 
 
 def stated_nucleus(value: Any, key: str) -> Nucleus:
@@ -35,7 +24,7 @@ def stated_nucleus(value: Any, key: str) -> Nucleus:
     given = plain_mapping(value, key)
     if unknown := sorted(given.keys() - {"kind", "version"}):
         raise ValueError(f"{key}: found {', '.join(unknown)}, allowed are kind and version")
-    kind = NucleusKind(plain_text(given.get("kind", NucleusKind.CLASSIC), f"{key}.kind"))
+    kind = NucleusKind(plain_text(given.get("kind", NucleusSettings().kind), f"{key}.kind"))
     version = given.get("version", DEFAULT_VERSIONS[kind])
     oldest = OLDEST_VERSIONS[kind]
     if not _VERSION.fullmatch(version) or numbers(version) < numbers(oldest):

@@ -1,8 +1,8 @@
 """Each setting that has a limit takes the value at it and refuses the one just outside, with one line.
 
-The limits are those of `pm_components/stack/config.py`, walked as they stand there. The two configurations at the
-limits are recorded, and what reaches the provider is held to the ranges that the pinned SDK documents of each input, to
-its types, and for a training job and a notebook to SageMaker's own model.
+The limits are those of the configuration and of the settings in it, walked as they stand there. The two configurations
+at the limits are recorded, and what reaches the provider is held to the ranges that the pinned SDK documents of each
+input, to its types, and for a training job and a notebook to SageMaker's own model.
 
 Not proved here: limits that no document of the SDK or model of an API states as a number.
 """
@@ -125,15 +125,23 @@ SITE = {
     "devices": [{"name": "air-1", "type": "air_quality"}, {"name": "machine-1", "type": "machine"}],
 }
 PLAIN = {"sites": [SITE], "tier": "prod", "alert_emails": ["a@example.com"]}
+#: Settings that bound one another: what goes with a limit of the first.
+BESIDE: dict[str, tuple[str, Any]] = {
+    "detector.window": ("detector.minimum_count", 1),
+    "detector.minimum_count": ("detector.window", 1000),
+    "detector.maximum_share": ("detector.clear_share", 0),
+    "detector.clear_share": ("detector.maximum_share", 1),
+}
 
 
 @pytest.mark.parametrize(
     ("path", "at", "outside"), [*((one.path, one.at, one.outside) for one in EDGES), *LENGTHS], ids=lambda one: None
 )
 def test_a_setting_takes_the_value_at_its_limit_and_refuses_the_next(path: str, at: Any, outside: Any) -> None:
-    _parse(_with(PLAIN, path, at))
+    plain = _with(PLAIN, *BESIDE[path]) if path in BESIDE else PLAIN
+    _parse(_with(plain, path, at))
     with pytest.raises(config.ConfigError) as refused:
-        _parse(_with(PLAIN, path, outside))
+        _parse(_with(plain, path, outside))
     line = str(refused.value)
     assert line.startswith(f"pm:{path}")
     assert "found" in line

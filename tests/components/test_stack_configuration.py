@@ -12,7 +12,12 @@ import botocore.session
 import pytest
 import yaml
 
+from pm_components.analytics_store.settings import LakeSettings
 from pm_components.aws import limits
+from pm_components.aws.settings import arguments
+from pm_components.fault_alerting.settings import AlarmSettings, DetectorSettings
+from pm_components.forecast_pipeline.settings import CanarySettings, TrainingSettings
+from pm_components.greengrass_site.settings import GreengrassSiteSettingsArgs
 from pm_components.stack import config, tiers
 
 ROOT = Path(__file__).parents[2]
@@ -68,11 +73,11 @@ def test_every_tier_sets_the_same_keys_and_all_are_allowed(tier: str) -> None:
     assert parse(tier=tier).tier == tier
 
 
-def test_what_is_not_set_is_left_to_the_components() -> None:
-    assert parse().detector.arguments == {}
-    of_tier = tiers.DEFAULTS[tiers.PROD]["training"]
-    given = parse(training={"watch_seconds": 5}).training.arguments
-    assert {key: given[key] for key in set(given) - set(of_tier)} == {"watch_seconds": 5, "hyperparameters": {}}
+def test_what_is_not_set_is_the_components_default() -> None:
+    # The two that a tier sets otherwise, and what is set here.
+    training = parse(tier="dev", training={"watch_seconds": 5, "schedule": None}).training
+    assert training == TrainingSettings(instance_type="ml.m5.large", schedule_enabled=False, watch_seconds=5)
+    assert (parse().detector, parse().alarms, parse().lake) == (DetectorSettings(), AlarmSettings(), LakeSettings())
 
 
 @pytest.mark.parametrize(
@@ -115,7 +120,7 @@ def test_what_is_wrong_is_named_with_what_is_allowed(values: dict[str, Any], nam
 def test_only_development_releases_a_model_without_a_trial_and_a_trial_needs_a_core_device() -> None:
     assert parse(tier="dev").training.canary is None
     for tier in (tiers.STAGING, tiers.PROD):
-        assert parse(tier=tier).training.canary == config.CanarySettings()
+        assert parse(tier=tier).training.canary == CanarySettings()
         assert parse(tier=tier, training={"canary": None}).training.canary is None
     nobody = {**SITE, "devices": [{"name": "d", "type": "air_quality"}], "canary_devices": []}
     with pytest.raises(config.ConfigError, match=r"pm:training\.canary: found a trial and no core device for it"):
@@ -180,7 +185,7 @@ def test_a_scan_limit_that_the_provider_refuses_is_refused() -> None:
         parse(lake={"scan_limit_bytes": 10_000_000})
 
 
-def test_what_a_site_says_of_its_core_devices_reaches_the_component() -> None:
+def test_the_settings_of_a_site_are_arguments_of_the_component() -> None:
     site = {
         **SITE,
         "serial_numbers": {"core-a": "4711"},
@@ -189,15 +194,14 @@ def test_what_a_site_says_of_its_core_devices_reaches_the_component() -> None:
         "configuration": {"pm.Uplink": {"outboxMebibytes": "64"}},
     }
     (found,) = parse(sites=[site]).sites
-    assert found.arguments == {
-        "site": site["name"],
-        "core_devices": site["core_devices"],
-        "devices": {device["name"]: device["type"] for device in site["devices"]},
+    assert arguments(found, GreengrassSiteSettingsArgs) == {
         "serial_numbers": {"core-a": "4711"},
         "canary_devices": [],
         "client_devices": False,
-        "configuration": {"pm.Uplink": '{"outboxMebibytes": "64"}'},
+        "nucleus": {"kind": "classic"},
+        "configuration": {"pm.Uplink": {"outboxMebibytes": "64"}},
     }
+    assert found.device_types == {device["name"]: device["type"] for device in site["devices"]}
 
 
 @pytest.mark.parametrize(

@@ -35,9 +35,9 @@ REQUIRED: dict[str, dict[str, Any]] = {
         "artifactBucket": "artifacts",
     },
     "pm:index:EdgeComponents": {"artifactBucket": "artifacts"},
-    "pm:index:FaultAlerting": {"emails": ["operator@example.com"]},
+    "pm:index:FaultAlerting": {},
     "pm:index:ForecastPipeline": {"sites": ["lindau"], **LAKE},
-    "pm:index:GreengrassSite": SITE,
+    "pm:index:GreengrassSite": {name: SITE[name] for name in ("devices", "artifactBucket")},
 }
 
 

@@ -17,6 +17,8 @@ import yaml
 
 import pm_components
 from pm_components.provider import COMPONENTS, LibraryProvider
+from pm_components.settings import COMPONENTS as COMPONENT_SETTINGS
+from pm_components.settings import STRUCTURED, settings
 from pm_components.stack import config
 from pm_components.stack.environment import GUARD
 from pm_sandbox.recorder import Registered
@@ -47,11 +49,7 @@ WALKED = {
     and issubclass(item, pulumi.ComponentResource)
     and item.__module__.startswith("pm_components")
 }
-SETTINGS = [
-    item
-    for item in vars(config).values()
-    if inspect.isclass(item) and issubclass(item, msgspec.Struct) and not item.__name__.startswith("_")
-]
+SETTINGS = [config.Config, config.Site, config.Device, *COMPONENT_SETTINGS.values(), *STRUCTURED.values()]
 
 
 @pytest.fixture(scope="module")
@@ -126,35 +124,8 @@ def test_every_configuration_key_is_declared_and_described_in_the_project_file()
         assert len(definition["description"]) > 20, key
 
 
-def test_every_field_of_a_structured_key_is_described(schema: Any) -> None:
-    """By itself, by what is allowed, or by the argument of a component that it becomes."""
-    described = {
-        _snake(name)
-        for one in [*schema["resources"].values(), *schema["types"].values()]
-        for name in one.get("inputProperties", one.get("properties", {}))
-    }
-    assert len(SETTINGS) >= 4
-    for settings in SETTINGS:
-        assert settings.__doc__, settings
-        own = _docstrings(settings)
-        for field in msgspec.structs.fields(settings):
-            meta = config._meta_description(field.type)
-            known = settings is config.Config  # held to Pulumi.yaml above
-            assert known or meta or field.name in own or field.name in described, f"{settings.__name__}.{field.name}"
-
-
-def _docstrings(settings: type) -> set[str]:
-    import ast
-
-    (body,) = ast.parse(inspect.getsource(settings)).body
-    assert isinstance(body, ast.ClassDef)
-    pairs = zip(body.body, body.body[1:], strict=False)
-    return {
-        one.target.id
-        for one, after in pairs
-        if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name) and isinstance(after, ast.Expr)
-    }
-
-
-def _snake(name: str) -> str:
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
+@pytest.mark.parametrize("form", SETTINGS, ids=lambda one: one.__name__)
+def test_every_field_of_a_structured_key_is_described(form: type[msgspec.Struct]) -> None:
+    assert form.__doc__
+    for one in settings(form):
+        assert len(one.meaning) > 10 or one.name in ("kind", "instance_type"), f"{form.__name__}.{one.name}"

@@ -326,7 +326,38 @@ def test_config_diff_shows_what_holds_and_not_what_is_written() -> None:
     assert found["training.canary"] == ("-", None)
     assert found["training.canary.minimum_outcomes"] == (None, "48")
     assert found["sites.bregenz.canary_devices"] == (None, "none")
+    # Of a site that one stack alone has, nothing is said of defaults; of one that both have, these are filled in.
+    assert "sites.bregenz.client_devices" not in found
+    assert found["sites.lindau.canary_devices"] == ("lindau-core", "lindau-canary")
     assert difference(ROOT, "prod", "prod") == []
+
+
+def test_config_diff_fills_in_every_default(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "Pulumi.yaml", tmp_path)
+    site = {"name": "a", "core_devices": ["c"], "devices": [{"name": "d", "type": "machine"}]}
+    plain = {"config": {"pm:sites": [site], "pm:alert_emails": []}}
+    own = {
+        "pm:lake": {"scan_limit_bytes": 20_000_000_000, "customer_key": True},
+        "pm:alarms": {"dedupe_seconds": 60},
+        "pm:training": {"spot": True, "workbench": {}, "minimum_skill": 0.5, "image_uri": "mine"},
+    }
+    (tmp_path / "Pulumi.plain.yaml").write_text(json.dumps(plain))
+    (tmp_path / "Pulumi.own.yaml").write_text(json.dumps({"config": {**plain["config"], **own}}))
+    found = {one.key: (one.first, one.second) for one in difference(tmp_path, "plain", "own")}
+    image = found.pop("training.image_uri")
+    assert (str(image[0]).split("/")[-1].split(":")[0], image[1]) == ("pytorch-training", "mine")
+    assert found == {
+        "alarms.dedupe_seconds": ("3600", "60"),
+        "lake.customer_key": ("no", "yes"),
+        "lake.scan_limit_bytes": ("10000000000", "20000000000"),
+        "training.minimum_skill": ("0", "0.5"),
+        "training.spot": ("no", "yes"),
+        "training.workbench": ("-", None),
+        "training.workbench.instance_type": (None, "ml.t3.medium"),
+        "training.workbench.security_group_ids": (None, "-"),
+        "training.workbench.subnet_id": (None, "-"),
+        "training.workbench.volume_gibibytes": (None, "20"),
+    }
 
 
 def test_config_diff_for_machines_and_for_a_stack_that_is_not_there() -> None:

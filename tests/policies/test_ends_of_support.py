@@ -8,7 +8,7 @@ import pytest
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE as UNKNOWN
 
 from pm_components.aws.lambda_function import RUNTIME
-from pm_components.forecast_pipeline.component import DEFAULT_IMAGE
+from pm_components.forecast_pipeline.settings import REGION, TrainingSettings
 from pm_policies.rule import Undecided
 from pm_policies.rules.ends_of_support import IMAGES, RULE, RUNTIMES, WARNING_DAYS
 
@@ -46,7 +46,7 @@ def test_how_long_before_can_be_set(make: Callable, messages: Callable) -> None:
 
 
 def test_an_image_deep_in_a_state_machine_is_found(make: Callable, messages: Callable) -> None:
-    image = DEFAULT_IMAGE.format("eu-central-1")
+    image = TrainingSettings().image_uri.replace(REGION, "eu-central-1")
     found = messages(RULE, make(TRAINING, definition=_definition(image)), today="2025-10-30")
     assert found == [
         f"training image {image}: its support ended on 2025-10-29 "
@@ -72,7 +72,7 @@ def test_what_is_in_no_table_is_told(make: Callable, messages: Callable) -> None
 
 def test_what_the_project_uses_is_in_the_tables(make: Callable, messages: Callable) -> None:
     assert RUNTIME in RUNTIMES
-    image = DEFAULT_IMAGE.format("eu-central-1")
+    image = TrainingSettings().image_uri.replace(REGION, "eu-central-1")
     (message,) = messages(RULE, make(TRAINING, definition=_definition(image)), today="9999-12-31")
     assert "is not known here" not in message
 

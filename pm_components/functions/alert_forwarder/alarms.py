@@ -18,14 +18,19 @@ _RANK = {"warning": 0, "critical": 1}
 
 _Site = Annotated[str, Meta(pattern=NAME_PATTERN)]
 _Key = Annotated[str, Meta(min_length=1, max_length=128)]
+_Severity = Annotated[str, Meta(pattern=r"^(warning|critical)\Z", description="warning or critical")]
 
 
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The settings of reminders and escalations."""
 
-    dedupe_seconds: Annotated[int, Meta(ge=0, description="in which an alarm raised again is counted, not told")]
-    escalation_seconds: Annotated[int, Meta(ge=0, description="unacknowledged before it is escalated; 0 is never")]
-    escalation_severities: list[Annotated[str, Meta(pattern=r"^(warning|critical)\Z")]]
+    dedupe_seconds: Annotated[int, Meta(ge=0, le=604_800, description="0 to 604800 seconds")] = 3600
+    """Seconds, by the time of the measurements, in which an active alarm that is raised again is counted and nobody is
+    notified."""
+    escalation_seconds: Annotated[int, Meta(ge=0, le=604_800, description="0 (never) to 604800 seconds")] = 900
+    """Seconds after which an alarm that nobody has acknowledged is escalated."""
+    escalation_severities: tuple[_Severity, ...] = ("critical",)
+    """Severities that are escalated."""
 
 
 class Acknowledgement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

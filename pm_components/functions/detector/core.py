@@ -17,12 +17,17 @@ from pm_contracts.messages import Alert, Outcome
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The acceptable range of a device's forecasts."""
 
-    window: Annotated[int, Meta(ge=1, le=1000, description="outcomes looked at, the latest by target time")]
-    minimum_count: Annotated[int, Meta(ge=1, description="outcomes before which nothing is said")]
-    maximum_share: Annotated[float, Meta(ge=0, le=1, description="share of misses above which the alert is raised")]
-    clear_share: Annotated[float, Meta(ge=0, le=1, description="share of misses below which it is cleared")]
-    tolerance: Annotated[float, Meta(gt=0, description="relative error above which a forecast is a miss")] | None = None
-    """`None`: a forecast is a miss where the actual value is outside the forecast's own interval."""
+    window: Annotated[int, Meta(ge=1, le=1000, description="1 to 1000 outcomes")] = 48
+    """The number of outcomes in the window, the latest by target time; 48 are two days of hours."""
+    minimum_count: Annotated[int, Meta(ge=1, le=1000, description="1 to 1000 outcomes")] = 24
+    """Outcomes before which nothing is said, at most `window`."""
+    maximum_share: Annotated[float, Meta(ge=0, le=1, description="a share, 0 to 1")] = 0.25
+    """Share of misses above which the alert is raised."""
+    clear_share: Annotated[float, Meta(ge=0, le=1, description="a share, 0 to 1")] = 0.15
+    """Share of misses below which it is cleared, at most `maximum_share`."""
+    tolerance: Annotated[float, Meta(gt=0, le=10, description="relative error, above 0")] | None = None
+    """Relative error above which a forecast is a miss, as 0.1. By default a forecast is a miss where the actual value
+    is outside the forecast's own interval."""
 
     def __post_init__(self) -> None:
         if self.clear_share > self.maximum_share:

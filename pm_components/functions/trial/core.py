@@ -24,9 +24,12 @@ _SHARED = ("python", "dataDirectory")
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The rule by which a challenger is promoted."""
 
-    minimum_outcomes: Annotated[int, Meta(ge=1, description="forecasts of both models that have come true")]
-    maximum_seconds: Annotated[int, Meta(ge=1, description="after which a trial without so many outcomes is lost")]
-    margin: Annotated[float, Meta(gt=-1, le=1, description="share by which its error may exceed the champion's")]
+    minimum_outcomes: Annotated[int, Meta(ge=1, le=10_000, description="1 to 10000 outcomes")] = 48
+    """Forecasts of both models that have come true, before which nothing is decided; 48 are two days of hours."""
+    maximum_seconds: Annotated[int, Meta(ge=1, le=2_592_000, description="1 to 2592000 seconds, 30 days")] = 604_800
+    """Seconds after which a trial with fewer outcomes is lost; 604800 are a week."""
+    margin: Annotated[float, Meta(gt=-1, le=1, description="a share above -1 and up to 1")] = 0.0
+    """Share by which the error on trial may exceed the champion's; below 0 it must be smaller."""
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
