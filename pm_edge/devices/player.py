@@ -14,7 +14,8 @@ from pm_contracts.csv_readings import time_of
 from pm_contracts.messages import Command, Refused, decode, encode
 from pm_edge.devices.simulator import sources
 from pm_edge.runtime.bus import BusError
-from pm_edge.runtime.component import Component
+from pm_edge.runtime.component import Component, main
+from pm_edge.runtime.settings import Settings
 
 _log = logging.getLogger(__name__)
 
@@ -173,6 +174,25 @@ class Player:
         self._component.counters.add("refused")
         _log.warning("refused, %s: %s", topic, reason)
         self._component.publish_dead_letter(topic, payload, reason)
+
+
+def run_player(name: str, settings: Settings, command: str, channel: str, *, verdicts: bool) -> int:
+    """Run a component that plays what one command asks for; the process's exit status.
+
+    Args:
+        name: Greengrass name of the component.
+        settings: where it works.
+        command: name of the command that it obeys.
+        channel: the channel of the devices that it publishes on.
+        verdicts: whether machine readings carry the workshop's verdict.
+    """
+
+    def work(component: Component) -> None:
+        player = Player(component, command, channel, verdicts=verdicts)
+        player.start()
+        component.run(player.finish)
+
+    return main(name, settings, work, state="idle")
 
 
 def _time(parameters: dict[str, str | int | float | bool | None], name: str, default: dt.datetime) -> dt.datetime:

@@ -3,19 +3,11 @@
 import sys
 
 from pm_contracts import topics
-from pm_edge.devices.player import Player
-from pm_edge.runtime.component import Component, main
+from pm_edge.devices.player import run_player
 from pm_edge.runtime.settings import parse_settings
 
 NAME = "pm.DeviceSimulator"
 
-
-def work(component: Component) -> None:
-    """Play what commands ask for, until the component is stopped."""
-    player = Player(component, "simulate", topics.READING, verdicts=False)
-    player.start()
-    component.run(player.finish)
-
-
 if __name__ == "__main__":
-    sys.exit(main(NAME, parse_settings("pm_edge.components.device_simulator", __doc__ or ""), work, state="idle"))
+    settings = parse_settings("pm_edge.components.device_simulator", __doc__ or "")
+    sys.exit(run_player(NAME, settings, "simulate", topics.READING, verdicts=False))
