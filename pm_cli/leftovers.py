@@ -15,6 +15,7 @@ from typing import Any
 
 from pm_cli.aws_access import Clients
 from pm_cli.stack_state import StackState
+from pm_components.functions.component_recipes import artifacts
 from pm_sandbox.recorder import Recording
 from pm_sandbox.recorder.monitor import ACCOUNT
 
@@ -297,5 +298,4 @@ def _component_versions(scope: Scope, greengrass: Any) -> Iterator[Leftover]:
 
 
 def _artifact_buckets(recipe: dict[str, Any]) -> set[str]:
-    uris = [artifact["Uri"] for manifest in recipe.get("Manifests", []) for artifact in manifest.get("Artifacts", [])]
-    return {uri.removeprefix("s3://").partition("/")[0] for uri in uris}
+    return {artifact["Uri"].removeprefix("s3://").partition("/")[0] for artifact in artifacts(recipe)}

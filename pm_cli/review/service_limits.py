@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pm_components.aws import limits
-from pm_components.aws.recipes import merged
+from pm_components.functions.component_recipes import default_configuration, merged
 from pm_components.greengrass_site import lite_limits, nuclei
 from pm_components.greengrass_site.public_components import RELEASES
 from pm_components.stack.config import Site
@@ -109,7 +109,7 @@ def _held(site: Site, deployment: Registered, recipes: Mapping[str, Mapping[str,
     for name, component in deployment.inputs["components"].items():
         update = component.get("configurationUpdate", {})
         merge = json.loads(update.get("merge") or "{}")
-        defaults = recipes.get(name, {}).get("ComponentConfiguration", {}).get("DefaultConfiguration", {})
+        defaults = default_configuration(recipes.get(name, {}))
         reset = tuple(update.get("reset") or ())
         held[name] = lite_limits.LiteComponent(component["componentVersion"], merge, reset, merged(defaults, merge))
     group = deployment.inputs["targetArn"].rpartition("/")[2]

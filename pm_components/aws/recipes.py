@@ -10,12 +10,15 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
 from pm_components.aws import archives, packaging
-from pm_components.aws.limits import COMPONENT_RECIPE_BYTES
+from pm_components.aws.recipe_format import parse_recipe, size_problem
 from pm_components.functions import component_recipes
-from pm_components.functions.component_recipes import VERSION_PLACEHOLDER, Published, RecipeError
+from pm_components.functions.component_recipes import (
+    VERSION_PLACEHOLDER,
+    Published,
+    RecipeError,
+    default_configuration,
+)
 from pm_contracts import site_devices as site_devices_contract
 
 EDGE = packaging.ROOT / "pm_edge"
@@ -70,16 +73,17 @@ def load(folder: str) -> ComponentSource:
     """The component of `pm_edge/components/{folder}`.
 
     Raises:
-        RecipeError: if the recipe lacks a placeholder that the library fills in, or is no recipe at all.
+        RecipeError: if the recipe lacks a placeholder that the library fills in, or Greengrass would refuse it.
         FileNotFoundError: if there is no recipe.
     """
     path = EDGE / COMPONENTS / folder / "recipe.yaml"
-    recipe = yaml.safe_load(path.read_text())
-    if not isinstance(recipe, dict) or "ComponentName" not in recipe:
-        raise RecipeError(f"{path}: found no ComponentName, a Greengrass recipe has one")
-    if recipe.get("ComponentVersion") != VERSION_PLACEHOLDER:
+    try:
+        recipe = parse_recipe(path.read_bytes())
+    except RecipeError as error:
+        raise RecipeError(f"{path}: {error}") from error
+    if recipe["ComponentVersion"] != VERSION_PLACEHOLDER:
         raise RecipeError(
-            f"{path}: ComponentVersion is {recipe.get('ComponentVersion')!r}, allowed is {VERSION_PLACEHOLDER!r}: "
+            f"{path}: ComponentVersion is {recipe['ComponentVersion']!r}, allowed is {VERSION_PLACEHOLDER!r}: "
             "the library derives it from the content"
         )
     name = component_recipes.artifact_name(recipe, path)
@@ -138,12 +142,6 @@ def require_roots(templates: Iterable[Mapping[str, Any]], deployed: Collection[s
             )
 
 
-def size_problem(text: str) -> str:
-    """The error in a recipe's size, for the constructor and the policy pack; empty if there is none."""
-    size = len(text.encode())
-    return f"{size} bytes, allowed are {COMPONENT_RECIPE_BYTES}" if size > COMPONENT_RECIPE_BYTES else ""
-
-
 class ConfigurationUpdate(NamedTuple):
     """The changes of a deployment to a component's configuration, as small as possible: lite has room for little."""
 
@@ -176,12 +174,6 @@ def site_configuration(recipe: Mapping[str, Any], site: str, values: Mapping[str
     return ConfigurationUpdate(merge, [f"/{key}" for key in sorted(wanted.keys() - merge.keys())])
 
 
-def default_configuration(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration that a component has where nobody sets another one."""
-    configuration: dict[str, Any] = recipe.get("ComponentConfiguration", {}).get("DefaultConfiguration", {})
-    return configuration
-
-
 def configuration_object(component: str, text: str) -> dict[str, Any]:
     """The changes to a component's configuration, given as JSON.
 
@@ -195,15 +187,6 @@ def configuration_object(component: str, text: str) -> dict[str, Any]:
     if not isinstance(configuration, dict):
         raise RecipeError(f"configuration of {component}: found {text!r}, allowed is a JSON object")
     return configuration
-
-
-def merged(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with `change` over it, as a nucleus merges: objects key by key, all else replaces what is there."""
-    result = dict(base)
-    for key, value in change.items():
-        inner = result.get(key)
-        result[key] = merged(inner, value) if isinstance(inner, dict) and isinstance(value, dict) else value
-    return result
 
 
 def _site_topic(topic: str, site: str) -> str:

@@ -1,12 +1,14 @@
 """A component as it is published: its artifact, its recipe filled in, and the version that follows from both; pure.
 
-The library publishes code this way, and the pipeline's functions publish models.
+The library publishes code this way, and the pipeline's functions publish models. Whoever has a recipe asks it
+by the functions here; `pm_components.aws.recipe_format` parses and checks its text.
 """
 
 import copy
 import hashlib
 import io
 import json
+import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -23,7 +25,7 @@ _VERSION_PART = 1_000_000
 
 
 class RecipeError(ValueError):
-    """A recipe that cannot be published; the text names the file, what was found and what is allowed."""
+    """A recipe that cannot be published or run; the text names its place, what was found and what is allowed."""
 
 
 class Published(NamedTuple):
@@ -70,7 +72,7 @@ def artifact_name(template: Mapping[str, Any], path: Path | None = None) -> str:
     Raises:
         RecipeError: if there is more than one artifact, or one that is not at the placeholder.
     """
-    uris = sorted({artifact["Uri"] for artifact in _artifacts(template)})
+    uris = sorted({artifact["Uri"] for artifact in artifacts(template)})
     if len(uris) > 1 or any(not uri.startswith(ARTIFACT_PREFIX) for uri in uris):
         raise RecipeError(
             f"{path or template['ComponentName']}: artifacts {uris}, allowed is one at most, at {ARTIFACT_PREFIX}NAME"
@@ -104,7 +106,7 @@ def published(template: Mapping[str, Any], bucket: str, prefix: str, artifact: b
     """
     recipe = copy.deepcopy(dict(template))
     recipe["ComponentPublisher"] = publisher(template, bucket, prefix)
-    for entry in _artifacts(recipe):
+    for entry in artifacts(recipe):
         entry["Uri"] = f"s3://{bucket}/{artifact_key(template, prefix, artifact)}"
     recipe["ComponentVersion"] = VERSION_PLACEHOLDER
     version = content_version(json.dumps(recipe, sort_keys=True).encode())
@@ -130,6 +132,34 @@ def dependencies(template: Mapping[str, Any]) -> list[str]:
     return sorted(template.get("ComponentDependencies", {}))
 
 
-def _artifacts(recipe: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def default_configuration(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration that a component has where nobody sets another one."""
+    configuration: dict[str, Any] = (recipe.get("ComponentConfiguration") or {}).get("DefaultConfiguration") or {}
+    return configuration
+
+
+def merged(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with `change` over it, as a nucleus merges: objects key by key, all else replaces what is there."""
+    result = dict(base)
+    for key, value in change.items():
+        inner = result.get(key)
+        result[key] = merged(inner, value) if isinstance(inner, dict) and isinstance(value, dict) else value
+    return result
+
+
+def artifacts(recipe: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The artifacts of all manifests, as the very objects of the recipe."""
     for manifest in recipe.get("Manifests", []):
         yield from manifest.get("Artifacts", [])
+
+
+def bucket_and_key(uri: str) -> tuple[str, str]:
+    """Split the address of an artifact, `s3://BUCKET/KEY`.
+
+    Raises:
+        RecipeError: if it has another form.
+    """
+    matched = re.fullmatch(r"s3://([^/]+)/(.+)", uri)
+    if not matched:
+        raise RecipeError(f"artifact {uri!r}: allowed is s3://BUCKET/KEY")
+    return matched[1], matched[2]

@@ -12,6 +12,7 @@ from pulumi_aws_native import greengrassv2
 from pm_components.aws import naming, recipes
 from pm_components.aws.checking import checked
 from pm_components.aws.lookups import looked_up
+from pm_components.functions.component_recipes import default_configuration, merged
 from pm_components.greengrass_site import client_devices, lite_limits, nuclei, public_components
 from pm_components.greengrass_site.edge_components import publish, sources
 
@@ -144,7 +145,7 @@ def _fitting(name: str, settings: SiteSettings, ours: Sequence[recipes.Component
         components = {}
         for source in ours:
             update = _site_update(source, settings.site, known)
-            configuration = recipes.merged(recipes.default_configuration(source.recipe), update.merge)
+            configuration = merged(default_configuration(source.recipe), update.merge)
             components[source.name] = lite_limits.LiteComponent(
                 _LONGEST_VERSION, update.merge, tuple(update.reset), configuration
             )
@@ -162,7 +163,7 @@ def _fitting(name: str, settings: SiteSettings, ours: Sequence[recipes.Component
 def _site_update(source: recipes.ComponentSource, site: str, known: _Known) -> recipes.ConfigurationUpdate:
     """The changes of the site's deployment to a component's configuration."""
     update = recipes.site_configuration(source.recipe, site, known.values)
-    return update._replace(merge=recipes.merged(update.merge, known.own.get(source.name, {})))
+    return update._replace(merge=merged(update.merge, known.own.get(source.name, {})))
 
 
 def _version(published: pulumi.Output[Any], component: str) -> pulumi.Output[str]:
@@ -197,7 +198,7 @@ def _public_specification(
     component: client_devices.PublicComponent, own: pulumi.Input[Mapping[str, Any]]
 ) -> greengrassv2.DeploymentComponentDeploymentSpecificationArgs:
     """One of AWS's components in the deployment."""
-    merge = pulumi.Output.from_input(own).apply(lambda known: _json(recipes.merged(component.configuration, known)))
+    merge = pulumi.Output.from_input(own).apply(lambda known: _json(merged(component.configuration, known)))
     return greengrassv2.DeploymentComponentDeploymentSpecificationArgs(
         component_version=component.version,
         configuration_update=greengrassv2.DeploymentComponentConfigurationUpdateArgs(merge=merge),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from pm_components.aws.recipes import size_problem
+from pm_components.aws.recipe_format import size_problem
 from pm_policies.rule import Level, Resource, ResourceRule, Settings, Severity
 
 _VERSION = "aws-native:greengrassv2:ComponentVersion"

@@ -2,19 +2,16 @@
 
 import base64
 import hashlib
+import json
 import re
 from dataclasses import dataclass, field
 from typing import Any
 
+import yaml
+
+from pm_components.aws.recipe_format import parse_recipe, release
+from pm_components.functions.component_recipes import RecipeError, artifacts, bucket_and_key
 from pm_sandbox.cloud.emulator_calls import read_object
-from pm_sandbox.cloud.greengrass_recipe import (
-    RecipeError,
-    artifacts,
-    bucket_and_key,
-    parse_recipe,
-    platforms,
-    to_bytes,
-)
 from pm_sandbox.cloud.greengrass_records import ComponentVersion, not_found
 from pm_sandbox.cloud.idempotency import Answers
 from pm_sandbox.cloud.modelled_service import ApiError, Request, now, page
@@ -72,7 +69,7 @@ class Components:
         output_format = request.input.get("recipeOutputFormat", "YAML")
         return {
             "recipeOutputFormat": output_format,
-            "recipe": to_bytes(component.recipe, output_format),
+            "recipe": _to_bytes(component.recipe, output_format),
             "tags": component.tags,
         }
 
@@ -87,7 +84,7 @@ class Components:
             "publisher": component.recipe.get("ComponentPublisher", ""),
             "description": component.recipe.get("ComponentDescription", ""),
             "status": _DEPLOYABLE,
-            "platforms": platforms(component.recipe),
+            "platforms": _platforms(component.recipe),
             "tags": component.tags,
         }
 
@@ -124,14 +121,14 @@ class Components:
             "creationTimestamp": latest.created,
             "description": recipe.get("ComponentDescription"),
             "publisher": recipe.get("ComponentPublisher"),
-            "platforms": platforms(recipe),
+            "platforms": _platforms(recipe),
         }
         return {"arn": latest.arn.partition(":versions:")[0], "componentName": name, "latestVersion": summary}
 
     def versions_of(self, name: str) -> list[ComponentVersion]:
         """The versions of a component, latest first; empty if there is none."""
         found = [version for version in self.versions.values() if version.name == name]
-        return sorted(found, key=lambda v: (_release(v.version), v.created), reverse=True)
+        return sorted(found, key=lambda v: (release(v.version), v.created), reverse=True)
 
     def _version(self, arn: str) -> ComponentVersion:
         match = _COMPONENT_ARN.fullmatch(arn)
@@ -141,8 +138,21 @@ class Components:
         return found
 
 
-def _release(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.split(r"[-+]", version)[0].split("."))
+def _platforms(recipe: dict[str, Any]) -> list[dict[str, Any]]:
+    """The platforms of the manifests, in the form of the API: name and attributes."""
+    return [
+        {
+            "name": manifest.get("Name", "all"),
+            "attributes": {key: str(value) for key, value in manifest.get("Platform", {}).items()},
+        }
+        for manifest in recipe["Manifests"]
+    ]
+
+
+def _to_bytes(recipe: dict[str, Any], output_format: str) -> bytes:
+    if output_format == "YAML":
+        return yaml.safe_dump(recipe, sort_keys=False).encode()
+    return json.dumps(recipe).encode()
 
 
 async def _digest_artifacts(request: Request, recipe: dict[str, Any]) -> None:

@@ -5,9 +5,9 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from pm_components.aws.recipe_format import VERSION_PATTERN
 from pm_sandbox.cloud.emulator_calls import call_iot
 from pm_sandbox.cloud.greengrass_components import Components
-from pm_sandbox.cloud.greengrass_recipe import VERSION_PATTERN
 from pm_sandbox.cloud.greengrass_records import Deployment, not_found
 from pm_sandbox.cloud.idempotency import Answers
 from pm_sandbox.cloud.modelled_service import ApiError, Request, new_id, now, page

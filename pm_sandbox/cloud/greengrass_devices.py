@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pm_sandbox.cloud.emulator_calls import call_iot
-from pm_sandbox.cloud.greengrass_recipe import stays_running
 from pm_sandbox.cloud.greengrass_records import ComponentVersion, Deployment
 from pm_sandbox.cloud.modelled_service import ApiError, Request, page
 
@@ -83,7 +82,7 @@ class CoreDevices:
         return {
             "componentName": name,
             "componentVersion": version,
-            "lifecycleState": "RUNNING" if known and stays_running(known.recipe) else "FINISHED",
+            "lifecycleState": "RUNNING" if known and _stays_running(known.recipe) else "FINISHED",
             "isRoot": True,
             "lastStatusChangeTimestamp": execution.updated,
             "lastReportedTimestamp": execution.updated,
@@ -173,3 +172,9 @@ async def _things_of_job(job_id: str) -> list[str]:
         if "nextToken" not in answer:
             return list(dict.fromkeys(things))
         query["nextToken"] = answer["nextToken"]
+
+
+def _stays_running(recipe: dict[str, Any]) -> bool:
+    """True if the component has a step that keeps running; False if it only installs."""
+    lifecycles = [recipe.get("Lifecycle", {}), *(manifest.get("Lifecycle", {}) for manifest in recipe["Manifests"])]
+    return any(key in lifecycle for lifecycle in lifecycles for key in ("run", "startup"))

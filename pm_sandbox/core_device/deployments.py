@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pm_sandbox.core_device.recipes import Recipe, merge, satisfies, without
+from pm_components.functions.component_recipes import merged
+from pm_sandbox.core_device.recipes import Recipe, satisfies, without
 
 #: AWS's own components start with this; they are recorded and not run.
 PUBLIC_PREFIX = "aws.greengrass."
@@ -81,7 +82,7 @@ class DeviceState:
             values: Mapping[str, Any] = overrides.get(name, {})
             for pointer in request.reset:
                 values = without(values, pointer)
-            overrides[name] = merge(values, request.change)
+            overrides[name] = merged(values, request.change)
         return replace(self, deployments=deployments, overrides=overrides)
 
     def versions(self) -> dict[str, str]:

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 
+from pm_components.functions.component_recipes import merged
 from pm_components.greengrass_site import lite_limits
 from pm_sandbox.core_device.deployments import Deployment, DeploymentError, DeviceState
-from pm_sandbox.core_device.recipes import Recipe, merge
+from pm_sandbox.core_device.recipes import Recipe
 
 
 def check(deployment: Deployment, thing_name: str, state: DeviceState, recipes: Mapping[str, Recipe]) -> None:
@@ -24,7 +25,7 @@ def check(deployment: Deployment, thing_name: str, state: DeviceState, recipes: 
             version=request.version,
             merge=request.change,
             reset=request.reset,
-            configuration=merge(recipes[name].defaults if name in recipes else {}, state.overrides.get(name, {})),
+            configuration=merged(recipes[name].defaults if name in recipes else {}, state.overrides.get(name, {})),
         )
         for name, request in deployment.components.items()
     }

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pm_components.functions.component_recipes import RecipeError, merged
 from pm_components.greengrass_site.nuclei import NucleusKind
 from pm_sandbox.core_device import lite_fit
 from pm_sandbox.core_device.artifacts import ArtifactStore
@@ -29,10 +30,8 @@ from pm_sandbox.core_device.judging import judge_of
 from pm_sandbox.core_device.plug_ins import RunningNucleus, resolved
 from pm_sandbox.core_device.recipes import (
     Recipe,
-    RecipeError,
     configuration_value,
     interpolate,
-    merge,
     newest,
     parse_recipe,
 )
@@ -273,7 +272,7 @@ class Nucleus:
         return _Plan(nucleus, state, recipes, tuple(order), programs)
 
     def _program(self, recipe: Recipe, overrides: Mapping[str, Any]) -> Program:
-        configuration = merge(recipe.defaults, overrides)
+        configuration = merged(recipe.defaults, overrides)
         work = self._directory / "work" / recipe.name
         system = {
             ("artifacts", "path"): str(self._artifacts.path(recipe.name, recipe.version)),

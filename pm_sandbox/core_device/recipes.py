@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from pm_components.aws.recipe_format import release
+from pm_components.functions.component_recipes import RecipeError, bucket_and_key, default_configuration
 from pm_components.greengrass_site.nuclei import NucleusKind
 
 #: Lifecycle steps that this nucleus runs; another one is refused and never skipped.
@@ -25,10 +27,6 @@ LITE_WAITS: Final = 300.0
 _RUNTIMES: Final[Mapping[NucleusKind, str]] = {NucleusKind.LITE: "aws_nucleus_lite"}
 _ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "aarch64", "arm64": "aarch64"}
 _VARIABLE = re.compile(r"\{([\w.\-]+:)?(configuration|artifacts|work|kernel|iot):([^{}\s]+)\}")
-
-
-class RecipeError(ValueError):
-    """A recipe that cannot be honoured here; the text names the component, what was found and what is allowed."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ class Recipe:
 
 
 def parse_recipe(document: Mapping[str, Any], kind: NucleusKind = NucleusKind.CLASSIC) -> Recipe:
-    """Read a recipe.
+    """A recipe as a nucleus on this machine carries it out.
 
     Args:
         document: The recipe as the cloud gives it, JSON taken apart.
@@ -92,7 +90,7 @@ def parse_recipe(document: Mapping[str, Any], kind: NucleusKind = NucleusKind.CL
     return Recipe(
         name=name,
         version=version,
-        defaults=(document.get("ComponentConfiguration") or {}).get("DefaultConfiguration") or {},
+        defaults=default_configuration(document),
         dependencies={
             other: (wanted.get("VersionRequirement", "*"), wanted.get("DependencyType", "HARD") == "HARD")
             for other, wanted in (document.get("ComponentDependencies") or {}).items()
@@ -101,15 +99,6 @@ def parse_recipe(document: Mapping[str, Any], kind: NucleusKind = NucleusKind.CL
         steps={key: _step(where, key, value) for key, value in lifecycle.items()},
         artifacts=tuple(_artifact(where, artifact) for artifact in manifest.get("Artifacts") or []),
     )
-
-
-def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with `change` laid over it: maps are merged key by key, anything else is replaced."""
-    merged = dict(base)
-    for key, value in change.items():
-        earlier = merged.get(key)
-        merged[key] = merge(earlier, value) if isinstance(earlier, Mapping) and isinstance(value, Mapping) else value
-    return merged
 
 
 def without(configuration: Mapping[str, Any], pointer: str) -> dict[str, Any]:
@@ -165,7 +154,7 @@ def satisfies(version: str, requirement: str) -> bool:
     Raises:
         RecipeError: if the requirement is none that both nuclei know.
     """
-    found = _version_key(version)
+    found = release(version)
     for comparator in requirement.split():
         match = re.fullmatch(r"(>=|<=|>|<|=)?(\d+\.\d+\.\d+)", comparator)
         if comparator == "*":
@@ -174,7 +163,7 @@ def satisfies(version: str, requirement: str) -> bool:
             raise RecipeError(
                 f"version requirement {requirement!r}: allowed are '*' and >=, <=, >, <, = with a version"
             )
-        wanted = _version_key(match[2])
+        wanted = release(match[2])
         holds = {">=": found >= wanted, "<=": found <= wanted, ">": found > wanted, "<": found < wanted}
         if not holds.get(match[1], found == wanted):
             return False
@@ -184,12 +173,7 @@ def satisfies(version: str, requirement: str) -> bool:
 def newest(versions: list[str], requirement: str) -> str | None:
     """The newest of `versions` that meets the requirement; None if none does."""
     fitting = [version for version in versions if satisfies(version, requirement)]
-    return max(fitting, key=_version_key, default=None)
-
-
-def _version_key(version: str) -> tuple[int, ...]:
-    release = version.split("+")[0].split("-")[0]
-    return tuple(int(part) for part in release.split("."))
+    return max(fitting, key=release, default=None)
 
 
 def _manifest_for(kind: NucleusKind, where: str, manifests: list[Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -260,15 +244,16 @@ def _step(where: str, name: str, value: Any) -> Step:
 
 def _artifact(where: str, artifact: Mapping[str, Any]) -> Artifact:
     uri = str(artifact["Uri"])
-    match = re.fullmatch(r"s3://([^/]+)/(.+)", uri)
-    if match is None:
-        raise RecipeError(f"{where}: artifact {uri!r}; only s3://BUCKET/KEY is honoured here")
+    try:
+        bucket, key = bucket_and_key(uri)
+    except RecipeError as error:
+        raise RecipeError(f"{where}: {error}") from error
     if not artifact.get("Digest") or artifact.get("Algorithm", "SHA-256") != "SHA-256":
         raise RecipeError(f"{where}: artifact {uri!r} has no SHA-256 digest, so it cannot be verified")
     permission = artifact.get("Permission") or {}
     return Artifact(
-        bucket=match[1],
-        key=match[2],
+        bucket=bucket,
+        key=key,
         digest=str(artifact["Digest"]),
         unarchive=artifact.get("Unarchive", "NONE") == "ZIP",
         executable=permission.get("Execute", "NONE") != "NONE",

@@ -124,7 +124,7 @@ def _arn(greengrass: Any, name: str, version: str) -> str:
         (recipe("test.bad", "1.0.0", Manifests=[{"Lifecycle": {"run": {"script": "true"}}}]), "must be spelled Script"),
         (recipe("test.bad", "1.0.0", Manifests=[]), "at least one entry in Manifests"),
         (recipe("test.bad", "1.0.0", ComponentDependencies={"a": {}}), "lacks VersionRequirement"),
-        (recipe("test.bad", "1.0.0", ComponentDescription="x" * 16_000), "at most 16,000 are allowed"),
+        (recipe("test.bad", "1.0.0", ComponentDescription="x" * 16_000), "allowed are 16000"),
         (recipe("test.bad", "1.0.0", "no-such-bucket"), "Specified artifact resource cannot be accessed"),
         (b"RecipeFormatVersion: '2020-01-25'\nComponentName: a", "lacks ComponentVersion"),
         (b"{", "neither JSON nor YAML"),

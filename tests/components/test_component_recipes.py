@@ -19,13 +19,12 @@ from typing import Any
 import pulumi
 import pytest
 
-from pm_components.aws import archives, recipes
+from pm_components.aws import archives, recipe_format, recipes
 from pm_components.functions import component_recipes
 from pm_components.greengrass_site import edge_components
 from pm_components.greengrass_site.edge_components import FOLDERS
 from pm_contracts import site_devices
 from pm_contracts.messages import Refused
-from pm_sandbox.cloud import greengrass_recipe
 from pm_sandbox.provider.assets import archive_bytes
 
 DEVICES = {"air-1": "air_quality", "machine-01": "machine", "machine-02": "machine"}
@@ -43,7 +42,7 @@ def edge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_published_recipes_pass_the_rules_of_greengrass(folder: str) -> None:
     source = recipes.load(folder)
     made = source.published("bucket", "components/edge")
-    assert greengrass_recipe.parse_recipe(made.recipe.encode())["ComponentVersion"] == made.version
+    assert recipe_format.parse_recipe(made.recipe.encode())["ComponentVersion"] == made.version
     assert "BUCKET" not in made.recipe
     if source.artifact_name:
         assert f"s3://bucket/{source.artifact_key('components/edge')}" in made.recipe
@@ -119,7 +118,7 @@ def test_a_site_gets_its_topics_and_what_differs_from_the_defaults() -> None:
     }
     assert "SITE" in json.dumps(source.recipe)  # and the recipe itself stays as it was
     # What the nucleus makes of it has operations and descriptions still, and nothing of the placeholder.
-    configuration = recipes.merged(recipes.default_configuration(source.recipe), update.merge)
+    configuration = component_recipes.merged(component_recipes.default_configuration(source.recipe), update.merge)
     (hears, _) = configuration["accessControl"]["aws.greengrass.ipc.pubsub"].values()
     assert hears["operations"] == ["aws.greengrass#SubscribeToTopic"]
     assert "SITE" not in json.dumps(configuration)
@@ -141,6 +140,15 @@ def test_a_version_of_its_own_is_refused(edge: Path) -> None:
     recipe = edge / "components" / "uplink" / "recipe.yaml"
     recipe.write_text(recipe.read_text().replace('"0.0.0"', '"1.2.3"'))
     with pytest.raises(recipes.RecipeError, match=r"ComponentVersion is '1.2.3', allowed is '0.0.0'"):
+        recipes.load("uplink")
+
+
+def test_what_greengrass_would_refuse_is_refused_before_it_is_published(edge: Path) -> None:
+    recipe = edge / "components" / "uplink" / "recipe.yaml"
+    recipe.write_text(recipe.read_text().replace("ComponentPublisher:", "componentPublisher:"))
+    with pytest.raises(
+        recipes.RecipeError, match=r"uplink/recipe\.yaml: the recipe\.componentPublisher must be spelled ComponentPubl"
+    ):
         recipes.load("uplink")
 
 
@@ -203,5 +211,5 @@ def test_versions_are_such_as_greengrass_takes() -> None:
     for content in (b"a", b"b", b"c"):
         version = component_recipes.content_version(content)
         assert version.split(".")[0] == "1"
-        assert re.fullmatch(greengrass_recipe.VERSION_PATTERN, version)
+        assert re.fullmatch(recipe_format.VERSION_PATTERN, version)
         assert all(int(part) < 1_000_000 and str(int(part)) == part for part in version.split("."))

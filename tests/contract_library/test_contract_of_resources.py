@@ -25,8 +25,7 @@ from sqlglot import expressions
 from statelint.config import Config
 from statelint.linter import Linter
 
-from pm_components.aws import limits
-from pm_sandbox.cloud import greengrass_recipe
+from pm_components.aws import limits, recipe_format
 from pm_sandbox.provider import handlers as _handlers  # noqa: F401 - importing them registers them
 from pm_sandbox.provider.registry import HANDLERS
 from pm_sandbox.recorder import Registered
@@ -295,7 +294,7 @@ def test_published_recipes_fit_both_nuclei(environment: list[Registered]) -> Non
     for version in _of(environment, "aws-native:greengrassv2:ComponentVersion"):
         text = version.inputs["inlineRecipe"]
         assert len(text.encode()) <= limits.COMPONENT_RECIPE_BYTES
-        recipe = greengrass_recipe.parse_recipe(text.encode())
+        recipe = recipe_format.parse_recipe(text.encode())
         assert yaml.safe_load(text) == recipe
         assert "BUCKET" not in text
         (first, *others) = [manifest["Platform"] for manifest in recipe["Manifests"]]
@@ -313,7 +312,7 @@ def test_configuration_merges_are_objects_for_components_of_the_deployment(envir
     for deployment in _of(environment, "aws-native:greengrassv2:Deployment"):
         assert deployment.inputs["deploymentPolicies"]["failureHandlingPolicy"] == "ROLLBACK"
         for name, component in deployment.inputs["components"].items():
-            assert re.fullmatch(greengrass_recipe.VERSION_PATTERN, component["componentVersion"]), name
+            assert re.fullmatch(recipe_format.VERSION_PATTERN, component["componentVersion"]), name
             if merge := component.get("configurationUpdate", {}).get("merge"):
                 assert isinstance(json.loads(merge), dict)
 

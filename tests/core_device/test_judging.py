@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-import yaml
 
+from pm_components.aws import recipes
 from pm_components.greengrass_site.nuclei import NucleusKind
 from pm_sandbox.core_device import judging
 from pm_sandbox.core_device.cloud_access import CloudAccess
@@ -21,7 +21,6 @@ from pm_sandbox.core_device.nucleus import Nucleus, Result
 from pm_sandbox.core_device.plug_ins import RunningNucleus
 from pm_sandbox.core_device.supervisor import FAILURES_UNTIL_BROKEN, State, Supervisor
 
-COMPONENTS = Path(__file__).parents[2] / "pm_edge" / "components"
 LIMIT = 120.0
 CLASSIC, LITE = NucleusKind
 FAILS_AT_ONCE = "echo out of paper; exit 3"
@@ -224,7 +223,7 @@ def test_a_changed_configuration_alone_starts_a_component_anew(tmp_path: Path, k
 def test_a_device_whose_interpreter_cannot_run_the_components_fails_its_deployment(
     tmp_path: Path, kind: NucleusKind, code: str
 ) -> None:
-    check = yaml.safe_load((COMPONENTS / "python_runtime" / "recipe.yaml").read_text())
+    check = recipes.load("python_runtime").recipe
     name, nowhere = check["ComponentName"], str(tmp_path / "python")
     check["ComponentVersion"] = "1.0.0"
     component = recipe("Component", "1.0.0", {"run": STAYS}, **{name: "SOFT"})

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pm_components.aws import limits, recipes
+from pm_components.functions import component_recipes
 from pm_components.greengrass_site import lite_limits
 from pm_components.greengrass_site.edge_components import sources
 from pm_sandbox.core_device import CoreDevice, CoreDeviceError
@@ -59,7 +60,7 @@ def as_before(devices: dict[str, str]) -> dict[str, dict[str, Any]]:
     """The merge of a site's deployment before: all of its values, and its grants written out, a line a device."""
     merges = {}
     for source in sources():
-        defaults = recipes.default_configuration(source.recipe)
+        defaults = component_recipes.default_configuration(source.recipe)
         merge = {key: value for key, value in VALUES.items() if key in defaults}
         if "accessControl" in defaults:
             merge |= {"site": "lindau", "devices": ",".join(f"{name}={type_}" for name, type_ in devices.items())}

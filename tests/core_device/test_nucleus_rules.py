@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
+from pm_components.aws import recipes
+from pm_components.functions.component_recipes import RecipeError, merged
 from pm_components.greengrass_site.nuclei import NucleusKind
 from pm_sandbox.core_device.artifacts import ArtifactStore
 from pm_sandbox.core_device.cloud_access import CloudAccess, Offline
@@ -27,10 +28,8 @@ from pm_sandbox.core_device.deployments import (
 )
 from pm_sandbox.core_device.recipes import (
     Recipe,
-    RecipeError,
     configuration_value,
     interpolate,
-    merge,
     newest,
     parse_recipe,
     satisfies,
@@ -116,7 +115,7 @@ def test_nucleus_lite_would_stop_a_component_with_what_it_depends_on_hard() -> N
 @pytest.mark.parametrize("path", sorted(COMPONENTS.glob("*/recipe.yaml")), ids=lambda path: path.parent.name)
 @pytest.mark.parametrize("kind", NucleusKind)
 def test_both_nuclei_take_each_recipe_of_ours(path: Path, kind: NucleusKind) -> None:
-    source = yaml.safe_load(path.read_text())
+    source = recipes.load(path.parent.name).recipe
     for artifact in (artifact for manifest in source["Manifests"] for artifact in manifest["Artifacts"]):
         artifact["Digest"] = "noted by the cloud"
     recipe = parse_recipe(source, kind)
@@ -129,7 +128,7 @@ def test_both_nuclei_take_each_recipe_of_ours(path: Path, kind: NucleusKind) -> 
         ({"Lifecycle": {"recover": {"Script": "true"}}}, "lifecycle step 'recover'; allowed here are install"),
         ({"Lifecycle": {"run": {"Script": "true", "Skipif": "onpath sh"}}}, "skipif; allowed are Script"),
         ({"Lifecycle": {"run": {"Script": "true", "RequiresPrivilege": True}}}, "wants to run as root"),
-        ({"Artifacts": [{"Uri": "docker:nginx"}]}, "artifact 'docker:nginx'; only s3://BUCKET/KEY"),
+        ({"Artifacts": [{"Uri": "docker:nginx"}]}, "artifact 'docker:nginx': allowed is s3://BUCKET/KEY"),
         ({"Artifacts": [{"Uri": "s3://b/k.zip"}]}, "has no SHA-256 digest"),
     ],
 )
@@ -153,7 +152,7 @@ def test_variables_are_replaced_and_shell_braces_are_left_alone() -> None:
 
 
 def test_configuration_is_merged_map_by_map_and_reset_by_pointer() -> None:
-    assert merge({"a": {"b": 1, "c": [1]}, "d": 1}, {"a": {"c": [2]}, "e": 2}) == {
+    assert merged({"a": {"b": 1, "c": [1]}, "d": 1}, {"a": {"c": [2]}, "e": 2}) == {
         "a": {"b": 1, "c": [2]},
         "d": 1,
         "e": 2,

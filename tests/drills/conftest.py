@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 from onnx import TensorProto, helper, numpy_helper
 
+from pm_components.aws import recipes
 from pm_components.functions.component_versions import ComponentVersions, deployment_policies
 from pm_contracts import topics
 from pm_contracts.forecast_features import FEATURES
@@ -47,7 +47,6 @@ CHANNEL_TABLES = {
 }
 #: The measurement by which the drills' fault model knows a fault, and a value that no simulated machine reports.
 TELLTALE, BROKEN = MACHINE_MEASUREMENTS[0], 1e12
-_COMPONENTS = Path(__file__).parents[2] / "pm_edge" / "components"
 _DAY = dt.datetime(2010, 1, 2, tzinfo=dt.UTC)
 #: The first hour that the drills' sensors report; a drill that simulates takes an earlier month, or they would be late.
 _FIRST = dt.datetime(2011, 1, 1, tzinfo=dt.UTC)
@@ -276,7 +275,7 @@ class Plant:
     def ship(self, component: str, files: Files) -> dict[str, Any]:
         """Deploy a model beside the other one that is there."""
         folder = {"pm.ForecastModel": "forecast_model", "pm.FaultModel": "fault_model"}[component]
-        recipe = yaml.safe_load((_COMPONENTS / folder / "recipe.yaml").read_text())
+        recipe = recipes.load(folder).recipe
         _, version = self.versions.publish(recipe, files)
         wanted = {**self.models, component: version}
         merge = f'{{"dataDirectory": "{self.device.directory.parent}"}}'

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
+from pm_components.aws import recipes
 from pm_contracts import site_devices, topics
 from pm_edge.runtime.settings import argument_parser, component_name, parse_settings
 from tests.waiting import eventually
@@ -39,8 +39,7 @@ PLACEHOLDERS = {"SITE": "lindau", "*": "air-1"}
 
 
 def recipe_of(folder: str) -> dict[str, Any]:
-    recipe: dict[str, Any] = yaml.safe_load((COMPONENTS / folder / "recipe.yaml").read_text())
-    return recipe
+    return recipes.load(folder).recipe
 
 
 def steps_of(recipe: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Greengrass V2 component recipes: parse and check one, and note the digests of its artifacts.
+"""The format of Greengrass V2's component recipes: the one parser, for the library and for the sandbox.
 
 The rules are those of AWS's component recipe reference
 (https://docs.aws.amazon.com/greengrass/v2/developerguide/component-recipe-reference.html), with the spelling that
@@ -6,15 +6,14 @@ Greengrass nucleus lite insists on: keys are case-sensitive there, so that a key
 here rather than ignored on a device.
 """
 
-import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import yaml
 
-#: Bytes; https://docs.aws.amazon.com/general/latest/gr/greengrassv2.html, "Maximum component recipe size".
-MAXIMUM_RECIPE_BYTES = 16_000
+from pm_components.aws.limits import COMPONENT_RECIPE_BYTES
+from pm_components.functions.component_recipes import RecipeError, bucket_and_key
+
 FORMAT_VERSION = "2020-01-25"
 VERSION_PATTERN = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
 _NAME_PATTERN = re.compile(r"[a-zA-Z0-9\-_.]{1,128}")
@@ -63,10 +62,6 @@ _CHOICES = {
 }
 
 
-class RecipeError(ValueError):
-    """A recipe that AWS or a core device would refuse; the text names the key, what was found, and what is allowed."""
-
-
 def parse_recipe(content: bytes) -> dict[str, Any]:
     """Parse and check a recipe.
 
@@ -77,12 +72,13 @@ def parse_recipe(content: bytes) -> dict[str, Any]:
         The recipe.
 
     Raises:
-        RecipeError: it is too large, is neither JSON nor YAML, lacks a key, or has a wrong one.
+        RecipeError: if it is too large, is neither JSON nor YAML, lacks a key, or has a wrong one.
     """
-    if len(content) > MAXIMUM_RECIPE_BYTES:
-        raise RecipeError(f"the recipe has {len(content):,} bytes; at most {MAXIMUM_RECIPE_BYTES:,} are allowed")
     try:
-        recipe = yaml.safe_load(content.decode())  # YAML contains JSON.
+        text = content.decode()
+        if problem := size_problem(text):
+            raise RecipeError(f"the recipe has {problem}")
+        recipe = yaml.safe_load(text)  # YAML contains JSON.
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise RecipeError(f"the recipe is neither JSON nor YAML: {error}") from error
     _check_keys(recipe, _RECIPE_KEYS, "the recipe")
@@ -110,42 +106,15 @@ def parse_recipe(content: bytes) -> dict[str, Any]:
     return recipe
 
 
-def artifacts(recipe: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The artifacts of all manifests, as the very objects of the recipe."""
-    for manifest in recipe["Manifests"]:
-        yield from manifest.get("Artifacts", [])
+def size_problem(text: str) -> str:
+    """The error in a recipe's size, for the constructor, the policy pack and the sandbox; empty if there is none."""
+    size = len(text.encode())
+    return f"{size} bytes, allowed are {COMPONENT_RECIPE_BYTES}" if size > COMPONENT_RECIPE_BYTES else ""
 
 
-def bucket_and_key(uri: str) -> tuple[str, str]:
-    """Split `s3://bucket/key`; raises RecipeError for any other form."""
-    match = re.fullmatch(r"s3://([^/]+)/(.+)", uri)
-    if not match:
-        raise RecipeError(f"artifact Uri {uri!r} must be s3://bucket/key")
-    return match[1], match[2]
-
-
-def platforms(recipe: dict[str, Any]) -> list[dict[str, Any]]:
-    """The platforms of the manifests, in the form of the API: name and attributes."""
-    return [
-        {
-            "name": manifest.get("Name", "all"),
-            "attributes": {key: str(value) for key, value in manifest.get("Platform", {}).items()},
-        }
-        for manifest in recipe["Manifests"]
-    ]
-
-
-def stays_running(recipe: dict[str, Any]) -> bool:
-    """True if the component has a step that keeps running; False if it only installs."""
-    lifecycles = [recipe.get("Lifecycle", {}), *(manifest.get("Lifecycle", {}) for manifest in recipe["Manifests"])]
-    return any(key in lifecycle for lifecycle in lifecycles for key in ("run", "startup"))
-
-
-def to_bytes(recipe: dict[str, Any], output_format: str) -> bytes:
-    """Write a recipe as `JSON` or `YAML`."""
-    if output_format == "YAML":
-        return yaml.safe_dump(recipe, sort_keys=False).encode()
-    return json.dumps(recipe).encode()
+def release(version: str) -> tuple[int, ...]:
+    """The numbers of a semantic version, by which versions are ordered."""
+    return tuple(int(part) for part in re.split(r"[-+]", version)[0].split("."))
 
 
 def _check_manifest(manifest: Any, where: str) -> None:
