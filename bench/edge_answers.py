@@ -102,7 +102,7 @@ def forecast_features_figure(rounds: int = ROUNDS, advance: Advance = silent) ->
     def ours(call: int) -> object:
         # The series over and over again, its hours going on: a window only looks at how they follow one another.
         values = hours[call % len(hours)][1]
-        window.add(latest + 1 + call, 0, values)
+        window.place(latest + 1 + call, 0, values)
         return model.answer(window.features())
 
     assert latest - first + 1 == len(hours)  # noqa: S101 - the simulator leaves no hour out
@@ -147,7 +147,7 @@ def _hours(count: int) -> Hours:
 def _windows(hours: Hours, skipped: int) -> Iterator[FeatureWindow]:
     window = FeatureWindow()
     for number, (hour, values) in enumerate(hours):
-        window.add(hour, 0, values)
+        window.place(hour, 0, values)
         if number >= skipped:
             yield window
 

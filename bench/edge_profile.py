@@ -67,8 +67,8 @@ def _forecaster_parts(calls: int) -> Iterator[Part]:
         for each in readings
     ]
     for hour in hours[:MEMORY_HOURS]:
-        window.add(*hour)
-    yield _timed(name, "features: take the hour in", calls, lambda i: window.add(*hours[MEMORY_HOURS + i]))
+        window.place(*hour)
+    yield _timed(name, "features: take the hour in", calls, lambda i: window.place(*hours[MEMORY_HOURS + i]))
     yield _timed(name, "features: compute all", calls, lambda _: window.features())
     features = window.features()
     yield _timed(name, "model: write, run, check", calls, lambda _: model.answer(features))
@@ -106,7 +106,7 @@ def _uplink_parts(calls: int) -> Iterator[Part]:
     ]
     with tempfile.TemporaryDirectory(dir=edge_models.DIRECTORY) as directory:
         journal = Journal(Path(directory), "profile")
-        yield _timed(name, "journal: one write", calls, lambda i: journal.add(0.0, *said[i]))
+        yield _timed(name, "journal: one write", calls, lambda i: journal.append(0.0, *said[i]))
         journal.close()
         yield _timed(name, "decode and check the message", calls, lambda i: gate.check(*said[i]))
         messages = [gate.check(*one)[0] for one in said]

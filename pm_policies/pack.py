@@ -199,7 +199,7 @@ class Analyzer(_PolicyAnalyzerServicer):
     ) -> ReportViolation:
         def report(message: str, urn: str | None = None) -> None:
             if isinstance(message, Undecided):
-                self._waiting.add(policy_name, message, urn or "")
+                self._waiting.defer(policy_name, message, urn or "")
             else:
                 text = f"{policy_description}\n{message}"
                 diagnostics.append(self._diagnostic(policy_name, text, urn or "", enforcement_level))
@@ -226,7 +226,7 @@ class _Waiting:
         self._lock = threading.Lock()
         self._rules: dict[tuple[str, str], set[str]] = {}
 
-    def add(self, rule: str, message: str, urn: str) -> None:
+    def defer(self, rule: str, message: str, urn: str) -> None:
         """Note that `rule` waits, by its message, for a value of the resource `urn`."""
         with self._lock:
             self._rules.setdefault((message, urn), set()).add(rule)

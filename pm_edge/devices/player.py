@@ -108,12 +108,12 @@ class Player:
             self._refuse(topic, payload, str(error))
             return
         if command.message_id in self._seen:
-            self._component.counters.add("repeated")
+            self._component.counters.count("repeated")
             return
         self._seen[command.message_id] = None
         if len(self._seen) > _REMEMBERED:
             self._seen.popitem(last=False)
-        self._component.counters.add("commands")
+        self._component.counters.count("commands")
         self._commands.put(command)
 
     def _run(self) -> None:
@@ -130,7 +130,7 @@ class Player:
             except Exception as error:
                 _log.exception("%s ended early", command.name)
                 self._refuse(topic, encode(command), f"it ended early: {error!r}")
-            self._component.counters.add("finished")
+            self._component.counters.count("finished")
             self._component.enter("idle")
 
     def _play(self, play: Play) -> None:
@@ -164,14 +164,14 @@ class Player:
                 if ahead > 0 and stopping.wait(ahead):
                     continue
             if component.publish(topic[reading.device], reading):
-                component.counters.add("published")
+                component.counters.count("published")
             count += 1
         if not bus.flush(_FLUSH_SECONDS):
             raise BusError(f"the local bus did not acknowledge all readings within {_FLUSH_SECONDS:.0f} s")
         _log.info("played %d readings in %.1f s", count, time.monotonic() - began)
 
     def _refuse(self, topic: str, payload: bytes, reason: str) -> None:
-        self._component.counters.add("refused")
+        self._component.counters.count("refused")
         _log.warning("refused, %s: %s", topic, reason)
         self._component.publish_dead_letter(topic, payload, reason)
 

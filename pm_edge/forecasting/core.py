@@ -120,7 +120,7 @@ class Forecaster:
         self.counters["readings"] += 1
         hour = (reading.event_time - _EPOCH) // dt.timedelta(seconds=SECONDS_PER_HOUR)
         measurements = reading.measurements
-        placement = self._window.add(hour, reading.sequence, _values(measurements))
+        placement = self._window.place(hour, reading.sequence, _values(measurements))
         if placement is Placement.TOO_LATE:
             return self._too_late(reading)
         self._too_late_in_a_row = 0

@@ -89,7 +89,7 @@ class FeatureWindow:
         oldest = self._latest - MEMORY_HOURS + 1
         return [self._read[hour] for hour in sorted(self._read) if hour >= oldest]
 
-    def add(self, hour: int, sequence: int, measurements: tuple[float | None, ...]) -> Placement:
+    def place(self, hour: int, sequence: int, measurements: tuple[float | None, ...]) -> Placement:
         """Take a reading in.
 
         Args:

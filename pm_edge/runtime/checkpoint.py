@@ -42,7 +42,7 @@ class Checkpoint:
 
     def note(self, topic: str, payload: bytes) -> None:
         """Keep a message, before it is processed."""
-        self._journal.add(time.time(), topic, payload)
+        self._journal.append(time.time(), topic, payload)
 
     def begin(self) -> int:
         """Begin to save: the state is to be taken now. What to give to `save`."""

@@ -36,7 +36,7 @@ class Counters:
         self._values: dict[str, int] = {}
         self._lock = threading.Lock()
 
-    def add(self, name: str, amount: int = 1) -> None:
+    def count(self, name: str, amount: int = 1) -> None:
         """Count `amount` more of `name`."""
         with self._lock:
             self._values[name] = self._values.get(name, 0) + amount
@@ -121,7 +121,7 @@ class Component:
         try:
             self.bus.publish(topic, payload)
         except TooLargeError as error:
-            self.counters.add("too_large")
+            self.counters.count("too_large")
             _log.error("not published: %s", error)
             self.publish_dead_letter(topic, payload, str(error))
             return False
@@ -209,7 +209,7 @@ class Component:
         try:
             self.bus.publish_at_most_once(self._topic, encode(self._status()))
         except TooLargeError as error:
-            self.counters.add("too_large")
+            self.counters.count("too_large")
             _log.error("not published: %s", error)
 
     def _status(self) -> Status:

@@ -103,7 +103,7 @@ class ModelWatch:
 
     def _taken_up(self, model: Model) -> None:
         self.version = model.version
-        self._counters.add("models_loaded")
+        self._counters.count("models_loaded")
         _log.info("model %s is loaded", model.version)
 
 
@@ -179,7 +179,7 @@ class Inference(ABC, Generic[_Reading, _Model]):
         try:
             reading = read(topic, payload, self._reading_type)
         except Refused as error:
-            self._component.counters.add("refused")
+            self._component.counters.count("refused")
             _log.warning("refused, on %s: %s", topic, error)
             return
         self.answer(reading)

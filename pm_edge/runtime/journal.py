@@ -64,7 +64,7 @@ class Journal:
                 entries += _entries(generation, content)
         return entries
 
-    def add(self, arrived_at: float, topic: str, payload: bytes) -> int:
+    def append(self, arrived_at: float, topic: str, payload: bytes) -> int:
         """Keep a message; the generation that it is in. A disk that does not take it is logged once, and counted."""
         name = topic.encode()
         head = _HEAD.pack(0, len(name), len(payload), arrived_at)

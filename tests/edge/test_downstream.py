@@ -64,7 +64,7 @@ class Way(RuleBasedStateMachine):
     def come_from_the_bus(self, hours):
         for hour in hours:
             payload = encode(OUTCOMES[hour])
-            self.inbox.append((self.journal.add(0.0, TOPIC, payload), payload))
+            self.inbox.append((self.journal.append(0.0, TOPIC, payload), payload))
             self.offered.add(hour)
 
     @rule(share=st.sampled_from([0.5, 1.0]), note=st.booleans())

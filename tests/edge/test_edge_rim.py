@@ -191,9 +191,9 @@ def test_the_dead_letter_store_keeps_the_latest(tmp_path, monkeypatch):
     monkeypatch.setattr("pm_edge.components.uplink.dead_letter_store.KEPT", 3)
     store = DeadLetterStore(tmp_path / "dead-letters.sqlite")
     letters = [dead_letter("lindau", "pm.Uplink", f"topic/{number}", b"", "why") for number in range(5)]
-    store.add(letters[:2])
-    store.add(letters[2:])
-    store.add(letters[4:])  # once more, as after a crash
+    store.keep(letters[:2])
+    store.keep(letters[2:])
+    store.keep(letters[4:])  # once more, as after a crash
     store.close()
     with sqlite3.connect(tmp_path / "dead-letters.sqlite") as database:
         kept = [topic for (topic,) in database.execute("SELECT topic FROM dead_letter ORDER BY id")]
@@ -204,13 +204,13 @@ def test_damaged_dead_letters_are_put_aside_and_do_not_end_the_uplink(tmp_path):
     path = tmp_path / "dead-letters.sqlite"
     letter = dead_letter("lindau", "pm.Uplink", "topic", b"", "why")
     store = DeadLetterStore(path)
-    store.add([letter])
+    store.keep([letter])
     store.close()
     content = path.read_bytes()
     for start in range(0, len(content), 4096):
         path.write_bytes(content[:start] + b"\xa5" * 4096 + content[start + 4096 :])
         store = DeadLetterStore(path)
-        store.add([letter])
+        store.keep([letter])
         store.close()
         with sqlite3.connect(path) as database:
             assert database.execute("SELECT count(*) FROM dead_letter").fetchone() == (1,)
@@ -218,8 +218,8 @@ def test_damaged_dead_letters_are_put_aside_and_do_not_end_the_uplink(tmp_path):
 
 def test_counters_and_window_count():
     counters = Counters()
-    counters.add("readings")
-    counters.add("readings", 4)
+    counters.count("readings")
+    counters.count("readings", 4)
     counters.set("buffered", 7)
     assert counters.snapshot() == {"readings": 5, "buffered": 7}
     window = Window(2)

@@ -17,7 +17,7 @@ MESSAGES = [(float(number), f"pm/lindau/air-{number}/reading", b"x" * number * 1
 def written(directory: Path, messages: list[tuple[float, str, bytes]] = MESSAGES) -> Journal:
     journal = Journal(directory, "uplink")
     for message in messages:
-        journal.add(*message)
+        journal.append(*message)
     return journal
 
 
@@ -25,13 +25,13 @@ def test_the_next_process_finds_what_was_not_forgotten_in_its_order(tmp_path):
     journal = written(tmp_path, MESSAGES[:3])
     boundary = journal.rotate()
     assert journal.rotate() == boundary, "an empty generation needs no successor"
-    assert journal.add(*MESSAGES[3]) == boundary
+    assert journal.append(*MESSAGES[3]) == boundary
     journal.forget(boundary)
-    journal.add(*MESSAGES[4])
+    journal.append(*MESSAGES[4])
     # No close: the process is gone.
     later = Journal(tmp_path, "uplink")
     assert later.recovered() == [Entry(boundary, *MESSAGES[3]), Entry(boundary, *MESSAGES[4])]
-    generation = later.add(*MESSAGES[0])
+    generation = later.append(*MESSAGES[0])
     assert generation > boundary
     assert len(later.recovered()) == 2, "its own messages are not recovered"
     assert [entry.generation for entry in Journal(tmp_path, "uplink").recovered()] == [boundary, boundary, generation]
@@ -73,9 +73,9 @@ def test_a_disk_that_takes_no_more_is_said_once_and_leaves_no_half_message(tmp_p
 
     for failing in (half, full):
         monkeypatch.setattr(os, "write", failing)
-        journal.add(*MESSAGES[1])
+        journal.append(*MESSAGES[1])
     monkeypatch.setattr(os, "write", real)
-    journal.add(*MESSAGES[2])
+    journal.append(*MESSAGES[2])
     assert journal.missed == 2
     assert [entry[1:] for entry in Journal(tmp_path, "uplink").recovered()] == [MESSAGES[0], MESSAGES[2]]
     assert [record.message.split(":")[0] for record in caplog.records] == ["the journal is not written"]
@@ -96,7 +96,7 @@ def test_what_a_read_only_disk_does_not_let_go_of_ends_nobody_and_comes_again(tm
 def test_a_folder_that_cannot_be_made_costs_only_the_safety(tmp_path):
     (tmp_path / "file").write_text("")
     journal = Journal(tmp_path / "file" / "journal", "uplink")
-    journal.add(*MESSAGES[0])
+    journal.append(*MESSAGES[0])
     assert journal.missed == 1
     journal.forget(journal.rotate())
     with pytest.raises(NotADirectoryError):

@@ -219,7 +219,7 @@ def test_a_reading_that_cannot_be_answered_stands_in_nobody_s_way_after_a_kill(e
     last_hour = dt.datetime(9999, 12, 31, 23, tzinfo=dt.UTC)  # there is none after it to forecast
     bad = msgspec.structs.replace(air[0], event_time=last_hour, message_id="")
     left = Journal(tmp_path / "journal", "forecaster")
-    left.add(0.0, topics.device_topic(site, "air-1", topics.READING), encode(bad))
+    left.append(0.0, topics.device_topic(site, "air-1", topics.READING), encode(bad))
     left.close()
     floor.start("pm_edge.components.forecaster")
     ear.wait_for_counter(FORECASTER, "recovered", 1)

@@ -107,7 +107,7 @@ def test_hour_by_hour_in_the_order_of_time(all_series: list[list[Event]]) -> Non
         assert sorted(rows.index) == [event.hour for event in events]
         window = FeatureWindow()
         for event in events:
-            window.add(event.hour, event.sequence, event.measurements)
+            window.place(event.hour, event.sequence, event.measurements)
             assert_equal(of_window(window), of_batch(rows.loc[event.hour]))
 
 
@@ -127,7 +127,7 @@ def test_at_the_end_when_readings_came_late_twice_or_corrected(
         arrived = sorted(events, key=lambda event: event.hour + random_.uniform(0, MEMORY_HOURS / 2))
         window = FeatureWindow()
         for event in arrived:
-            window.add(event.hour, event.sequence, event.measurements)
+            window.place(event.hour, event.sequence, event.measurements)
         rows = frame[frame["device"] == device].set_index("hour")
         assert_equal(of_window(window), of_batch(rows.loc[max(rows.index)]))
         assert_equal(of_window(FeatureWindow(window.hours())), of_window(window))

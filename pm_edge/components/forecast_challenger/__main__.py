@@ -50,13 +50,13 @@ class Challenger:
         try:
             reading = read(topic, payload, AirQualityReading)
         except Refused as error:
-            self._component.counters.add("refused")
+            self._component.counters.count("refused")
             _log.warning("refused, on %s: %s", topic, error)
             return
         for answer in self._forecasters[reading.device].observe(reading):
             # Until its window is full it answers with persistence, which is not on trial.
             if isinstance(answer, Outcome) and answer.model_version == self._version:
-                self._component.counters.add("trial_outcomes")
+                self._component.counters.count("trial_outcomes")
                 topic = topics.device_topic(answer.site, answer.device, topics.TRIAL)
                 self._component.publish(topic, trial_outcome(answer))
 

@@ -38,7 +38,7 @@ class DeadLetterStore:
         """
         self._database = open_or_begin_anew(path, _opened)
 
-    def add(self, letters: Iterable[DeadLetter]) -> None:
+    def keep(self, letters: Iterable[DeadLetter]) -> None:
         """Keep `letters`, each once; where that cannot be they are only logged, for they go to the cloud as well."""
         letters = list(letters)
         try:

@@ -128,7 +128,7 @@ class Sender:
         if published and self._all_denied:
             _log.info("the cloud's policy lets messages through again; %d wait", self._outbox.depth)
             self._all_denied = False
-        self._counters.add("published", published)
+        self._counters.count("published", published)
         self._note_silence(published, unacknowledged)
         self._reject(rejected)
 
@@ -165,7 +165,7 @@ class Sender:
     def _note_silence(self, published: int, unacknowledged: list[Answer]) -> None:
         """Count what came back unacknowledged; where nothing else came, say so once, and once when that is over."""
         if unacknowledged:
-            self._counters.add("unacknowledged", len(unacknowledged))
+            self._counters.count("unacknowledged", len(unacknowledged))
         if published and self._is_silent:
             _log.info("the cloud acknowledges messages again; %d wait", self._outbox.depth)
             self._is_silent = False
@@ -183,7 +183,7 @@ class Sender:
         denied, self._denied = self._denied, []
         if not denied:
             return
-        self._counters.add("denied", len(denied))
+        self._counters.count("denied", len(denied))
         if self._others_get_through:
             self._reject(denied)
         else:

@@ -87,7 +87,7 @@ class Uplink:
         now = time.time()
         with self._taking:
             journal = self._journal
-            generation = journal.generation if topic.endswith(_STATUS_END) else journal.add(now, topic, payload)
+            generation = journal.generation if topic.endswith(_STATUS_END) else journal.append(now, topic, payload)
             self._inbox.append(Entry(generation, now, topic, payload))
         # One that comes to others waits with them.
         if len(self._inbox) in (1, _BATCH):
@@ -120,7 +120,7 @@ class Uplink:
         if self._down_since is None:
             _log.warning("no uplink: %s; messages wait in the outbox", reason)
             self._down_since = time.monotonic()
-            self._counters.add("outages")
+            self._counters.count("outages")
         self._up = False
         self._component.enter("offline")
         self._wake.set()
@@ -218,7 +218,7 @@ class Uplink:
                 message, route = self._gate.check(topic, payload)
                 encoded = encode(message)
             except ValueError as error:
-                self._counters.add("refused")
+                self._counters.count("refused")
                 letter = self._letter(topic, payload, str(error), dt.datetime.fromtimestamp(arrived_at, dt.UTC))
                 letters.append(letter)
                 outgoing.append(self._outgoing(letter))
@@ -230,7 +230,7 @@ class Uplink:
             elif isinstance(message, Status):
                 self._statuses[message.component] = (topic, encoded)
         if letters:
-            self._dead_letters.add(letters)
+            self._dead_letters.keep(letters)
         return outgoing
 
     def _write(self, outgoing: list[Outgoing]) -> None:
@@ -239,8 +239,8 @@ class Uplink:
         self._write_at = math.inf
 
     def _reject(self, answers: list[Answer]) -> None:
-        self._counters.add("rejected", len(answers))
-        self._dead_letters.add(
+        self._counters.count("rejected", len(answers))
+        self._dead_letters.keep(
             [
                 self._letter(taken.topic, taken.payload, f"the cloud does not take it: {problem}")
                 for taken, _, problem in answers
@@ -251,13 +251,13 @@ class Uplink:
         try:
             command: Command = self._gate.check_command(topic, payload)
         except Refused as error:
-            self._counters.add("refused")
+            self._counters.count("refused")
             letter = self._letter(topic, payload, str(error))
-            self._dead_letters.add([letter])
+            self._dead_letters.keep([letter])
             self._outbox.write([self._outgoing(letter)])
             return
         _log.info("command %s from the cloud: %s", command.name, command.parameters)
-        self._counters.add("commands")
+        self._counters.count("commands")
         self._component.publish(topic, command)
 
     def _letter(self, topic: str, payload: bytes, reason: str, refused_at: dt.datetime | None = None) -> DeadLetter:

@@ -67,7 +67,7 @@ class _Stream:
     delivery: asyncio.Task[None] | None = None
     full: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def add(self, record: bytes) -> None:
+    def accept(self, record: bytes) -> None:
         if not self.waiting:
             self.oldest = time.time()
         self.waiting.append(record)
@@ -157,7 +157,7 @@ def accept(account: str, region: str, name: str, record: bytes) -> None:
     stream = _streams.get(key)
     if stream is None:
         stream = _streams[key] = _Stream(account, region, name)
-    stream.add(record)
+    stream.accept(record)
 
 
 async def _counts(_query: dict[str, list[str]]) -> dict[str, dict[str, int]]:
