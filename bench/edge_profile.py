@@ -22,7 +22,7 @@ from pm_contracts import topics
 from pm_contracts.forecast_features import MEMORY_HOURS
 from pm_contracts.messages import AirQualityReading, MachineReading, decode, encode
 from pm_edge.components.fault_detector.core import FaultDetector
-from pm_edge.components.uplink.gate import Gate, Priority
+from pm_edge.components.uplink.admission import Admission, Priority
 from pm_edge.components.uplink.outbox import Outbox
 from pm_edge.components.uplink.store import Outgoing
 from pm_edge.forecasting.core import Forecaster
@@ -100,7 +100,7 @@ def _uplink_parts(calls: int) -> Iterator[Part]:
     name = "uplink"
     readings = edge_models.air_readings(calls)
     said = [(topics.device_topic(each.site, each.device, topics.READING), encode(each)) for each in readings]
-    gate = Gate(edge_models.SITE, edge_models.DEVICES)
+    admission = Admission(edge_models.SITE, edge_models.DEVICES)
     outgoing = [
         Outgoing(each.message_id, int(Priority.READING), *message) for each, message in zip(readings, said, strict=True)
     ]
@@ -108,8 +108,8 @@ def _uplink_parts(calls: int) -> Iterator[Part]:
         journal = Journal(Path(directory), "profile")
         yield _timed(name, "journal: one write", calls, lambda i: journal.append(0.0, *said[i]))
         journal.close()
-        yield _timed(name, "decode and check the message", calls, lambda i: gate.check(*said[i]))
-        messages = [gate.check(*one)[0] for one in said]
+        yield _timed(name, "decode and check the message", calls, lambda i: admission.check(*said[i]))
+        messages = [admission.check(*one)[0] for one in said]
         yield _timed(name, "encode it again", calls, lambda i: encode(messages[i]))
         outbox = Outbox(Path(directory) / "outbox.sqlite", _OUTBOX_BYTES, [int(one) for one in Priority])
         batches = [outgoing[first : first + BATCH] for first in range(0, len(outgoing), BATCH)]

@@ -23,7 +23,7 @@ from bench.figure import Figure, more_is_better, without_reference
 from pm_contracts import topics
 from pm_contracts.measurements import AIR_QUALITY
 from pm_contracts.messages import AirQualityReading, Reading, encode
-from pm_edge.components.uplink.gate import Priority
+from pm_edge.components.uplink.admission import Priority
 from pm_edge.components.uplink.outbox import Outbox
 from pm_edge.components.uplink.store import Outgoing
 from pm_edge.devices.simulator import sources

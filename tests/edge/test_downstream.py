@@ -1,6 +1,6 @@
 """The way from the local bus to lake and detector: each message counts once, whatever crashes, repeats or overtakes.
 
-The journal, the gate's identities, the outbox, the lake's own query for each message once, and the cloud's detector are
+The journal, the admission's identities, the outbox, the lake's own query for each message once, and the cloud's detector are
 the real ones; the way between is a list that doubles and shuffles. Not proved here: the ways of AWS itself.
 """
 

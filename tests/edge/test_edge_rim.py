@@ -16,8 +16,8 @@ from awscrt import io, mqtt, mqtt5
 from pm_contracts import site_devices
 from pm_contracts.messages import DeadLetter, Refused, decode, encode
 from pm_edge.components.uplink import uplink as uplink_module
+from pm_edge.components.uplink.admission import Admission, Priority
 from pm_edge.components.uplink.dead_letter_store import DeadLetterStore
-from pm_edge.components.uplink.gate import Gate, Priority
 from pm_edge.components.uplink.outbox import Outbox
 from pm_edge.runtime.callback_threads import keep_thread_state
 from pm_edge.runtime.component import Component, Counters
@@ -311,7 +311,7 @@ def test_a_cloud_that_is_asked_too_much_is_left_alone_for_longer_and_longer(tmp_
     settings = Settings("lindau", {"air-1": "air_quality"}, tmp_path)
     uplink = uplink_module.Uplink(
         Component("pm.Uplink", settings, None),
-        Gate("lindau", settings.devices),
+        Admission("lindau", settings.devices),
         Outbox(tmp_path / "outbox.sqlite", 10**6, [int(priority) for priority in Priority]),
         DeadLetterStore(tmp_path / "dead-letters.sqlite"),
         Journal(tmp_path / "journal", "uplink"),

@@ -8,10 +8,10 @@ import sys
 from collections.abc import Sequence
 
 from pm_contracts import topics
+from pm_edge.components.uplink.admission import Admission, Priority
 from pm_edge.components.uplink.cloud import FLOW_CONTROLS, WINDOW, Cloud, Endpoint, EndpointError
 from pm_edge.components.uplink.database import when_the_disk_has_room
 from pm_edge.components.uplink.dead_letter_store import DeadLetterStore
-from pm_edge.components.uplink.gate import Gate, Priority
 from pm_edge.components.uplink.outbox import Outbox
 from pm_edge.components.uplink.uplink import Uplink
 from pm_edge.runtime.component import Component, main
@@ -64,7 +64,7 @@ def run(parsed: argparse.Namespace) -> int:
             component.ready,
         )
         journal = Journal(directory / "journal", "uplink")
-        uplink = Uplink(component, Gate(settings.site, settings.devices), outbox, dead_letters, journal)
+        uplink = Uplink(component, Admission(settings.site, settings.devices), outbox, dead_letters, journal)
         cloud = Cloud(
             Endpoint.parse(os.environ.get(ENDPOINT_VARIABLE) or parsed.endpoint),
             f"{thing_name}-uplink",

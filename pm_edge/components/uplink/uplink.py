@@ -20,9 +20,9 @@ from collections import deque
 
 from pm_contracts import topics
 from pm_contracts.messages import Command, DeadLetter, Refused, Status, encode
+from pm_edge.components.uplink.admission import Admission, Priority
 from pm_edge.components.uplink.cloud import Cloud
 from pm_edge.components.uplink.dead_letter_store import DeadLetterStore
-from pm_edge.components.uplink.gate import Gate, Priority
 from pm_edge.components.uplink.outbox import Outbox
 from pm_edge.components.uplink.sender import Answer, Sender
 from pm_edge.components.uplink.store import Outgoing
@@ -51,12 +51,17 @@ class Uplink:
     """The link between a site's local bus and the cloud."""
 
     def __init__(
-        self, component: Component, gate: Gate, outbox: Outbox, dead_letters: DeadLetterStore, journal: Journal
+        self,
+        component: Component,
+        admission: Admission,
+        outbox: Outbox,
+        dead_letters: DeadLetterStore,
+        journal: Journal,
     ) -> None:
         """An uplink of `component`, which has the local bus; `start` puts it to work on what the journal holds, too."""
         self._component = component
         self._counters = component.counters
-        self._gate = gate
+        self._admission = admission
         self._outbox = outbox
         self._dead_letters = dead_letters
         self._cloud: Cloud | None = None
@@ -215,7 +220,7 @@ class Uplink:
         for _ in range(min(len(self._inbox), _BATCH)):
             _, arrived_at, topic, payload = self._inbox.popleft()
             try:
-                message, route = self._gate.check(topic, payload)
+                message, route = self._admission.check(topic, payload)
                 encoded = encode(message)
             except ValueError as error:
                 self._counters.count("refused")
@@ -249,7 +254,7 @@ class Uplink:
 
     def _pass_on(self, topic: str, payload: bytes) -> None:
         try:
-            command: Command = self._gate.check_command(topic, payload)
+            command: Command = self._admission.check_command(topic, payload)
         except Refused as error:
             self._counters.count("refused")
             letter = self._letter(topic, payload, str(error))

@@ -44,8 +44,8 @@ class Route(NamedTuple):
     priority: Priority | None
 
 
-class Gate:
-    """The uplink's judgement of what comes from the local bus."""
+class Admission:
+    """Admits to the uplink what comes from the local bus."""
 
     def __init__(self, site: str, devices: dict[str, str]) -> None:
         """Judge for `site` with `devices`, the type of each by its name."""
