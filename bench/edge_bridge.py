@@ -9,7 +9,7 @@ import shutil
 import socket
 from collections.abc import Sequence
 
-from bench.edge_floor import Arrivals, Floor, Message, Stuck, end
+from bench.edge_device import Arrivals, EdgeDevice, Message, Stuck, end
 from bench.edge_models import SITE
 from pm_edge.components.uplink.cloud import WINDOW
 from pm_edge.runtime.bus import BusError
@@ -50,11 +50,11 @@ def program() -> str | None:
     return shutil.which(PROGRAM) or shutil.which(PROGRAM, path="/usr/sbin:/usr/local/sbin")
 
 
-def catch_up_seconds(floor: Floor, messages: Sequence[Message], first: str, last: str, arrivals: Arrivals) -> float:
+def catch_up_seconds(edge: EdgeDevice, messages: Sequence[Message], first: str, last: str, arrivals: Arrivals) -> float:
     """Seconds from the first to the last message's arrival in the cloud, after an outage in which all were queued.
 
     Args:
-        floor: with a cloud that is there.
+        edge: with a cloud that is there.
         messages: what is queued.
         first: the topic of the first message alone.
         last: likewise of the last.
@@ -66,7 +66,7 @@ def catch_up_seconds(floor: Floor, messages: Sequence[Message], first: str, last
     path = program()
     if path is None:
         raise Stuck(f"{PROGRAM} is not installed")
-    directory = floor.directory / f"bridge-{first.split('/')[2]}"
+    directory = edge.directory / f"bridge-{first.split('/')[2]}"
     directory.mkdir()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -74,11 +74,11 @@ def catch_up_seconds(floor: Floor, messages: Sequence[Message], first: str, last
 
     def start(cloud_port: int) -> None:
         text = _CONFIGURATION.format(
-            port=port, directory=directory, window=WINDOW["none"], host=floor.cloud.mqtt_host,
-            cloud_port=cloud_port, identity=floor.identity, site=SITE,
+            port=port, directory=directory, window=WINDOW["none"], host=edge.cloud.mqtt_host,
+            cloud_port=cloud_port, identity=edge.identity, site=SITE,
         )  # fmt: skip
         (directory / "mosquitto.conf").write_text(text)
-        processes.append(floor.run([path, "-c", str(directory / "mosquitto.conf")], directory / "mosquitto.log"))
+        processes.append(edge.run([path, "-c", str(directory / "mosquitto.conf")], directory / "mosquitto.log"))
 
     processes: list = []
     start(cloud_port=1)  # nobody listens there: the outage
@@ -91,7 +91,7 @@ def catch_up_seconds(floor: Floor, messages: Sequence[Message], first: str, last
     finally:
         bus.close()
     end(processes[-1])
-    start(floor.cloud.mqtt_port)
+    start(edge.cloud.mqtt_port)
     began, ended = arrivals.wait(first, last)
     end(processes[-1])
     return ended - began

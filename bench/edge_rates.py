@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from bench import edge_bridge, edge_models
-from bench.edge_floor import Arrivals, Floor, Message, Statuses, Stuck, direct_rate, end
+from bench.edge_device import Arrivals, EdgeDevice, Message, Statuses, Stuck, direct_rate, end
 from bench.edge_models import SITE, STATION
 from bench.edge_timing import Advance, silent
 from bench.figure import Figure, more_is_better, without_reference
@@ -50,19 +50,19 @@ def pipeline_figures(
     lasts = [f"{LAST}-{run}" for run in range(runs)]
     devices = dict.fromkeys((STATION, *lasts), AIR_QUALITY)
     readings = edge_models.air_readings(_WARM_UP + runs * count)
-    with tempfile.TemporaryDirectory() as name, Floor(Path(name), devices) as floor:
-        models = floor.directory / "models" / "forecast"
+    with tempfile.TemporaryDirectory() as name, EdgeDevice(Path(name), devices) as edge:
+        models = edge.directory / "models" / "forecast"
         models.mkdir(parents=True)
         (models / "current").symlink_to(model)
         arrivals = Arrivals()
-        client = floor.client("publisher", f"{topics.ROOT}/{SITE}/nothing", arrivals)
+        client = edge.client("publisher", f"{topics.ROOT}/{SITE}/nothing", arrivals)
         for last in lasts:
             for channel in (topics.READING, topics.FORECAST):
-                floor.client(f"{last}-{channel}", topics.device_topic(SITE, last, channel), arrivals)
-        bus = floor.bus("feeder")
-        statuses = Statuses(floor.bus("listener"))
-        floor.start("pm_edge.components.forecaster")
-        floor.start("pm_edge.components.uplink", "--flow-control", "none")
+                edge.client(f"{last}-{channel}", topics.device_topic(SITE, last, channel), arrivals)
+        bus = edge.bus("feeder")
+        statuses = Statuses(edge.bus("listener"))
+        edge.start("pm_edge.components.forecaster")
+        edge.start("pm_edge.components.uplink", "--flow-control", "none")
         statuses.wait("pm.Forecaster")
         statuses.wait("pm.Uplink")
         _publish(bus, map(_message, readings[:_WARM_UP]))
@@ -107,15 +107,15 @@ def catch_up_figures(
     def done() -> None:
         advance(next(steps) / parts)
 
-    with tempfile.TemporaryDirectory() as name, Floor(Path(name), devices) as floor:
+    with tempfile.TemporaryDirectory() as name, EdgeDevice(Path(name), devices) as edge:
         arrivals = Arrivals()
-        client = floor.client("publisher", f"{topics.ROOT}/{SITE}/nothing", arrivals)
+        client = edge.client("publisher", f"{topics.ROOT}/{SITE}/nothing", arrivals)
         for device in names:
-            floor.client(f"hears-{device}", topics.device_topic(SITE, device, topics.READING), arrivals)
-        statuses = Statuses(floor.bus("listener"))
+            edge.client(f"hears-{device}", topics.device_topic(SITE, device, topics.READING), arrivals)
+        statuses = Statuses(edge.bus("listener"))
         for run in range(runs):
             first, last = f"{FIRST}-ours-{run}", f"{LAST}-ours-{run}"
-            seconds = _our_catch_up_seconds(floor, statuses, _marked(readings, first, last), arrivals)
+            seconds = _our_catch_up_seconds(edge, statuses, _marked(readings, first, last), arrivals)
             ours.append(count / seconds)
             done()
             messages = map(_message, itertools.islice(itertools.cycle(readings), direct))
@@ -125,7 +125,7 @@ def catch_up_figures(
                 first, last = f"{FIRST}-bridge-{run}", f"{LAST}-bridge-{run}"
                 messages_of_run = [_message(each) for each in _marked(readings, first, last)]
                 ends = (messages_of_run[0][0], messages_of_run[-1][0])
-                bridge.append(count / edge_bridge.catch_up_seconds(floor, messages_of_run, *ends, arrivals))
+                bridge.append(count / edge_bridge.catch_up_seconds(edge, messages_of_run, *ends, arrivals))
                 done()
     yield more_is_better("catch_up", "readings/s", ours, reference, _CATCH_UP)
     if with_bridge:
@@ -136,10 +136,10 @@ def catch_up_figures(
 
 
 def _our_catch_up_seconds(
-    floor: Floor, statuses: Statuses, readings: Sequence[AirQualityReading], arrivals: Arrivals
+    edge: EdgeDevice, statuses: Statuses, readings: Sequence[AirQualityReading], arrivals: Arrivals
 ) -> float:
     """Seconds from the first to the last arrival, of an outbox as an outage has left it."""
-    files = [floor.directory / f"outbox.sqlite{suffix}" for suffix in ("", "-wal", "-shm")]
+    files = [edge.directory / f"outbox.sqlite{suffix}" for suffix in ("", "-wal", "-shm")]
     for file in files:
         file.unlink(missing_ok=True)
     outbox = Outbox(files[0], _OUTBOX_BYTES, [int(priority) for priority in Priority])
@@ -148,7 +148,7 @@ def _our_catch_up_seconds(
         outbox.write(outgoing[first : first + 1000])
     outbox.close()
     statuses.forget("pm.Uplink")
-    process = floor.start(
+    process = edge.start(
         "pm_edge.components.uplink", "--flow-control", "none", "--outbox-mebibytes", str(_OUTBOX_BYTES >> 20)
     )
     began, ended = arrivals.wait(outgoing[0].topic, outgoing[-1].topic)

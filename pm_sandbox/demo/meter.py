@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from pm_sandbox.cloud import Cloud
-from pm_sandbox.demo.floor import Floor
+from pm_sandbox.demo.local_status_ear import LocalStatusEar
 
 _EVERY_SECONDS = 0.5
 
@@ -22,12 +22,12 @@ class Sample(NamedTuple):
 class Meter:
     """Takes a sample twice a second in a thread of its own."""
 
-    def __init__(self, cloud: Cloud, floor: Floor, began: float) -> None:
+    def __init__(self, cloud: Cloud, statuses: LocalStatusEar, began: float) -> None:
         """Measure against `began`, a reading of the monotonic clock."""
         self.samples: list[Sample] = []
         #: What happened when: seconds since the demo began, and its name.
         self.marks: list[tuple[float, str]] = []
-        self._cloud, self._floor, self._began = cloud, floor, began
+        self._cloud, self._statuses, self._began = cloud, statuses, began
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="meter", daemon=True)
 
@@ -38,7 +38,7 @@ class Meter:
     def _run(self) -> None:
         while not self._ended.wait(_EVERY_SECONDS):
             delivered = sum(counts["delivered"] for counts in self._cloud.firehose_counts().values())
-            buffered = self._floor.counter("pm.Uplink", "buffered")
+            buffered = self._statuses.counter("pm.Uplink", "buffered")
             self.samples.append(Sample(time.monotonic() - self._began, delivered, buffered))
 
     def __enter__(self) -> Self:

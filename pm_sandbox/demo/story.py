@@ -12,7 +12,7 @@ from typing import Any
 
 from pm_sandbox.cloud import Cloud
 from pm_sandbox.demo import results
-from pm_sandbox.demo.floor import Floor
+from pm_sandbox.demo.local_status_ear import LocalStatusEar
 from pm_sandbox.demo.meter import Meter
 from pm_sandbox.demo.plan import Plan
 from pm_sandbox.demo.report import write_report
@@ -59,8 +59,11 @@ def run(plan: Plan, out: Path, progress: Progress) -> dict[str, Any]:
     with factory:
         [(site, site_outputs)] = factory.deployment.outputs["sites"].items()
         [core_device] = factory.core_devices.values()
-        with Floor(site, core_device.status()["broker_port"]) as floor, Meter(factory.cloud, floor, began) as meter:
-            story = _Story(plan, factory, site, site_outputs["devices"], floor, meter, progress)
+        with (
+            LocalStatusEar(site, core_device.status()["broker_port"]) as statuses,
+            Meter(factory.cloud, statuses, began) as meter,
+        ):
+            story = _Story(plan, factory, site, site_outputs["devices"], statuses, meter, progress)
             with timed(seconds, "ingest"):
                 readings = story.ingest()
             with timed(seconds, "train"):
@@ -111,7 +114,7 @@ class _Story:
         factory: Factory,
         site: str,
         devices: dict[str, str],
-        floor: Floor,
+        statuses: LocalStatusEar,
         meter: Meter,
         progress: Progress,
     ) -> None:
@@ -121,7 +124,7 @@ class _Story:
         self.outputs = factory.deployment.outputs
         self.detector_queue = factory.deployment.physical_id("aws:sqs/queue:Queue", "alerting-detector-queue")
         [self.core_device] = factory.core_devices.values()
-        self.floor, self.meter, self.progress = floor, meter, progress
+        self.statuses, self.meter, self.progress = statuses, meter, progress
 
     def ingest(self) -> dict[str, Any]:
         """Replay the history through the core device and count it back from the lake."""
@@ -182,10 +185,10 @@ class _Story:
         return {"models": output["models"], "rollout_seconds": round(time.monotonic() - release_began, 2)}
 
     def _live_has_ended(self) -> bool:
-        return self.floor.counter("pm.DeviceSimulator", "finished") > 0
+        return self.statuses.counter("pm.DeviceSimulator", "finished") > 0
 
     def _has_loaded_a_model(self, component: str) -> bool:
-        return self.floor.counter(component, "models_loaded") > 0
+        return self.statuses.counter(component, "models_loaded") > 0
 
     def live(self) -> dict[str, Any]:
         """Stream the live year, cut the uplink in the middle, restore it, and count what arrived."""
@@ -199,22 +202,22 @@ class _Story:
             return self._delivered(expected) - before
 
         self.operator.command(self.site, "simulate", self.plan.command_parameters(live=True))
-        self._until(lambda: self.floor.counter("pm.DeviceSimulator", "published"), total // 5, "readings published")
+        self._until(lambda: self.statuses.counter("pm.DeviceSimulator", "published"), total // 5, "readings published")
 
         self.core_device.cut_uplink()
         self.meter.mark("uplink cut")
         cut_at = time.monotonic()
         self.progress.say("uplink cut: the floor goes on forecasting, scoring and alarming by itself")
-        self._await(lambda: self.floor.state("pm.Uplink") == "offline", "the uplink to notice")
-        waiting = self.floor.counter("pm.Uplink", "buffered")
+        self._await(lambda: self.statuses.state("pm.Uplink") == "offline", "the uplink to notice")
+        waiting = self.statuses.counter("pm.Uplink", "buffered")
         self._await(
             lambda: (
-                self.floor.counter("pm.Uplink", "buffered") >= waiting + self.plan.cut_messages
+                self.statuses.counter("pm.Uplink", "buffered") >= waiting + self.plan.cut_messages
                 or self._live_has_ended()
             ),
             "messages in the outbox",
         )
-        buffered = self.floor.counter("pm.Uplink", "buffered")
+        buffered = self.statuses.counter("pm.Uplink", "buffered")
         self.core_device.restore_uplink()
         self.meter.mark("uplink restored")
         cut_seconds = round(time.monotonic() - cut_at, 2)
@@ -297,7 +300,7 @@ class _Story:
             self.progress.advance(now)
             if time.monotonic() - moved > STALLED_SECONDS:
                 raise DemoFailed(f"stands still at {now:,} of {total:,} {what}")
-            self.floor.wait_for_news(_LOOK_EVERY)
+            self.statuses.wait_for_news(_LOOK_EVERY)
         self.progress.advance(total)
 
     def _await(self, condition: Callable[[], bool], what: str) -> None:
@@ -305,7 +308,7 @@ class _Story:
         while not condition():
             if time.monotonic() > deadline:
                 raise DemoFailed(f"waited {STALLED_SECONDS:.0f} s for {what}")
-            self.floor.wait_for_news(_LOOK_EVERY)
+            self.statuses.wait_for_news(_LOOK_EVERY)
 
     def _until_settled(self) -> None:
         """Nothing waits in the outbox, and the lake holds all that the cloud has accepted."""
@@ -314,7 +317,7 @@ class _Story:
             counts = self.cloud.firehose_counts().values()
             return (
                 self._live_has_ended()
-                and self.floor.counter("pm.Uplink", "buffered") == 0
+                and self.statuses.counter("pm.Uplink", "buffered") == 0
                 and all(c["accepted"] == c["delivered"] + c["refused"] for c in counts)
             )
 

@@ -26,7 +26,7 @@ STATION = "air-1"
 READINGS = 40
 
 
-class Floor:
+class StationSensor:
     """A sensor on the floor of one core device, and what its components say of the station there."""
 
     def __init__(self, device: CoreDevice) -> None:
@@ -109,17 +109,17 @@ def test_a_model_on_trial_runs_on_the_canary_device_alone_beside_what_runs_on_bo
     assert beside.pop("pm.ForecastChallenger")
     assert beside == before[1], "what runs in charge goes on undisturbed"
 
-    floors = {device.thing_name: Floor(device) for device in (steady, canary)}
-    for floor in floors.values():
-        floor.observe()
-        in_charge = [decode(payload, Outcome) for payload in floor.wait_for(topics.OUTCOME, READINGS - 1)]
+    sensors = {device.thing_name: StationSensor(device) for device in (steady, canary)}
+    for sensor in sensors.values():
+        sensor.observe()
+        in_charge = [decode(payload, Outcome) for payload in sensor.wait_for(topics.OUTCOME, READINGS - 1)]
         assert {outcome.model_version for outcome in in_charge} == {PERSISTENCE}
-    [tried] = {decode(p, TrialOutcome).model_version for p in floors[CANARY].wait_for(topics.TRIAL, 1)}
+    [tried] = {decode(p, TrialOutcome).model_version for p in sensors[CANARY].wait_for(topics.TRIAL, 1)}
     assert tried == started["model_version"]
-    assert floors[STEADY].on(topics.TRIAL) == []
+    assert sensors[STEADY].on(topics.TRIAL) == []
 
     trial(factory, step="end", models=[], result=None, error={})
     eventually(lambda: processes(canary) == before[1], "the challenger to be withdrawn")
     assert processes(steady) == before[0]
-    for floor in floors.values():
-        floor.close()
+    for sensor in sensors.values():
+        sensor.close()

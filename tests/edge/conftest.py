@@ -117,7 +117,7 @@ def ear(local_broker: int, site: str) -> Iterator[Ear]:
     listening.bus.close()
 
 
-class Floor:
+class SiteProcesses:
     """Starts components of a site as processes, and ends those that still run.
 
     Attributes:
@@ -164,9 +164,9 @@ class Floor:
 
 
 @pytest.fixture
-def floor(local_broker: int, site: str, tmp_path: Path) -> Iterator[Floor]:
+def floor(local_broker: int, site: str, tmp_path: Path) -> Iterator[SiteProcesses]:
     """The test's own site, ready to run components."""
-    running = Floor(local_broker, site, tmp_path)
+    running = SiteProcesses(local_broker, site, tmp_path)
     yield running
     running.end()
 

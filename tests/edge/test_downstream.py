@@ -1,7 +1,7 @@
 """The way from the local bus to lake and detector: each message counts once, whatever crashes, repeats or overtakes.
 
-The journal, the admission's identities, the outbox, the lake's own query for each message once, and the cloud's detector are
-the real ones; the way between is a list that doubles and shuffles. Not proved here: the ways of AWS itself.
+Journal, identities at admission, outbox, the lake's own query for each message once, and the cloud's detector are the
+real ones; the way between is a list that doubles and shuffles. Not proved here: the ways of AWS itself.
 """
 
 import datetime as dt

@@ -16,7 +16,7 @@ import pytest
 from pm_contracts import topics
 from pm_contracts.messages import encode
 from pm_edge.devices.simulator import sources
-from pm_sandbox.demo.floor import Floor
+from pm_sandbox.demo.local_status_ear import LocalStatusEar
 from pm_sandbox.deployer import deploy
 from pm_sandbox.factory import Factory
 
@@ -35,9 +35,9 @@ def factory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Factory]:
 
 
 @pytest.fixture(scope="module")
-def floor(factory: Factory) -> Iterator[Floor]:
+def statuses(factory: Factory) -> Iterator[LocalStatusEar]:
     [device] = factory.core_devices.values()
-    with Floor(SITE, device.status()["broker_port"]) as listening:
+    with LocalStatusEar(SITE, device.status()["broker_port"]) as listening:
         yield listening
 
 
@@ -52,14 +52,14 @@ def publish(factory: Factory) -> Iterator[Callable[[str, bytes], None]]:
     client.loop_stop()
 
 
-def until(condition: Callable[[], bool], floor: Floor, what: str, seconds: float = 120) -> None:
+def until(condition: Callable[[], bool], statuses: LocalStatusEar, what: str, seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
-        floor.wait_for_news(0.5)
+        statuses.wait_for_news(0.5)
 
 
-def test_what_is_bad_is_refused_and_counted_and_all_that_is_good_arrives(factory, floor, publish):
+def test_what_is_bad_is_refused_and_counted_and_all_that_is_good_arrives(factory, statuses, publish):
     bad = [
         (topics.device_topic(SITE, "air-1", "reading"), b"{not json", "malformed"),
         (topics.device_topic(SITE, "air-1", "reading"), encode(GOOD[0]).replace(b'"press"', b'"pressure"'), "pressure"),
@@ -77,22 +77,22 @@ def test_what_is_bad_is_refused_and_counted_and_all_that_is_good_arrives(factory
         publish(topics.device_topic(SITE, reading.device, "reading"), encode(reading))
     assert not bad
 
-    until(lambda: floor.counter("pm.Uplink", "refused") >= 5, floor, "the refusal of the bad")
-    until(lambda: floor.counter("pm.Uplink", "repeated") >= 3, floor, "the recognition of the repeated")
+    until(lambda: statuses.counter("pm.Uplink", "refused") >= 5, statuses, "the refusal of the bad")
+    until(lambda: statuses.counter("pm.Uplink", "repeated") >= 3, statuses, "the recognition of the repeated")
     where = f"site = '{SITE}'"
 
     def stored() -> int:
         return sum(factory.operator.count(t, where)[0] for t in ("air_quality_reading", "machine_reading"))
 
-    until(lambda: stored() >= len(GOOD), floor, "the arrival of the good in the lake")
+    until(lambda: stored() >= len(GOOD), statuses, "the arrival of the good in the lake")
     assert stored() == len(GOOD)
-    assert floor.counter("pm.Uplink", "refused") == 5
-    assert floor.counter("pm.Uplink", "repeated") == 3
-    until(lambda: floor.counter("pm.Forecaster", "late") >= 1, floor, "the forecaster's count of late readings")
-    until(lambda: floor.counter("pm.Forecaster", "repeated") >= 1, floor, "its count of the repeated")
+    assert statuses.counter("pm.Uplink", "refused") == 5
+    assert statuses.counter("pm.Uplink", "repeated") == 3
+    until(lambda: statuses.counter("pm.Forecaster", "late") >= 1, statuses, "the forecaster's count of late readings")
+    until(lambda: statuses.counter("pm.Forecaster", "repeated") >= 1, statuses, "its count of the repeated")
 
 
-def test_a_truncated_model_is_refused_and_the_floor_goes_on(factory, floor, publish):
+def test_a_truncated_model_is_refused_and_the_floor_goes_on(factory, statuses, publish):
     [device] = factory.core_devices.values()
     models = device.directory / "models" / "forecast"
     broken = models / "9.9.9"
@@ -103,8 +103,8 @@ def test_a_truncated_model_is_refused_and_the_floor_goes_on(factory, floor, publ
     pointer.symlink_to("9.9.9")
     shutil.move(pointer, models / "current")
     later = next(sources.readings(SITE, {"air-1": "air_quality"}, start=sources.START + dt.timedelta(days=3)))
-    forecasts = floor.counter("pm.Forecaster", "forecasts")
+    forecasts = statuses.counter("pm.Forecaster", "forecasts")
     publish(topics.device_topic(SITE, "air-1", "reading"), encode(later))
-    until(lambda: floor.counter("pm.Forecaster", "models_refused") >= 1, floor, "the refusal of the model")
-    until(lambda: floor.counter("pm.Forecaster", "forecasts") > forecasts, floor, "the next forecast")
-    until(lambda: "model refused" in device.logs("pm.Forecaster"), floor, "the reason in its log")
+    until(lambda: statuses.counter("pm.Forecaster", "models_refused") >= 1, statuses, "the refusal of the model")
+    until(lambda: statuses.counter("pm.Forecaster", "forecasts") > forecasts, statuses, "the next forecast")
+    until(lambda: "model refused" in device.logs("pm.Forecaster"), statuses, "the reason in its log")

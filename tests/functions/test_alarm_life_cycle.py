@@ -45,7 +45,7 @@ def alert(minutes: int = 0, state: str = "active", severity: str = "critical") -
     )
 
 
-class Floor(NamedTuple):
+class WatchedKeeper(NamedTuple):
     """A keeper of alarms with its ways out in sight."""
 
     keeper: AlarmKeeper
@@ -71,7 +71,7 @@ class Floor(NamedTuple):
 
 
 @pytest.fixture
-def floor(cloud: Cloud) -> Iterator[Floor]:
+def watched(cloud: Cloud) -> Iterator[WatchedKeeper]:
     client, scheduler, suffix = cloud.client("dynamodb"), cloud.client("scheduler"), uuid.uuid4().hex[:8]
     for name, key in (("alarms", "alarm"), ("sent", "message_id")):
         client.create_table(
@@ -93,52 +93,52 @@ def floor(cloud: Cloud) -> Iterator[Floor]:
     )
     once = Once(client, f"sent-{suffix}", lease_seconds=60, keep_seconds=3600)
     keeper = AlarmKeeper(store, once, escalations, told.append, POLICY, now=lambda: NOW)
-    yield Floor(keeper, store, told, scheduler, f"group-{suffix}")
+    yield WatchedKeeper(keeper, store, told, scheduler, f"group-{suffix}")
     for name in ("alarms", "sent"):
         client.delete_table(TableName=f"{name}-{suffix}")
 
 
-def test_an_alert_that_comes_again_is_told_once(floor: Floor) -> None:
-    assert floor.words(alert(), alert(), alert()) == ["Forwarded", "Repeated", "Repeated"]
-    assert floor.words(alert(5, "cleared")) == ["Forwarded"]
-    assert floor.subjects() == ["[CRITICAL]", "[CLEARED]"]
+def test_an_alert_that_comes_again_is_told_once(watched: WatchedKeeper) -> None:
+    assert watched.words(alert(), alert(), alert()) == ["Forwarded", "Repeated", "Repeated"]
+    assert watched.words(alert(5, "cleared")) == ["Forwarded"]
+    assert watched.subjects() == ["[CRITICAL]", "[CLEARED]"]
 
 
-def test_an_active_alarm_raised_again_is_counted_in_the_window_and_told_after_it(floor: Floor) -> None:
-    words = floor.words(alert(0), alert(30), alert(59), alert(60), alert(61))
+def test_an_active_alarm_raised_again_is_counted_in_the_window_and_told_after_it(watched: WatchedKeeper) -> None:
+    words = watched.words(alert(0), alert(30), alert(59), alert(60), alert(61))
     assert words == ["Forwarded", "Deduplicated", "Deduplicated", "Forwarded", "Deduplicated"]
-    alarm, _ = floor.store.load("lindau/fault/machine-03")
+    alarm, _ = watched.store.load("lindau/fault/machine-03")
     assert alarm is not None
-    assert (alarm.state, alarm.repeats, len(floor.told)) == ("active", 4, 2)
+    assert (alarm.state, alarm.repeats, len(watched.told)) == ("active", 4, 2)
 
 
-def test_an_alarm_that_gets_worse_or_comes_back_is_told_at_once(floor: Floor) -> None:
-    floor.words(alert(0, severity="warning"), alert(1), alert(2, "cleared"), alert(3))
-    assert floor.subjects() == ["[WARNING]", "[CRITICAL]", "[CLEARED]", "[CRITICAL]"]
+def test_an_alarm_that_gets_worse_or_comes_back_is_told_at_once(watched: WatchedKeeper) -> None:
+    watched.words(alert(0, severity="warning"), alert(1), alert(2, "cleared"), alert(3))
+    assert watched.subjects() == ["[WARNING]", "[CRITICAL]", "[CLEARED]", "[CRITICAL]"]
 
 
-def test_what_comes_late_is_told_and_moves_nothing(floor: Floor) -> None:
-    assert floor.words(alert(10, "cleared"), alert(0)) == ["Forwarded", "Late"]
-    alarm, _ = floor.store.load("lindau/fault/machine-03")
+def test_what_comes_late_is_told_and_moves_nothing(watched: WatchedKeeper) -> None:
+    assert watched.words(alert(10, "cleared"), alert(0)) == ["Forwarded", "Late"]
+    alarm, _ = watched.store.load("lindau/fault/machine-03")
     assert alarm is not None
     assert alarm.state == "cleared"
-    assert floor.schedules() == []
+    assert watched.schedules() == []
 
 
-def test_alerts_in_any_order_are_all_told_and_the_latest_decides(floor: Floor) -> None:
+def test_alerts_in_any_order_are_all_told_and_the_latest_decides(watched: WatchedKeeper) -> None:
     days = [alert(day * 1440, "active" if day % 2 else "cleared") for day in range(1, 7)]
-    assert set(floor.words(*(days[index] for index in (1, 3, 0, 2, 5, 4)))) == {"Forwarded", "Late"}
-    assert len(floor.told) == 6
-    alarm, _ = floor.store.load("lindau/fault/machine-03")
+    assert set(watched.words(*(days[index] for index in (1, 3, 0, 2, 5, 4)))) == {"Forwarded", "Late"}
+    assert len(watched.told) == 6
+    alarm, _ = watched.store.load("lindau/fault/machine-03")
     assert alarm is not None
     assert (alarm.state, alarm.latest_at) == ("cleared", days[5].raised_at)
 
 
-def test_a_critical_alarm_waits_for_its_acknowledgement_and_a_warning_does_not(floor: Floor) -> None:
-    floor.words(alert(severity="warning"))
-    assert floor.schedules() == []
-    floor.words(alert(1))
-    (schedule,) = floor.schedules()
+def test_a_critical_alarm_waits_for_its_acknowledgement_and_a_warning_does_not(watched: WatchedKeeper) -> None:
+    watched.words(alert(severity="warning"))
+    assert watched.schedules() == []
+    watched.words(alert(1))
+    (schedule,) = watched.schedules()
     assert schedule["ScheduleExpression"] == "at(2030-01-01T12:15:00)"
     assert schedule["ActionAfterCompletion"] == "DELETE"
     message = msgspec.json.decode(schedule["Target"]["Input"], type=Escalation)
@@ -147,69 +147,69 @@ def test_a_critical_alarm_waits_for_its_acknowledgement_and_a_warning_does_not(f
         "fault/machine-03",
         alert(1).raised_at,
     )
-    floor.words(alert(2, "cleared"))
-    assert floor.schedules() == []
+    watched.words(alert(2, "cleared"))
+    assert watched.schedules() == []
 
 
-def test_an_acknowledged_alarm_is_told_and_not_escalated(floor: Floor) -> None:
-    floor.words(alert())
-    escalation = floor.schedules()[0]["Target"]["Input"]
-    assert floor.acknowledge(note="on my way") == "Acknowledged"
-    assert floor.schedules() == []
-    assert floor.subjects() == ["[CRITICAL]", "[ACKNOWLEDGED]"]
-    assert "Ada has taken it on. They say: on my way" in json.loads(floor.told[-1].message)["default"]
+def test_an_acknowledged_alarm_is_told_and_not_escalated(watched: WatchedKeeper) -> None:
+    watched.words(alert())
+    escalation = watched.schedules()[0]["Target"]["Input"]
+    assert watched.acknowledge(note="on my way") == "Acknowledged"
+    assert watched.schedules() == []
+    assert watched.subjects() == ["[CRITICAL]", "[ACKNOWLEDGED]"]
+    assert "Ada has taken it on. They say: on my way" in json.loads(watched.told[-1].message)["default"]
     # It was under way already when it was taken back.
-    assert floor.keeper.work({"body": escalation}) == "Needless"
-    assert floor.acknowledge("Bob") == "Needless"
-    alarm, _ = floor.store.load("lindau/fault/machine-03")
+    assert watched.keeper.work({"body": escalation}) == "Needless"
+    assert watched.acknowledge("Bob") == "Needless"
+    alarm, _ = watched.store.load("lindau/fault/machine-03")
     assert alarm is not None
     assert (alarm.acknowledged_by, alarm.acknowledged_at, alarm.escalated_at) == ("Ada", NOW, None)
 
 
-def test_what_nobody_acknowledges_is_escalated_once(floor: Floor) -> None:
-    floor.words(alert())
-    body = floor.schedules()[0]["Target"]["Input"]
-    assert [floor.keeper.work({"body": body}) for _ in range(2)] == ["Escalated", "Needless"]
-    assert floor.subjects() == ["[CRITICAL]", "[ESCALATED]"]
-    assert floor.told[-1].attributes["kind"] == "escalation"
-    assert floor.acknowledge() == "Acknowledged", "late, and still possible"
+def test_what_nobody_acknowledges_is_escalated_once(watched: WatchedKeeper) -> None:
+    watched.words(alert())
+    body = watched.schedules()[0]["Target"]["Input"]
+    assert [watched.keeper.work({"body": body}) for _ in range(2)] == ["Escalated", "Needless"]
+    assert watched.subjects() == ["[CRITICAL]", "[ESCALATED]"]
+    assert watched.told[-1].attributes["kind"] == "escalation"
+    assert watched.acknowledge() == "Acknowledged", "late, and still possible"
 
 
-def test_the_escalation_of_an_earlier_alarm_does_not_touch_the_next(floor: Floor) -> None:
-    floor.words(alert())
-    body = floor.schedules()[0]["Target"]["Input"]
-    floor.words(alert(5, "cleared"), alert(10))
-    assert floor.keeper.work({"body": body}) == "Needless"
+def test_the_escalation_of_an_earlier_alarm_does_not_touch_the_next(watched: WatchedKeeper) -> None:
+    watched.words(alert())
+    body = watched.schedules()[0]["Target"]["Input"]
+    watched.words(alert(5, "cleared"), alert(10))
+    assert watched.keeper.work({"body": body}) == "Needless"
 
 
-def test_what_was_never_raised_cannot_be_acknowledged(floor: Floor) -> None:
+def test_what_was_never_raised_cannot_be_acknowledged(watched: WatchedKeeper) -> None:
     with pytest.raises(Refused, match="no alarm 'lindau/fault/machine-99'"):
-        floor.acknowledge(key="fault/machine-99")
+        watched.acknowledge(key="fault/machine-99")
 
 
-def test_a_device_cannot_acknowledge(floor: Floor) -> None:
-    floor.words(alert())
+def test_a_device_cannot_acknowledge(watched: WatchedKeeper) -> None:
+    watched.words(alert())
     body = json.dumps({"site": "lindau", "dedupe_key": "fault/machine-03", "by": "nobody"})
     with pytest.raises(Refused):
-        floor.keeper.work({"body": body, "messageAttributes": {}})
+        watched.keeper.work({"body": body, "messageAttributes": {}})
 
 
 @pytest.mark.parametrize(
     "body", ["{", "[]", '{"kind":"Escalation"}', encode(alert()).decode().replace("fault", "rust")]
 )
-def test_what_is_no_message_is_refused(floor: Floor, body: str) -> None:
+def test_what_is_no_message_is_refused(watched: WatchedKeeper, body: str) -> None:
     with pytest.raises(Refused):
-        floor.keeper.work({"body": body})
-    assert floor.told == []
+        watched.keeper.work({"body": body})
+    assert watched.told == []
 
 
-def test_two_writers_of_one_alarm_do_not_overwrite_each_other(floor: Floor) -> None:
-    floor.words(alert())
-    alarm, version = floor.store.load("lindau/fault/machine-03")
+def test_two_writers_of_one_alarm_do_not_overwrite_each_other(watched: WatchedKeeper) -> None:
+    watched.words(alert())
+    alarm, version = watched.store.load("lindau/fault/machine-03")
     assert alarm is not None
-    floor.acknowledge()
+    watched.acknowledge()
     with pytest.raises(Conflict):
-        floor.store.save(alarm, version)
+        watched.store.save(alarm, version)
 
 
 @given(

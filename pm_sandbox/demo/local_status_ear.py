@@ -1,4 +1,4 @@
-"""An ear on the floor: what the components of a core device report of themselves on the local bus."""
+"""An ear at the local bus: what the components of a core device report of themselves on the local bus."""
 
 import threading
 from types import TracebackType
@@ -10,7 +10,7 @@ from pm_contracts import topics
 from pm_contracts.messages import Status, decode
 
 
-class Floor:
+class LocalStatusEar:
     """Keeps the latest status of each component of a site, as the local bus carries them."""
 
     def __init__(self, site: str, port: int) -> None:
@@ -18,7 +18,7 @@ class Floor:
         self._latest: dict[str, Status] = {}
         self._news = threading.Condition()
         self._topic = topics.site_topic(site, topics.STATUS)
-        self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, "floor-ear")
+        self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, "status-ear")
         self._client.on_connect = lambda client, *_: client.subscribe(self._topic, qos=0)
         self._client.on_message = self._on_message
         self._client.connect("127.0.0.1", port)

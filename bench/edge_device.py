@@ -60,7 +60,7 @@ class Arrivals:
             return [self._at[topic] for topic in awaited]
 
 
-class Floor:
+class EdgeDevice:
     """A running core device; a context manager that ends all that it has started.
 
     Attributes:
