@@ -36,6 +36,9 @@ from pm_contracts import topics
 ALERT_AGE_SECONDS = 300
 
 _TIMEOUT_SECONDS = 30
+#: Names the resources of forecast quality, as stacks have them. Another physical name would replace table, queue and log
+#: group with all that they hold, and an alias keeps a logical name alone.
+_FORECAST_QUALITY = "detector"
 
 
 class FaultAlertingArgs(FaultAlertingSettingsArgs):
@@ -55,14 +58,14 @@ class FaultAlertingArgs(FaultAlertingSettingsArgs):
 
 
 class FaultAlerting(pulumi.ComponentResource):
-    """Alerts of the sites and of the forecast detector -> SNS -> mail and announcements, each alert once."""
+    """Alerts of the sites and of the measured forecast quality -> SNS -> mail and announcements, each alert once."""
 
     topic_arn: pulumi.Output[str]
     """The SNS topic of all alerts; alarms on queues may use it too."""
     announcements_bucket: pulumi.Output[str]
     """The bucket with the recordings, below `announcements/{site}/{yyyy}/{mm}/{dd}/`."""
     detector_table: pulumi.Output[str]
-    """The DynamoDB table with the detector's state by device."""
+    """The DynamoDB table with the forecast quality by device."""
     alarm_table: pulumi.Output[str]
     """The DynamoDB table with the alarms: state, severity, who has acknowledged."""
     alarm_queue_url: pulumi.Output[str]
@@ -87,10 +90,10 @@ class FaultAlerting(pulumi.ComponentResource):
         )
         self._layer = contracts_layer(f"{name}-alert", parent=self)
         self._functions: dict[str, pulumi.Output[str]] = {}
-        queues = {word: self._queue(word) for word in ("detector", "forwarder", "announcer")}
+        queues = {word: self._queue(word) for word in (_FORECAST_QUALITY, "forwarder", "announcer")}
         sites = plain_texts(args["sites"], "FaultAlerting.sites") if "sites" in args else None
         rule_dead_letters = self._rules(queues, sites)
-        detector_table = self._detector(queues["detector"], args["detector"])
+        detector_table = self._forecast_quality(queues[_FORECAST_QUALITY], args["detector"])
         alarm_table = self._forwarder(queues["forwarder"], args)
         announcements = self._announcer(queues["announcer"], args)
         self._alarms(queues)
@@ -110,9 +113,9 @@ class FaultAlerting(pulumi.ComponentResource):
         return work_queue(f"{self._name}-{word}", _TIMEOUT_SECONDS, parent=self, alarm_topic_arns=[self._topic.arn])
 
     def _rules(self, queues: Mapping[str, WorkQueue], sites: Optional[Sequence[str]]) -> aws.sqs.Queue:
-        """Outcomes to the detector, the sites' alerts to the forwarder."""
+        """Outcomes to forecast quality, the sites' alerts to the forwarder."""
         fed = {
-            "detector": topics.device_topic("+", "+", topics.OUTCOME),
+            _FORECAST_QUALITY: topics.device_topic("+", "+", topics.OUTCOME),
             "forwarder": topics.site_topic("+", topics.ALERT),
         }
         dead_letters = dead_letter_queue(f"{self._name}-alert-rules", parent=self, alarm_topic_arns=[self._topic.arn])
@@ -175,10 +178,10 @@ class FaultAlerting(pulumi.ComponentResource):
             opts=self._options,
         )
 
-    def _detector(self, queue: WorkQueue, detector: pulumi.Input[DetectorArgs]) -> aws.dynamodb.Table:
+    def _forecast_quality(self, queue: WorkQueue, detector: pulumi.Input[DetectorArgs]) -> aws.dynamodb.Table:
         table = aws.dynamodb.Table(
-            f"{self._name}-detector-table",
-            name=naming.physical_name(self._name, "detector"),
+            f"{self._name}-{_FORECAST_QUALITY}-table",
+            name=naming.physical_name(self._name, _FORECAST_QUALITY),
             billing_mode="PAY_PER_REQUEST",
             hash_key="detector",
             attributes=[{"name": "detector", "type": "S"}],
@@ -187,8 +190,8 @@ class FaultAlerting(pulumi.ComponentResource):
         )
         alert_topics = naming.arn("iot", f"topic/{topics.site_topic('*', topics.ALERT)}", self)
         self._work_off(
-            "detector",
-            "detector",
+            _FORECAST_QUALITY,
+            "forecast_quality",
             queue,
             description="Says when too many forecasts of a device left the acceptable range",
             statements=[
@@ -196,8 +199,8 @@ class FaultAlerting(pulumi.ComponentResource):
                 allow(["iot:Publish"], [alert_topics]),
             ],
             environment={
-                "DETECTOR_TABLE": table.name,
-                "DETECTOR_RULE": checked(detector, rule_text),
+                "FORECAST_QUALITY_TABLE": table.name,
+                "FORECAST_QUALITY_RULE": checked(detector, rule_text),
             },
             batch_size=500,
             batching_window_seconds=5,
@@ -332,7 +335,7 @@ class FaultAlerting(pulumi.ComponentResource):
 
 
 def rule_text(detector: Mapping[str, Any]) -> str:
-    """The detector's rule as JSON: what is given, and the defaults for the rest.
+    """The rule of forecast quality as JSON: what is given, and the defaults for the rest.
 
     Raises:
         ValueError: if it is no rule; the text names the key, what was found and what is allowed.

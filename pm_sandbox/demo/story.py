@@ -122,7 +122,7 @@ class _Story:
         self.cloud: Cloud = factory.cloud
         self.operator = factory.operator
         self.outputs = factory.deployment.outputs
-        self.detector_queue = factory.deployment.physical_id("aws:sqs/queue:Queue", "alerting-detector-queue")
+        self.outcome_queue = factory.deployment.physical_id("aws:sqs/queue:Queue", "alerting-detector-queue")
         [self.core_device] = factory.core_devices.values()
         self.statuses, self.meter, self.progress = statuses, meter, progress
 
@@ -239,9 +239,9 @@ class _Story:
 
     def alerts(self, out: Path) -> dict[str, Any]:
         """Wait until the alerts have been mailed and spoken, and put both where a person can open them."""
-        waiting = self._waiting_in(self.detector_queue)
+        waiting = self._waiting_in(self.outcome_queue)
         self.progress.step("Judging what came true", waiting)
-        self._until(lambda: waiting - self._waiting_in(self.detector_queue), waiting, "outcomes judged by the detector")
+        self._until(lambda: waiting - self._waiting_in(self.outcome_queue), waiting, "outcomes judged")
         _, told = self.operator.count("alert", f"site = '{self.site}'")
         _, raised = self.operator.count("alert", f"site = '{self.site}' AND state = 'active'")
         bucket = self.outputs["announcements_bucket"]
@@ -255,7 +255,7 @@ class _Story:
             mails, spoken = self._mails(), self._announcements(bucket)
             return len(mails) == len(spoken)
 
-        # The detector's own alert may be mailed before the lake has it, and then has an announcement to come as well.
+        # An alert on forecast quality may be mailed before the lake has it, and then has an announcement to come, too.
         self._await(all_mailed_are_spoken, "the last announcement")
         (out / "mail").mkdir()
         for mail in mails:

@@ -159,7 +159,7 @@ def test_forecasts_out_of_range_reach_the_lake_the_mail_and_the_floor_once(deplo
         deployed.publish("pm/lindau/air-1/outcome", encode(outcome(hour, inside=False)))  # as at-least-once may do
 
     def row() -> list[Any]:
-        # DISTINCT: the detector promises an alert at least once, and its identity tells.
+        # DISTINCT: forecast quality promises an alert at least once, and its identity tells.
         return deployed.rows("SELECT DISTINCT cause, severity, state, message_id FROM alert WHERE device = 'air-1'")
 
     ((*facts, message_id),) = eventually(row, "the alert in the lake")

@@ -130,7 +130,7 @@ def test_alarms_may_publish_to_the_encrypted_topic_and_do(alerting: Any) -> None
     assert all(inputs["alarmActions"] == ["arn:of:alerting-topic"] for inputs in alarms.values())
 
 
-def test_rules_feed_the_detector_and_the_forwarder(alerting: Any) -> None:
+def test_rules_feed_forecast_quality_and_the_forwarder(alerting: Any) -> None:
     rules = alerting.of_type("aws:iot/topicRule:TopicRule")
     assert {inputs["name"]: (inputs["sql"], inputs["sqs"]) for inputs in rules.values()} == {
         f"pm_test_alerting_{word}": (
@@ -222,7 +222,8 @@ def test_functions_may_do_this_and_nothing_else(alerting: Any) -> None:
 def test_functions_are_named_timed_and_have_a_log_that_forgets(alerting: Any) -> None:
     functions = alerting.of_type("aws:lambda/function:Function")
     assert {inputs["handler"] for inputs in functions.values()} == {
-        f"pm_components.functions.{package}.handler.handle" for package in ("detector", "alert_forwarder", "announcer")
+        f"pm_components.functions.{package}.handler.handle"
+        for package in ("forecast_quality", "alert_forwarder", "announcer")
     }
     groups = alerting.of_type("aws:cloudwatch/logGroup:LogGroup").values()
     assert {inputs["name"]: inputs["retentionInDays"] for inputs in groups} == {
@@ -251,17 +252,17 @@ def test_a_functions_archive_holds_its_package_and_what_it_imports(alerting: Any
         *(f"pm_components/functions/{name}.py" for name in ("__init__", "batches")),
     } <= shared
     assert set(archive.assets) - shared == {
-        f"pm_components/functions/detector/{name}.py" for name in ("__init__", "core", "handler", "store")
+        f"pm_components/functions/forecast_quality/{name}.py" for name in ("__init__", "core", "handler", "store")
     }
     layer = alerting.of_type("aws:lambda/layerVersion:LayerVersion")["alerting-alert-contracts"]["code"]
     assert {"python/pm_contracts/messages.py", "python/msgspec/__init__.py"} <= set(layer.assets)
     assert not any("__pycache__" in path for path in layer.assets)
 
 
-def test_the_rule_of_the_detector_is_the_default_but_for_what_is_given(record_component: Record) -> None:
+def test_the_rule_of_forecast_quality_is_the_default_but_for_what_is_given(record_component: Record) -> None:
     alerting = _alerting(record_component, detector={"tolerance": 0.1, "window": pulumi.Output.from_input(100)})
     environment = alerting.of_type("aws:lambda/function:Function")["alerting-detector-function"]["environment"]
-    assert json.loads(environment["variables"]["DETECTOR_RULE"]) == {
+    assert json.loads(environment["variables"]["FORECAST_QUALITY_RULE"]) == {
         "window": 100,
         "minimum_count": 24,
         "maximum_share": 0.25,

@@ -1,7 +1,7 @@
-"""The way from the local bus to lake and detector: each message counts once, whatever crashes, repeats or overtakes.
+"""The way from the local bus to lake and forecast quality: each message counts once, whatever crashes or overtakes.
 
-Journal, identities at admission, outbox, the lake's own query for each message once, and the cloud's detector are the
-real ones; the way between is a list that doubles and shuffles. Not proved here: the ways of AWS itself.
+Journal, identities at admission, outbox, the lake's own query for each message once, and the cloud's forecast quality
+are the real ones; the way between is a list that doubles and shuffles. Not proved here: the ways of AWS itself.
 """
 
 import datetime as dt
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from pm_components.analytics_store.named_queries import _once
-from pm_components.functions.detector.core import Rule, State, observe
+from pm_components.functions.forecast_quality.core import Rule, State, observe
 from pm_contracts.messages import Outcome, decode, encode
 from pm_edge.components.uplink.outbox import Outbox
 from pm_edge.components.uplink.store import Outgoing
@@ -115,7 +115,7 @@ class Way(RuleBasedStateMachine):
         dice.shuffle(self.arrived)
         if self.offered:
             self.check_lake(dice)
-            self.check_detector(dice)
+            self.check_forecast_quality(dice)
         self.outbox.close()
         self.directory.cleanup()
 
@@ -133,7 +133,7 @@ class Way(RuleBasedStateMachine):
         found = lake.execute(f"{_once('outcome', 7)} SELECT message_id FROM messages").fetchall()
         assert sorted(each for (each,) in found) == sorted(OUTCOMES[hour].message_id for hour in self.offered)
 
-    def check_detector(self, dice):
+    def check_forecast_quality(self, dice):
         state, rest = State(), [decode(payload, Outcome) for payload in self.arrived]
         while rest:
             size = dice.randint(1, len(rest))

@@ -1,6 +1,6 @@
 """Retries of a writer that meets others, without DynamoDB.
 
-The conditions themselves, and writers at once: test_detector_handler.py and test_alarm_life_cycle.py.
+The conditions themselves, and writers at once: test_forecast_quality_handler.py and test_alarm_life_cycle.py.
 """
 
 import pytest

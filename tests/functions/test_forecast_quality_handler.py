@@ -1,4 +1,4 @@
-"""The detector's handler on a real table of the emulated DynamoDB: guarded state, alerts that survive a crash.
+"""The handler of forecast quality on a real table of the emulated DynamoDB: guarded state, alerts that survive a crash.
 
 Not proved here: the way from the broker to the function and the permissions (test_deployed_lake_and_alerting.py), and
 that AWS's DynamoDB evaluates the conditions as the emulator does.
@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from pm_components.functions.detector.core import Rule, State
-from pm_components.functions.detector.handler import Detector
-from pm_components.functions.detector.store import StateStore
+from pm_components.functions.forecast_quality.core import Rule, State
+from pm_components.functions.forecast_quality.handler import ForecastQuality
+from pm_components.functions.forecast_quality.store import StateStore
 from pm_components.functions.versioned_items import Conflict
 from pm_contracts.messages import Alert, Outcome, decode, encode
 from pm_sandbox.cloud import Cloud
@@ -80,10 +80,10 @@ def broker() -> Broker:
 def test_batches_of_two_devices_become_states_and_one_alert(
     store: StateStore, broker: Broker, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    detector = Detector(store, broker.publish, RULE)
+    quality = ForecastQuality(store, broker.publish, RULE)
     records = [record(hour, inside=False) for hour in range(6)] + [record(hour, device="air-2") for hour in range(6)]
     for start in range(0, len(records), 5):
-        assert detector.handle({"Records": records[start : start + 5]}) == {"batchItemFailures": []}
+        assert quality.handle({"Records": records[start : start + 5]}) == {"batchItemFailures": []}
     (alert,) = broker.alerts
     assert (alert.device, alert.state) == ("air-1", "active")
     bad, _ = store.load("lindau/air-1")
@@ -98,9 +98,9 @@ def test_batches_of_two_devices_become_states_and_one_alert(
 
 
 def test_a_record_that_is_no_outcome_fails_alone(store: StateStore, broker: Broker) -> None:
-    detector = Detector(store, broker.publish, RULE)
+    quality = ForecastQuality(store, broker.publish, RULE)
     bad = {"messageId": "bad", "body": '{"site": "lindau"}'}
-    assert detector.handle({"Records": [record(0), bad, record(1)]}) == {
+    assert quality.handle({"Records": [record(0), bad, record(1)]}) == {
         "batchItemFailures": [{"itemIdentifier": "bad"}]
     }
     state, _ = store.load("lindau/air-1")
@@ -108,13 +108,13 @@ def test_a_record_that_is_no_outcome_fails_alone(store: StateStore, broker: Brok
 
 
 def test_a_record_that_breaks_the_decoder_fails_alone(store: StateStore, broker: Broker) -> None:
-    detector = Detector(store, broker.publish, RULE)
+    quality = ForecastQuality(store, broker.publish, RULE)
     bad = [
         {"messageId": "no UTF-8", "body": "\ud800"},
         {"messageId": "deep", "body": "[" * 60_000},
         {"messageId": "line break", "body": record(7)["body"].replace("lindau", "lindau\\n")},
     ]
-    assert detector.handle({"Records": [record(0), *bad, record(1)]}) == {
+    assert quality.handle({"Records": [record(0), *bad, record(1)]}) == {
         "batchItemFailures": [{"itemIdentifier": one["messageId"]} for one in bad]
     }
     assert len(store.load("lindau/air-1")[0].outcomes) == 2
@@ -131,23 +131,23 @@ def test_an_outcome_that_its_device_chokes_on_does_not_hold_up_the_others(
         return save(detector, state, version)
 
     monkeypatch.setattr(store, "save", choking)
-    detector = Detector(store, broker.publish, RULE)
-    failed = detector.handle({"Records": [record(hour) for hour in range(5)]})
+    quality = ForecastQuality(store, broker.publish, RULE)
+    failed = quality.handle({"Records": [record(hour) for hour in range(5)]})
     assert failed == {"batchItemFailures": [{"itemIdentifier": "air-1-2"}]}
     assert len(store.load("lindau/air-1")[0].outcomes) == 4
 
 
 def test_an_alert_outlives_a_broker_that_is_down(store: StateStore, broker: Broker) -> None:
-    detector = Detector(store, broker.publish, RULE)
+    quality = ForecastQuality(store, broker.publish, RULE)
     batch = {"Records": [record(hour, inside=False) for hour in range(6)]}
     broker.down = True
-    assert len(detector.handle(batch)["batchItemFailures"]) == 6
+    assert len(quality.handle(batch)["batchItemFailures"]) == 6
     state, _ = store.load("lindau/air-1")
     assert [alert.state for alert in state.pending] == ["active"]
     broker.down = False
-    assert detector.handle(batch) == {"batchItemFailures": []}  # SQS delivers it again: nothing new in it
+    assert quality.handle(batch) == {"batchItemFailures": []}  # SQS delivers it again: nothing new in it
     assert [alert.state for alert in broker.alerts] == ["active"]
-    detector.handle(batch)
+    quality.handle(batch)
     assert len(broker.alerts) == 1
 
 
@@ -163,14 +163,14 @@ def test_the_store_refuses_to_write_over_a_state_that_it_has_not_seen(store: Sta
 
 
 def test_a_batch_that_is_overtaken_while_it_publishes_does_not_publish_again(store: StateStore, broker: Broker) -> None:
-    overtaking = Detector(store, lambda topic, payload: None, RULE)
+    overtaking = ForecastQuality(store, lambda topic, payload: None, RULE)
 
     def publish(topic: str, payload: bytes) -> None:
         broker.publish(topic, payload)
         assert overtaking.handle({"Records": [record(6)]}) == {"batchItemFailures": []}
 
-    detector = Detector(store, publish, RULE)
-    assert detector.handle({"Records": [record(hour, inside=False) for hour in range(6)]}) == {"batchItemFailures": []}
+    quality = ForecastQuality(store, publish, RULE)
+    assert quality.handle({"Records": [record(hour, inside=False) for hour in range(6)]}) == {"batchItemFailures": []}
     assert len(broker.alerts) == 1
     state, _ = store.load("lindau/air-1")
     assert (len(state.outcomes), state.pending) == (7, [])
@@ -181,9 +181,9 @@ def test_functions_at_once_wait_for_one_another_and_lose_nothing(store: StateSto
     failed: list[Any] = []
 
     def work(first: int) -> None:
-        detector = Detector(store, broker.publish, rule)
+        quality = ForecastQuality(store, broker.publish, rule)
         for hour in range(first, 60, 3):
-            failed.extend(detector.handle({"Records": [record(hour)]})["batchItemFailures"])
+            failed.extend(quality.handle({"Records": [record(hour)]})["batchItemFailures"])
 
     threads = [threading.Thread(target=work, args=(first,)) for first in range(3)]
     for thread in threads:

@@ -1,4 +1,4 @@
-"""Outcomes from SQS -> the detector's state in DynamoDB -> alerts on the sites' alert topics.
+"""Outcomes from SQS -> forecast quality in DynamoDB -> alerts on the sites' alert topics.
 
 An alert goes out on the topic, not to people directly: it comes into the lake and into the mail by the same way as the
 alerts that the site itself raises.
@@ -14,15 +14,15 @@ import boto3
 import msgspec
 
 from pm_components.functions.batches import count, failures, log_failure
-from pm_components.functions.detector.core import Counts, Rule, State, observe
-from pm_components.functions.detector.store import StateStore
+from pm_components.functions.forecast_quality.core import Counts, Rule, State, observe
+from pm_components.functions.forecast_quality.store import StateStore
 from pm_components.functions.versioned_items import Conflict, retry_conflicts
 from pm_contracts import topics
 from pm_contracts.messages import Outcome, decode, encode
 
 
-class Detector:
-    """The detector with its table and its way out.
+class ForecastQuality:
+    """Measures forecast quality by device, with its table and its way out.
 
     Args:
         store: where states are kept.
@@ -99,15 +99,15 @@ class Detector:
 
 
 @functools.cache
-def _detector() -> Detector:
+def _forecast_quality() -> ForecastQuality:
     iot = boto3.client("iot-data")
-    return Detector(
-        StateStore(boto3.client("dynamodb"), os.environ["DETECTOR_TABLE"]),
+    return ForecastQuality(
+        StateStore(boto3.client("dynamodb"), os.environ["FORECAST_QUALITY_TABLE"]),
         lambda topic, payload: iot.publish(topic=topic, qos=1, payload=payload),
-        msgspec.json.decode(os.environ["DETECTOR_RULE"], type=Rule),
+        msgspec.json.decode(os.environ["FORECAST_QUALITY_RULE"], type=Rule),
     )
 
 
 def handle(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """The Lambda handler."""
-    return _detector().handle(event)
+    return _forecast_quality().handle(event)

@@ -1,6 +1,6 @@
-"""The detector's pure core: window, misses, hysteresis, repeats and any order.
+"""The pure core of forecast quality: window, misses, hysteresis, repeats and any order.
 
-Not proved here: how the state is kept and guarded (test_detector_handler.py).
+Not proved here: how the state is kept and guarded (test_forecast_quality_handler.py).
 """
 
 import datetime as dt
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pm_components.functions.detector.core import Counts, Rule, State, from_json, observe, to_json
+from pm_components.functions.forecast_quality.core import Counts, Rule, State, from_json, observe, to_json
 from pm_contracts.messages import Outcome
 
 START = dt.datetime(2014, 1, 1, tzinfo=dt.UTC)

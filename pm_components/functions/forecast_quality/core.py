@@ -1,4 +1,4 @@
-"""The detector's pure core: a window of outcomes, a rule with hysteresis, alerts at its changes.
+"""The pure core of forecast quality: a window of outcomes, a rule with hysteresis, alerts at its changes.
 
 Outcomes may come twice and in any order. The window is kept by target time: what it holds in the end does not depend on
 the order of arrival. An outcome that is in it already, or older than all of a full window, changes nothing.
@@ -51,7 +51,7 @@ class Seen(NamedTuple):
 
 
 class State(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """The detector's state of one device."""
+    """The forecast quality of one device."""
 
     outcomes: list[Seen] = []
     active: bool = False

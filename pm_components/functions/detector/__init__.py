@@ -1,1 +1,0 @@
-"""The detector: says when too many forecasts of a device left the acceptable range, and when they are back in it."""
