@@ -3,7 +3,7 @@
 import json
 from typing import Any, NamedTuple
 
-from pm_components.functions.alert_forwarder.core import ACKNOWLEDGEMENT
+from pm_components.functions.alarm_keeper.core import ACKNOWLEDGEMENT
 from pm_sandbox.cloud import Cloud
 
 

@@ -28,7 +28,7 @@ from pm_components.fault_alerting.settings import (
     FaultAlertingSettings,
     FaultAlertingSettingsArgs,
 )
-from pm_components.functions.alert_forwarder.core import ESCALATION
+from pm_components.functions.alarm_keeper.core import ESCALATION
 from pm_components.functions.announcer.core import PREFIX
 from pm_contracts import topics
 
@@ -36,9 +36,10 @@ from pm_contracts import topics
 ALERT_AGE_SECONDS = 300
 
 _TIMEOUT_SECONDS = 30
-#: Names the resources of forecast quality, as stacks have them. Another physical name would replace table, queue and log
-#: group with all that they hold, and an alias keeps a logical name alone.
+# The words in the names of the resources, as stacks have them. Another physical name would replace table, queue and log
+# group with all that they hold; an alias keeps a logical name alone.
 _FORECAST_QUALITY = "detector"
+_ALARM_KEEPER = "forwarder"
 
 
 class FaultAlertingArgs(FaultAlertingSettingsArgs):
@@ -90,11 +91,11 @@ class FaultAlerting(pulumi.ComponentResource):
         )
         self._layer = contracts_layer(f"{name}-alert", parent=self)
         self._functions: dict[str, pulumi.Output[str]] = {}
-        queues = {word: self._queue(word) for word in (_FORECAST_QUALITY, "forwarder", "announcer")}
+        queues = {word: self._queue(word) for word in (_FORECAST_QUALITY, _ALARM_KEEPER, "announcer")}
         sites = plain_texts(args["sites"], "FaultAlerting.sites") if "sites" in args else None
         rule_dead_letters = self._rules(queues, sites)
         detector_table = self._forecast_quality(queues[_FORECAST_QUALITY], args["detector"])
-        alarm_table = self._forwarder(queues["forwarder"], args)
+        alarm_table = self._alarm_keeper(queues[_ALARM_KEEPER], args)
         announcements = self._announcer(queues["announcer"], args)
         self._alarms(queues)
         self._dashboard(queues)
@@ -103,7 +104,7 @@ class FaultAlerting(pulumi.ComponentResource):
         self.announcements_bucket = announcements.bucket
         self.detector_table = detector_table.name
         self.alarm_table = alarm_table.name
-        self.alarm_queue_url = queues["forwarder"].queue.url
+        self.alarm_queue_url = queues[_ALARM_KEEPER].queue.url
         self.dead_letter_queue_urls = pulumi.Output.all(
             rule_dead_letters.url, *(queue.dead_letters.url for queue in queues.values())
         )
@@ -113,10 +114,10 @@ class FaultAlerting(pulumi.ComponentResource):
         return work_queue(f"{self._name}-{word}", _TIMEOUT_SECONDS, parent=self, alarm_topic_arns=[self._topic.arn])
 
     def _rules(self, queues: Mapping[str, WorkQueue], sites: Optional[Sequence[str]]) -> aws.sqs.Queue:
-        """Outcomes to forecast quality, the sites' alerts to the forwarder."""
+        """Outcomes to forecast quality, the sites' alerts to the alarm keeper."""
         fed = {
             _FORECAST_QUALITY: topics.device_topic("+", "+", topics.OUTCOME),
-            "forwarder": topics.site_topic("+", topics.ALERT),
+            _ALARM_KEEPER: topics.site_topic("+", topics.ALERT),
         }
         dead_letters = dead_letter_queue(f"{self._name}-alert-rules", parent=self, alarm_topic_arns=[self._topic.arn])
         role = service_role(
@@ -207,7 +208,7 @@ class FaultAlerting(pulumi.ComponentResource):
         )
         return table
 
-    def _forwarder(self, queue: WorkQueue, args: FaultAlertingArgs) -> aws.dynamodb.Table:
+    def _alarm_keeper(self, queue: WorkQueue, args: FaultAlertingArgs) -> aws.dynamodb.Table:
         life_cycle = alarm_life_cycle(self._name, queue.queue, args["alarms"], parent=self)
         sent = aws.dynamodb.Table(
             f"{self._name}-sent-table",
@@ -219,8 +220,8 @@ class FaultAlerting(pulumi.ComponentResource):
             opts=self._options,
         )
         self._work_off(
-            "forwarder",
-            "alert_forwarder",
+            _ALARM_KEEPER,
+            "alarm_keeper",
             queue,
             description="Keeps the alarms, and brings each alert to the alert topic once",
             statements=[
@@ -303,11 +304,11 @@ class FaultAlerting(pulumi.ComponentResource):
 
     def _alarms(self, queues: Mapping[str, WorkQueue]) -> None:
         """The alarms on silent failures: alerts that wait, and mails that are not delivered."""
-        forwarder = {"QueueName": queues["forwarder"].queue.name}
+        queue = {"QueueName": queues[_ALARM_KEEPER].queue.name}
         self._alarm(
             "waiting",
             "Alerts have waited for minutes and nobody was told: look at the forwarder's log.",
-            Metric("AWS/SQS", "ApproximateAgeOfOldestMessage", forwarder, "Maximum"),
+            Metric("AWS/SQS", "ApproximateAgeOfOldestMessage", queue, "Maximum"),
             ALERT_AGE_SECONDS,
         )
         self._alarm(

@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from pm_components.aws.limits import SQS_EVENT_SOURCE_CONCURRENCY_MINIMUM
 from pm_components.aws.settings import Days, Settings
-from pm_components.functions.alert_forwarder.alarms import Policy as AlarmSettings
+from pm_components.functions.alarm_keeper.alarms import Policy as AlarmSettings
 from pm_components.functions.forecast_quality.core import Rule as DetectorSettings
 
 __all__ = [

@@ -130,7 +130,7 @@ def test_alarms_may_publish_to_the_encrypted_topic_and_do(alerting: Any) -> None
     assert all(inputs["alarmActions"] == ["arn:of:alerting-topic"] for inputs in alarms.values())
 
 
-def test_rules_feed_forecast_quality_and_the_forwarder(alerting: Any) -> None:
+def test_rules_feed_forecast_quality_and_the_alarm_keeper(alerting: Any) -> None:
     rules = alerting.of_type("aws:iot/topicRule:TopicRule")
     assert {inputs["name"]: (inputs["sql"], inputs["sqs"]) for inputs in rules.values()} == {
         f"pm_test_alerting_{word}": (
@@ -223,7 +223,7 @@ def test_functions_are_named_timed_and_have_a_log_that_forgets(alerting: Any) ->
     functions = alerting.of_type("aws:lambda/function:Function")
     assert {inputs["handler"] for inputs in functions.values()} == {
         f"pm_components.functions.{package}.handler.handle"
-        for package in ("forecast_quality", "alert_forwarder", "announcer")
+        for package in ("forecast_quality", "alarm_keeper", "announcer")
     }
     groups = alerting.of_type("aws:cloudwatch/logGroup:LogGroup").values()
     assert {inputs["name"]: inputs["retentionInDays"] for inputs in groups} == {

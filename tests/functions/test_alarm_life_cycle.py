@@ -16,13 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pm_components.fault_alerting.alarm_life_cycle import policy_text
-from pm_components.functions.alert_forwarder import alarms
-from pm_components.functions.alert_forwarder.alarm_store import AlarmStore
-from pm_components.functions.alert_forwarder.alarms import Escalation, Policy, on_alert
-from pm_components.functions.alert_forwarder.core import Notification
-from pm_components.functions.alert_forwarder.escalations import Escalations
-from pm_components.functions.alert_forwarder.handler import AlarmKeeper
-from pm_components.functions.alert_forwarder.once import Once
+from pm_components.functions.alarm_keeper import alarms
+from pm_components.functions.alarm_keeper.alarm_store import AlarmStore
+from pm_components.functions.alarm_keeper.alarms import Escalation, Policy, on_alert
+from pm_components.functions.alarm_keeper.core import Notification
+from pm_components.functions.alarm_keeper.escalations import Escalations
+from pm_components.functions.alarm_keeper.handler import AlarmKeeper
+from pm_components.functions.alarm_keeper.once import Once
 from pm_components.functions.versioned_items import Conflict
 from pm_contracts.messages import Alert, Refused, encode
 from pm_sandbox.cloud import Cloud

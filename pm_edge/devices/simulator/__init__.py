@@ -1,1 +1,1 @@
-"""Simulated and recorded sensors: seeded generators, the CSV reader, and the stream of readings that both give."""
+"""Simulated and recorded sensors: seeded generators, and the stream of readings that they or a CSV file give."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from pm_components.functions.alert_forwarder.alarms import CLEARED, Alarm
+from pm_components.functions.alarm_keeper.alarms import CLEARED, Alarm
 from pm_components.functions.versioned_items import VersionedItems
 
 

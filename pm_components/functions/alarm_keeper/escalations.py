@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from pm_components.functions.alert_forwarder.alarms import Alarm, Escalation
+from pm_components.functions.alarm_keeper.alarms import Alarm, Escalation
 
 NAME_PREFIX = "alarm-"
 

@@ -13,9 +13,9 @@ from typing import Any
 import boto3
 import msgspec
 
-from pm_components.functions.alert_forwarder import core
-from pm_components.functions.alert_forwarder.alarm_store import AlarmStore
-from pm_components.functions.alert_forwarder.alarms import (
+from pm_components.functions.alarm_keeper import core
+from pm_components.functions.alarm_keeper.alarm_store import AlarmStore
+from pm_components.functions.alarm_keeper.alarms import (
     Acknowledgement,
     Alarm,
     Escalation,
@@ -26,9 +26,9 @@ from pm_components.functions.alert_forwarder.alarms import (
     on_alert,
     on_escalation,
 )
-from pm_components.functions.alert_forwarder.core import Notification
-from pm_components.functions.alert_forwarder.escalations import Escalations
-from pm_components.functions.alert_forwarder.once import Once
+from pm_components.functions.alarm_keeper.core import Notification
+from pm_components.functions.alarm_keeper.escalations import Escalations
+from pm_components.functions.alarm_keeper.once import Once
 from pm_components.functions.batches import work_off_each
 from pm_components.functions.versioned_items import retry_conflicts
 from pm_contracts.messages import Alert, Refused, decode

@@ -1,4 +1,4 @@
-"""The alert forwarder: what people read, and each alert once, on the emulated DynamoDB and SNS.
+"""The alarm keeper: what people read, and each alert once, on the emulated DynamoDB and SNS.
 
 Not proved here: the way from the broker to the function and the permissions (test_deployed_lake_and_alerting.py), and
 how a mail program shows the text.
@@ -13,10 +13,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from pm_components.functions.alert_forwarder import handler
-from pm_components.functions.alert_forwarder.alarms import Policy
-from pm_components.functions.alert_forwarder.core import notification
-from pm_components.functions.alert_forwarder.once import InProgress, Once
+from pm_components.functions.alarm_keeper import handler
+from pm_components.functions.alarm_keeper.alarms import Policy
+from pm_components.functions.alarm_keeper.core import notification
+from pm_components.functions.alarm_keeper.once import InProgress, Once
 from pm_contracts.messages import Alert, decode, encode
 from pm_sandbox.cloud import Cloud
 

@@ -3,7 +3,7 @@
 import json
 from typing import NamedTuple
 
-from pm_components.functions.alert_forwarder.alarms import Alarm
+from pm_components.functions.alarm_keeper.alarms import Alarm
 from pm_contracts.messages import Alert, encode
 
 #: Amazon SNS API reference, Publish: a subject has fewer than 100 characters, printable ASCII.

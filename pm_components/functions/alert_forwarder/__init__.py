@@ -1,1 +1,0 @@
-"""The alert forwarder: brings each alert of a site to the alert topic's subscribers, once."""
