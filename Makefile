@@ -3,6 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 SAGEMAKER := .venv-sagemaker
+LAYER := pm_components/lambda_layer
 # The data of the demo: empty for the seeded simulator, or a CSV of the original schema.
 DATA ?=
 
@@ -15,7 +16,7 @@ CHROMIUM ?= chromium
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-setup: $(VENV)/.done build/lambda-layer/.done ## install the locked dependencies (other targets do it for you)
+setup: $(VENV)/.done $(LAYER)/.done ## install the locked dependencies (other targets do it for you)
 
 # uv reads none of pip's settings: an index or certificates that pip was given are passed on. Each call names this
 # environment, since uv would install into whatever environment is active.
@@ -37,11 +38,9 @@ $(VENV)/.done: requirements/setup.txt requirements/dev.txt pyproject.toml
 	@touch $@
 
 # The Lambda functions run on Amazon Linux whatever machine runs `pulumi up`, so their layer is of its wheels.
-build/lambda-layer/.done: requirements/lambda.txt $(VENV)/.done
-	@echo "Fetching the Lambda layer's packages into build/lambda-layer"
-	@rm -rf build/lambda-layer
-	@$(UV_INSTALL) --quiet --require-hashes --no-deps --only-binary :all: --python-platform x86_64-manylinux2014 \
-		--python-version 3.11 --target build/lambda-layer/python --requirement requirements/lambda.txt
+$(LAYER)/.done: pm_components/functions/requirements.txt setup.py $(VENV)/.done
+	@echo "Fetching the Lambda layer's packages into $(LAYER)"
+	@$(BIN)/python setup.py --quiet lambda_layer
 	@touch $@
 
 sagemaker: $(SAGEMAKER)/.done ## install the SageMaker SDK beside, for `pm train --where sagemaker`
@@ -79,12 +78,12 @@ format: setup ## format the code and mend what the linter can
 
 lock: setup ## resolve requirements/*.in anew
 	for set in setup dev sagemaker; do $(UV_COMPILE) requirements/$$set.in -o requirements/$$set.txt; done
-	for set in edge ml lambda; do $(UV_COMPILE) -c requirements/dev.txt requirements/$$set.in -o requirements/$$set.txt; done
-	$(UV_COMPILE) -c requirements/dev.txt requirements/infra.in -o component_provider/requirements.txt
+	for set in edge=pm_edge ml=pm_ml lambda=pm_components/functions infra=component_provider; do \
+		$(UV_COMPILE) -c requirements/dev.txt requirements/$${set%=*}.in -o $${set#*=}/requirements.txt; done
 
 picture: ## draw docs/report.png anew, from the out/report.html of `make demo` (needs chromium)
 	$(CHROMIUM) --headless --hide-scrollbars --window-size=1180,1570 --virtual-time-budget=10000 \
 		--screenshot=docs/report.png out/report.html
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) $(SAGEMAKER) build out .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(SAGEMAKER) $(LAYER) build out .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

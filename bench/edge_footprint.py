@@ -104,7 +104,8 @@ def required(text: str) -> list[str]:
 def installed_bytes(names: Sequence[str]) -> int:
     """The bytes on the disk of distributions and all that they need here.
 
-    Compiled Python is not counted, and neither is what no component opens (`requirements/edge.unused`), on either side.
+    Compiled Python is not counted, and neither is what no component opens (`pm_edge/requirements.unused`), on either
+    side.
     """
     wanted, known = list(names), set()
     total = 0

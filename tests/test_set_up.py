@@ -1,6 +1,7 @@
 """`make setup` with stand-ins for Python and uv that note how they are called: when it installs, what it makes anew.
 
-Not proved here: that pip and uv install what they are told; each set-up does that.
+Not proved here: that pip and uv install what they are asked for; each set-up does that. What `setup.py` makes of the
+Lambda layer is in `tests/wheel`.
 """
 
 import os
@@ -31,12 +32,15 @@ exec(sys.argv[1])" "$2" ;;
 "-m pip")
     if [ "$3" = config ]; then cat "config-$5" 2>/dev/null; exit; fi
     echo "pip $*" >> calls ;;
+"setup.py "*)
+    echo "layer $*" >> calls
+    mkdir -p pm_components/lambda_layer ;;
 esac
 """
 
 _UV = """#!/bin/sh
 echo "uv $* from=$UV_DEFAULT_INDEX" >> calls
-test ! -e fails && mkdir -p build/lambda-layer
+test ! -e fails
 """
 
 
@@ -47,7 +51,9 @@ class SetUp:
         self.folder = folder
         (folder / "requirements").mkdir(parents=True)
         shutil.copy(ROOT / "Makefile", folder)
-        for file in ("pyproject.toml", *(f"requirements/{name}.txt" for name in ("setup", "dev", "lambda"))):
+        (folder / "pm_components" / "functions").mkdir(parents=True)
+        locks = ("requirements/setup.txt", "requirements/dev.txt", "pm_components/functions/requirements.txt")
+        for file in ("pyproject.toml", "setup.py", *locks):
             (folder / file).touch()
         self._program("uv", _UV)
         self.python("3.11.2")
@@ -82,10 +88,10 @@ def test_it_installs_with_hashes_into_its_own_environment_and_once(set_up: SetUp
     assert code == 0, error
     assert calls[0] == "venv --clear .venv"
     packages = [call for call in calls if "--requirement" in call]
-    assert [call.split("requirements/")[1].split(".")[0] for call in packages] == ["setup", "dev", "lambda"]
+    assert [call.split("requirements/")[1].split(".")[0] for call in packages] == ["setup", "dev"]
     assert all("--require-hashes" in call for call in packages)
     assert all("--python .venv/bin/python" in call for call in calls if call.startswith("uv"))
-    assert "--python-platform x86_64-manylinux2014" in packages[2]
+    assert calls[-1] == "layer setup.py --quiet lambda_layer"
     assert set_up.make() == (0, "", [])
 
 
@@ -113,7 +119,7 @@ def test_another_python_is_refused_before_anything_is_made(set_up: SetUp) -> Non
 
 def test_uv_asks_the_index_that_pip_was_given(set_up: SetUp) -> None:
     (set_up.folder / "config-global.index-url").write_text("https://in.pip.conf/simple\n")
-    assert set_up.make()[2][-1].endswith("from=https://in.pip.conf/simple")
+    assert set_up.make()[2][-2].endswith("from=https://in.pip.conf/simple")
     for set_, expected in (
         ({"PIP_INDEX_URL": "https://of.pip/simple"}, "https://of.pip/simple"),
         (
@@ -122,4 +128,4 @@ def test_uv_asks_the_index_that_pip_was_given(set_up: SetUp) -> None:
         ),
     ):
         (set_up.folder / ".venv" / ".done").unlink()
-        assert set_up.make(**set_)[2][-1].endswith(f"from={expected}")
+        assert set_up.make(**set_)[2][-2].endswith(f"from={expected}")

@@ -13,7 +13,8 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
-ARCHIVES = Path(__file__).resolve().parents[2] / "build" / "archives"
+#: Of this user, since an installed library's folder may be another one's.
+ARCHIVES = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "predictive-maintenance" / "archives"
 
 _MODE = 0o644
 #: Deflate, no flags, no time, no level, no operating system: "Member format", RFC 1952.
@@ -66,7 +67,7 @@ def _gzip_stored(content: bytes) -> bytes:
 
 
 def stored(name: str, content: bytes) -> Path:
-    """The file below `build/archives` that holds `content`; its name has the content's hash, so it never changes."""
+    """The file in this user's cache that holds `content`; its name has the content's hash, so it never changes."""
     stem, _, suffix = name.partition(".")
     path = ARCHIVES / f"{stem}-{hashlib.sha256(content).hexdigest()[:16]}.{suffix}"
     if not path.exists():

@@ -9,10 +9,11 @@ from pm_components.aws import archives
 
 ROOT = Path(__file__).resolve().parents[2]
 FUNCTIONS = ROOT / "pm_components" / "functions"
-LAMBDA_LAYER = ROOT / "build" / "lambda-layer"
+#: The layer's wheels, unpacked: `setup.py` fetches them for the wheel of this project, and for `make setup`.
+LAMBDA_LAYER = ROOT / "pm_components" / "lambda_layer"
 
 #: Of a core device: its packages with their hashes, and what of them no component opens.
-EDGE_PACKAGES, EDGE_UNUSED = ROOT / "requirements" / "edge.txt", ROOT / "requirements" / "edge.unused"
+EDGE_PACKAGES, EDGE_UNUSED = ROOT / "pm_edge" / "requirements.txt", ROOT / "pm_edge" / "requirements.unused"
 
 _NOT_CODE = frozenset({"__pycache__", "README.md"})
 #: What pip, uv and their releases each write in their own way beside the files of a wheel.
@@ -64,7 +65,7 @@ def training_files() -> dict[str, Path]:
         **below("pm_ml", files_below(ROOT / "pm_ml", "**/*.py")),
         **below("pm_ml", files_below(ROOT / "pm_ml", "**/*.j2")),
         **below("pm_contracts", files_below(ROOT / "pm_contracts", "**/*.py")),
-        "requirements.txt": ROOT / "requirements" / "ml.txt",
+        "requirements.txt": ROOT / "pm_ml" / "requirements.txt",
     }
 
 

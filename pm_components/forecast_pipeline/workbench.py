@@ -74,15 +74,14 @@ def workbench(
 
 
 def _code(name: str, bucket: pulumi.Input[str], options: pulumi.ResourceOptions) -> aws.s3.BucketObjectv2:
-    """The workbench's files: `pm_ml` with its notebooks, the simulators, the contracts, and the list of packages."""
+    """The workbench's files: those of a training container, the notebooks, and the simulators."""
     edge = packaging.ROOT / "pm_edge"
     files = {
-        **packaging.below("pm_ml", packaging.files_below(packaging.ROOT / "pm_ml")),
+        **packaging.training_files(),
+        **packaging.below("pm_ml/notebooks", packaging.files_below(packaging.ROOT / "pm_ml" / "notebooks", "*.ipynb")),
         **packaging.below("pm_edge", packaging.files_below(edge, "__init__.py")),
         **packaging.below("pm_edge/devices", packaging.files_below(edge / "devices", "__init__.py")),
         **packaging.below("pm_edge/devices/simulator", packaging.files_below(edge / "devices" / "simulator", "*.py")),
-        **packaging.below("pm_contracts", packaging.files_below(packaging.ROOT / "pm_contracts", "**/*.py")),
-        "requirements.txt": packaging.ROOT / "requirements" / "ml.txt",
     }
     contents = archives.read_files(files)
     return aws.s3.BucketObjectv2(

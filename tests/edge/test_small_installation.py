@@ -1,4 +1,4 @@
-"""The components start and answer without the files that `requirements/edge.unused` lists, and with the device's
+"""The components start and answer without the files that `pm_edge/requirements.unused` lists, and with the device's
 packages alone.
 
 Not proved here: that AWS's own client, of which only the import is tried, opens none of them later; the list names
@@ -32,9 +32,9 @@ def test_the_list_is_anchored_and_names_folders_whole() -> None:
 
 @pytest.fixture(scope="module")
 def site_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The packages of a device's image: those of `requirements/edge.txt` without the unused files."""
+    """The packages of a device's image: those of `pm_edge/requirements.txt` without the unused files."""
     directory = tmp_path_factory.mktemp("image") / "site-packages"
-    locked = (line for line in (ROOT / "requirements" / "edge.txt").read_text().splitlines() if "==" in line)
+    locked = (line for line in (ROOT / "pm_edge" / "requirements.txt").read_text().splitlines() if "==" in line)
     for name in (line.split("==")[0] for line in locked):
         for file in distribution(name).files or ():
             if ".." in file.parts or is_unused(file) or file.suffix == ".pyc":
