@@ -17,6 +17,11 @@ from setuptools.command.build_py import build_py
 LOCK = Path("pm_components/functions/requirements.txt")
 #: Where `pm_components.aws.packaging` looks for it.
 LAYER = Path("pm_components/lambda_layer")
+#: The policy pack, which names its environment from its own folder: the checkout's, or the one that it is installed in.
+PACK, ENVIRONMENT, INSTALLED = Path("pm_policies/PulumiPolicy.yaml"), "../.venv", "../../../.."
+#: The program of the embedded factory, and where `pm_sandbox.factory` looks for it.
+PROGRAM = ("__main__.py", "Pulumi.yaml", "Pulumi.dev.yaml", "Pulumi.local.yaml")
+FACTORY = Path("pm_sandbox/program")
 
 
 def fetch_layer(folder: Path) -> None:
@@ -58,11 +63,18 @@ class BuildPy(build_py):
     """The files of the wheel; an editable one finds the layer in the checkout."""
 
     def run(self) -> None:
-        """Copy the packages, without what an earlier build of this checkout left, and fetch the layer."""
-        if not self.editable_mode:
-            shutil.rmtree(self.build_lib, ignore_errors=True)
-            fetch_layer(Path(self.build_lib) / LAYER)
+        """Copy the packages, without what an earlier build of this checkout left, and add what lies outside them."""
+        if self.editable_mode:
+            super().run()
+            return
+        built = Path(self.build_lib)
+        shutil.rmtree(built, ignore_errors=True)
         super().run()
+        fetch_layer(built / LAYER)
+        (built / PACK).write_text(PACK.read_text().replace(ENVIRONMENT, INSTALLED))
+        (built / FACTORY).mkdir()
+        for name in PROGRAM:
+            shutil.copy(name, built / FACTORY)
 
 
 setup(cmdclass={"build_py": BuildPy, "lambda_layer": LambdaLayer})

@@ -22,9 +22,9 @@ from pm_cli.commands import lake as cli_lake
 from pm_cli.commands import models as cli_models
 from pm_cli.commands import review as cli_review
 from pm_cli.console import FAILED, ConsoleProgress, console, fail, waiting
+from pm_cli.extras import missing_extra
 from pm_cli.options import BACKGROUND, DATA_FILE, FACTORY, Directory, attached
 from pm_contracts import csv_readings
-from pm_edge.devices.simulator.sources import SourceError
 from pm_sandbox.engine.command import EngineName
 
 if TYPE_CHECKING:
@@ -34,13 +34,15 @@ if TYPE_CHECKING:
 
 
 class _Commands(TyperGroup):
-    """Says what the file system refuses in one line, whichever command meets it."""
+    """Says what the file system refuses, and what is not installed, in one line, whichever command meets it."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except BrokenPipeError:  # whoever read the output has read enough; Typer ends the command quietly
             raise
+        except ModuleNotFoundError as error:
+            fail(missing_extra(error))
         except OSError as error:
             fail(f"{error.filename}: {error.strerror}" if error.filename else f"{type(error).__name__}: {error}")
 
@@ -81,6 +83,7 @@ def demo(
     Example: pm demo --data out/data/pollution/pollution.csv, after pm data fetch pollution
     """
     # Imported here, as in each command: `pm --help` must not wait for what it does not need.
+    from pm_edge.devices.simulator.sources import SourceError
     from pm_sandbox.demo import story
     from pm_sandbox.demo.plan import Plan
     from pm_sandbox.demo.summary import summary_table, where_to_look
@@ -293,6 +296,7 @@ def replay(
 
     Examples: pm replay --end 2010-07-01; pm replay --live
     """
+    from pm_edge.devices.simulator.sources import SourceError
     from pm_sandbox.demo.plan import Plan
 
     factory = attached(directory)

@@ -17,9 +17,11 @@ BACKGROUND = Path("out/factory")
 Directory = Annotated[
     Path, typer.Option(help="Folder of the factory that runs in the background.", file_okay=False, dir_okay=True)
 ]
-PROJECT = Path(__file__).resolve().parent.parent
+_CHECKOUT = Path(__file__).resolve().parent.parent
+#: The checkout's program, or for the installed package that of the working directory.
+PROJECT = _CHECKOUT if (_CHECKOUT / "Pulumi.yaml").exists() else Path()
 Program = Annotated[
-    Path, typer.Option(help="Directory with Pulumi.yaml.", show_default="this project", file_okay=False)
+    Path, typer.Option(help="Directory with Pulumi.yaml.", show_default="the checkout, or here", file_okay=False)
 ]
 #: A file that must be there.
 DATA_FILE = {"exists": True, "dir_okay": False, "readable": True}

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pm_cli.extras import require
 from pm_components.aws import archives, packaging
 from pm_components.forecast_pipeline.model_kinds import SCRIPTS
 from pm_components.forecast_pipeline.training_jobs import CHECKPOINTS
@@ -38,7 +39,9 @@ def train_here(model: str, data: Path, out: Path, hyperparameters: Mapping[str, 
 
     Raises:
         TrainingRefused: if the script fails; it has said why.
+        ModuleNotFoundError: if the packages for training are not installed.
     """
+    require("xgboost")
     command = [sys.executable, str(ROOT / SCRIPTS[model]), "--training", str(data), "--model-dir", str(out)]
     command += ["--checkpoint-dir", str(out.with_name(f"{out.name}.checkpoints"))]
     command += [word for name, value in hyperparameters.items() for word in (f"--{name}", value)]

@@ -1,4 +1,4 @@
-"""The policy pack, as `pulumi up --policy-pack policies` starts it: it serves the rules and does not return."""
+"""The policy pack, as `pulumi up --policy-pack pm_policies` starts it: it serves the rules and does not return."""
 
 import sys
 from pathlib import Path

@@ -11,7 +11,7 @@ _HEAD = """# What every stack is held to
 
 A [CrossGuard](https://www.pulumi.com/docs/iac/using-pulumi/crossguard/) policy pack. The engine runs it with
 
-    pulumi up --policy-pack policies [--policy-pack-config policies.json]
+    pulumi up --policy-pack pm_policies [--policy-pack-config policies.json]
 
 and the tests run it over every `Pulumi.*.yaml` through the same protocol, without the command line. This page is made
 from the rules (`python -m pm_policies.catalogue > pm_policies/README.md`); a test holds it to them.

@@ -24,7 +24,9 @@ from pm_sandbox.engine.deploy import PulumiDeployer
 from pm_sandbox.operator import Operator
 from pm_sandbox.progress import SILENT, Progress
 
-PROGRAM = Path(__file__).resolve().parent.parent
+_INSTALLED = Path(__file__).resolve().parent / "program"
+#: The program of the factory: the checkout's, or the copy that `setup.py` puts into the wheel.
+PROGRAM = _INSTALLED if _INSTALLED.exists() else Path(__file__).resolve().parents[1]
 CLOUD = "cloud"
 #: Below it each core device has its folder, which is its data directory too.
 DEVICES = "devices"

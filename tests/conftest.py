@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 from pm_sandbox.cloud import Cloud
 from pm_sandbox.recorder import Recording
 from tests.recordings import shared_recordings
+from tests.wheel import installed
 
 pytest_plugins = ["tests.no_skips"]
 
@@ -41,3 +42,9 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Recordin
     """The recording of a stack of the project, by its name; with `preview=True` as before its first update."""
     own = tmp_path_factory.getbasetemp()
     return shared_recordings((own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "recordings")
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this checkout."""
+    return installed.build(tmp_path_factory.mktemp("wheel"))

@@ -1,7 +1,7 @@
 """A site: its things and groups, what its core devices may do, and the deployment of the edge components to them."""
 
 from collections.abc import Mapping, Sequence
-from typing import NotRequired, Optional
+from typing import NotRequired, Optional, cast
 
 import pulumi
 import pulumi_aws as aws
@@ -35,6 +35,7 @@ OUTPUTS = (
     "role_alias",
     "nucleus",
     "deployment_id",
+    "component_versions",
 )
 
 
@@ -86,6 +87,8 @@ class GreengrassSite(pulumi.ComponentResource):
     """`kind` and `version` of the nucleus that the site is made for."""
     deployment_id: pulumi.Output[str]
     """The deployment of the edge components."""
+    component_versions: pulumi.Output[Mapping[str, str]]
+    """The version of each edge component by its name, for the argument `component_versions` of another site."""
 
     def __init__(self, name: str, args: GreengrassSiteArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         args = with_defaults(args, GreengrassSiteSettings())
@@ -134,9 +137,8 @@ class GreengrassSite(pulumi.ComponentResource):
             },
             own=plain_keys(args["configuration"], "GreengrassSite.configuration"),
         )
-        deployment = site_deployment(
-            name, settings, self._versions(args), args["artifact_bucket"], groups.code, parent=self
-        )
+        versions = self._versions(args)
+        deployment = site_deployment(name, settings, versions, args["artifact_bucket"], groups.code, parent=self)
 
         self.thing_group = groups.code.name
         self.model_thing_group = groups.model.name
@@ -148,6 +150,7 @@ class GreengrassSite(pulumi.ComponentResource):
         self.role_alias = alias.alias
         self.nucleus = pulumi.Output.from_input({"kind": str(nucleus.kind), "version": nucleus.version})
         self.deployment_id = deployment.deployment_id
+        self.component_versions = cast("pulumi.Output[Mapping[str, str]]", pulumi.Output.from_input(versions))
         self.register_outputs({output: getattr(self, output) for output in OUTPUTS})
 
     def _token_exchange(self, artifact_bucket: pulumi.Input[str]) -> tuple[pulumi.Output[str], aws.iot.RoleAlias]:

@@ -2,6 +2,7 @@
 
 import secrets
 import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,9 @@ class Workspace:
         project = read_yaml(self._program / "Pulumi.yaml")
         runtime = project.get("runtime")
         if isinstance(runtime, dict) and "virtualenv" in (options := runtime.get("options") or {}):
-            runtime = {**runtime, "options": {**options, "virtualenv": str(self._program / options["virtualenv"])}}
+            environment = self._program / options["virtualenv"]
+            # That of an installed program is the one that it is installed in.
+            own = str(environment if environment.exists() else sys.prefix)
+            runtime = {**runtime, "options": {**options, "virtualenv": own}}
         content = {**project, "runtime": runtime, "main": str(self._program)}
         (self.project / "Pulumi.yaml").write_text(yaml.safe_dump(content, sort_keys=False))

@@ -60,7 +60,7 @@ def test_registers_exactly_these_resources(record: Record) -> None:
     }
 
 
-def test_outputs_are_those_that_it_promises(record: Record) -> None:
+def test_outputs_are_those_that_it_promises(record: Record, versions: dict[str, str]) -> None:
     site = _site(record)
     assert site.outputs == {
         "thing_group": "pm-test-lindau",
@@ -73,6 +73,7 @@ def test_outputs_are_those_that_it_promises(record: Record) -> None:
         "role_alias": "pm-test-lindau-token-exchange",
         "nucleus": {"kind": "classic", "version": "2.16.1"},
         "deployment_id": "deployment-of-lindau-deployment",
+        "component_versions": {name: version for name, version in versions.items() if name != "pm.SiteDevices"},
     }
     assert site.registered_outputs["lindau"] == set(OUTPUTS)
     assert set(OUTPUTS) == set(GreengrassSite.__annotations__)
@@ -231,6 +232,26 @@ def test_components_that_are_published_already_are_not_published_again(record: R
     assert "pm:index:EdgeComponents" not in site.counts()
     (deployment,) = site.of_type("aws-native:greengrassv2:Deployment").values()
     assert {deployment["components"][name]["componentVersion"] for name in names} == {"1.2.3"}
+
+
+def test_a_second_site_takes_the_versions_of_the_first(record: Record) -> None:
+    def program() -> dict[str, Any]:
+        lindau = GreengrassSite(
+            "lindau", {"site": "lindau", "core_devices": ["a"], "devices": {}, "artifact_bucket": "artifacts"}
+        )
+        shared = lindau.component_versions
+        GreengrassSite(
+            "bregenz",
+            {"site": "bregenz", "core_devices": ["b"], "devices": {}, "artifact_bucket": "artifacts",
+             "component_versions": shared},
+        )  # fmt: skip
+        return {"versions": shared}
+
+    made = record(program)
+    assert made.counts()["pm:index:EdgeComponents"] == 1
+    deployments = made.of_type("aws-native:greengrassv2:Deployment").values()
+    for name, version in made.outputs["versions"].items():
+        assert [deployment["components"][name]["componentVersion"] for deployment in deployments] == [version] * 2
 
 
 def test_everything_carries_its_tags(record: Record) -> None:

@@ -9,17 +9,18 @@ import yaml
 from tests.engine.engine import ROOT, EngineError, environment
 
 
-def python_project(program: Path, folder: Path, stack: str) -> Path:
-    """Make a project's folder for a program in Python, which runs in the checkout's virtual environment.
+def python_project(program: Path, folder: Path, stack: str, virtualenv: Path = ROOT / ".venv") -> Path:
+    """Make a project's folder for a program in Python.
 
     Args:
         program: The program's directory, which nothing is written to.
         folder: The folder to make.
         stack: The stack whose file is copied, where the program has one.
+        virtualenv: The virtual environment that it runs in.
     """
     folder.mkdir(parents=True)
     project = yaml.safe_load((program / "Pulumi.yaml").read_text())
-    options = {"toolchain": "pip", "virtualenv": str(ROOT / ".venv")}
+    options = {"toolchain": "pip", "virtualenv": str(virtualenv)}
     project |= {"main": str(program), "runtime": {"name": "python", "options": options}}
     (folder / "Pulumi.yaml").write_text(yaml.safe_dump(project))
     of_stack = program / f"Pulumi.{stack}.yaml"
