@@ -15,10 +15,10 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pm_components.forecast_pipeline.model_kinds import SCRIPTS
 from pm_contracts.manifest import MANIFEST_FILE
 from pm_contracts.measurements import AIR_QUALITY, MACHINE
 from pm_contracts.messages import AirQualityReading, MachineReading, Reading
+from pm_contracts.model_kinds import MODEL_KINDS
 from pm_edge.devices.simulator import sources
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,7 +29,6 @@ DEVICES = {STATION: AIR_QUALITY, **{f"machine-{number:02}": MACHINE for number i
 #: Two years are trained on and half a year measures; what comes after is asked of the models.
 TRAIN_END = sources.START + dt.timedelta(days=730)
 DATA_END = sources.START + dt.timedelta(days=910)
-KINDS = {"forecast": AIR_QUALITY, "fault": MACHINE}
 
 
 class TrainingFailed(RuntimeError):
@@ -37,7 +36,7 @@ class TrainingFailed(RuntimeError):
 
 
 def model_directory(kind: str) -> Path:
-    """The directory of our own model of `kind` ("forecast" or "fault"), trained by the script of its kind.
+    """The directory of our own model of `kind`, trained by the script of its kind.
 
     Raises:
         TrainingFailed: if the script ends with an error.
@@ -49,26 +48,27 @@ def model_directory(kind: str) -> Path:
     write_channel(channel, past_readings(kind))
     ran = subprocess.run(
         [
-            sys.executable, str(ROOT / SCRIPTS[kind]), "--training", str(channel),
+            sys.executable, str(ROOT / MODEL_KINDS[kind].script), "--training", str(channel),
             "--model-dir", str(model), "--train_end", TRAIN_END.isoformat(),
         ],
         capture_output=True, text=True, check=False, env={**os.environ, "KERAS_BACKEND": "jax"},
     )  # fmt: skip
     if ran.returncode:
-        raise TrainingFailed(f"{SCRIPTS[kind]}: {ran.stderr.strip()}")
+        raise TrainingFailed(f"{MODEL_KINDS[kind].script}: {ran.stderr.strip()}")
     return model
 
 
 def is_up_to_date(made: Path, kind: str) -> bool:
     """True if a file exists and is newer than the code that makes models of `kind`."""
-    of_kind = (each for each in (ROOT / SCRIPTS[kind]).parent.glob("*.py") if each.name != "protocol.py")
+    of_kind = (each for each in (ROOT / MODEL_KINDS[kind].script).parent.glob("*.py") if each.name != "protocol.py")
     sources = [ROOT / "pm_ml" / "export.py", ROOT / "pm_contracts" / "manifest.py", *of_kind]
     return made.exists() and made.stat().st_mtime > max(each.stat().st_mtime for each in sources)
 
 
 def past_readings(kind: str) -> Iterable[Reading]:
     """The simulated readings that the model of `kind` is made of, with the workshop's verdicts."""
-    devices = {name: device_type for name, device_type in DEVICES.items() if device_type == KINDS[kind]}
+    wanted = MODEL_KINDS[kind].device_type
+    devices = {name: device_type for name, device_type in DEVICES.items() if device_type == wanted}
     return sources.readings(SITE, devices, end=DATA_END, verdicts=True)
 
 

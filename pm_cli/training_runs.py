@@ -13,8 +13,8 @@ from typing import Any
 
 from pm_cli.extras import require
 from pm_components.aws import archives, packaging
-from pm_components.forecast_pipeline.model_kinds import SCRIPTS
 from pm_components.forecast_pipeline.training_jobs import CHECKPOINTS
+from pm_contracts.model_kinds import MODEL_KINDS
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Where the SageMaker Python SDK lives, apart from the rest (`requirements/sagemaker.in` says why).
@@ -32,7 +32,7 @@ def train_here(model: str, data: Path, out: Path, hyperparameters: Mapping[str, 
     What an interrupted run leaves is kept beside `out`, and the next one of the same data goes on from it.
 
     Args:
-        model: `forecast` or `fault`.
+        model: the kind of model, by its name.
         data: a folder of Parquet files as the lake exports them or of CSV files, or one such file.
         out: the folder for the model.
         hyperparameters: arguments of the script, by name.
@@ -42,7 +42,7 @@ def train_here(model: str, data: Path, out: Path, hyperparameters: Mapping[str, 
         ModuleNotFoundError: if the packages for training are not installed.
     """
     require("xgboost")
-    command = [sys.executable, str(ROOT / SCRIPTS[model]), "--training", str(data), "--model-dir", str(out)]
+    command = [sys.executable, str(ROOT / MODEL_KINDS[model].script), "--training", str(data), "--model-dir", str(out)]
     command += ["--checkpoint-dir", str(out.with_name(f"{out.name}.checkpoints"))]
     command += [word for name, value in hyperparameters.items() for word in (f"--{name}", value)]
     if subprocess.run(command, check=False).returncode:
@@ -63,7 +63,7 @@ def train_on_sagemaker(
     """Run a training job like the pipeline's own, on other data and with the code of this checkout.
 
     Args:
-        model: `forecast` or `fault`.
+        model: the kind of model, by its name.
         data: a folder or file here, which is uploaded, or the `s3://` address of a folder that the training role reads.
         out: the folder for the model.
         hyperparameters: over those of the pipeline.

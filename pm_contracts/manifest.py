@@ -7,7 +7,7 @@ computes something else refuses the model before it is used.
 
 import datetime as dt
 import hashlib
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -52,13 +52,16 @@ class CheckedAnswers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     tolerance: _Positive
 
 
-class _Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The part of a manifest that all kinds of models share; `model_kinds.decode_manifest` reads one."""
+
     version: _Version
     model_sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
     model_bytes: Annotated[int, Meta(ge=1, le=MAXIMUM_MODEL_BYTES)]
     trained_from: Annotated[Time, Meta(description="event time of the first reading trained on, UTC")]
     trained_until: Annotated[Time, Meta(description="event time of the last reading trained on, UTC")]
     trained_rows: Annotated[int, Meta(ge=1)]
+    features: Annotated[list[str], Meta(min_length=1, max_length=1000)]
     seed: int
     libraries: Annotated[dict[str, str], Meta(description="versions of what the model was made with")]
     checked: CheckedAnswers
@@ -79,7 +82,7 @@ class _Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
             raise Refused(f"{MODEL_FILE} has SHA-256 {found}, and the manifest says {self.model_sha256}")
 
 
-class ForecastManifest(_Manifest, frozen=True, kw_only=True, tag_field="kind", tag="forecast"):
+class ForecastManifest(Manifest, frozen=True, kw_only=True, tag_field="kind", tag="forecast"):
     """Of a model that forecasts the next hour's PM2.5.
 
     The model takes `[rows, len(features)]` float32 features of the latest hour, NaN where unknown, and gives
@@ -87,29 +90,22 @@ class ForecastManifest(_Manifest, frozen=True, kw_only=True, tag_field="kind", t
     """
 
     horizon_hours: Annotated[int, Meta(ge=1, le=168)]
-    features: Annotated[list[str], Meta(min_length=1, max_length=1000)]
     maximum_change: Annotated[float, Meta(gt=0, description="ug/m3; an answer beyond it is taken for nonsense")]
     interval: Interval
 
 
-class FaultManifest(_Manifest, frozen=True, kw_only=True, tag_field="kind", tag="fault"):
+class FaultManifest(Manifest, frozen=True, kw_only=True, tag_field="kind", tag="fault"):
     """Of a model that calls a machine reading faulty or not.
 
     The model takes `[rows, len(features)]` float32 measurements, NaN where missing, and gives `[rows, 1]`: the
     probability of a fault.
     """
 
-    features: Annotated[list[str], Meta(min_length=1, max_length=1000)]
     threshold: Annotated[float, Meta(ge=0, le=1, description="a probability at or above it is called a fault")]
 
 
-Manifest = ForecastManifest | FaultManifest
-
-_decoder = msgspec.json.Decoder(Manifest)
-
-
-def decode_manifest(content: bytes) -> Manifest:
-    """The manifest in `content`, checked.
+def decode_as(content: bytes, as_type: Any) -> Manifest:
+    """The manifest in `content`, checked against `as_type`: a manifest, or a union of them.
 
     Raises:
         Refused: if it is invalid; the text names the field, what was found and what is allowed.
@@ -117,9 +113,10 @@ def decode_manifest(content: bytes) -> Manifest:
     if len(content) > MAXIMUM_MANIFEST_BYTES:
         raise Refused(f"{MANIFEST_FILE} has {len(content)} bytes, and at most {MAXIMUM_MANIFEST_BYTES} are allowed")
     try:
-        return _decoder.decode(content)
+        manifest: Manifest = msgspec.json.decode(content, type=as_type)
     except (msgspec.MsgspecError, UnicodeDecodeError, OverflowError, RecursionError) as error:
         raise Refused(f"{MANIFEST_FILE}: {error}") from error
+    return manifest
 
 
 def encode_manifest(manifest: Manifest) -> bytes:
@@ -129,7 +126,7 @@ def encode_manifest(manifest: Manifest) -> bytes:
         Refused: if a device would refuse it; the encoder writes null for a number that is not finite.
     """
     content = msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=1) + b"\n"
-    decode_manifest(content)
+    decode_as(content, type(manifest))
     return content
 
 

@@ -14,16 +14,8 @@ import msgspec
 
 from pm_contracts import topics
 from pm_contracts.measurements import AIR_QUALITY, MACHINE
-from pm_contracts.messages import (
-    AirQualityReading,
-    Alert,
-    FaultScore,
-    Forecast,
-    MachineReading,
-    Outcome,
-    TrialOutcome,
-    _Message,
-)
+from pm_contracts.messages import AirQualityReading, Alert, MachineReading, _Message
+from pm_contracts.model_kinds import MODEL_KINDS
 
 PARTITION_KEYS = (("site", "string"), ("ingest_day", "string"))
 
@@ -69,10 +61,11 @@ _READINGS = tuple(topics.device_topic("+", "+", channel) for channel in (topics.
 TABLES: tuple[Table, ...] = (
     Table(AirQualityReading, _READINGS, f"device_type = '{AIR_QUALITY}'"),
     Table(MachineReading, _READINGS, f"device_type = '{MACHINE}'"),
-    Table(Forecast, (topics.device_topic("+", "+", topics.FORECAST),)),
-    Table(Outcome, (topics.device_topic("+", "+", topics.OUTCOME),)),
-    Table(TrialOutcome, (topics.device_topic("+", "+", topics.TRIAL),)),
-    Table(FaultScore, (topics.device_topic("+", "+", topics.FAULT),)),
+    *(
+        Table(message, (topics.device_topic("+", "+", channel),))
+        for kind in MODEL_KINDS.values()
+        for channel, message in kind.channels.items()
+    ),
     Table(Alert, (topics.site_topic("+", topics.ALERT),)),
 )
 

@@ -5,45 +5,29 @@ site, `pm/{site}/command/{name}` what someone asks of it.
 """
 
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from pm_contracts.messages import (
-    NAME_PATTERN,
-    Alert,
-    Command,
-    DeadLetter,
-    FaultScore,
-    Forecast,
-    Outcome,
-    Reading,
-    Refused,
-    Status,
-    TrialOutcome,
-)
+from pm_contracts import model_kinds
+from pm_contracts.messages import NAME_PATTERN, Alert, Command, DeadLetter, Reading, Refused, Status
 
 ROOT = "pm"
 
 READING = "reading"
 HISTORY = "history"
 """A reading of the past, replayed: it goes into the lake like any other, but is neither forecast from nor scored."""
-FORECAST = "forecast"
-OUTCOME = "outcome"
-TRIAL = "trial"
+FORECAST = model_kinds.FORECAST.channel
+OUTCOME = model_kinds.FORECAST_TRIAL.outcome_channel
+TRIAL = model_kinds.FORECAST_TRIAL.trial_channel
 """An outcome of a model on trial: it goes into a table of its own, and forecast quality does not count it."""
-FAULT = "fault"
+FAULT = model_kinds.FAULT.channel
 ALERT = "alert"
 STATUS = "status"
 DEAD_LETTER = "dead-letter"
 COMMAND = "command"
 
 #: What each channel carries.
-DEVICE_CHANNELS = {
-    READING: Reading,
-    HISTORY: Reading,
-    FORECAST: Forecast,
-    OUTCOME: Outcome,
-    TRIAL: TrialOutcome,
-    FAULT: FaultScore,
+DEVICE_CHANNELS: dict[str, Any] = {READING: Reading, HISTORY: Reading} | {
+    channel: message for kind in model_kinds.MODEL_KINDS.values() for channel, message in kind.channels.items()
 }
 SITE_CHANNELS = {ALERT: Alert, STATUS: Status, DEAD_LETTER: DeadLetter}
 
@@ -74,7 +58,7 @@ class Topic(NamedTuple):
         """The message type (or union) that the topic carries."""
         if self.channel == COMMAND:
             return Command
-        return (DEVICE_CHANNELS if self.device else SITE_CHANNELS)[self.channel]  # type: ignore[return-value]
+        return (DEVICE_CHANNELS if self.device else SITE_CHANNELS)[self.channel]
 
 
 def device_topic(site: str, device: str, channel: str) -> str:

@@ -24,13 +24,11 @@ from pm_contracts.manifest import (
     METRICS_FILE,
     MODEL_FILE,
     CheckedAnswers,
-    FaultManifest,
-    ForecastManifest,
     Manifest,
     content_version,
-    decode_manifest,
     encode_manifest,
 )
+from pm_contracts.model_kinds import decode_manifest
 
 INPUT, OUTPUT = "rows", "answers"
 #: In the graph of a forecast model: what the nets alone add to the answers.
@@ -42,7 +40,7 @@ ML_DOMAIN = "ai.onnx.ml"
 CHECKED_ROWS = 4
 
 _Array = NDArray[np.float32]
-_Manifest = TypeVar("_Manifest", ForecastManifest, FaultManifest)
+_Manifest = TypeVar("_Manifest", bound=Manifest)
 
 
 class ExportRefused(ValueError):
@@ -257,7 +255,7 @@ def describe(kind: type[_Manifest], model: bytes, *, trained_until: dt.datetime,
     """The manifest of a model, its version drawn from all that it says and from the model itself.
 
     Args:
-        kind: `ForecastManifest` or `FaultManifest`.
+        kind: the manifest of its kind.
         model: the ONNX model.
         trained_until: event time of the last reading trained on, UTC.
         fields: the others of the manifest.

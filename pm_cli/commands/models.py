@@ -14,6 +14,7 @@ from rich.table import Table
 from pm_cli.console import FAILED, ConsoleProgress, console, fail
 from pm_cli.options import BACKGROUND, DATA_FILE, MODELS, attached
 from pm_contracts import csv_readings
+from pm_contracts.model_kinds import MODEL_KINDS
 
 if TYPE_CHECKING:
     from pm_ml.faults.protocol import Fault, LabelledReadings
@@ -23,13 +24,6 @@ data_app = typer.Typer(no_args_is_help=True, help="Public data sets.")
 _STATE_MACHINE = re.compile(r"arn:aws[\w-]*:states:[\w-]+:\d{12}:stateMachine:[\w-]+")
 #: Machines of the simulated fleet that fault decisions are judged on, five years each.
 MACHINES = 32
-
-
-class Kind(enum.StrEnum):
-    """The models."""
-
-    FORECAST = enum.auto()
-    FAULT = enum.auto()
 
 
 class Where(enum.StrEnum):
@@ -154,7 +148,9 @@ def evaluate(
 
 
 def train(
-    model: Annotated[Kind, typer.Argument(help="Which model.")],
+    model: Annotated[
+        str, typer.Argument(help=f"{' or '.join(MODEL_KINDS)}.", autocompletion=lambda: list(MODEL_KINDS))
+    ],
     data: Annotated[
         str,
         typer.Option(
@@ -189,7 +185,9 @@ def train(
     """
     from pm_cli import training_runs
 
-    folder = out or Path("out/models") / model.value
+    if model not in MODEL_KINDS:
+        fail(f"there is no model {model!r}: there are {', '.join(MODEL_KINDS)}")
+    folder = out or Path("out/models") / model
     hyperparameters = {"seed": str(seed)}
     ends = {"train_end": train_end, "validation_end": validation_end}
     hyperparameters |= {name: end.isoformat() for name, end in ends.items() if end is not None}
@@ -199,10 +197,10 @@ def train(
         fail(f"--data {data}: training on this machine reads a folder of it; s3:// goes with --where sagemaker")
     try:
         if where is Where.LOCAL:
-            training_runs.train_here(model.value, Path(data), folder, hyperparameters)
+            training_runs.train_here(model, Path(data), folder, hyperparameters)
         else:
             trained = training_runs.train_on_sagemaker(
-                model.value, data, folder, hyperparameters, **_pipeline(state_machine, directory)
+                model, data, folder, hyperparameters, **_pipeline(state_machine, directory)
             )
             console.print(f"job {trained['name']}", highlight=False)
             for name, value in trained["metrics"].items():

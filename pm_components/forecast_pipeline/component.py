@@ -18,7 +18,6 @@ from pm_components.aws.permissions import service_role
 from pm_components.aws.plain import plain_texts
 from pm_components.aws.settings import with_defaults
 from pm_components.aws.tagging import OwnershipArgs, tagged_options
-from pm_components.forecast_pipeline import model_kinds
 from pm_components.forecast_pipeline import pipeline_permissions as permit
 from pm_components.forecast_pipeline import training_workflow as workflow
 from pm_components.forecast_pipeline.pipeline_functions import PipelineFunctions, gate_policy, trial_policy
@@ -33,7 +32,7 @@ from pm_components.forecast_pipeline.settings import (
 from pm_components.forecast_pipeline.training_start import Causes, training_start
 from pm_components.forecast_pipeline.workbench import workbench
 from pm_components.functions.trial.core import Policy as TrialPolicy
-from pm_contracts.messages import Outcome, TrialOutcome
+from pm_contracts.model_kinds import MODEL_KINDS
 
 _UUID_CHARACTERS = 37
 _LOG_RETENTION_DAYS = 30
@@ -143,7 +142,7 @@ class ForecastPipeline(pulumi.ComponentResource):
         gate = {
             "minimum_skill": args["minimum_skill"],
             "champion_margin": args["champion_margin"],
-            "on_trial": [model_kinds.FORECAST] if on_trial else [],
+            "on_trial": [kind.name for kind in MODEL_KINDS.values() if kind.trial] if on_trial else [],
         }
         self._layer = make.layer
         made = {
@@ -168,7 +167,7 @@ class ForecastPipeline(pulumi.ComponentResource):
         )
         prefix = naming.physical_name(
             self._name,
-            maximum=TRAINING_JOB_NAME_LENGTH - _UUID_CHARACTERS - max(len(m.kind) for m in model_kinds.MODELS) - 1,
+            maximum=TRAINING_JOB_NAME_LENGTH - _UUID_CHARACTERS - max(map(len, MODEL_KINDS)) - 1,
         )
         arns = {purpose: function.function.arn for purpose, function in functions.items()}
         looks: dict[str, pulumi.Input[int]] = {
@@ -244,7 +243,7 @@ class ForecastPipeline(pulumi.ComponentResource):
                     lake_bucket=self._args["lake_bucket"],
                     database=self._args["database"],
                     workgroup=self._args["workgroup"],
-                    trial_tables=(Outcome.kind, TrialOutcome.kind) if "trial" in arns else (),
+                    with_trials="trial" in arns,
                 ),
                 *permit.workflow_statements(self, prefix, training_role.arn, arns),
             ],

@@ -14,14 +14,12 @@ from pm_components.aws.buckets import PrivateBucket
 from pm_components.aws.group_names import canary_group_name, code_group_name, model_group_name
 from pm_components.aws.lambda_function import LambdaFunction, contracts_layer, lambda_function
 from pm_components.aws.limits import MODEL_PACKAGE_GROUP_NAME_LENGTH
-from pm_components.forecast_pipeline import model_kinds
 from pm_components.forecast_pipeline import pipeline_permissions as permit
 from pm_components.functions.gate.core import Policy as GatePolicy
 from pm_components.functions.site_groups import SiteGroups, content
 from pm_components.functions.trial.core import Policy as TrialPolicy
+from pm_contracts.model_kinds import MODEL_KINDS
 
-_MODEL_RECIPES = {model_kinds.FORECAST: "forecast_model", model_kinds.FAULT: "fault_model"}
-_CHALLENGER = "forecast_challenger"
 #: An ARN of a thing group has up to 120 characters, and a role's policies have 10,240 in all ("IAM and STS quotas").
 _SITES_BY_NAME = 10
 
@@ -55,7 +53,7 @@ class PipelineFunctions:
         self._sites = sites
         self._image_uri = image_uri
         self.layer = contracts_layer(f"{name}-model", parent=parent)
-        self._packages = {model.kind: self._model_package_group(model.kind) for model in model_kinds.MODELS}
+        self._packages = {kind: self._model_package_group(kind) for kind in MODEL_KINDS}
         self._groups_key = self._site_groups()
         self._group_names = pulumi.Output.json_dumps(dict(self._packages))
 
@@ -80,7 +78,7 @@ class PipelineFunctions:
 
     def release(self, data_directory: pulumi.Input[str]) -> LambdaFunction:
         """Ships models to the model groups of sites."""
-        sources = {kind: recipes.load(folder) for kind, folder in _MODEL_RECIPES.items()}
+        sources = {name: recipes.load(kind.model_folder) for name, kind in MODEL_KINDS.items()}
         recipes.require_roots((one.recipe for one in sources.values()), {one.name for one in sources.values()})
         settings = {
             "artifact_bucket": self._bucket,
@@ -120,8 +118,10 @@ class PipelineFunctions:
     def trial(
         self, policy: pulumi.Input[Mapping[str, Any]], workgroup: pulumi.Input[str], lake_bucket: pulumi.Input[str]
     ) -> LambdaFunction:
-        """Tries a forecast model on the core devices of the canary groups; `policy` is of `trial.core.Policy`."""
-        source = recipes.load(_CHALLENGER)
+        """Tries a model on the core devices of the canary groups; `policy` is of `trial.core.Policy`."""
+        # An execution tries one model at most, so that there is one challenger.
+        [(kind, tried)] = [(kind.name, kind.trial) for kind in MODEL_KINDS.values() if kind.trial]
+        source = recipes.load(tried.folder)
         recipes.require_roots([source.recipe], {source.name})
         settings = {
             "artifact_bucket": self._bucket,
@@ -133,14 +133,14 @@ class PipelineFunctions:
         folder = "pm_components/functions/trial"
         return self._function(
             "trial",
-            "Tries a forecast model on a core device, beside the one in charge",
+            f"Tries a {kind} model on a core device, beside the one in charge",
             permit.trial_statements(
                 self._parent,
                 self._objects,
                 component_name=source.name,
                 canary_group_arns=self._thing_group_arns(canary_group_name),
                 site_group_arns=self._site_group_arns(),
-                package_groups=[self._packages[model_kinds.FORECAST]],
+                package_groups=[self._packages[kind]],
                 workgroup=workgroup,
                 lake_bucket=lake_bucket,
             ),

@@ -6,9 +6,8 @@ import pulumi
 
 from pm_components.aws import naming
 from pm_components.aws.permissions import Statement, allow
-from pm_components.forecast_pipeline import model_kinds
 from pm_components.forecast_pipeline.training_jobs import CHECKPOINTS
-from pm_contracts.messages import Outcome, TrialOutcome
+from pm_contracts.model_kinds import MODEL_KINDS
 
 #: Prefix of what functions read of the sites.
 SITES = "sites"
@@ -182,14 +181,17 @@ def export_statements(
     lake_bucket: pulumi.Input[str],
     database: pulumi.Input[str],
     workgroup: pulumi.Input[str],
-    trial_tables: Iterable[str] = (),
+    with_trials: bool = False,
 ) -> list[Statement]:
     """The state machine's queries read the tables trained on and write the export and the workgroup's results.
 
-    With `trial_tables` they read what a trial is measured by, too.
+    `with_trials` they read what trials are measured by, too.
     """
     lake = pulumi.Output.concat("arn:", naming.partition(parent), ":s3:::", lake_bucket)
-    tables = [*(model.table for model in model_kinds.MODELS), *trial_tables]
+    tables = [kind.table for kind in MODEL_KINDS.values()]
+    if with_trials:
+        trials = [kind.trial for kind in MODEL_KINDS.values() if kind.trial]
+        tables += [message.kind for trial in trials for message in (trial.outcome, trial.trial_outcome)]
     glue = [f"table/{{0}}/{table}" for table in tables]
     return [
         allow(
@@ -226,10 +228,9 @@ def workbench_statements(
     workgroup: pulumi.Input[str],
 ) -> list[Statement]:
     """The rights of the workbench: query the lake, read the results of training, write exports and its log."""
-    tables = (Outcome.kind, TrialOutcome.kind)
     return [
         *export_statements(
-            parent, bucket, lake_bucket=lake_bucket, database=database, workgroup=workgroup, trial_tables=tables
+            parent, bucket, lake_bucket=lake_bucket, database=database, workgroup=workgroup, with_trials=True
         ),
         allow(
             ["athena:GetQueryResults", "athena:GetWorkGroup"],
@@ -253,7 +254,7 @@ def workflow_statements(
 
     Source: "IAM policies for integrated services" and "Logging", AWS Step Functions developer guide.
     """
-    jobs = [naming.arn("sagemaker", f"training-job/{job_prefix}-{one.kind}-*", parent) for one in model_kinds.MODELS]
+    jobs = [naming.arn("sagemaker", f"training-job/{job_prefix}-{kind}-*", parent) for kind in MODEL_KINDS]
     return [
         allow(["lambda:InvokeFunction"], list(function_arns.values())),
         allow(["sagemaker:CreateTrainingJob", "sagemaker:DescribeTrainingJob", "sagemaker:StopTrainingJob"], jobs),

@@ -3,36 +3,37 @@
 from collections.abc import Sequence
 from typing import Any
 
-from pm_components.forecast_pipeline.model_kinds import Model
 from pm_components.forecast_pipeline.task_states import BUSY, QUERY
-from pm_contracts.messages import MachineReading
+from pm_contracts.model_kinds import ModelKind
 
 _EXPORTS = "exports"
+#: What every reading has; any other column is a label.
+_COLUMNS = ("message_id", "site", "device", "sequence", "event_time", "measurements")
 
 
-def export_statement(table: str, database: str, sites: Sequence[str], destination: str) -> str:
-    """The Athena statement that writes a table's readings as Parquet, each reading once.
+def export_statement(model: ModelKind, database: str, sites: Sequence[str], destination: str) -> str:
+    """The Athena statement that writes the readings that a model is trained on as Parquet, each once.
 
     A message may be in the lake more than once, since every hop delivers at least once; its id tells.
 
     Args:
-        table: the table.
+        model: the kind of model.
         database: the Glue database.
         sites: whose readings.
         destination: `s3://` prefix, which must be empty.
     """
-    columns = "message_id, site, device, sequence, event_time, measurements"
-    columns += ", faulty" if table == MachineReading.kind else ""
+    labels = [name for name in model.reading.__struct_fields__ if name not in _COLUMNS]
+    columns = ", ".join([*_COLUMNS, *labels])
     names = ", ".join(f"'{site}'" for site in sorted(sites))
     return (
         f"UNLOAD (SELECT {columns} FROM (SELECT *, row_number() OVER (PARTITION BY message_id ORDER BY ingest_day) "
-        f'AS copy FROM "{database}"."{table}" WHERE site IN ({names})) WHERE copy = 1) '
+        f'AS copy FROM "{database}"."{model.table}" WHERE site IN ({names})) WHERE copy = 1) '
         f"TO '{destination}' WITH (format = 'PARQUET', compression = 'SNAPPY')"
     )
 
 
 def export_states(
-    model: Model,
+    model: ModelKind,
     sites: Sequence[str],
     *,
     database: str,
@@ -53,14 +54,14 @@ def export_states(
         following: the state after them.
     """
     export = f"s3://{artifact_bucket}/{_EXPORTS}/{{}}/{model.table}/"
-    statement = export_statement(model.table, database, sites, "{}")
+    statement = export_statement(model, database, sites, "{}")
     return {
-        f"Export for {model.kind}": {
+        f"Export for {model.name}": {
             "Type": "Pass",
             "Parameters": {"destination.$": f"States.Format('{export}', $$.Execution.Name)"},
-            "Next": f"Unload for {model.kind}",
+            "Next": f"Unload for {model.name}",
         },
-        f"Unload for {model.kind}": {
+        f"Unload for {model.name}": {
             "Type": "Task",
             "Resource": QUERY,
             "Parameters": {

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from pm_components.aws.limits import HYPERPARAMETER_VALUE_LENGTH, HYPERPARAMETERS
-from pm_components.forecast_pipeline.model_kinds import Model
+from pm_contracts.model_kinds import ModelKind
 
 #: Channel of the training jobs, `SM_CHANNEL_TRAINING` to the script.
 CHANNEL = "training"
@@ -60,7 +60,7 @@ class Training(NamedTuple):
 
 
 def training_state(
-    training: Training, artifact_bucket: str, model: Model, *, catch: list[dict[str, Any]], following: str
+    training: Training, artifact_bucket: str, model: ModelKind, *, catch: list[dict[str, Any]], following: str
 ) -> dict[str, Any]:
     """The state that trains a model on what lies at `$.destination`, and goes on with `training_job` and `model_data`.
 
@@ -76,7 +76,7 @@ def training_state(
         "Resource": "arn:aws:states:::sagemaker:createTrainingJob.sync",
         "Parameters": _training_job(training, artifact_bucket, model),
         "ResultSelector": {
-            "kind": model.kind,
+            "kind": model.name,
             "training_job.$": "$.TrainingJobName",
             "model_data.$": "$.ModelArtifacts.S3ModelArtifacts",
         },
@@ -106,13 +106,13 @@ def check_hyperparameters(given: Mapping[str, str]) -> None:
             )
 
 
-def _training_job(training: Training, artifact_bucket: str, model: Model) -> dict[str, Any]:
+def _training_job(training: Training, artifact_bucket: str, model: ModelKind) -> dict[str, Any]:
     """The request of a training job in script mode."""
     check_hyperparameters(training.hyperparameters)
     script = zip(_SCRIPT_HYPERPARAMETERS, (model.script, training.code_uri), strict=True)
     hyperparameters = {**dict(script), **training.hyperparameters}
     return {
-        "TrainingJobName.$": f"States.Format('{training.job_prefix}-{model.kind}-{{}}', States.UUID())",
+        "TrainingJobName.$": f"States.Format('{training.job_prefix}-{model.name}-{{}}', States.UUID())",
         "RoleArn": training.role_arn,
         "AlgorithmSpecification": {
             "TrainingImage": training.image_uri,
@@ -145,7 +145,7 @@ def _training_job(training: Training, artifact_bucket: str, model: Model) -> dic
         },
         # By execution: a job that is tried again goes on from the checkpoints of the one before.
         "CheckpointConfig": {
-            "S3Uri.$": (f"States.Format('s3://{artifact_bucket}/{CHECKPOINTS}/{{}}/{model.kind}', $$.Execution.Name)")
+            "S3Uri.$": (f"States.Format('s3://{artifact_bucket}/{CHECKPOINTS}/{{}}/{model.name}', $$.Execution.Name)")
         },
         "StoppingCondition": {"MaxRuntimeInSeconds": training.maximum_seconds}
         | ({"MaxWaitTimeInSeconds": training.longest_seconds} if training.spot else {}),

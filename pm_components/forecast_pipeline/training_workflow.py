@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pm_components.aws.limits import EXECUTION_HISTORY_EVENTS
-from pm_components.forecast_pipeline.model_kinds import MODELS, Model
 from pm_components.forecast_pipeline.model_rollout import Rollout, Trial, any_model, release_states, trial_states
 from pm_components.forecast_pipeline.task_states import function_call
 from pm_components.forecast_pipeline.training_exports import export_states
 from pm_components.forecast_pipeline.training_jobs import CHECKPOINTS, Training, training_state
+from pm_contracts.model_kinds import MODEL_KINDS, ModelKind
 
 #: Events in the history of an execution: of a look at a rollout (a wait, a function, a choice), of one at a trial (a
 #: query more), and of all the rest, tries included.
@@ -39,7 +39,7 @@ class Workflow(NamedTuple):
     watch_seconds: int
     trial: Trial | None = None
     """None: a model that passed the gate is released at once."""
-    models: Sequence[Model] = MODELS
+    models: Sequence[ModelKind] = tuple(MODEL_KINDS.values())
     """The kinds of models that are made."""
 
 
@@ -101,9 +101,9 @@ def checked_looks(given: Mapping[str, Any]) -> dict[str, int]:
     return looks
 
 
-def _branch(workflow: Workflow, model: Model) -> dict[str, Any]:
+def _branch(workflow: Workflow, model: ModelKind) -> dict[str, Any]:
     """The states from the lake to a registered model of one kind, or to the error on the way."""
-    word = model.kind
+    word = model.name
     failed = f"No {word} model"
     otherwise = [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": failed}]
     return {

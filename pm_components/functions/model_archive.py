@@ -17,9 +17,9 @@ from pm_contracts.manifest import (
     METRICS_FILE,
     MODEL_FILE,
     Manifest,
-    decode_manifest,
 )
 from pm_contracts.messages import Refused
+from pm_contracts.model_kinds import decode_manifest
 
 _LIMITS = {
     MODEL_FILE: MAXIMUM_MODEL_BYTES,
@@ -53,7 +53,7 @@ class ModelArchive(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """`forecast` or `fault`."""
+        """The name of its kind."""
         return str(self.manifest.__struct_config__.tag)
 
 

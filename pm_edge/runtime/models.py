@@ -24,10 +24,10 @@ from pm_contracts.manifest import (
     FaultManifest,
     ForecastManifest,
     Manifest,
-    decode_manifest,
 )
 from pm_contracts.measurements import MACHINE_MEASUREMENTS
 from pm_contracts.messages import Refused
+from pm_contracts.model_kinds import decode_manifest
 
 #: Answers of which the fastest must keep to the manifest's time; the first one of a session sets it up as well.
 _TIMED_ANSWERS = 3

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from pm_contracts.model_kinds import MODEL_KINDS
 from pm_sandbox.cloud import Cloud
 from pm_sandbox.demo import results
 from pm_sandbox.demo.local_status_ear import LocalStatusEar
@@ -22,8 +23,6 @@ from pm_sandbox.progress import Progress
 
 #: Without any progress for so long, a step has failed: something is broken, and waiting would hide it.
 STALLED_SECONDS = 90.0
-#: Which component uses which kind of model.
-_USERS = {"forecast": "pm.Forecaster", "fault": "pm.FaultDetector"}
 #: How often a step looks whether it is done.
 _LOOK_EVERY = 0.2
 
@@ -179,7 +178,7 @@ class _Story:
             if not model["passed"]:
                 self.progress.say(f"{model['kind']} model stays at home: {'; '.join(model['reasons'])}")
                 continue
-            component = _USERS[model["kind"]]
+            component = MODEL_KINDS[model["kind"]].component
             self._await(functools.partial(self._has_loaded_a_model, component), f"{component} to load its model")
             self.progress.say(f"{model['kind']} model {model['version']} runs on the floor")
         return {"models": output["models"], "rollout_seconds": round(time.monotonic() - release_began, 2)}

@@ -19,7 +19,6 @@ import boto3
 import pytest
 
 from pm_components.forecast_pipeline import training_workflow
-from pm_components.forecast_pipeline.model_kinds import MODELS, Model
 from pm_components.forecast_pipeline.task_states import INVOKE, QUERY
 from pm_components.functions.core_devices import CoreDevices
 from pm_components.functions.gate.core import Policy as GatePolicy
@@ -33,6 +32,7 @@ from pm_components.functions.trial.core import Policy as TrialPolicy
 from pm_components.functions.trial.handler import Settings as TrialSettings
 from pm_components.functions.trial.handler import Trial
 from pm_components.functions.watch.handler import Watch
+from pm_contracts.model_kinds import MODEL_KINDS, ModelKind
 from tests.components.definition_paths import Answer, Read, Shape, missing, reads, table
 from tests.functions.test_model_gate import files, packed
 
@@ -212,9 +212,10 @@ def found_in(made: training_workflow.Workflow, monkeypatch: pytest.MonkeyPatch, 
     return reads(definition, {}, answer(answers))
 
 
-def kinds(count: int) -> tuple[Model, ...]:
+def kinds(count: int) -> tuple[ModelKind, ...]:
     """Kinds of models, as many."""
-    return tuple(MODELS[number % 2]._replace(kind=f"kind{number}") for number in range(count))
+    made = tuple(MODEL_KINDS.values())
+    return tuple(made[number % len(made)]._replace(name=f"kind{number}") for number in range(count))
 
 
 @pytest.mark.parametrize("tried", [None, TRIAL], ids=["without trial", "with trial"])
@@ -223,7 +224,7 @@ def kinds(count: int) -> tuple[Model, ...]:
 def test_every_path_is_written_on_every_way(
     monkeypatch: pytest.MonkeyPatch, tried: Any, sites: list[str], count: int
 ) -> None:
-    models = MODELS if count == len(MODELS) else kinds(count)
+    models = tuple(MODEL_KINDS.values()) if count == len(MODEL_KINDS) else kinds(count)
     found = found_in(workflow(trial=tried, sites=sites, models=models), monkeypatch)
     assert missing(found) == [], table(found)
     read = {(one.state, one.path) for one in found}

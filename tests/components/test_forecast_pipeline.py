@@ -22,8 +22,8 @@ from statelint.linter import Linter
 
 from pm_components.forecast_pipeline import training_exports
 from pm_components.forecast_pipeline.component import ForecastPipeline, ForecastPipelineArgs
-from pm_components.forecast_pipeline.model_kinds import SCRIPTS
 from pm_components.forecast_pipeline.pipeline_permissions import repository_arn
+from pm_contracts.model_kinds import FAULT, FORECAST, MODEL_KINDS
 
 CANARY = {"minimum_outcomes": 24, "interval_seconds": 600}
 Record = Callable[[Callable[[], dict[str, Any]]], Any]
@@ -143,7 +143,7 @@ def test_both_kinds_of_model_are_trained_on_exports_of_their_own(record: Record)
     states = dict(_states(_definition(_pipeline(record, hyperparameters={"seed": "7"}))))
     for kind, table in (("forecast", "air_quality_reading"), ("fault", "machine_reading")):
         job = states[f"Train {kind}"]["Parameters"]
-        assert json.loads(job["HyperParameters"]["sagemaker_program"]) == SCRIPTS[kind]
+        assert json.loads(job["HyperParameters"]["sagemaker_program"]) == MODEL_KINDS[kind].script
         assert json.loads(job["HyperParameters"]["seed"]) == "7"
         assert json.loads(job["HyperParameters"]["sagemaker_submit_directory"]).endswith("/sourcedir.tar.gz")
         assert f"/{table}/" in states[f"Export for {kind}"]["Parameters"]["destination.$"]
@@ -168,12 +168,12 @@ def test_jobs_keep_checkpoints_and_run_on_spot_capacity_where_told(record: Recor
 
 
 def test_an_export_has_each_reading_once_and_of_the_sites_alone() -> None:
-    statement = training_exports.export_statement("machine_reading", "db", ["lindau", "bremen"], "s3://b/p/")
+    statement = training_exports.export_statement(FAULT, "db", ["lindau", "bremen"], "s3://b/p/")
     assert "PARTITION BY message_id" in statement
     assert "WHERE copy = 1" in statement
     assert "site IN ('bremen', 'lindau')" in statement
     assert "faulty" in statement
-    assert "faulty" not in training_exports.export_statement("air_quality_reading", "db", ["lindau"], "s3://b/p/")
+    assert "faulty" not in training_exports.export_statement(FORECAST, "db", ["lindau"], "s3://b/p/")
 
 
 def test_permissions_name_actions_and_resources(record: Record) -> None:

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from pm_components.aws import archives, packaging
-from pm_components.forecast_pipeline.model_kinds import SCRIPTS
 from pm_components.functions.start_training.core import SCHEDULED
 from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS, AirQualityMeasurements, MachineMeasurements
 from pm_contracts.messages import AirQualityReading, Alert, MachineReading, Outcome, TrialOutcome, encode
+from pm_contracts.model_kinds import MODEL_KINDS
 from pm_sandbox.cloud import Cloud
 from pm_sandbox.deployer import deploy
 from tests.components.published_models import model_versions
@@ -45,7 +45,7 @@ class Factory(NamedTuple):
         )
         forecast = {"rmse": rmse, "persistence_rmse": 25.0, "skill": 1 - rmse / 25.0}
         for kind, figures in (("forecast", forecast), ("fault", fault)):
-            files[SCRIPTS[kind]] = self.stand_in(kind, figures)
+            files[MODEL_KINDS[kind].script] = self.stand_in(kind, figures)
         s3, bucket = self.cloud.client("s3"), self.outputs["artifact_bucket"]
         keys = [each["Key"] for each in s3.list_objects_v2(Bucket=bucket, Prefix="training-code/")["Contents"]]
         (key,) = [key for key in keys if key.endswith("sourcedir.tar.gz")]

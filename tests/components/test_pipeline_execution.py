@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from pm_components.aws import archives, packaging
-from pm_components.forecast_pipeline.model_kinds import SCRIPTS
 from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS, AirQualityMeasurements, MachineMeasurements
 from pm_contracts.messages import AirQualityReading, MachineReading, encode
+from pm_contracts.model_kinds import MODEL_KINDS
 from pm_sandbox.cloud import Cloud
 from pm_sandbox.deployer import deploy
 from tests.components.published_models import model_versions, recipe
@@ -45,7 +45,7 @@ class Pipeline(NamedTuple):
         files = archives.read_files(packaging.below("pm_contracts", contracts))
         for kind, figures in (("forecast", forecast), ("fault", fault)):
             useless = b"import sys; sys.exit('broken on purpose')"
-            files[SCRIPTS[kind]] = useless if kind == broken else self.stand_in(kind, figures)
+            files[MODEL_KINDS[kind].script] = useless if kind == broken else self.stand_in(kind, figures)
         s3, bucket = self.cloud.client("s3"), self.outputs["artifact_bucket"]
         (code,) = s3.list_objects_v2(Bucket=bucket, Prefix="training-code/")["Contents"]
         s3.put_object(Bucket=bucket, Key=code["Key"], Body=archives.tar_gz_bytes(files))
@@ -164,7 +164,7 @@ def test_a_script_that_fails_fails_the_execution_with_its_words(pipeline: Pipeli
     pipeline.train_with(GOOD_FORECAST, GOOD_FAULT)
     s3, bucket = pipeline.cloud.client("s3"), pipeline.outputs["artifact_bucket"]
     (code,) = s3.list_objects_v2(Bucket=bucket, Prefix="training-code/")["Contents"]
-    broken = {SCRIPTS[kind]: b"import sys; sys.exit('the data has no hours')" for kind in ("forecast", "fault")}
+    broken = {kind.script: b"import sys; sys.exit('the data has no hours')" for kind in MODEL_KINDS.values()}
     s3.put_object(Bucket=bucket, Key=code["Key"], Body=archives.tar_gz_bytes(broken))
     status, failure = pipeline.execute()
     assert status == "FAILED"

@@ -13,10 +13,10 @@ from pm_contracts.manifest import (
     MAXIMUM_MANIFEST_BYTES,
     FaultManifest,
     content_version,
-    decode_manifest,
     encode_manifest,
 )
 from pm_contracts.messages import Refused
+from pm_contracts.model_kinds import decode_manifest
 
 FAULT: dict[str, Any] = {
     "kind": "fault",

@@ -11,6 +11,7 @@ import pytest
 from pm_components.aws import recipes
 from pm_components.functions.trial import core
 from pm_components.functions.trial.core import CONTINUE, PROMOTE, ROLL_BACK, Measured, Policy, decide
+from pm_contracts.model_kinds import FAULT, FORECAST
 
 POLICY = Policy(minimum_outcomes=10, maximum_seconds=100, margin=0.0)
 NOW = dt.datetime(2030, 1, 1, 12, tzinfo=dt.UTC)
@@ -53,7 +54,7 @@ def test_the_challenger_has_the_forecasters_configuration_and_may_publish_trials
     forecaster, challenger = recipes.load("forecaster").recipe, recipes.load("forecast_challenger").recipe
     for values in ({"python": "/usr/bin/python3", "dataDirectory": "/data"}, {"python": "/opt/pm/venv/bin/python"}):
         deployed = recipes.site_configuration(forecaster, "lindau", values).merge
-        found = core.configuration(deployed, "pm.ForecastChallenger")
+        found = core.configuration(FORECAST, deployed, "pm.ForecastChallenger")
         # The same as if the library had made it from the challenger's own recipe.
         assert found == recipes.site_configuration(challenger, "lindau", values).merge
     assert list(found["accessControl"]["aws.greengrass.ipc.pubsub"]) == [
@@ -76,8 +77,13 @@ def test_the_query_compares_the_same_hours_of_the_same_stations_each_message_onc
     trials += [("bremen", "air-1", 3, 99.0, 10.0, "v2", day), ("lindau", "air-9", 3, 99.0, 10.0, "v2", day)]
     for table, rows in (("outcome", champions), ("trial_outcome", trials)):
         connection.executemany(f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-    found = connection.execute(core.query(["lindau"], "v2", NOW)).fetchall()
+    found = connection.execute(core.query(FORECAST, ["lindau"], "v2", NOW)).fetchall()
     assert found == [(2, 3.0, 2.0)]
+
+
+def test_a_kind_of_model_without_outcomes_is_not_tried() -> None:
+    with pytest.raises(ValueError, match="a fault model is not tried"):
+        core.query(FAULT, ["lindau"], "v2", NOW)
 
 
 def test_what_athena_answers_is_read() -> None:

@@ -13,7 +13,8 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from pm_contracts.manifest import FaultManifest, decode_manifest
+from pm_contracts.manifest import FaultManifest
+from pm_contracts.model_kinds import decode_manifest
 from pm_ml import export
 from pm_ml.faults.model import train
 from pm_ml.forecast.scaling import SCALED_LIMIT, Scaling

@@ -16,6 +16,7 @@ from pm_cli import training_runs
 from pm_cli.main import app
 from pm_components.forecast_pipeline import training_jobs, training_workflow
 from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS
+from pm_contracts.model_kinds import FORECAST
 from pm_edge.devices.simulator import air_quality
 from pm_sandbox.cloud import Cloud
 from tests.cloud.test_sagemaker_service import make_role
@@ -42,7 +43,7 @@ def test_the_script_is_run_with_what_the_command_was_given(
         "model.mkdir()\n"
         "(model / 'arguments.json').write_text(json.dumps(sys.argv[1:]))\n"
     )
-    monkeypatch.setitem(training_runs.SCRIPTS, "forecast", str(script))
+    monkeypatch.setitem(training_runs.MODEL_KINDS, "forecast", FORECAST._replace(script=str(script)))
     out = tmp_path / "model"
     command = ["train", "forecast", "--data", str(station), "--out", str(out), "--train-end", "2010-02-01"]
     done = CliRunner().invoke(app, command)

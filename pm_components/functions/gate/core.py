@@ -12,19 +12,8 @@ from typing import Any
 import msgspec
 
 from pm_components.functions.model_archive import ModelArchive
+from pm_contracts.model_kinds import MODEL_KINDS, Reference
 
-FORECAST = "forecast"
-FAULT = "fault"
-
-#: What the training scripts measure, by kind of model, in the object `validation` of metrics.json.
-FIGURES = {
-    FORECAST: ("rmse", "persistence_rmse", "skill"),
-    FAULT: ("cost", "never_alarm_cost", "always_alarm_cost"),
-}
-
-
-#: Figures that may be below zero; the others are errors and costs.
-_SIGNED = frozenset({"skill"})
 #: What a model's figures may take of a state machine's 256 KiB ("Maximum input or output size for a task, state, or
 #: execution", AWS Step Functions quotas), which all models share and what is too large for ends for all of them.
 _FIGURES_BYTES = 32_768
@@ -34,7 +23,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """The gate's requirements of a model."""
 
     minimum_skill: float
-    """The merit that a forecast model must exceed; at 0 it must beat persistence."""
+    """The merit that a model must exceed where its kind names this setting; at 0 it must beat the reference."""
     champion_margin: float
     """The most by which a model's merit may be below the champion's."""
     on_trial: list[str] = []
@@ -85,17 +74,18 @@ def judge(model: ModelArchive, kind: str, policy: Policy, champion: Champion | N
     if model.kind != kind:
         reasons = [f"a {model.kind} model, and the job was to make a {kind} model"]
         return Verdict(kind=kind, passed=False, reasons=reasons, version=version)
-    figures, missing = _figures(validation, FIGURES[kind])
+    reference = MODEL_KINDS[kind].reference
+    figures, missing = _figures(validation, reference)
     if below := [name for name in missing if _number(validation, name) is not None]:
         said = ", ".join(f"{_number(validation, name):g} for validation.{name}" for name in below)
         passed, reasons = False, [f"metrics.json has {said}, allowed are numbers from 0"]
     elif missing:
         passed, reasons = False, [f"metrics.json has no number for validation.{', validation.'.join(missing)}"]
     else:
-        passed, reason = _beats_the_simple(kind, figures, policy)
+        passed, reason = _beats_the_reference(reference, figures, policy)
         reasons = [reason]
         if champion:
-            keeps_up, reason = _keeps_up(kind, figures, champion, policy)
+            keeps_up, reason = _keeps_up(reference, figures, champion, policy)
             passed, reasons = passed and keeps_up, [*reasons, reason]
     return Verdict(
         kind=kind,
@@ -108,25 +98,15 @@ def judge(model: ModelArchive, kind: str, policy: Policy, champion: Champion | N
     )
 
 
-def merit(kind: str, figures: Mapping[str, float]) -> float:
-    """The share of the simple rule's error (forecast) or cost (fault) that a model saves: 1 at most, 0 at par.
-
-    Worked out anew: the gate rests on what was measured, not on what was concluded from it.
-    """
-    if kind == FORECAST:
-        own, rule = figures["rmse"], figures["persistence_rmse"]
-    else:
-        own, rule = figures["cost"], min(figures["never_alarm_cost"], figures["always_alarm_cost"])
-    return 1 - own / rule if rule > 0 else -math.inf
-
-
-def _figures(validation: Any, names: tuple[str, ...]) -> tuple[dict[str, float], list[str]]:
+def _figures(validation: Any, reference: Reference) -> tuple[dict[str, float], list[str]]:
     """The figures that are numbers as they can be, and the names of the others."""
-    numbers = {name: _number(validation, name) for name in names}
+    numbers = {name: _number(validation, name) for name in reference.figures}
     found = {
-        name: number for name, number in numbers.items() if number is not None and (number >= 0 or name in _SIGNED)
+        name: number
+        for name, number in numbers.items()
+        if number is not None and (number >= 0 or name in reference.concluded)
     }
-    return found, [name for name in names if name not in found]
+    return found, [name for name in numbers if name not in found]
 
 
 def _number(validation: Any, name: str) -> float | None:
@@ -136,33 +116,25 @@ def _number(validation: Any, name: str) -> float | None:
     return None
 
 
-def _beats_the_simple(kind: str, figures: Mapping[str, float], policy: Policy) -> tuple[bool, str]:
-    found = merit(kind, figures)
-    if kind == FORECAST:
-        passed = found > policy.minimum_skill
-        verb = "beats" if passed else "does not beat"
-        return passed, (
-            f"{verb} persistence by more than {policy.minimum_skill:.1%}: rmse {figures['rmse']:.2f}, "
-            f"persistence {figures['persistence_rmse']:.2f}, skill {found:.1%}"
-        )
-    passed = found > 0
-    verb = "costs less" if passed else "does not cost less"
-    return passed, (
-        f"{verb} than alarming never ({figures['never_alarm_cost']:.0f}) or always "
-        f"({figures['always_alarm_cost']:.0f}): {figures['cost']:.0f}"
-    )
+def _beats_the_reference(reference: Reference, figures: Mapping[str, float], policy: Policy) -> tuple[bool, str]:
+    merit = reference.merit_of(figures)
+    minimum = float(getattr(policy, reference.minimum)) if reference.minimum else 0.0
+    passed = merit > minimum
+    verb = reference.verbs[0 if passed else 1]
+    return passed, f"{verb} {reference.comparison.format(**figures, merit=merit, minimum=minimum)}"
 
 
-def _keeps_up(kind: str, figures: Mapping[str, float], champion: Champion, policy: Policy) -> tuple[bool, str]:
-    theirs, missing = _figures(champion.figures, FIGURES[kind])
+def _keeps_up(
+    reference: Reference, figures: Mapping[str, float], champion: Champion, policy: Policy
+) -> tuple[bool, str]:
+    theirs, missing = _figures(champion.figures, reference)
     if missing:
         # A gap in the registry must not keep every later model at home.
         return True, f"not compared with champion {champion.version}: the registry has no {', '.join(missing)} of it"
-    own, other = merit(kind, figures), merit(kind, theirs)
+    own, other = reference.merit_of(figures), reference.merit_of(theirs)
     passed = own >= other - policy.champion_margin
     verb = "keeps up with" if passed else "falls behind"
-    word = "skill" if kind == FORECAST else "cost saved"
     return passed, (
-        f"{verb} champion {champion.version}: {word} {own:.1%} against {other:.1%}, "
+        f"{verb} champion {champion.version}: {reference.merit} {own:.1%} against {other:.1%}, "
         f"{policy.champion_margin:.1%} less is allowed"
     )

@@ -9,8 +9,9 @@ import boto3
 import msgspec
 
 from pm_components.functions import model_archive
-from pm_components.functions.gate.core import FIGURES, Champion, Policy, Verdict, judge
+from pm_components.functions.gate.core import Champion, Policy, Verdict, judge
 from pm_contracts.messages import Refused
+from pm_contracts.model_kinds import MODEL_KINDS
 
 _VALIDATION = "validation."
 
@@ -38,8 +39,8 @@ class Gate:
             ValueError: for a kind of model that the gate does not know.
         """
         kind = event["kind"]
-        if kind not in FIGURES:
-            raise ValueError(f"kind {kind!r}, allowed are {', '.join(FIGURES)}")
+        if kind not in MODEL_KINDS:
+            raise ValueError(f"kind {kind!r}, allowed are {', '.join(MODEL_KINDS)}")
         try:
             model = model_archive.read(model_archive.fetch(self._s3, event["model_data"]))
         except Refused as error:

@@ -9,15 +9,13 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from pm_contracts import topics
-from pm_contracts.messages import Outcome, TrialOutcome
+from pm_contracts.model_kinds import ModelKind, Trial
 
-CHAMPION_COMPONENT = "pm.Forecaster"
 CONTINUE = "CONTINUE"
 PROMOTE = "PROMOTE"
 ROLL_BACK = "ROLL_BACK"
 
-#: What of the forecaster's configuration the challenger takes over as it is, where it is not the default.
+#: What of the champion's configuration the challenger takes over as it is, where it is not the default.
 _SHARED = ("python", "dataDirectory")
 
 
@@ -47,45 +45,64 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
+def rule(kind: ModelKind) -> Trial:
+    """The rule by which models of a kind are tried.
+
+    Raises:
+        ValueError: if they are not.
+    """
+    if kind.trial is None:
+        raise ValueError(f"a {kind.name} model is not tried: no outcome of it comes by itself")
+    return kind.trial
+
+
 def artifact_files(code: Mapping[str, bytes], model: Mapping[str, bytes]) -> dict[str, bytes]:
     """The files of the challenger's component: the code, and the model in `model/`."""
     return {**code, **{f"model/{name}": content for name, content in model.items()}}
 
 
-def configuration(champion: Mapping[str, Any], component: str) -> dict[str, Any]:
-    """The configuration of a challenger: the site's forecaster's, but for what it may publish.
+def configuration(kind: ModelKind, champion: Mapping[str, Any], component: str) -> dict[str, Any]:
+    """The configuration of a challenger: that of the site's champion, but for what it may publish.
 
     Args:
-        champion: what the deployment of the site merges into the forecaster's configuration.
+        kind: the kind of model that is tried.
+        champion: what the deployment of the site merges into the configuration of the component in charge.
         component: the challenger's component.
 
     Raises:
         KeyError: if a key is missing, for then the deployment is none of ours.
+        ValueError: if models of that kind are not tried.
     """
+    trial = rule(kind)
     (service,) = champion["accessControl"]
     grants: dict[str, Any] = {}
     for number, policy in enumerate(champion["accessControl"][service].values(), 1):
         resources = [
-            topic.removesuffix(topics.OUTCOME) + topics.TRIAL if topic.endswith(f"/{topics.OUTCOME}") else topic
-            for topic in policy["resources"]
-            if not topic.endswith(f"/{topics.FORECAST}")
+            f"{prefix}/{trial.trial_channel if channel == trial.outcome_channel else channel}"
+            for prefix, _, channel in (topic.rpartition("/") for topic in policy["resources"])
+            if channel != kind.channel
         ]
         grants[f"{component}:pubsub:{number}"] = {**policy, "resources": resources}
     shared = {key: champion[key] for key in _SHARED if key in champion}
     return {**shared, "site": champion["site"], "accessControl": {service: grants}}
 
 
-def query(sites: Sequence[str], model_version: str, started_at: dt.datetime) -> str:
+def query(kind: ModelKind, sites: Sequence[str], model_version: str, started_at: dt.datetime) -> str:
     """The Athena statement that gives one row: `outcomes`, `challenger_rmse`, `champion_rmse`.
 
     It compares both models on the hours and stations that both have an outcome of. A message may be in the lake more
     than once, and its copies are equal.
 
     Args:
+        kind: the kind of model that is tried.
         sites: where the trial runs.
         model_version: of the model on trial.
         started_at: nothing that arrived on an earlier day is looked at.
+
+    Raises:
+        ValueError: if models of that kind are not tried.
     """
+    trial = rule(kind)
     names = ", ".join(f"'{site}'" for site in sorted(sites))
     where = f"site IN ({names}) AND ingest_day >= '{started_at:%Y-%m-%d}'"
 
@@ -94,9 +111,9 @@ def query(sites: Sequence[str], model_version: str, started_at: dt.datetime) -> 
 
     return (
         f"SELECT count(*) AS outcomes, {rmse('challenger')}, {rmse('champion')} "
-        f"FROM (SELECT DISTINCT site, device, target_time, value, actual FROM {TrialOutcome.kind} "
+        f"FROM (SELECT DISTINCT site, device, target_time, value, actual FROM {trial.trial_outcome.kind} "
         f"WHERE {where} AND model_version = '{model_version}') AS challenger "
-        f"JOIN (SELECT DISTINCT site, device, target_time, value FROM {Outcome.kind} WHERE {where}) AS champion "
+        f"JOIN (SELECT DISTINCT site, device, target_time, value FROM {trial.outcome.kind} WHERE {where}) AS champion "
         "ON challenger.site = champion.site AND challenger.device = champion.device "
         "AND challenger.target_time = champion.target_time"
     )

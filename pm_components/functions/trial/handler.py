@@ -1,7 +1,7 @@
 """The steps of a trial: start it on the core devices of the canary groups, compare, and end it.
 
 The challenger is a component of its own, deployed to the canary group of each site that has core devices in it, with
-the configuration that the site's forecaster has. The group's deployments are this function's alone. At the end,
+the configuration of the site's component in charge. The group's deployments are this function's alone. At the end,
 whatever it was, the group's deployment is an empty one, and the registry says what became of the model.
 """
 
@@ -25,6 +25,7 @@ from pm_components.functions.component_versions import ComponentVersions, deploy
 from pm_components.functions.core_devices import BAD, CoreDevices
 from pm_components.functions.site_groups import SiteGroups
 from pm_components.functions.trial import core
+from pm_contracts.model_kinds import MODEL_KINDS, ModelKind
 
 log = logging.getLogger(__name__)
 
@@ -89,9 +90,11 @@ class Trial:
 
         Raises:
             NoCanary: if no site has one.
+            ValueError: if models of its kind are not tried.
             Refused: if the archive is not what it was at the gate.
         """
         (model,) = (one for one in models if one["on_trial"])
+        kind = MODEL_KINDS[model["kind"]]
         sites = self._sites()
         chosen = {site: sites[site] for site in sorted(sites) if self._core_devices.of_group(sites[site].canary)}
         if not chosen:
@@ -108,11 +111,11 @@ class Trial:
                 {
                     "site": site,
                     "thing_group": groups.canary,
-                    "deployment_id": self._deploy(site, groups, component, version),
+                    "deployment_id": self._deploy(site, groups, kind, component, version),
                 }
                 for site, groups in chosen.items()
             ],
-            "query": core.query(list(chosen), archive.manifest.version, started_at),
+            "query": core.query(kind, list(chosen), archive.manifest.version, started_at),
         }
 
     def compare(self, trial: Mapping[str, Any], query_execution_id: str) -> dict[str, Any]:
@@ -155,8 +158,9 @@ class Trial:
             settled.append({**model, "passed": promoted, "failed": result is None, "reasons": reasons})
         return {"models": settled, "trial": dict(result) if result else {"decision": "BROKE", "reason": reason}}
 
-    def _deploy(self, site: str, groups: SiteGroups, component: str, version: str) -> str:
-        configuration = core.configuration(self._forecaster_configuration(site, groups.code), component)
+    def _deploy(self, site: str, groups: SiteGroups, kind: ModelKind, component: str, version: str) -> str:
+        champion = self._champion_configuration(site, groups.code, kind.component)
+        configuration = core.configuration(kind, champion, component)
         answer = self._greengrass.create_deployment(
             targetArn=self._arn(groups.canary),
             deploymentName=f"trial at {site}",
@@ -171,12 +175,12 @@ class Trial:
         log.info("deployment %s tries %s %s at %s", answer["deploymentId"], component, version, site)
         return str(answer["deploymentId"])
 
-    def _forecaster_configuration(self, site: str, group: str) -> dict[str, Any]:
-        """The site's own changes to the forecaster's configuration."""
+    def _champion_configuration(self, site: str, group: str, champion: str) -> dict[str, Any]:
+        """The site's own changes to the configuration of the component in charge."""
         present = self._latest(group)
-        component = (present or {}).get("components", {}).get(core.CHAMPION_COMPONENT)
+        component = (present or {}).get("components", {}).get(champion)
         if component is None:
-            raise NoCanary(f"site {site} has no deployment with {core.CHAMPION_COMPONENT} to try a model beside")
+            raise NoCanary(f"site {site} has no deployment with {champion} to try a model beside")
         found: dict[str, Any] = json.loads(component["configurationUpdate"]["merge"])
         return found
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from pm_contracts import topics
 from pm_contracts.measurements import AIR_QUALITY, MACHINE
 from pm_contracts.messages import AirQualityReading, Command, MachineReading, Message, Refused, decode
+from pm_contracts.model_kinds import MODEL_KINDS
 
 
 class Priority(enum.IntEnum):
@@ -15,19 +16,17 @@ class Priority(enum.IntEnum):
     OUTCOME = 1
     """Outcomes and dead letters: what says whether the rest can be trusted."""
     ANSWER = 2
-    """Forecasts and fault scores."""
+    """Answers of models."""
     READING = 3
 
 
 _PRIORITIES = {
     topics.ALERT: Priority.ALERT,
-    topics.OUTCOME: Priority.OUTCOME,
-    topics.TRIAL: Priority.ANSWER,
     topics.DEAD_LETTER: Priority.OUTCOME,
-    topics.FORECAST: Priority.ANSWER,
-    topics.FAULT: Priority.ANSWER,
     topics.READING: Priority.READING,
     topics.HISTORY: Priority.READING,
+    **{channel: Priority.ANSWER for kind in MODEL_KINDS.values() for channel in kind.channels},
+    **{kind.trial.outcome_channel: Priority.OUTCOME for kind in MODEL_KINDS.values() if kind.trial},
 }
 _READING_TYPES = {AIR_QUALITY: AirQualityReading, MACHINE: MachineReading}
 
