@@ -34,6 +34,12 @@ PERSISTENCE = "persistence"
 """The `model_version` of forecasts made before the first model has arrived: the last value, held."""
 
 
+CAUSE_FAULT = "fault"
+"""The `cause` of alerts of a machine's fault."""
+CAUSE_FORECAST_QUALITY = "forecast_quality"
+"""The `cause` of alerts that forecasts have left the acceptable range."""
+
+
 class Refused(ValueError):
     """Bytes that are no message of the contract; the text says which field, what was found and what is allowed."""
 
@@ -161,7 +167,7 @@ class Alert(_Message, frozen=True, kw_only=True):
     identity: ClassVar[tuple[str, ...]] = ("site", "dedupe_key", "state", "raised_at")
 
     device: Name
-    cause: Annotated[str, Meta(pattern=r"^(fault|forecast_quality)\Z")]
+    cause: Annotated[str, Meta(pattern=rf"^({CAUSE_FAULT}|{CAUSE_FORECAST_QUALITY})\Z")]
     severity: Annotated[str, Meta(pattern=r"^(warning|critical)\Z")]
     state: Annotated[str, Meta(pattern=r"^(active|cleared)\Z")]
     acknowledged: bool = False

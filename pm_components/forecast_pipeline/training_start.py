@@ -18,8 +18,9 @@ from pm_components.aws.permissions import allow, service_role
 from pm_components.aws.queues import WorkQueue, work_queue
 from pm_components.aws.rule_statements import of_sites
 from pm_components.forecast_pipeline.settings import COOLDOWN_SECONDS_MINIMUM
-from pm_components.functions.start_training.core import CAUSE, SCHEDULED
+from pm_components.functions.start_training.core import SCHEDULED
 from pm_contracts import topics
+from pm_contracts.messages import CAUSE_FORECAST_QUALITY
 
 _TIMEOUT_SECONDS = 30
 
@@ -110,7 +111,10 @@ def _drift_rule(name: str, causes: Causes, queue: WorkQueue, parent: pulumi.Reso
         name=naming.topic_rule_name(word),
         description="Alerts that forecasts have left the acceptable range, to the function that starts a retraining",
         enabled=causes.drift_enabled,
-        sql=of_sites(f"SELECT * FROM '{topic_filter}' WHERE cause = '{CAUSE}' AND state = 'active'", causes.sites),
+        sql=of_sites(
+            f"SELECT * FROM '{topic_filter}' WHERE cause = '{CAUSE_FORECAST_QUALITY}' AND state = 'active'",
+            causes.sites,
+        ),
         sql_version="2016-03-23",
         sqs=[{"queue_url": queue.queue.url, "role_arn": role.arn, "use_base64": False}],
         error_action={"sqs": {"queue_url": queue.dead_letters.url, "role_arn": role.arn, "use_base64": False}},

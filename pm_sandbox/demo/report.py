@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from pm_contracts.messages import CAUSE_FAULT
 from pm_ml.report import page
 from pm_ml.report.plots import BAND, BLUE, GREY, LAYOUT, ORANGE, RED
 from pm_sandbox.demo.meter import Meter
@@ -117,7 +118,7 @@ def _fault_plot(live: Live, injected: InjectedFaults) -> go.Figure:
         marker={"color": RED, "size": 6, "opacity": 0.8},
         text=[f"probability {s['probability']:.2f}" for s in called],
     )
-    raised = [a for a in live.alerts if a["cause"] == "fault" and a["state"] == "active"]
+    raised = [a for a in live.alerts if a["cause"] == CAUSE_FAULT and a["state"] == "active"]
     figure.add_scatter(
         x=_times([a["raised_at"] for a in raised]),
         y=[a["device"] for a in raised],

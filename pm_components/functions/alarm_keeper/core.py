@@ -4,14 +4,14 @@ import json
 from typing import NamedTuple
 
 from pm_components.functions.alarm_keeper.alarms import Alarm
-from pm_contracts.messages import Alert, encode
+from pm_contracts.messages import CAUSE_FAULT, CAUSE_FORECAST_QUALITY, Alert, encode
 
 #: Amazon SNS API reference, Publish: a subject has fewer than 100 characters, printable ASCII.
 SUBJECT_LENGTH = 99
 ACKNOWLEDGEMENT = "acknowledgement"
 ESCALATION = "escalation"
 
-_CAUSES = {"fault": "machine fault", "forecast_quality": "forecasts out of range"}
+_CAUSES = {CAUSE_FAULT: "machine fault", CAUSE_FORECAST_QUALITY: "forecasts out of range"}
 
 
 class Notification(NamedTuple):

@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 from msgspec import Meta
 
-from pm_contracts.messages import Alert, Outcome
+from pm_contracts.messages import CAUSE_FORECAST_QUALITY, Alert, Outcome
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -112,11 +112,11 @@ def _alert(outcome: Outcome, active: bool, misses: int, count: int, rule: Rule) 
     return Alert(
         site=outcome.site,
         device=outcome.device,
-        cause="forecast_quality",
+        cause=CAUSE_FORECAST_QUALITY,
         severity="warning",
         state="active" if active else "cleared",
         raised_at=outcome.target_time,
-        dedupe_key=f"forecast_quality/{outcome.device}",
+        dedupe_key=f"{CAUSE_FORECAST_QUALITY}/{outcome.device}",
         text=f"The forecasts for {outcome.device} at {outcome.site} {change}: {fact}.",
     )
 

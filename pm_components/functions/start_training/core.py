@@ -4,9 +4,8 @@ import datetime as dt
 import json
 from typing import NamedTuple
 
-from pm_contracts.messages import Alert, decode
+from pm_contracts.messages import CAUSE_FORECAST_QUALITY, Alert, decode
 
-CAUSE = "forecast_quality"
 START = "Started"
 IGNORE = "Ignored"
 COOL_DOWN = "CoolingDown"
@@ -46,7 +45,7 @@ def decide(alert: Alert | None, executions: Executions, now: dt.datetime, cooldo
         now: UTC.
         cooldown_seconds: in which a start is not followed by one for drift.
     """
-    if alert is not None and (alert.cause != CAUSE or alert.state != "active"):
+    if alert is not None and (alert.cause != CAUSE_FORECAST_QUALITY or alert.state != "active"):
         return IGNORE
     if executions.running:
         return RUNNING
