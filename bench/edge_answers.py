@@ -27,8 +27,11 @@ from bench.figure import Figure, less_is_better
 from pm_contracts.forecast_features import FEATURES, MEMORY_HOURS
 from pm_contracts.manifest import MODEL_FILE
 from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS
+from pm_contracts.model_kinds import FAULT, FORECAST
+from pm_edge.components.fault_detector.model import FaultModel
 from pm_edge.forecasting.features import FeatureWindow
-from pm_edge.runtime.models import FaultModel, ForecastModel, load_model
+from pm_edge.forecasting.model import ForecastModel
+from pm_edge.runtime.models import load_model
 from pm_ml.faults import model as fault_model
 from pm_ml.forecast.scaling import SCALED_LIMIT
 from pm_ml.forecast.train import TARGET_SCALE
@@ -51,9 +54,8 @@ class Different(AssertionError):
 
 def forecast_model_figure(rounds: int = ROUNDS, advance: Advance = silent) -> Iterator[Figure]:
     """A row of features to a forecast, model only."""
-    directory = edge_models.model_directory("forecast")
-    model = load_model(directory, "forecast")
-    assert isinstance(model, ForecastModel)  # noqa: S101 - `load_model` was asked for it
+    directory = edge_models.model_directory(FORECAST)
+    model = load_model(directory, ForecastModel)
     rows = [window.features() for window in _windows(_hours(MEMORY_HOURS + 100), MEMORY_HOURS)]
     net, offset, factor = nets_in_keras(directory / MODEL_FILE)
     shift, net_factor = -offset * factor, nets_factor(directory / MODEL_FILE)
@@ -78,8 +80,7 @@ def forecast_model_figure(rounds: int = ROUNDS, advance: Advance = silent) -> It
 
 def forecast_features_figure(rounds: int = ROUNDS, advance: Advance = silent) -> Iterator[Figure]:
     """A reading to a forecast, all features."""
-    model = load_model(edge_models.model_directory("forecast"), "forecast")
-    assert isinstance(model, ForecastModel)  # noqa: S101 - `load_model` was asked for it
+    model = load_model(edge_models.model_directory(FORECAST), ForecastModel)
     hours = _hours(MEMORY_HOURS + _ROWS)
     frame = pd.DataFrame(
         [values for _, values in hours], columns=list(AIR_QUALITY_MEASUREMENTS), index=[hour for hour, _ in hours]
@@ -116,9 +117,8 @@ def forecast_features_figure(rounds: int = ROUNDS, advance: Advance = silent) ->
 
 def fault_score_figure(rounds: int = ROUNDS, advance: Advance = silent) -> Iterator[Figure]:
     """170 values in a list to a probability."""
-    directory = edge_models.model_directory("fault")
-    model = load_model(directory, "fault")
-    assert isinstance(model, FaultModel)  # noqa: S101 - `load_model` was asked for it
+    directory = edge_models.model_directory(FAULT)
+    model = load_model(directory, FaultModel)
     booster = trees_in_xgboost(directory / MODEL_FILE, "binary:logistic")
     lists = [list(msgspec.structs.astuple(each.measurements)) for each in edge_models.machine_readings(200)]
     prepared = what_trees_see(directory / MODEL_FILE, np.array(lists, dtype=np.float32)).tolist()

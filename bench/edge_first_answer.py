@@ -18,10 +18,10 @@ def forecaster(model: str, state: str, reading: str) -> None:
     import pm_edge.runtime.mqtt_bus  # noqa: F401 - the component has it too
     from pm_contracts.messages import AirQualityReading, decode
     from pm_edge.forecasting.core import Forecaster
-    from pm_edge.runtime.models import ForecastModel, load_model
+    from pm_edge.forecasting.model import ForecastModel
+    from pm_edge.runtime.models import load_model
 
-    loaded = load_model(Path(model), "forecast")
-    assert isinstance(loaded, ForecastModel)  # noqa: S101 - `load_model` was asked for it
+    loaded = load_model(Path(model), ForecastModel)
     arrived = decode(Path(reading).read_bytes(), AirQualityReading)
     known = msgspec.json.decode(Path(state).read_bytes())
     answers = Forecaster(arrived.site, arrived.device, loaded, known).observe(arrived)
@@ -35,10 +35,10 @@ def fault_detector(model: str, reading: str) -> None:
     import pm_edge.runtime.mqtt_bus  # noqa: F401 - the component has it too
     from pm_contracts.messages import MachineReading, decode
     from pm_edge.components.fault_detector.core import FaultDetector
-    from pm_edge.runtime.models import FaultModel, load_model
+    from pm_edge.components.fault_detector.model import FaultModel
+    from pm_edge.runtime.models import load_model
 
-    loaded = load_model(Path(model), "fault")
-    assert isinstance(loaded, FaultModel)  # noqa: S101 - `load_model` was asked for it
+    loaded = load_model(Path(model), FaultModel)
     arrived = decode(Path(reading).read_bytes(), MachineReading)
     if FaultDetector(arrived.site, loaded).score(arrived) is None:
         raise SystemExit("there is no score")

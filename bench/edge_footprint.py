@@ -26,6 +26,7 @@ from pm_components.aws import packaging
 from pm_contracts.forecast_features import MEMORY_HOURS
 from pm_contracts.manifest import MODEL_FILE
 from pm_contracts.messages import encode
+from pm_contracts.model_kinds import FAULT, FORECAST
 from pm_edge.forecasting.core import Forecaster
 
 NAMES = ("cold_start", "peak_memory", "install_size")
@@ -153,7 +154,7 @@ def _commands(directory: Path) -> dict[str, tuple[list[str], list[str]]]:
     """By the figure's suffix, the arguments of our process and of the reference's."""
     from bench.edge_references import nets_in_keras, trees_in_xgboost
 
-    forecast, fault = edge_models.model_directory("forecast"), edge_models.model_directory("fault")
+    forecast, fault = edge_models.model_directory(FORECAST), edge_models.model_directory(FAULT)
     *past, latest = edge_models.air_readings(MEMORY_HOURS + 1)
     forecaster = Forecaster(latest.site, latest.device)
     for reading in past:

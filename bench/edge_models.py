@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from pm_contracts.manifest import MANIFEST_FILE
 from pm_contracts.measurements import AIR_QUALITY, MACHINE
 from pm_contracts.messages import AirQualityReading, MachineReading, Reading
-from pm_contracts.model_kinds import MODEL_KINDS
+from pm_contracts.model_kinds import ModelKind
 from pm_edge.devices.simulator import sources
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,39 +35,39 @@ class TrainingFailed(RuntimeError):
     """A training script has failed; the text is its own."""
 
 
-def model_directory(kind: str) -> Path:
+def model_directory(kind: ModelKind) -> Path:
     """The directory of our own model of `kind`, trained by the script of its kind.
 
     Raises:
         TrainingFailed: if the script ends with an error.
     """
-    model = DIRECTORY / f"{kind}-model"
+    model = DIRECTORY / f"{kind.name}-model"
     if is_up_to_date(model / MANIFEST_FILE, kind):
         return model
-    channel = DIRECTORY / f"{kind}-data"
+    channel = DIRECTORY / f"{kind.name}-data"
     write_channel(channel, past_readings(kind))
     ran = subprocess.run(
         [
-            sys.executable, str(ROOT / MODEL_KINDS[kind].script), "--training", str(channel),
+            sys.executable, str(ROOT / kind.script), "--training", str(channel),
             "--model-dir", str(model), "--train_end", TRAIN_END.isoformat(),
         ],
         capture_output=True, text=True, check=False, env={**os.environ, "KERAS_BACKEND": "jax"},
     )  # fmt: skip
     if ran.returncode:
-        raise TrainingFailed(f"{MODEL_KINDS[kind].script}: {ran.stderr.strip()}")
+        raise TrainingFailed(f"{kind.script}: {ran.stderr.strip()}")
     return model
 
 
-def is_up_to_date(made: Path, kind: str) -> bool:
+def is_up_to_date(made: Path, kind: ModelKind) -> bool:
     """True if a file exists and is newer than the code that makes models of `kind`."""
-    of_kind = (each for each in (ROOT / MODEL_KINDS[kind].script).parent.glob("*.py") if each.name != "protocol.py")
+    of_kind = (each for each in (ROOT / kind.script).parent.glob("*.py") if each.name != "protocol.py")
     sources = [ROOT / "pm_ml" / "export.py", ROOT / "pm_contracts" / "manifest.py", *of_kind]
     return made.exists() and made.stat().st_mtime > max(each.stat().st_mtime for each in sources)
 
 
-def past_readings(kind: str) -> Iterable[Reading]:
+def past_readings(kind: ModelKind) -> Iterable[Reading]:
     """The simulated readings that the model of `kind` is made of, with the workshop's verdicts."""
-    wanted = MODEL_KINDS[kind].device_type
+    wanted = kind.device_type
     devices = {name: device_type for name, device_type in DEVICES.items() if device_type == wanted}
     return sources.readings(SITE, devices, end=DATA_END, verdicts=True)
 

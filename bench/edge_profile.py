@@ -21,14 +21,17 @@ from bench import edge_models
 from pm_contracts import topics
 from pm_contracts.forecast_features import MEMORY_HOURS
 from pm_contracts.messages import AirQualityReading, MachineReading, decode, encode
+from pm_contracts.model_kinds import FAULT, FORECAST
 from pm_edge.components.fault_detector.core import FaultDetector
+from pm_edge.components.fault_detector.model import FaultModel
 from pm_edge.components.uplink.admission import Admission, Priority
 from pm_edge.components.uplink.outbox import Outbox
 from pm_edge.components.uplink.store import Outgoing
 from pm_edge.forecasting.core import Forecaster
 from pm_edge.forecasting.features import FeatureWindow
+from pm_edge.forecasting.model import ForecastModel
 from pm_edge.runtime.journal import Journal
-from pm_edge.runtime.models import FaultModel, ForecastModel, load_model
+from pm_edge.runtime.models import load_model
 
 CALLS = 2000
 #: As the uplink does under load.
@@ -56,8 +59,7 @@ def parts(calls: int = CALLS) -> Iterator[Part]:
 
 def _forecaster_parts(calls: int) -> Iterator[Part]:
     name = "forecaster"
-    model = load_model(edge_models.model_directory("forecast"), "forecast")
-    assert isinstance(model, ForecastModel)  # noqa: S101 - `load_model` was asked for it
+    model = load_model(edge_models.model_directory(FORECAST), ForecastModel)
     readings = edge_models.air_readings(MEMORY_HOURS + calls)
     payloads = [encode(each) for each in readings[MEMORY_HOURS:]]
     yield _timed(name, "decode and check the reading", calls, lambda i: decode(payloads[i], AirQualityReading))
@@ -84,8 +86,7 @@ def _forecaster_parts(calls: int) -> Iterator[Part]:
 
 def _fault_parts(calls: int) -> Iterator[Part]:
     name = "fault detector"
-    model = load_model(edge_models.model_directory("fault"), "fault")
-    assert isinstance(model, FaultModel)  # noqa: S101 - `load_model` was asked for it
+    model = load_model(edge_models.model_directory(FAULT), FaultModel)
     readings = edge_models.machine_readings(calls)
     payloads = [encode(each) for each in readings]
     yield _timed(name, "decode and check the reading", calls, lambda i: decode(payloads[i], MachineReading))

@@ -23,6 +23,7 @@ from bench.figure import Figure, more_is_better, without_reference
 from pm_contracts import topics
 from pm_contracts.measurements import AIR_QUALITY
 from pm_contracts.messages import AirQualityReading, Reading, encode
+from pm_contracts.model_kinds import FORECAST
 from pm_edge.components.uplink.admission import Priority
 from pm_edge.components.uplink.outbox import Outbox
 from pm_edge.components.uplink.store import Outgoing
@@ -46,12 +47,12 @@ def pipeline_figures(
     runs: int = RUNS, count: int = PIPELINE_READINGS, direct: int = DIRECT_MESSAGES, advance: Advance = silent
 ) -> Iterator[Figure]:
     """Readings a second in daily work."""
-    model = edge_models.model_directory("forecast")
+    model = edge_models.model_directory(FORECAST)
     lasts = [f"{LAST}-{run}" for run in range(runs)]
     devices = dict.fromkeys((STATION, *lasts), AIR_QUALITY)
     readings = edge_models.air_readings(_WARM_UP + runs * count)
     with tempfile.TemporaryDirectory() as name, EdgeDevice(Path(name), devices) as edge:
-        models = edge.directory / "models" / "forecast"
+        models = edge.directory / "models" / FORECAST.name
         models.mkdir(parents=True)
         (models / "current").symlink_to(model)
         arrivals = Arrivals()

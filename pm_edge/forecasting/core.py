@@ -1,8 +1,8 @@
 """The forecaster of one station: readings in, forecasts and outcomes out. No input or output of its own.
 
 Each reading is answered with a forecast of the next hour, and with the outcome of the forecast that was made for its
-own hour. Persistence (the last value, held) answers until there is a model and enough history for it, and where the
-model's answer is nonsense; `model_version` says so.
+own hour. Persistence (the last value, held) answers until there is a model and enough history for it, and where neither
+the model nor the one before it gives a sane answer; `model_version` says so.
 
 A reading that comes late is put into its hour: forecasts already made for that hour get their outcome, and the features
 of later hours count it; no forecast is made of it, since a later one exists. A repeated reading and one older than all
@@ -20,14 +20,13 @@ from pm_contracts.measurements import AirQualityMeasurements
 from pm_contracts.messages import PERSISTENCE, AirQualityReading, Forecast, Outcome, Refused
 from pm_edge.forecasting.features import SECONDS_PER_HOUR, FeatureWindow, Hour, Placement
 from pm_edge.forecasting.interval import AdaptiveInterval, IntervalState
-from pm_edge.runtime.models import ForecastModel
+from pm_edge.forecasting.model import ForecastModel
+from pm_edge.runtime.model_in_use import ModelInUse
 
 #: What the contract lets a station report, ug/m3 (`AirQualityMeasurements.pollution`); no forecast leaves it.
 LARGEST_VALUE = 2000.0
 #: The share of outcomes that persistence's interval is made to hold; a model brings its own.
 PERSISTENCE_LEVEL = 0.9
-#: After so many bad answers in a row, nonsense or too slow, the model is given up for the one before it.
-PATIENCE = 3
 #: After so many readings in a row that are too late, it was the latest that was wrong (a clock far ahead): start anew.
 TOO_LATE_PATIENCE = 24
 _HORIZON = dt.timedelta(hours=1)
@@ -65,7 +64,7 @@ class Forecaster:
         self.counters = dict.fromkeys(
             (
                 "readings", "forecasts", "persistence_forecasts", "outcomes", "late", "too_late", "repeated",
-                "filled_hours", "unknown_values", "nonsense_answers", "slow_answers", "models_given_up", "restarts",
+                "filled_hours", "unknown_values", "restarts",
             ),
             0,
         )  # fmt: skip
@@ -73,12 +72,9 @@ class Forecaster:
         self._window = FeatureWindow()
         self._pending: dict[int, _Issued] = {}
         self._persistence_interval = AdaptiveInterval(PERSISTENCE_LEVEL)
-        self._model: ForecastModel | None = None
-        self._model_interval: AdaptiveInterval | None = None
-        self._previous: ForecastModel | None = None
-        self._bad_in_a_row = 0
-        #: Version of the model that was given up last, and why.
-        self.given_up: tuple[str, str] | None = None
+        self.models = ModelInUse(self.counters, model)
+        #: Of the models in use, by version.
+        self._intervals: dict[str, AdaptiveInterval] = {}
         self._too_late_in_a_row = 0
         restored = _restore(state) if state is not None else None
         if restored:
@@ -86,29 +82,16 @@ class Forecaster:
             self._pending = restored.pending
             interval = restored.persistence_interval
             self._persistence_interval = AdaptiveInterval(PERSISTENCE_LEVEL, interval.scores, interval.miss_rate)
-        if model:
-            self.use(model)
-            if restored and restored.model_interval and restored.model_version == model.version:
+            if model and restored.model_interval and restored.model_version == model.version:
                 interval = restored.model_interval
-                self._model_interval = AdaptiveInterval(
+                self._intervals[model.version] = AdaptiveInterval(
                     model.manifest.interval.level, interval.scores, interval.miss_rate
                 )
 
     @property
     def model_version(self) -> str:
         """The version of the model in use, or "persistence"."""
-        return self._model.version if self._model else PERSISTENCE
-
-    def use(self, model: ForecastModel) -> None:
-        """Answer with `model` from the next reading on; the one until now is kept to go back to."""
-        self._previous = self._model
-        self._adopt(model)
-
-    def go_back_to(self, model: ForecastModel | None) -> None:
-        """Answer with `model`, or with persistence, from the next reading on; the one until now is not kept."""
-        self._previous = None
-        if self.model_version != (model.version if model else PERSISTENCE):
-            self._adopt(model)
+        return self.models.current.version if self.models.current else PERSISTENCE
 
     def observe(self, reading: AirQualityReading) -> list[Forecast | Outcome]:
         """Answer one reading.
@@ -143,12 +126,13 @@ class Forecaster:
 
     def state(self) -> dict[str, Any]:
         """All that a restart must not forget, as JSON can hold it."""
+        interval = self._intervals.get(self.model_version)
         state = _State(
             hours=self._window.hours(),
             pending=self._pending,
             persistence_interval=self._persistence_interval.state(),
             model_version=self.model_version,
-            model_interval=self._model_interval.state() if self._model_interval else None,
+            model_interval=interval.state() if interval else None,
         )
         return msgspec.to_builtins(state, str_keys=True)
 
@@ -188,35 +172,22 @@ class Forecaster:
 
     def _answer(self, last_value: float) -> tuple[float, float, AdaptiveInterval, str]:
         """Value, spread, the interval to use and the model's version."""
-        model, interval = self._model, self._model_interval
-        if model and interval and self._window.complete:
-            answer = model.answer(self._window.features())
-            if answer is None:
-                self.counters["nonsense_answers"] += 1
-                self._note_bad(model, "nonsense")
-            elif model.too_slow:
-                self.counters["slow_answers"] += 1
-                self._note_bad(model, "too slow")
-            else:
-                self._bad_in_a_row = 0
-            if answer is not None:
-                change, spread = answer
-                return min(max(last_value + change, 0.0), LARGEST_VALUE), spread, interval, model.version
+        if self.models.current and self._window.complete:
+            features = self._window.features()
+            if answered := self.models.ask(lambda model: model.answer(features)):
+                model, (change, spread) = answered
+                value = min(max(last_value + change, 0.0), LARGEST_VALUE)
+                return value, spread, self._interval(model), model.version
         return last_value, 1.0, self._persistence_interval, PERSISTENCE
 
-    def _note_bad(self, model: ForecastModel, what: str) -> None:
-        self._bad_in_a_row += 1
-        if self._bad_in_a_row >= PATIENCE:
-            self.counters["models_given_up"] += 1
-            self.given_up = (model.version, f"{PATIENCE} bad answers in a row, the latest {what}")
-            self._adopt(self._previous)
-            self._previous = None
-
-    def _adopt(self, model: ForecastModel | None) -> None:
-        self._model = model
-        self._bad_in_a_row = 0
-        interval = model.manifest.interval if model else None
-        self._model_interval = AdaptiveInterval(interval.level, interval.scores) if interval else None
+    def _interval(self, model: ForecastModel) -> AdaptiveInterval:
+        """The interval of a model in use; a new one begins as its manifest says."""
+        if model.version not in self._intervals:
+            in_use = {one.version for one in (self.models.current, self.models.previous) if one}
+            self._intervals = {version: kept for version, kept in self._intervals.items() if version in in_use}
+            begin = model.manifest.interval
+            self._intervals[model.version] = AdaptiveInterval(begin.level, begin.scores)
+        return self._intervals[model.version]
 
     def _outcome(self, issued: _Issued, actual: float) -> Outcome:
         forecast = issued.forecast
@@ -224,8 +195,8 @@ class Forecaster:
         error = abs(actual - forecast.value)
         if forecast.model_version == PERSISTENCE:
             self._persistence_interval.update(error, inside)
-        elif self._model_interval and forecast.model_version == self.model_version:
-            self._model_interval.update(error / issued.spread, inside)
+        elif interval := self._intervals.get(forecast.model_version):
+            interval.update(error / issued.spread, inside)
         self.counters["outcomes"] += 1
         return Outcome(
             site=forecast.site,

@@ -6,23 +6,24 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from pm_contracts import topics
-from pm_contracts.messages import AirQualityReading, MachineReading, Refused, decode
+from pm_contracts.messages import Reading, Refused, decode
 from pm_edge.runtime.bus import Callback, guarded
 from pm_edge.runtime.checkpoint import Checkpoint
 from pm_edge.runtime.component import Component, Counters
+from pm_edge.runtime.model_in_use import ModelInUse
 from pm_edge.runtime.model_store import ModelStore
-from pm_edge.runtime.models import FaultModel, ForecastModel, Model
+from pm_edge.runtime.models import Model
 
 _log = logging.getLogger(__name__)
 
 #: Seconds that the status waits for the answer to a reading; then it comes without news of it.
 _PATIENCE_SECONDS = 1.0
 
-_Reading = TypeVar("_Reading", AirQualityReading, MachineReading)
-_Model = TypeVar("_Model", ForecastModel, FaultModel)
+_Reading = TypeVar("_Reading", bound=Reading)
+_Model = TypeVar("_Model", bound=Model)
 
 
 def read(topic: str, payload: bytes, as_type: type[_Reading]) -> _Reading:
@@ -58,7 +59,7 @@ def subscribe_to_readings(component: Component, device_type: str, callback: Call
         component.bus.subscribe(topics.device_topic(settings.site, "+", topics.READING), arrived)
 
 
-class ModelWatch:
+class ModelWatch(Generic[_Model]):
     """Sees new models come and bad ones go; counts those loaded and those refused.
 
     Attributes:
@@ -66,9 +67,9 @@ class ModelWatch:
         trouble: What is wrong with the latest model that came; empty if it is in use.
     """
 
-    def __init__(self, data_directory: Path, kind: str, counters: Counters) -> None:
-        """Watch the models of `kind` in the component's data folder."""
-        self._store = ModelStore(data_directory / "models", kind)
+    def __init__(self, data_directory: Path, as_type: type[_Model], counters: Counters) -> None:
+        """Watch the models of one kind in the component's data folder."""
+        self._store = ModelStore(data_directory / "models", as_type)
         self._counters = counters
         self._refused = 0
         self.version = ""
@@ -76,7 +77,7 @@ class ModelWatch:
         counters.set("models_loaded", 0)
         counters.set("models_refused", 0)
 
-    def poll(self) -> Model | None:
+    def poll(self) -> _Model | None:
         """A model that has come since the last call, or the one to use in its place; None if nothing changes."""
         model = self._store.poll()
         if model is not None:
@@ -90,7 +91,7 @@ class ModelWatch:
             self._taken_up(model)
         return model
 
-    def give_up(self, reason: str) -> Model | None:
+    def give_up(self, reason: str) -> _Model | None:
         """Never use the model in use again, for `reason`; the one before it, None if there is none."""
         trouble = f"model {self.version} is given up: {reason}"
         _log.error("%s", trouble)
@@ -101,7 +102,7 @@ class ModelWatch:
         self.trouble = trouble
         return model
 
-    def _taken_up(self, model: Model) -> None:
+    def _taken_up(self, model: _Model) -> None:
         self.version = model.version
         self._counters.count("models_loaded")
         _log.info("model %s is loaded", model.version)
@@ -112,24 +113,20 @@ class Inference(ABC, Generic[_Reading, _Model]):
 
     #: Of its state and journal.
     name: ClassVar[str]
-    #: Of its model: "forecast" or "fault".
-    kind: ClassVar[str]
-    device_type: ClassVar[str]
 
-    def __init__(self, component: Component, reading: type[_Reading], model: type[_Model]) -> None:
+    def __init__(self, component: Component, model: type[_Model]) -> None:
         """Prepare to go on; `begin` is called with the saved state and the model that is there."""
         self._component = component
         self._site = component.settings.site
-        self._reading_type: type[_Reading] = reading
-        self._model_type: type[_Model] = model
+        self._kind = model.kind
         self._checkpoint = Checkpoint(component, self.name)
-        self._models = ModelWatch(component.settings.data_directory, self.kind, component.counters)
+        self._models = ModelWatch(component.settings.data_directory, model, component.counters)
         # Held while a reading is answered: the model is changed between two readings, from the status thread.
         self._lock = threading.Lock()
         self._to_use: _Model | None = None
         self._unsaved = False
         component.counters.set("refused", 0)
-        self.begin(self._checkpoint.load(), self._known(self._models.poll()))
+        self.begin(self._checkpoint.load(), self._models.poll())
 
     @abstractmethod
     def begin(self, state: dict[str, Any], model: _Model | None) -> None:
@@ -140,16 +137,8 @@ class Inference(ABC, Generic[_Reading, _Model]):
         """Answer a reading."""
 
     @abstractmethod
-    def use(self, model: _Model) -> None:
-        """Answer with `model` from the next reading on."""
-
-    @abstractmethod
-    def why_given_up(self, version: str) -> str:
-        """The reason not to use the model of that version again; empty if it may be used."""
-
-    @abstractmethod
-    def go_back_to(self, model: _Model | None) -> None:
-        """Answer with `model`, or without one, from the next reading on; the one until now was given up."""
+    def in_use(self) -> Mapping[str, ModelInUse[_Model]]:
+        """The models in use, by the device that each answers for; under an empty name if it answers for all."""
 
     @abstractmethod
     def state(self) -> dict[str, Any]:
@@ -165,7 +154,7 @@ class Inference(ABC, Generic[_Reading, _Model]):
         with self._lock:
             for entry in self._checkpoint.recovered():
                 answer(entry.topic, entry.payload)
-        subscribe_to_readings(self._component, self.device_type, self._arrived)
+        subscribe_to_readings(self._component, self._kind.device_type, self._arrived)
         self._component.run(self._look_around, self._look_around)
 
     def _arrived(self, topic: str, payload: bytes) -> None:
@@ -177,7 +166,7 @@ class Inference(ABC, Generic[_Reading, _Model]):
         # Whatever comes of it: with the next state that is saved, the journal lets go of it.
         self._unsaved = True
         try:
-            reading = read(topic, payload, self._reading_type)
+            reading = read(topic, payload, cast(type[_Reading], self._kind.reading))
         except Refused as error:
             self._component.counters.count("refused")
             _log.warning("refused, on %s: %s", topic, error)
@@ -189,14 +178,17 @@ class Inference(ABC, Generic[_Reading, _Model]):
         with self._between_readings() as is_between:
             if not is_between:
                 return
-            if reason := self.why_given_up(self._models.version):
-                self.go_back_to(self._known(self._models.give_up(reason)))
-        self._to_use = self._known(self._models.poll()) or self._to_use
+            if reason := self._why_given_up():
+                model = self._models.give_up(reason)
+                for one in self.in_use().values():
+                    one.go_back_to(model)
+        self._to_use = self._models.poll() or self._to_use
         with self._between_readings() as is_between:
             if not is_between:
                 return
             if self._to_use is not None:
-                self.use(self._to_use)
+                for one in self.in_use().values():
+                    one.use(self._to_use)
                 self._to_use = None
             begun = self._checkpoint.begin()
             state = self.state() if self._unsaved else None
@@ -208,6 +200,14 @@ class Inference(ABC, Generic[_Reading, _Model]):
         if state is not None and not self._checkpoint.save(state, begun):
             self._unsaved = True
 
+    def _why_given_up(self) -> str:
+        """The reasons for which the model was given up, empty if it may be used: no device uses what one gave up."""
+        return "; ".join(
+            f"{device}: {one.given_up[1]}" if device else one.given_up[1]
+            for device, one in self.in_use().items()
+            if one.given_up and one.given_up[0] == self._models.version
+        )
+
     @contextlib.contextmanager
     def _between_readings(self) -> Iterator[bool]:
         """Wait until no reading is being answered, but not for a bus that takes no answer; return whether none is."""
@@ -217,6 +217,3 @@ class Inference(ABC, Generic[_Reading, _Model]):
         finally:
             if is_between:
                 self._lock.release()
-
-    def _known(self, model: Model | None) -> _Model | None:
-        return model if isinstance(model, self._model_type) else None

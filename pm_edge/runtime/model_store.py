@@ -10,6 +10,7 @@ restart; in its place comes the one that was in use before it, or else the newes
 import contextlib
 import logging
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from pm_contracts.messages import Refused
 from pm_edge.runtime.files import write_atomically
@@ -23,22 +24,24 @@ GIVEN_UP = "given-up"
 REFUSED = "refused"
 _MAXIMUM_REASON = 2000
 
+_Model = TypeVar("_Model", bound=Model)
+
 _log = logging.getLogger(__name__)
 
 
-class ModelStore:
+class ModelStore(Generic[_Model]):
     """The models of one kind on a device."""
 
-    def __init__(self, directory: Path, kind: str) -> None:
-        """Watch the models of `kind` ("forecast" or "fault") under `directory`, which need not exist yet."""
-        self._directory = directory / kind
-        self._kind = kind
+    def __init__(self, directory: Path, as_type: type[_Model]) -> None:
+        """Watch the models of one kind under `directory`, which need not exist yet."""
+        self._directory = directory / as_type.kind.name
+        self._type = as_type
         self._seen: tuple[str, int] | None = None
         self._in_use: Path | None = None
         self.refused = 0  #: how many models were refused
         self.reason = ""  #: why the latest one was
 
-    def poll(self) -> Model | None:
+    def poll(self) -> _Model | None:
         """The current model, if the link points to another one than at the last call.
 
         Returns:
@@ -65,7 +68,7 @@ class ModelStore:
         self._note(target)
         return model
 
-    def give_up(self, reason: str) -> Model | None:
+    def give_up(self, reason: str) -> _Model | None:
         """Never use the model in use again; the one to use in its place, None if there is none."""
         given_up, self._in_use = self._in_use, None
         if given_up is not None:
@@ -74,7 +77,7 @@ class ModelStore:
                 self._seen = _identity(given_up)
         return self._fall_back(given_up)
 
-    def _fall_back(self, given_up: Path | None = None) -> Model | None:
+    def _fall_back(self, given_up: Path | None = None) -> _Model | None:
         """The model that was in use last, or else the newest other one, that can be loaded."""
         last = self._target(IN_USE)
         try:
@@ -97,11 +100,11 @@ class ModelStore:
             (self._directory / IN_USE).unlink(missing_ok=True)
         return None
 
-    def _load(self, directory: Path) -> Model:
+    def _load(self, directory: Path) -> _Model:
         if (directory / GIVEN_UP).exists():
             reason = (directory / GIVEN_UP).read_text(errors="replace")
             raise Refused(f"it was given up before: {reason}")
-        return load_model(directory, self._kind)
+        return load_model(directory, self._type)
 
     def _target(self, link: str) -> Path | None:
         try:

@@ -7,35 +7,34 @@ it takes for them; a model that fails any of this is refused with a reason.
 import functools
 import math
 import struct
+from abc import ABC
 from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter, thread_time
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 import onnxruntime
 
-from pm_contracts.forecast_features import FEATURES
 from pm_contracts.manifest import (
     MANIFEST_FILE,
     MAXIMUM_MANIFEST_BYTES,
     MAXIMUM_MODEL_BYTES,
     MODEL_FILE,
-    FaultManifest,
-    ForecastManifest,
     Manifest,
 )
-from pm_contracts.measurements import MACHINE_MEASUREMENTS
 from pm_contracts.messages import Refused
-from pm_contracts.model_kinds import decode_manifest
+from pm_contracts.model_kinds import ModelKind, decode_manifest
 
 #: Answers of which the fastest must keep to the manifest's time; the first one of a session sets it up as well.
 _TIMED_ANSWERS = 3
 _NAN = math.nan
 
 
-class _Model:
+class Model(ABC):
     """A loaded model: the manifest and one session of onnxruntime. One thread at a time may ask it.
+
+    A subclass says what the models of one kind are asked, and which of their answers are nonsense.
 
     Attributes:
         version: Of the model.
@@ -43,6 +42,7 @@ class _Model:
             thread, which does all the work, so that a busy device is not the model's fault.
     """
 
+    kind: ClassVar[ModelKind]
     #: Columns of the answer.
     outputs: ClassVar[int]
 
@@ -76,7 +76,7 @@ class _Model:
             bind(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
         self._check(manifest)
 
-    def _ask(self, values: Sequence[float]) -> list[float]:
+    def ask(self, values: Sequence[float]) -> list[float]:
         """The answer to one row, timed."""
         self._write(*values)
         began = perf_counter()
@@ -100,9 +100,9 @@ class _Model:
         expected = np.array(checked.outputs)
         if expected.shape != (len(checked.inputs), self.outputs):
             raise Refused(f"{MANIFEST_FILE}: checked.outputs must be {len(checked.inputs)} x {self.outputs}")
-        questions = [_numbers(row) for row in checked.inputs]
+        questions = [numbers(row) for row in checked.inputs]
         try:
-            answers = [self._ask(question) for question in questions]
+            answers = [self.ask(question) for question in questions]
         except Exception as error:  # as above
             raise Refused(f"{MODEL_FILE} cannot answer: {error}") from error
         difference = float(np.max(np.abs(np.array(answers) - expected)))
@@ -112,79 +112,22 @@ class _Model:
                 f"they differ by {difference:.3g}, and {checked.tolerance:.3g} is allowed"
             )
         for _ in range(_TIMED_ANSWERS):
-            self._ask(questions[0])
+            self.ask(questions[0])
             if not self.too_slow:
                 return
         allowed = f"{manifest.maximum_answer_milliseconds:g} ms of processor time"
         raise Refused(f"{MODEL_FILE} takes more than {allowed} for an answer, and {MANIFEST_FILE} allows no more")
 
 
-class ForecastModel(_Model):
-    """A forecast model, ready to answer."""
-
-    outputs = 2
-
-    def __init__(self, manifest: ForecastManifest, content: bytes) -> None:
-        """Load the model; see the base class. Also refused: a model of other features than this device computes."""
-        if manifest.features != list(FEATURES):
-            different = sorted(set(manifest.features) ^ set(FEATURES)) or "their order"
-            raise Refused(f"{MANIFEST_FILE}: the features are not those that this device computes: {different}")
-        if manifest.horizon_hours != 1:
-            raise Refused(f"{MANIFEST_FILE}: horizon_hours {manifest.horizon_hours}, and this device forecasts 1")
-        super().__init__(manifest, content)
-        self.manifest = manifest
-
-    def answer(self, features: Sequence[float]) -> tuple[float, float] | None:
-        """The change of PM2.5 until the target hour and its spread, both ug/m3.
-
-        Args:
-            features: in the order of `FEATURES`, NaN where unknown.
-
-        Returns:
-            None if the answer is nonsense: not finite, or a larger change than the manifest allows.
-        """
-        change, spread = self._ask(features)
-        if not (abs(change) <= self.manifest.maximum_change and 0 < spread < math.inf):
-            return None
-        return change, spread
+_OneModel = TypeVar("_OneModel", bound=Model)
 
 
-class FaultModel(_Model):
-    """A fault model, ready to answer."""
-
-    outputs = 1
-
-    def __init__(self, manifest: FaultManifest, content: bytes) -> None:
-        """Load the model; see the base class. Also refused: a model of other measurements than a machine's."""
-        if manifest.features != list(MACHINE_MEASUREMENTS):
-            raise Refused(f"{MANIFEST_FILE}: the features are not the {len(MACHINE_MEASUREMENTS)} of a machine")
-        super().__init__(manifest, content)
-        self.manifest = manifest
-        #: The ONNX model, for what explains its answers.
-        self.content = content
-
-    def probability(self, measurements: Sequence[float | None]) -> float | None:
-        """The probability of a fault.
-
-        Args:
-            measurements: in the order of `MACHINE_MEASUREMENTS`, None where missing.
-
-        Returns:
-            None if the answer is no probability.
-        """
-        (answer,) = self._ask(_numbers(measurements))
-        return answer if 0 <= answer <= 1 else None
-
-
-Model = ForecastModel | FaultModel
-
-
-def load_model(directory: Path, kind: str) -> Model:
+def load_model(directory: Path, as_type: type[_OneModel]) -> _OneModel:
     """The model in `directory`, verified.
 
     Args:
         directory: with the model file and its manifest.
-        kind: "forecast" or "fault".
+        as_type: the models of one kind.
 
     Raises:
         Refused: if a file cannot be read, is not what the manifest says, or the model does not answer as it should.
@@ -192,11 +135,9 @@ def load_model(directory: Path, kind: str) -> Model:
     manifest = decode_manifest(_read(directory / MANIFEST_FILE, MAXIMUM_MANIFEST_BYTES))
     content = _read(directory / MODEL_FILE, MAXIMUM_MODEL_BYTES)
     manifest.verify(content)
-    if kind == "forecast" and isinstance(manifest, ForecastManifest):
-        return ForecastModel(manifest, content)
-    if kind == "fault" and isinstance(manifest, FaultManifest):
-        return FaultModel(manifest, content)
-    raise Refused(f"{MANIFEST_FILE}: a model of another kind than {kind!r}")
+    if not isinstance(manifest, as_type.kind.manifest):
+        raise Refused(f"{MANIFEST_FILE}: a model of another kind than {as_type.kind.name!r}")
+    return as_type(manifest, content)
 
 
 def _read(path: Path, maximum: int) -> bytes:
@@ -210,7 +151,8 @@ def _read(path: Path, maximum: int) -> bytes:
     return content
 
 
-def _numbers(values: Sequence[float | None]) -> list[float]:
+def numbers(values: Sequence[float | None]) -> list[float]:
+    """The values, NaN where None."""
     return [_NAN if value is None else value for value in values]
 
 

@@ -14,8 +14,9 @@ import pytest
 from pm_contracts.manifest import FaultManifest
 from pm_contracts.measurements import MachineMeasurements
 from pm_contracts.messages import Alert, FaultScore, MachineReading, Refused
-from pm_edge.components.fault_detector.core import HEALTHY_TO_CLEAR, PATIENCE, FaultDetector
-from pm_edge.runtime.models import FaultModel
+from pm_edge.components.fault_detector.core import HEALTHY_TO_CLEAR, FaultDetector
+from pm_edge.components.fault_detector.model import FaultModel
+from pm_edge.runtime.model_in_use import PATIENCE
 
 START = dt.datetime(2014, 1, 1, tzinfo=dt.UTC)
 HEALTHY, FAULTY = 50.0, 500.0
@@ -68,7 +69,7 @@ def test_before_the_first_model_readings_are_counted_and_not_scored(model: Fault
     detector = FaultDetector("lindau")
     assert detector.score(reading(0, FAULTY)) is None
     assert detector.counters["without_model"] == 1
-    detector.use(model)
+    detector.models.use(model)
     assert detector.score(reading(1, FAULTY)) is not None
 
 
@@ -152,12 +153,12 @@ def test_a_model_that_answers_nonsense_is_given_up_for_the_one_before(
     model: FaultModel, simple_fault_model: FaultFiles
 ) -> None:
     detector = FaultDetector("lindau", model)
-    detector.use(FaultModel(*simple_fault_model(faulty_margin=float("nan"))))
+    detector.models.use(FaultModel(*simple_fault_model(faulty_margin=float("nan"))))
     scores = [detector.score(reading(day, FAULTY)) for day in range(PATIENCE)]
     assert [score and score.model_version for score in scores] == [model.version] * PATIENCE
     assert detector.counters["nonsense_answers"] == PATIENCE
     assert detector.counters["models_given_up"] == 1
-    assert detector.model_version == model.version
+    assert detector.models.current is model
 
 
 def test_without_a_model_before_it_nonsense_leaves_the_reading_unscored(simple_fault_model: FaultFiles) -> None:
@@ -171,10 +172,10 @@ def test_a_model_that_is_too_slow_is_given_up_and_says_why(model: FaultModel, si
     detector = FaultDetector("lindau", model)
     slow = FaultModel(*simple_fault_model(faulty_margin=3.0))
     slow._allowed_seconds = 0.0
-    detector.use(slow)
+    detector.models.use(slow)
     scores = [detector.score(reading(day, FAULTY)) for day in range(PATIENCE + 1)]
     assert [score and score.model_version for score in scores] == [slow.version] * PATIENCE + [model.version]
     assert detector.counters["slow_answers"] == PATIENCE
-    assert detector.given_up == (slow.version, f"{PATIENCE} bad answers in a row, the latest too slow")
-    detector.go_back_to(None)
+    assert detector.models.given_up == (slow.version, f"{PATIENCE} bad answers in a row, the latest too slow")
+    detector.models.go_back_to(None)
     assert detector.score(reading(99, FAULTY)) is None

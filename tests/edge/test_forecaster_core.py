@@ -16,9 +16,10 @@ from pm_contracts.forecast_features import LOOK_BACK_HOURS, MEMORY_HOURS
 from pm_contracts.manifest import ForecastManifest
 from pm_contracts.measurements import AirQualityMeasurements
 from pm_contracts.messages import PERSISTENCE, AirQualityReading, Forecast, Outcome, Refused, encode
-from pm_edge.forecasting.core import PATIENCE, TOO_LATE_PATIENCE, Forecaster
+from pm_edge.forecasting.core import TOO_LATE_PATIENCE, Forecaster
 from pm_edge.forecasting.interval import AdaptiveInterval
-from pm_edge.runtime.models import ForecastModel
+from pm_edge.forecasting.model import ForecastModel
+from pm_edge.runtime.model_in_use import PATIENCE
 
 START = dt.datetime(2014, 1, 1, tzinfo=dt.UTC)
 ForecastFiles = Callable[..., tuple[ForecastManifest, bytes]]
@@ -183,7 +184,7 @@ def test_a_new_model_is_used_from_the_next_reading_on_without_losing_the_window(
     forecaster = Forecaster("lindau", "air-1", model)
     observe(forecaster, *(reading(hour) for hour in range(30)))
     other = ForecastModel(*constant_forecast_model(-5.0))
-    forecaster.use(other)
+    forecaster.models.use(other)
     outcome, forecast = forecaster.observe(reading(30))
     assert (outcome.model_version, outcome.value) == (model.version, pytest.approx(55.0))
     assert (forecast.model_version, forecast.value) == (other.version, pytest.approx(45.0))
@@ -194,13 +195,34 @@ def test_a_model_that_answers_nonsense_is_given_up_for_the_one_before(
 ) -> None:
     forecaster = Forecaster("lindau", "air-1", model)
     observe(forecaster, *(reading(hour) for hour in range(30)))
-    forecaster.use(ForecastModel(*constant_forecast_model(900.0)))
+    forecaster.models.use(ForecastModel(*constant_forecast_model(900.0)))
     answers = observe(forecaster, *(reading(hour) for hour in range(30, 30 + PATIENCE + 1)))
-    versions = [answer.model_version for answer in answers if not isinstance(answer, Outcome)]
-    assert versions == [PERSISTENCE] * PATIENCE + [model.version]
+    forecasts = [answer for answer in answers if not isinstance(answer, Outcome)]
+    assert [(each.model_version, each.value) for each in forecasts] == [(model.version, 55.0)] * (PATIENCE + 1)
     assert forecaster.counters["nonsense_answers"] == PATIENCE
     assert forecaster.counters["models_given_up"] == 1
-    assert forecaster.model_version == model.version
+    assert forecaster.models.current is model
+
+
+def test_without_a_model_before_it_nonsense_is_answered_by_persistence(constant_forecast_model: ForecastFiles) -> None:
+    forecaster = Forecaster("lindau", "air-1", ForecastModel(*constant_forecast_model(900.0)))
+    answers = observe(forecaster, *(reading(hour) for hour in range(30)))
+    assert {answer.model_version for answer in answers} == {PERSISTENCE}
+    assert forecaster.counters["models_given_up"] == 1
+
+
+def test_the_intervals_of_a_model_go_on_where_it_answers_for_the_next_one(
+    model: ForecastModel, constant_forecast_model: ForecastFiles
+) -> None:
+    def widths(forecaster: Forecaster) -> list[float]:
+        answers = observe(forecaster, *(reading(hour) for hour in range(30, 34)))
+        return [answer.upper - answer.lower for answer in answers if not isinstance(answer, Outcome)]
+
+    alone, beside = Forecaster("lindau", "air-1", model), Forecaster("lindau", "air-1", model)
+    for forecaster in (alone, beside):
+        observe(forecaster, *(reading(hour) for hour in range(30)))
+    beside.models.use(ForecastModel(*constant_forecast_model(900.0)))
+    assert widths(beside) == widths(alone), "outcomes that it learned from are not forgotten"
 
 
 def test_a_model_that_is_too_slow_is_given_up_and_says_why(
@@ -210,15 +232,15 @@ def test_a_model_that_is_too_slow_is_given_up_and_says_why(
     observe(forecaster, *(reading(hour) for hour in range(30)))
     slow = ForecastModel(*constant_forecast_model(9.0))
     slow._allowed_seconds = 0.0
-    forecaster.use(slow)
+    forecaster.models.use(slow)
     answers = observe(forecaster, *(reading(hour) for hour in range(30, 30 + PATIENCE + 1)))
     versions = [answer.model_version for answer in answers if not isinstance(answer, Outcome)]
     assert versions == [slow.version] * PATIENCE + [model.version], "slow answers are answers still"
-    assert forecaster.given_up == (slow.version, f"{PATIENCE} bad answers in a row, the latest too slow")
+    assert forecaster.models.given_up == (slow.version, f"{PATIENCE} bad answers in a row, the latest too slow")
     assert forecaster.counters["slow_answers"] == PATIENCE
-    forecaster.go_back_to(model)
+    forecaster.models.go_back_to(model)
     assert forecaster.model_version == model.version
-    forecaster.go_back_to(None)
+    forecaster.models.go_back_to(None)
     assert forecaster.model_version == PERSISTENCE
 
 

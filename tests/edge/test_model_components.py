@@ -272,6 +272,48 @@ def test_the_fault_detector_scores_from_its_first_model_on_and_raises_the_alert_
     assert alerts()[0].state == "cleared"
 
 
+@pytest.mark.parametrize("component", [FORECASTER, DETECTOR])
+def test_a_model_that_answers_nonsense_is_given_up_once_and_the_one_before_it_answers_the_same_rows(
+    component, ear, floor, tmp_path, air, machine
+):
+    module, channel, kind, ship_model, readings = {
+        FORECASTER: ("pm_edge.components.forecaster", topics.FORECAST, "forecast", ship_forecast, air),
+        DETECTOR: ("pm_edge.components.fault_detector", topics.FAULT, "fault", ship_fault, machine),
+    }[component]
+
+    def versions() -> list[str]:
+        return [json.loads(payload)["model_version"] for payload in ear.on(channel)]
+
+    good, bad = (5.0, 900.0) if component == FORECASTER else (0.1, 2.0)
+    ship_model(tmp_path, "1.0.1", good)
+    first = floor.start(module)
+    ear.wait_for_counter(component, "models_loaded", 1)
+    before = len(readings) // 2
+    feed(ear, readings[:before])
+    ear.wait(lambda: len(versions()) == before, "answers by the good model")
+    ship_model(tmp_path, "1.0.2", bad)
+    ear.wait_for_counter(component, "models_loaded", 2)
+    feed(ear, readings[before : before + 5])
+    ear.wait(lambda: len(versions()) == before + 5, "an answer to each reading")
+    assert versions()[before:] == ["1.0.1"] * 5
+    ear.wait_for_counter(component, "models_given_up", 1)
+    models = tmp_path / "models" / kind
+    ear.wait((models / "1.0.2" / "given-up").exists, "the mark that it is given up")
+    assert "3 bad answers in a row, the latest nonsense" in (models / "1.0.2" / "given-up").read_text()
+    ear.wait(lambda: "model 1.0.2 is given up" in ear.status(component).reason, "the reason in its status")
+    assert floor.log(module).count("model 1.0.2 is given up") == 1
+    assert (models / "in-use").readlink() == Path("1.0.1")
+
+    first.send_signal(signal.SIGTERM)
+    first.wait(60)
+    floor.start(module)
+    ear.wait(lambda: "given up before" in floor.log(module), "the bad model to be refused")
+    ear.wait_for_state(component, "running")
+    feed(ear, readings[before + 5 : before + 6])
+    ear.wait(lambda: len(versions()) == before + 6, "an answer after the restart")
+    assert versions()[-1] == "1.0.1"
+
+
 def test_the_model_of_another_kind_is_refused(ear, floor, tmp_path):
     ship_fault(tmp_path, "1.0.1", 0.9)
     (tmp_path / "models" / "fault").rename(tmp_path / "models" / "forecast")

@@ -22,8 +22,10 @@ from pm_contracts.manifest import (
     encode_manifest,
 )
 from pm_contracts.messages import Refused
+from pm_edge.components.fault_detector.model import FaultModel
+from pm_edge.forecasting.model import ForecastModel
 from pm_edge.runtime.model_store import REFUSED, ModelStore
-from pm_edge.runtime.models import FaultModel, ForecastModel, load_model
+from pm_edge.runtime.models import load_model
 from pm_ml.export import describe
 
 ForecastFiles = Callable[..., tuple[ForecastManifest, bytes]]
@@ -45,7 +47,7 @@ def turn(models: Path, kind: str, version: str) -> None:
 
 
 def test_a_store_gives_each_model_once(tmp_path: Path, constant_forecast_model: ForecastFiles) -> None:
-    store = ModelStore(tmp_path, "forecast")
+    store = ModelStore(tmp_path, ForecastModel)
     assert store.poll() is None, "there is no model yet"
 
     for change in (3.0, 4.0):
@@ -65,7 +67,7 @@ def test_a_store_gives_each_model_once(tmp_path: Path, constant_forecast_model: 
 def test_a_cut_model_is_refused_once_and_the_next_one_is_taken(
     tmp_path: Path, constant_forecast_model: ForecastFiles
 ) -> None:
-    store = ModelStore(tmp_path, "forecast")
+    store = ModelStore(tmp_path, ForecastModel)
     manifest, content = constant_forecast_model(1.0)
     put(tmp_path / "forecast" / "cut", manifest, content[:-100])
     turn(tmp_path, "forecast", "cut")
@@ -97,7 +99,7 @@ def ship(models: Path, manifest: Manifest, content: bytes, kind: str = "forecast
 def test_a_model_that_is_given_up_stays_so_and_the_one_before_comes_back_also_after_restarts(
     tmp_path: Path, constant_forecast_model: ForecastFiles
 ) -> None:
-    store = ModelStore(tmp_path, "forecast")
+    store = ModelStore(tmp_path, ForecastModel)
     good = ship(tmp_path, *constant_forecast_model(3.0))
     assert store.poll() is not None
     bad = ship(tmp_path, *constant_forecast_model(4.0))
@@ -108,7 +110,7 @@ def test_a_model_that_is_given_up_stays_so_and_the_one_before_comes_back_also_af
     assert store.poll() is None, "the link still says the bad one, which is not tried again"
     assert store.refused == 0
     for _ in range(2):
-        restarted = ModelStore(tmp_path, "forecast")
+        restarted = ModelStore(tmp_path, ForecastModel)
         found = restarted.poll()
         assert found is not None
         assert found.version == good.name
@@ -126,26 +128,26 @@ def test_after_a_restart_a_model_that_turns_bad_goes_for_the_one_that_lies_besid
     tmp_path: Path, constant_forecast_model: ForecastFiles
 ) -> None:
     good = ship(tmp_path, *constant_forecast_model(3.0))
-    assert ModelStore(tmp_path, "forecast").poll() is not None
+    assert ModelStore(tmp_path, ForecastModel).poll() is not None
     ship(tmp_path, *constant_forecast_model(4.0))
-    assert ModelStore(tmp_path, "forecast").poll() is not None
-    restarted = ModelStore(tmp_path, "forecast")
+    assert ModelStore(tmp_path, ForecastModel).poll() is not None
+    restarted = ModelStore(tmp_path, ForecastModel)
     assert restarted.poll() is not None
     back = restarted.give_up("nonsense")
     assert back is not None
     assert back.version == good.name
     assert restarted.give_up("nonsense too") is None, "there is none left"
-    assert ModelStore(tmp_path, "forecast").poll() is None
+    assert ModelStore(tmp_path, ForecastModel).poll() is None
 
 
 def test_a_model_that_came_damaged_while_the_component_was_away_leaves_the_one_before_in_use(
     tmp_path: Path, constant_forecast_model: ForecastFiles
 ) -> None:
     good = ship(tmp_path, *constant_forecast_model(3.0))
-    assert ModelStore(tmp_path, "forecast").poll() is not None
+    assert ModelStore(tmp_path, ForecastModel).poll() is not None
     manifest, content = constant_forecast_model(4.0)
     ship(tmp_path, manifest, damaged(content))
-    restarted = ModelStore(tmp_path, "forecast")
+    restarted = ModelStore(tmp_path, ForecastModel)
     found = restarted.poll()
     assert found is not None
     assert (found.version, restarted.refused) == (good.name, 1)
@@ -157,7 +159,7 @@ def test_a_model_slower_than_its_manifest_allows_is_refused(
     manifest, content = constant_forecast_model(3.0)
     slow = msgspec.structs.replace(manifest, maximum_answer_milliseconds=1e-6)
     with pytest.raises(Refused, match=r"more than 1e-06 ms of processor time for an answer"):
-        load_model(put(tmp_path / "m", slow, content), "forecast")
+        load_model(put(tmp_path / "m", slow, content), ForecastModel)
 
 
 def test_an_answer_that_takes_too_long_is_told(simple_fault_model: FaultFiles) -> None:
@@ -178,7 +180,7 @@ def damaged(content: bytes) -> bytes:
 def test_a_changed_model_is_refused(tmp_path: Path, constant_forecast_model: ForecastFiles) -> None:
     manifest, content = constant_forecast_model(1.0)
     with pytest.raises(Refused, match=r"SHA-256 [0-9a-f]{64}, and the manifest says"):
-        load_model(put(tmp_path / "m", manifest, damaged(content)), "forecast")
+        load_model(put(tmp_path / "m", manifest, damaged(content)), ForecastModel)
 
 
 def test_bytes_that_are_no_model_are_refused_even_with_the_right_checksum(
@@ -192,7 +194,7 @@ def test_bytes_that_are_no_model_are_refused_even_with_the_right_checksum(
         if name not in ("version", "model_sha256", "model_bytes")
     }
     with pytest.raises(Refused, match=r"model\.onnx cannot be loaded"):
-        load_model(put(tmp_path / "m", describe(ForecastManifest, content, **fields), content), "forecast")
+        load_model(put(tmp_path / "m", describe(ForecastManifest, content, **fields), content), ForecastModel)
 
 
 def test_a_model_that_answers_otherwise_than_where_it_was_trained_is_refused(
@@ -200,7 +202,7 @@ def test_a_model_that_answers_otherwise_than_where_it_was_trained_is_refused(
 ) -> None:
     manifest, content = constant_forecast_model(1.0, checked_change=2.0)
     with pytest.raises(Refused, match=r"they differ by 1, and 0\.0001 is allowed"):
-        load_model(put(tmp_path / "m", manifest, content), "forecast")
+        load_model(put(tmp_path / "m", manifest, content), ForecastModel)
 
 
 def test_a_model_of_other_features_is_refused(tmp_path: Path, constant_forecast_model: ForecastFiles) -> None:
@@ -208,7 +210,7 @@ def test_a_model_of_other_features_is_refused(tmp_path: Path, constant_forecast_
     features = ["moon", *manifest.features[1:]]
     wrong = msgspec.structs.replace(manifest, features=features)
     with pytest.raises(Refused, match=r"not those that this device computes.*moon"):
-        load_model(put(tmp_path / "m", wrong, content), "forecast")
+        load_model(put(tmp_path / "m", wrong, content), ForecastModel)
 
 
 def test_a_model_of_another_width_than_its_manifest_is_refused(
@@ -220,12 +222,12 @@ def test_a_model_of_another_width_than_its_manifest_is_refused(
         manifest, model_sha256=hashlib.sha256(content).hexdigest(), model_bytes=len(content)
     )
     with pytest.raises(Refused, match="must take one float input of 60 columns, and takes"):
-        load_model(put(tmp_path / "m", wrong, content), "forecast")
+        load_model(put(tmp_path / "m", wrong, content), ForecastModel)
 
 
 def test_a_model_of_another_kind_is_refused(tmp_path: Path, simple_fault_model: FaultFiles) -> None:
     with pytest.raises(Refused, match="a model of another kind than 'forecast'"):
-        load_model(put(tmp_path / "m", *simple_fault_model()), "forecast")
+        load_model(put(tmp_path / "m", *simple_fault_model()), ForecastModel)
 
 
 @pytest.mark.parametrize("missing", [MANIFEST_FILE, MODEL_FILE])
@@ -233,7 +235,7 @@ def test_a_missing_file_is_refused_by_name(tmp_path: Path, simple_fault_model: F
     directory = put(tmp_path / "m", *simple_fault_model())
     (directory / missing).unlink()
     with pytest.raises(Refused, match=f"{missing} cannot be read: No such file"):
-        load_model(directory, "fault")
+        load_model(directory, FaultModel)
 
 
 def test_an_answer_that_is_too_large_is_nonsense(constant_forecast_model: ForecastFiles) -> None:

@@ -69,10 +69,12 @@ import sys
 from pathlib import Path
 import pm_edge.runtime.greengrass_bus, pm_edge.runtime.mqtt_bus, pm_edge.components.uplink.__main__
 from pm_edge.components.fault_detector.contributions import TreeContributions
+from pm_edge.components.fault_detector.model import FaultModel
+from pm_edge.forecasting.model import ForecastModel
 from pm_edge.runtime.models import load_model
 import numpy as np
-model = load_model(Path({str(tmp_path / "fault")!r}), "fault")
-assert load_model(Path({str(tmp_path / "forecast")!r}), "forecast").answer([0.0] * 60) is not None
+model = load_model(Path({str(tmp_path / "fault")!r}), FaultModel)
+assert load_model(Path({str(tmp_path / "forecast")!r}), ForecastModel).answer([0.0] * 60) is not None
 assert model.probability([1e6] * 170) > 0.5
 assert TreeContributions(model.content)(np.full(170, 1e6, np.float32))[0] > 0
 assert not [name for name in sys.modules if name.split(".")[0] in ("pandas", "xgboost", "keras", "onnx")]

@@ -24,9 +24,11 @@ from pm_contracts import csv_readings
 from pm_contracts.measurements import AIR_QUALITY, MACHINE
 from pm_contracts.messages import AirQualityReading, MachineReading, Outcome
 from pm_edge.components.fault_detector.core import FaultDetector
+from pm_edge.components.fault_detector.model import FaultModel
 from pm_edge.devices.simulator.sources import readings
 from pm_edge.forecasting.core import Forecaster
-from pm_edge.runtime.models import FaultModel, ForecastModel, load_model
+from pm_edge.forecasting.model import ForecastModel
+from pm_edge.runtime.models import load_model
 from pm_ml import script_mode
 from pm_ml.data import DataRefused
 from pm_ml.forecast import train as train_forecast
@@ -85,7 +87,7 @@ def test_a_forecast_model_from_the_lake_to_the_device(tmp_path: Path) -> None:
     report = (tmp_path / "data" / "model_report.html").read_text()
     assert f"{metrics['rmse']:.2f}" in report
 
-    model = load_model(tmp_path / "model", "forecast")
+    model = load_model(tmp_path / "model", ForecastModel)
     assert isinstance(model, ForecastModel)
     assert model.manifest.trained_until == BEGIN + dt.timedelta(days=90, hours=-1)
     forecaster = Forecaster("lindau", "air-1", model)
@@ -105,7 +107,7 @@ def test_a_fault_model_from_the_lake_to_the_device(tmp_path: Path) -> None:
     assert metrics["rows"] == 8 * 365
     assert metrics["cost"] < 0.25 * min(metrics["never_alarm_cost"], metrics["always_alarm_cost"])
 
-    model = load_model(tmp_path / "model", "fault")
+    model = load_model(tmp_path / "model", FaultModel)
     assert isinstance(model, FaultModel)
     assert model.manifest.trained_until == dt.datetime(2012, 1, 1, tzinfo=dt.UTC)
     report = (tmp_path / "data" / "model_report.html").read_text()
@@ -128,7 +130,7 @@ def test_a_fault_training_killed_and_begun_again_leaves_the_same_model(tmp_path:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     done = run("faults/train.py", channel, whole)
     assert done.returncode == 0, done.stderr
-    model = load_model(whole / "model", "fault")
+    model = load_model(whole / "model", FaultModel)
     learned = (model.manifest.trained_until - BEGIN) / dt.timedelta(days=2 * 365)
     assert learned == pytest.approx(0.8, abs=0.01), "the last fifth measures it"
     (killed / "checkpoints").mkdir(parents=True)
@@ -188,7 +190,7 @@ def test_on_the_real_series_the_forecaster_beats_persistence_in_a_year_it_was_no
     (channel / "pollution.csv").write_bytes(series.read_bytes())
     done = run("forecast/train.py", channel, tmp_path, "--train_end", "2012-01-02", "--validation_end", "2014-01-01")
     assert done.returncode == 0, done.stderr
-    model = load_model(tmp_path / "model", "forecast")
+    model = load_model(tmp_path / "model", ForecastModel)
     assert isinstance(model, ForecastModel)
     assert model.manifest.trained_until == dt.datetime(2012, 1, 1, 23, tzinfo=dt.UTC)
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from pm_contracts import topics
-from pm_contracts.measurements import MACHINE
 from pm_contracts.messages import MachineReading, Refused
 from pm_edge.components.fault_detector.core import FaultDetector
+from pm_edge.components.fault_detector.model import FaultModel
 from pm_edge.runtime.component import Component, main
 from pm_edge.runtime.inference import Inference
-from pm_edge.runtime.models import FaultModel
+from pm_edge.runtime.model_in_use import ModelInUse
 from pm_edge.runtime.settings import parse_settings
 
 NAME = "pm.FaultDetector"
@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 class Machines(Inference[MachineReading, FaultModel]):
     """The fault detector of a site's machines, on the bus."""
 
-    name, kind, device_type = "fault_detector", "fault", MACHINE
+    name = "fault_detector"
 
     def begin(self, state: dict[str, Any], model: FaultModel | None) -> None:
         """Go on with all machines."""
@@ -41,18 +41,9 @@ class Machines(Inference[MachineReading, FaultModel]):
                 self._component.publish(topics.site_topic(alert.site, topics.ALERT), alert)
             self._component.publish(topics.device_topic(score.site, score.device, topics.FAULT), score)
 
-    def use(self, model: FaultModel) -> None:
-        """Score with `model` from the next reading on."""
-        self._detector.use(model)
-
-    def why_given_up(self, version: str) -> str:
-        """The reason for which the detector gave the model up."""
-        given_up = self._detector.given_up
-        return given_up[1] if given_up and given_up[0] == version else ""
-
-    def go_back_to(self, model: FaultModel | None) -> None:
-        """Score with `model`, or not at all, from the next reading on."""
-        self._detector.go_back_to(model)
+    def in_use(self) -> Mapping[str, ModelInUse[FaultModel]]:
+        """The model in use, one for all machines."""
+        return {"": self._detector.models}
 
     def state(self) -> dict[str, Any]:
         """The state of each machine."""
@@ -65,7 +56,7 @@ class Machines(Inference[MachineReading, FaultModel]):
 
 def work(component: Component) -> None:
     """Score until the component is stopped."""
-    Machines(component, MachineReading, FaultModel).run()
+    Machines(component, FaultModel).run()
 
 
 if __name__ == "__main__":

@@ -12,8 +12,9 @@ import msgspec
 import numpy as np
 
 from pm_contracts.measurements import MACHINE_MEASUREMENTS
-from pm_contracts.messages import Alert, Contribution, FaultScore, MachineReading, Refused
-from pm_edge.runtime.models import FaultModel
+from pm_contracts.messages import CAUSE_FAULT, Alert, Contribution, FaultScore, MachineReading, Refused
+from pm_edge.components.fault_detector.model import FaultModel
+from pm_edge.runtime.model_in_use import ModelInUse
 
 if TYPE_CHECKING:
     from pm_edge.components.fault_detector.contributions import TreeContributions
@@ -22,10 +23,6 @@ if TYPE_CHECKING:
 HEALTHY_TO_CLEAR = 3
 #: So many measurements are named for a fault.
 TOP_CONTRIBUTIONS = 5
-#: After so many bad answers in a row, nonsense or too slow, the model is given up for the one before it.
-PATIENCE = 3
-
-_Measurements = tuple[float | None, ...]
 
 
 class _Machine(msgspec.Struct, forbid_unknown_fields=True):
@@ -51,38 +48,20 @@ class FaultDetector:
         """
         self.counters = dict.fromkeys(
             (
-                "readings", "scores", "faults", "without_model", "late", "repeated", "nonsense_answers",
-                "slow_answers", "models_given_up", "alerts_raised", "alerts_cleared", "unexplained",
+                "readings", "scores", "faults", "without_model", "late", "repeated", "alerts_raised",
+                "alerts_cleared", "unexplained",
             ),
             0,
         )  # fmt: skip
         self._site = site
-        self._model = model
-        self._previous: FaultModel | None = None
-        self._bad_in_a_row = 0
+        self.models = ModelInUse(self.counters, model)
         self._explained: tuple[FaultModel, TreeContributions] | None = None
-        #: Version of the model that was given up last, and why.
-        self.given_up: tuple[str, str] | None = None
         self._machines: dict[str, _Machine] = {}
         if state is not None:
             try:
                 self._machines = msgspec.convert(state, dict[str, _Machine])
             except msgspec.ValidationError as error:
                 raise Refused(f"the fault detector's state: {error}") from error
-
-    @property
-    def model_version(self) -> str:
-        """The version of the model in use, empty if there is none."""
-        return self._model.version if self._model else ""
-
-    def use(self, model: FaultModel) -> None:
-        """Score with `model` from the next reading on; the one until now is kept to go back to."""
-        self._previous, self._model = self._model, model
-        self._bad_in_a_row = 0
-
-    def go_back_to(self, model: FaultModel | None) -> None:
-        """Score with `model`, or not at all, from the next reading on; the one until now is not kept."""
-        self._previous, self._model, self._bad_in_a_row = None, model, 0
 
     def score(self, reading: MachineReading) -> FaultScore | None:
         """Score one reading.
@@ -103,12 +82,12 @@ class FaultDetector:
             self.counters["late"] += 1
         else:
             machine.latest, machine.latest_sequence = reading.event_time, reading.sequence
-        if self._model is None:
+        if self.models.current is None:
             self.counters["without_model"] += 1
             return None
 
         measurements = msgspec.structs.astuple(reading.measurements)
-        answer = self._ask(measurements)
+        answer = self.models.ask(lambda model: model.probability(measurements))
         if answer is None:
             return None
         model, probability = answer
@@ -160,34 +139,7 @@ class FaultDetector:
         """All that a restart must not forget, as JSON can hold it."""
         return msgspec.to_builtins(self._machines)
 
-    def _ask(self, measurements: _Measurements) -> tuple[FaultModel, float] | None:
-        """The probability of a fault, and the model that says so: the current one, or the one before it."""
-        current, previous = self._model, self._previous
-        if current is None:
-            return None
-        answer = current.probability(measurements)
-        if answer is None:
-            self.counters["nonsense_answers"] += 1
-            self._note_bad(current, "nonsense")
-        elif current.too_slow:
-            self.counters["slow_answers"] += 1
-            self._note_bad(current, "too slow")
-        else:
-            self._bad_in_a_row = 0
-        if answer is not None:
-            return current, answer
-        if previous and (answer := previous.probability(measurements)) is not None:
-            return previous, answer
-        return None
-
-    def _note_bad(self, model: FaultModel, what: str) -> None:
-        self._bad_in_a_row += 1
-        if self._bad_in_a_row >= PATIENCE:
-            self.counters["models_given_up"] += 1
-            self.given_up = (model.version, f"{PATIENCE} bad answers in a row, the latest {what}")
-            self._model, self._previous, self._bad_in_a_row = self._previous, None, 0
-
-    def _contributions(self, model: FaultModel, measurements: _Measurements) -> list[Contribution]:
+    def _contributions(self, model: FaultModel, measurements: tuple[float | None, ...]) -> list[Contribution]:
         """The measurements that speak loudest for a fault; none where the model's trees cannot be read."""
         try:
             if self._explained is None or self._explained[0] is not model:
@@ -210,7 +162,7 @@ class FaultDetector:
         return Alert(
             site=self._site,
             device=score.device,
-            cause="fault",
+            cause=CAUSE_FAULT,
             severity="critical",
             state=state,
             raised_at=score.event_time,

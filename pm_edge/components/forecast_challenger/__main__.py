@@ -15,9 +15,10 @@ from pm_contracts import topics
 from pm_contracts.measurements import AIR_QUALITY
 from pm_contracts.messages import AirQualityReading, Outcome, Refused, TrialOutcome
 from pm_edge.forecasting.core import Forecaster
+from pm_edge.forecasting.model import ForecastModel
 from pm_edge.runtime.component import Component, ComponentError, main
 from pm_edge.runtime.inference import read, subscribe_to_readings
-from pm_edge.runtime.models import ForecastModel, load_model
+from pm_edge.runtime.models import load_model
 from pm_edge.runtime.settings import parse_settings
 
 NAME = "pm.ForecastChallenger"
@@ -94,11 +95,9 @@ def work(component: Component) -> None:
         ComponentError: if the model cannot be used; the deployment that brought it then fails.
     """
     try:
-        model = load_model(MODEL_DIRECTORY, "forecast")
+        model = load_model(MODEL_DIRECTORY, ForecastModel)
     except Refused as error:
         raise ComponentError(f"the model on trial is refused: {error}") from error
-    if not isinstance(model, ForecastModel):
-        raise ComponentError(f"the model on trial is a {type(model).__name__}")
     challenger = Challenger(component, model)
     challenger.listen()
     component.run(lambda: None)

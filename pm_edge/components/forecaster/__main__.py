@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from pm_contracts import topics
-from pm_contracts.measurements import AIR_QUALITY
 from pm_contracts.messages import AirQualityReading, Outcome, Refused
 from pm_edge.forecasting.core import Forecaster
+from pm_edge.forecasting.model import ForecastModel
 from pm_edge.runtime.component import Component, main
 from pm_edge.runtime.inference import Inference
-from pm_edge.runtime.models import ForecastModel
+from pm_edge.runtime.model_in_use import ModelInUse
 from pm_edge.runtime.settings import parse_settings
 
 NAME = "pm.Forecaster"
@@ -20,12 +20,12 @@ NAME = "pm.Forecaster"
 class Stations(Inference[AirQualityReading, ForecastModel]):
     """The forecasters of a site's stations, on the bus."""
 
-    name, kind, device_type = "forecaster", "forecast", AIR_QUALITY
+    name = "forecaster"
 
     def begin(self, state: dict[str, Any], model: ForecastModel | None) -> None:
         """Go on with each station."""
         self._forecasters: dict[str, Forecaster] = {}
-        for device in self._component.settings.devices_of(AIR_QUALITY):
+        for device in self._component.settings.devices_of(self._kind.device_type):
             try:
                 forecaster = Forecaster(self._site, device, model, state.get(device))
             except Refused as error:
@@ -42,23 +42,9 @@ class Stations(Inference[AirQualityReading, ForecastModel]):
             channel = topics.OUTCOME if isinstance(answer, Outcome) else topics.FORECAST
             self._component.publish(topics.device_topic(answer.site, answer.device, channel), answer)
 
-    def use(self, model: ForecastModel) -> None:
-        """Forecast every station with `model` from its next reading on."""
-        for forecaster in self._forecasters.values():
-            forecaster.use(model)
-
-    def why_given_up(self, version: str) -> str:
-        """The stations that gave the model up, and why: no station uses a model that one has given up."""
-        return "; ".join(
-            f"{device}: {forecaster.given_up[1]}"
-            for device, forecaster in self._forecasters.items()
-            if forecaster.given_up and forecaster.given_up[0] == version
-        )
-
-    def go_back_to(self, model: ForecastModel | None) -> None:
-        """Forecast every station with `model`, or with persistence, from its next reading on."""
-        for forecaster in self._forecasters.values():
-            forecaster.go_back_to(model)
+    def in_use(self) -> Mapping[str, ModelInUse[ForecastModel]]:
+        """The models in use, by station."""
+        return {device: forecaster.models for device, forecaster in self._forecasters.items()}
 
     def state(self) -> dict[str, Any]:
         """Each station's window and intervals."""
@@ -74,7 +60,7 @@ class Stations(Inference[AirQualityReading, ForecastModel]):
 
 def work(component: Component) -> None:
     """Forecast until the component is stopped."""
-    Stations(component, AirQualityReading, ForecastModel).run()
+    Stations(component, ForecastModel).run()
 
 
 if __name__ == "__main__":
