@@ -1,4 +1,7 @@
-"""The measure of a model's error against that of a rule without a model."""
+"""A model's error, and the share of it that the model saves of a rule's that needs none.
+
+`pm_ml.evaluate` has the root mean square for arrays.
+"""
 
 import math
 from collections.abc import Iterable
@@ -12,6 +15,11 @@ def root_mean_square(errors: Iterable[float]) -> float:
     """
     squares = [error * error for error in errors]
     return math.sqrt(math.fsum(squares) / len(squares))
+
+
+def root_mean_square_sql(error: str) -> str:
+    """The same as an aggregate in SQL, of an expression that says one row's error."""
+    return f"sqrt(avg(({error}) * ({error})))"
 
 
 def skill(error: float, reference: float) -> float:

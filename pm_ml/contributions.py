@@ -16,6 +16,7 @@ import xgboost
 from numpy.typing import NDArray
 
 from pm_contracts.measurements import MACHINE_MEASUREMENTS
+from pm_ml.evaluate import root_mean_square
 from pm_ml.evidence import Flagged
 
 #: Rows that a mean is taken over: it moves by a few percent from so many to all.
@@ -97,7 +98,7 @@ def permutation_importance(
     asked, wanted = rows[some], actual[some]
 
     def error(given: _Inputs) -> float:
-        return float(np.sqrt(np.mean((answer(given) - wanted) ** 2)))
+        return root_mean_square(answer(given) - wanted)
 
     without, growth = error(asked), []
     for column, name in enumerate(names):

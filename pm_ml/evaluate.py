@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pm_contracts.skill import skill
+
 _Array = NDArray[np.float64]
 
 #: Cost of a needless visit of the workshop and of a fault that nobody saw: "APS Failure at Scania Trucks", UCI, the
@@ -32,16 +34,31 @@ def forecast_figures(
     measured = (actual > 0) & (last_value > 0)
     figures = {
         "rows": float(len(actual)),
-        "rmse": _rmse(actual, forecast),
-        "persistence_rmse": _rmse(actual, last_value),
-        "skill": _skill(actual, forecast, last_value),
-        "skill_without_zeros": _skill(actual[measured], forecast[measured], last_value[measured]),
-        "mae": float(np.mean(np.abs(actual - forecast))),
-        "persistence_mae": float(np.mean(np.abs(actual - last_value))),
+        "rmse": root_mean_square(actual - forecast),
+        "persistence_rmse": root_mean_square(actual - last_value),
+        "skill": rmse_skill(actual, forecast, last_value),
+        "skill_without_zeros": rmse_skill(actual[measured], forecast[measured], last_value[measured]),
+        "mae": mean_absolute(actual - forecast),
+        "persistence_mae": mean_absolute(actual - last_value),
     }
     if inside is not None and half_width is not None:
         figures |= {"coverage": float(np.mean(inside)), "interval_width": float(2 * np.mean(half_width))}
     return figures
+
+
+def root_mean_square(errors: _Array) -> float:
+    """The root of the errors' mean square."""
+    return float(np.sqrt(np.mean(errors**2)))
+
+
+def mean_absolute(errors: _Array) -> float:
+    """The mean of the errors' absolute values."""
+    return float(np.mean(np.abs(errors)))
+
+
+def rmse_skill(actual: _Array, forecast: _Array, last_value: _Array) -> float:
+    """The share of persistence's root mean square error that the forecasts save."""
+    return skill(root_mean_square(actual - forecast), root_mean_square(actual - last_value))
 
 
 def fault_cost(faulty: NDArray[np.bool_], called: NDArray[np.bool_]) -> float:
@@ -101,12 +118,3 @@ def _average_precision(faulty: NDArray[np.bool_], probability: _Array) -> float:
     hits = np.cumsum(faulty[order])
     precision = hits / np.arange(1, len(order) + 1)
     return float(np.sum(precision * faulty[order]) / max(float(hits[-1]), 1.0))
-
-
-def _rmse(a: _Array, b: _Array) -> float:
-    return float(np.sqrt(np.mean((a - b) ** 2)))
-
-
-def _skill(actual: _Array, forecast: _Array, last_value: _Array) -> float:
-    persistence = _rmse(actual, last_value)
-    return 1 - _rmse(actual, forecast) / persistence if persistence > 0 else 0.0

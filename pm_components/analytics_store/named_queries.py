@@ -7,6 +7,7 @@ another statement's business), and is of the SQL that Trino (Athena) and DuckDB 
 from typing import NamedTuple
 
 from pm_contracts.messages import AirQualityReading, Alert, FaultScore, MachineReading, Outcome
+from pm_contracts.skill import root_mean_square_sql
 
 
 class NamedQuery(NamedTuple):
@@ -66,8 +67,8 @@ ORDER BY latest_arrival, latest_event, site, device""",
         "interval held",
         f"""{_once(Outcome.kind, 30)}
 SELECT site, device, model_version, hour(target_time) AS hour_of_day, count(*) AS forecasts,
-  sqrt(avg((value - actual) * (value - actual))) AS root_mean_square_error,
-  sqrt(avg((last_value - actual) * (last_value - actual))) AS persistence_root_mean_square_error,
+  {root_mean_square_sql("value - actual")} AS root_mean_square_error,
+  {root_mean_square_sql("last_value - actual")} AS persistence_root_mean_square_error,
   avg(CASE WHEN inside_interval THEN 1.0 ELSE 0.0 END) AS share_inside_interval
 FROM messages
 GROUP BY site, device, model_version, hour(target_time)

@@ -7,6 +7,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pm_contracts.skill import skill
+from pm_ml.evaluate import mean_absolute, rmse_skill, root_mean_square
+
 HOURS_PER_WEEK = 168
 #: Draws of weeks; the ends of the interval then move by about 0.05 percentage points from seed to seed.
 DRAWS = 2000
@@ -81,11 +84,10 @@ def skill_intervals(
 
 
 def _scores(actual: _Array, forecast: _Array, last_value: _Array) -> dict[str, float]:
-    rmse, persistence_rmse = (float(np.sqrt(np.mean((actual - said) ** 2))) for said in (forecast, last_value))
-    mae, persistence_mae = (float(np.mean(np.abs(actual - said))) for said in (forecast, last_value))
+    mae = mean_absolute(actual - forecast)
     return {
-        "rmse": rmse,
+        "rmse": root_mean_square(actual - forecast),
         "mae": mae,
-        "rmse_skill": 1 - rmse / persistence_rmse if persistence_rmse > 0 else 0.0,
-        "mae_skill": 1 - mae / persistence_mae if persistence_mae > 0 else 0.0,
+        "rmse_skill": rmse_skill(actual, forecast, last_value),
+        "mae_skill": skill(mae, mean_absolute(actual - last_value)),
     }

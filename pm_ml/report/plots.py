@@ -59,7 +59,7 @@ def errors(evidence: ForecastEvidence, by: str) -> go.Figure:
         figure.update_xaxes(dtick=3)
     lines = ((persistence, "persistence, RMSE", GREY), (model, f"{evidence.name}, RMSE", BLUE))
     for grouped, name, colour in lines:
-        rmse = np.sqrt(grouped.apply(lambda some: np.mean(some**2)))
+        rmse = grouped.apply(evaluate.root_mean_square)
         figure.add_scatter(x=at, y=rmse.tolist(), name=name, mode="lines+markers", line={"color": colour})
     figure.add_bar(x=at, y=model.mean().tolist(), name=f"{evidence.name}, mean error", marker_color=ORANGE)
     return figure

@@ -1,11 +1,11 @@
 """The lake's account of the live year: forecasts and outcomes, faults found and missed, alerts."""
 
 import datetime as dt
-import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from pm_contracts.messages import CAUSE_FAULT
+from pm_contracts.skill import root_mean_square, skill
 from pm_sandbox.operator import Operator
 
 #: Onset, failure and subsystem of each injected fault, by machine.
@@ -52,8 +52,8 @@ def forecast_figures(outcomes: list[dict[str, Any]]) -> dict[str, Any]:
     """Errors of the forecasts and of persistence over the same hours, and how many outcomes the interval held."""
     if not outcomes:
         return {"rmse": None, "persistence_rmse": None, "skill": None, "interval_coverage": None, "outcomes": 0}
-    rmse = _root_mean_square(o["actual"] - o["value"] for o in outcomes)
-    persistence_rmse = _root_mean_square(o["actual"] - o["last_value"] for o in outcomes)
+    rmse = root_mean_square(o["actual"] - o["value"] for o in outcomes)
+    persistence_rmse = root_mean_square(o["actual"] - o["last_value"] for o in outcomes)
     inside = sum(o["lower"] <= o["actual"] <= o["upper"] for o in outcomes)
     versions: dict[str, int] = {}
     for outcome in outcomes:
@@ -61,16 +61,11 @@ def forecast_figures(outcomes: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "rmse": round(rmse, 3),
         "persistence_rmse": round(persistence_rmse, 3),
-        "skill": round(1 - rmse / persistence_rmse, 4),
+        "skill": round(skill(rmse, persistence_rmse), 4),
         "interval_coverage": round(inside / len(outcomes), 4),
         "outcomes": len(outcomes),
         "by_model_version": versions,
     }
-
-
-def _root_mean_square(errors: Iterable[float]) -> float:
-    squares = [error * error for error in errors]
-    return math.sqrt(math.fsum(squares) / len(squares))
 
 
 def fault_figures(injected: InjectedFaults, live: Live) -> dict[str, Any]:
@@ -88,7 +83,7 @@ def fault_figures(injected: InjectedFaults, live: Live) -> dict[str, Any]:
             )
             days = None if first is None else (failure - first) / dt.timedelta(days=1)
             found.append({"machine": machine, "subsystem": subsystem, "days_before_failure": days})
-    raised = [alert for alert in live.alerts if alert["cause"] == "fault" and alert["state"] == "active"]
+    raised = [alert for alert in live.alerts if alert["cause"] == CAUSE_FAULT and alert["state"] == "active"]
     false_alarms = [
         alert
         for alert in raised

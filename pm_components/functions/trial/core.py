@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from pm_contracts.model_kinds import ModelKind, Trial
+from pm_contracts.skill import root_mean_square_sql
 
 CONTINUE = "CONTINUE"
 PROMOTE = "PROMOTE"
@@ -107,7 +108,7 @@ def query(kind: ModelKind, sites: Sequence[str], model_version: str, started_at:
     where = f"site IN ({names}) AND ingest_day >= '{started_at:%Y-%m-%d}'"
 
     def rmse(model: str) -> str:
-        return f"sqrt(avg(({model}.value - challenger.actual) * ({model}.value - challenger.actual))) AS {model}_rmse"
+        return f"{root_mean_square_sql(f'{model}.value - challenger.actual')} AS {model}_rmse"
 
     return (
         f"SELECT count(*) AS outcomes, {rmse('challenger')}, {rmse('champion')} "
