@@ -39,8 +39,8 @@ class Workflow(NamedTuple):
     watch_seconds: int
     trial: Trial | None = None
     """None: a model that passed the gate is released at once."""
-    models: Sequence[ModelKind] = tuple(MODEL_KINDS.values())
-    """The kinds of models that are made."""
+    models: Sequence[ModelKind] = ()
+    """The kinds of models that are made; all where left out."""
 
 
 def definition(workflow: Workflow) -> dict[str, Any]:
@@ -50,7 +50,8 @@ def definition(workflow: Workflow) -> dict[str, Any]:
     that was made version, metrics and model_package_arn) and, where one passed, `release` (versions, deployments) and
     `rollout` (status, devices); after a trial `trial` (decision, reasons, figures) too.
     """
-    trial, count = workflow.trial, len(workflow.models)
+    models = workflow.models or tuple(MODEL_KINDS.values())
+    trial, count = workflow.trial, len(models)
     seconds = 2 * workflow.training.longest_seconds + workflow.watch_seconds + 3600
     return {
         "Comment": "Export, train, judge, register, try, release and watch the models of the sites",
@@ -59,7 +60,7 @@ def definition(workflow: Workflow) -> dict[str, Any]:
         "States": {
             "Make models": {
                 "Type": "Parallel",
-                "Branches": [_branch(workflow, model) for model in workflow.models],
+                "Branches": [_branch(workflow, model) for model in models],
                 "ResultSelector": {"models.$": "$"},
                 "Next": "Any on trial?" if trial else "Any good?",
             },
