@@ -1,5 +1,6 @@
 """The command line `pm`: the embedded factory, from a terminal."""
 
+import contextlib
 import datetime as dt
 import json
 import os
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
@@ -63,8 +65,10 @@ Data = Annotated[
         **DATA_FILE,
     ),
 ]
-#: A demo leaves 84 MB; logs and the lake's files are larger while it runs.
-_DEMO_BYTES = 300_000_000
+#: A demo leaves 84 MB; logs and the lake's files are larger while it runs, and a factory is no smaller.
+_NEEDED_BYTES = 300_000_000
+#: With less than that, whatever failed may have failed for want of room: a log file has up to a megabyte.
+_FULL_BYTES = 20_000_000
 #: Components report every two seconds.
 _STATUS_SECONDS = 5.0
 
@@ -87,23 +91,27 @@ def demo(
     from pm_sandbox.demo import story
     from pm_sandbox.demo.plan import Plan
     from pm_sandbox.demo.summary import summary_table, where_to_look
+    from pm_sandbox.factory import FactoryError, check_folder
+    from pm_sandbox.folder_lock import FolderLock, FolderTakenError
 
     _stop_in_order_on_sigterm()
     try:
+        check_folder(out)
         plan = Plan.of(data)
-    except SourceError as error:
+        _refuse_full_disk(out, "the demo")
+        lock = FolderLock.take(out / story.LOCK_FILE)
+    except (FactoryError, SourceError) as error:
         fail(str(error))
-    out.mkdir(parents=True, exist_ok=True)
-    if (free := shutil.disk_usage(out).free) < _DEMO_BYTES:
-        fail(f"{out}: {free / 1e6:,.0f} MB of disk are free there, and the demo needs {_DEMO_BYTES / 1e6:,.0f} MB")
+    except FolderTakenError as error:
+        fail(f"{error}: wait for its end, or use another folder by --out")
     console.print("\n[bold]A factory on one machine, from sensor to alert[/]\n")
     try:
-        with ConsoleProgress(console) as progress:
+        with lock, ConsoleProgress(console) as progress:
             summary = story.run(plan, out.absolute(), progress)
     except KeyboardInterrupt:
         fail(f"stopped; what has been started is stopped too. Logs: {out}/demo", 130)
     except RuntimeError as error:
-        fail(f"{error}; logs: {out}/demo", FAILED)
+        fail(f"{error}{_if_full(out)}; logs: {out}/demo", FAILED)
     console.print()
     console.print(summary_table(summary))
     console.print(f"\n{where_to_look(out)}")
@@ -138,55 +146,80 @@ def up(
     from pm_sandbox.cloud import CloudError
     from pm_sandbox.cloud.process import listening_socket
     from pm_sandbox.engine.command import EngineError, choose
-    from pm_sandbox.factory import STARTING_FILE, FactoryError, forget, read_state
+    from pm_sandbox.factory import LOCK_FILE, STARTING_FILE, FactoryError, check_folder, forget
+    from pm_sandbox.folder_lock import FolderLock, FolderTakenError
 
+    _stop_in_order_on_sigterm()
     if cloud_only and engine is EngineName.OWN:
         fail("--engine own and --cloud-only: our own engine has no use for an empty cloud; leave one of them out")
 
     try:
-        read_state(directory)
-    except FactoryError:
-        pass
-    else:
-        fail(f"a factory runs in {directory} already: `pm status` shows it, `pm down` stops it")
-    try:
+        check_folder(directory)
+        _refuse_full_disk(directory, "a factory")
         listening_socket(port).close()
-    except CloudError as error:
-        fail(str(error))
-    try:
         chosen = choose(engine)
-    except EngineError as error:
+        lock = FolderLock.take(directory / LOCK_FILE)
+    except FolderTakenError:
+        fail(f"a factory runs in {directory} already: `pm status` shows it, `pm down` stops it")
+    except (FactoryError, CloudError, EngineError) as error:
         fail(str(error))
-    directory.mkdir(parents=True, exist_ok=True)
     if not cloud_only:
         console.print(f"Engine: {chosen}", soft_wrap=True, highlight=False)
     forget(directory)
     told = directory / STARTING_FILE
     told.write_text("")
-    with (directory / "factory.log").open("wb") as log:
+    # The lock is held by both until this process lets go, so that there is no moment in which nobody has it.
+    with lock, (directory / "factory.log").open("wb") as log:
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "pm_sandbox.factory", "--directory", str(directory)),
+                f"--lock={lock.fileno()}",
                 *([f"--port={port}"] if port else []),
                 *(["--cloud-only"] if cloud_only else []),
                 *([f"--pulumi={chosen.command.path}"] if chosen.command else []),
             ],
+            pass_fds=[lock.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
         )
+        lock.name_holder(process.pid)
     try:
-        with ConsoleProgress(console) as progress, told.open() as lines:
+        with _ended_unless_it_comes_up(process), ConsoleProgress(console) as progress, told.open() as lines:
             _watch(process, lines, progress)
     except FactoryError as error:
-        fail(f"{error}; see {directory / 'factory.log'}", FAILED)
+        fail(f"{error}{_if_full(directory)}; see {directory / 'factory.log'}", FAILED)
     if not cloud_only:
         console.print(
             "\nIt runs. Next: [bold]pm status[/], [bold]pm replay[/], [bold]pm logs pm.Uplink[/], [bold]pm down[/]"
         )
     if cloud_only or chosen.command:
         _tell_of_pulumi(directory, chosen, deployed=not cloud_only)
+
+
+def _refuse_full_disk(folder: Path, what: str) -> None:
+    """End the command if the disk that a folder is on, or is to be on, has too little room for `what`."""
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if (free := shutil.disk_usage(there).free) < _NEEDED_BYTES:
+        fail(f"{folder}: {free / 1e6:,.0f} MB of disk are free there, and {what} needs {_NEEDED_BYTES / 1e6:,.0f} MB")
+
+
+def _if_full(folder: Path) -> str:
+    """A clause that says so if the disk of a folder is full, which no other error tells; else empty."""
+    free = shutil.disk_usage(folder).free
+    return f"; the disk of {folder} is full: {free / 1e6:,.0f} MB are free" if free < _FULL_BYTES else ""
+
+
+@contextlib.contextmanager
+def _ended_unless_it_comes_up(process: "subprocess.Popen[bytes]") -> Iterator[None]:
+    """End the factory if watching it ends early, as by Ctrl-C: nobody would know of it."""
+    try:
+        yield
+    except BaseException:
+        process.terminate()
+        process.wait()
+        raise
 
 
 def _tell_of_pulumi(directory: Path, chosen: "Choice", *, deployed: bool) -> None:
@@ -341,10 +374,10 @@ def down(directory: Directory = BACKGROUND) -> None:
 
     Example: pm down
     """
-    from pm_sandbox.factory import FactoryError, read_state
+    from pm_sandbox.factory import FactoryError, process_of
 
     try:
-        process = read_state(directory)["pid"]
+        process = process_of(directory)
     except FactoryError as error:
         fail(str(error))
     os.kill(process, signal.SIGTERM)

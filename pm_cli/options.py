@@ -34,10 +34,11 @@ def attached(directory: Path) -> "Factory":
         typer.Exit: if none does, or nothing is deployed in it; it has been said.
     """
     from pm_sandbox.cloud import CloudError
+    from pm_sandbox.core_device import CoreDeviceError
     from pm_sandbox.deployer import DeploymentError
     from pm_sandbox.factory import Factory, FactoryError
 
     try:
         return Factory.attach(directory)
-    except (FactoryError, CloudError, DeploymentError) as error:
+    except (FactoryError, CloudError, CoreDeviceError, DeploymentError) as error:
         fail(str(error))

@@ -8,10 +8,11 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -21,8 +22,10 @@ from pm_sandbox.core_device import CoreDevice
 from pm_sandbox.core_device.interpreter import make_interpreter
 from pm_sandbox.deployer import Deployment, deploy
 from pm_sandbox.engine.deploy import PulumiDeployer
+from pm_sandbox.folder_lock import FolderLock, holder
 from pm_sandbox.operator import Operator
 from pm_sandbox.progress import SILENT, Progress
+from pm_sandbox.state_files import DamagedFileError, read_json, write_json
 
 _INSTALLED = Path(__file__).resolve().parent / "program"
 #: The program of the factory: the checkout's, or the copy that `setup.py` puts into the wheel.
@@ -36,9 +39,14 @@ PULUMI = "pulumi"
 STACK, BY_HAND = "dev", "local"
 #: Its core devices' interpreter.
 INTERPRETER = "python"
-#: In the folder of a factory that runs in the background: its process, and what it has said so far.
+#: In the folder of a factory that runs in the background: what it consists of, and what it has said so far.
 STATE_FILE = "factory.json"
 STARTING_FILE = "starting.jsonl"
+#: In the folder of each factory: the lock that its process holds for as long as it lives.
+LOCK_FILE = "factory.lock"
+#: A folder of a factory becomes the stack's `python` and `data_directory`, which recipes put into shell scripts
+#: (`_AbsolutePath` of `pm_components/stack/config.py`).
+_NOT_IN_A_PATH = re.compile(r"[^A-Za-z0-9._/-]")
 
 
 class FactoryError(RuntimeError):
@@ -178,21 +186,49 @@ class Factory:
         self.stop()
 
 
-def read_state(directory: Path) -> dict[str, Any]:
-    """The state file of the background factory in this folder.
+def check_folder(directory: Path) -> None:
+    """Refuse a folder that no factory can have.
+
+    Raises:
+        FactoryError: naming the characters that the scripts of components do not take in a path.
+    """
+    path = directory.absolute()
+    if found := "".join(dict.fromkeys(_NOT_IN_A_PATH.findall(str(path)))):
+        raise FactoryError(
+            f"{path} has {found!r} in its path: allowed for the folder of a factory are letters without accents, "
+            "digits, `.`, `_`, `-` and `/`; choose another"
+        )
+
+
+def process_of(directory: Path) -> int:
+    """The process of the background factory in this folder, also of one that has just begun to start.
 
     Raises:
         FactoryError: if none runs there.
     """
-    path = directory / STATE_FILE
+    process = holder(directory / LOCK_FILE)
+    if process:
+        return process
+    if process is not None:
+        raise FactoryError(f"a process that has not said which it is works in {directory}: try again in a moment")
+    if (directory / STATE_FILE).exists():
+        raise FactoryError(f"the factory of {directory / STATE_FILE} has ended: see {directory / STARTING_FILE}")
+    raise FactoryError(f"no factory runs in {directory}: start one with `pm up`")
+
+
+def read_state(directory: Path) -> dict[str, Any]:
+    """The state file of the background factory in this folder.
+
+    Raises:
+        FactoryError: if none runs there, or it cannot be told what it consists of.
+    """
+    process_of(directory)
     try:
-        state: dict[str, Any] = json.loads(path.read_text())
-        os.kill(state["pid"], 0)
+        return read_json(directory / STATE_FILE, "core_devices", advice="`pm down`, then `pm up`")
     except FileNotFoundError as error:
-        raise FactoryError(f"no factory runs in {directory}: start one with `pm up`") from error
-    except ProcessLookupError as error:
-        raise FactoryError(f"the factory of {path} has ended: see {directory / STARTING_FILE}") from error
-    return state
+        raise FactoryError(f"the factory in {directory} is still starting: see {directory / STARTING_FILE}") from error
+    except DamagedFileError as error:
+        raise FactoryError(str(error)) from error
 
 
 def forget(directory: Path) -> None:
@@ -200,6 +236,7 @@ def forget(directory: Path) -> None:
     if (directory / STARTING_FILE).exists():  # else the folder is not one of ours
         for leftover in (CLOUD, DEVICES, PULUMI):
             shutil.rmtree(directory / leftover, ignore_errors=True)
+        (directory / STATE_FILE).unlink(missing_ok=True)
 
 
 def _cloud(directory: Path, port: int | None, progress: Progress) -> Cloud:
@@ -231,47 +268,72 @@ class _Telling:
         self._file.write(json.dumps(event) + "\n")
 
 
-@contextlib.contextmanager
-def _until_told() -> Iterator[threading.Event]:
-    told = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: told.set())
-    yield told
+class _Signals:
+    """SIGTERM and SIGINT: they interrupt a factory that starts, and end one that runs.
+
+    Attributes:
+        told: Set once one that runs is to end.
+    """
+
+    def __init__(self) -> None:
+        self.told = threading.Event()
+        self._is_up = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._arrived)
+
+    def come_up(self) -> None:
+        """Note that the factory runs."""
+        self._is_up = True
+
+    def _arrived(self, *_: object) -> None:
+        if self._is_up or self.told.is_set():
+            self.told.set()
+            return
+        # Once: a second one must not interrupt the cleaning up after the first.
+        self.told.set()
+        raise KeyboardInterrupt
 
 
 def main() -> None:
     """Keep a factory, or a cloud alone, running until SIGTERM."""
     parser = argparse.ArgumentParser(prog="pm_sandbox.factory")
     parser.add_argument("--directory", type=Path, required=True)
+    parser.add_argument("--lock", type=int, required=True, help="descriptor of the folder's lock, which is held")
     parser.add_argument("--port", type=int)
     parser.add_argument("--cloud-only", action="store_true", help="nothing deployed, no core devices")
     parser.add_argument("--pulumi", type=Path, help="Pulumi's command, to deploy by its engine instead of our own")
     given = parser.parse_args()
     directory: Path = given.directory
+    lock = FolderLock(given.lock)
+    lock.name_holder(os.getpid())
+    os.set_inheritable(given.lock, False)
     telling = _Telling(directory / STARTING_FILE)
-    with _until_told() as told:
-        try:
-            with contextlib.ExitStack() as running:
-                state: dict[str, Any] = {"pid": os.getpid(), "core_devices": []}
-                pulumi = running.enter_context(PulumiDeployer(given.pulumi, directory / PULUMI))
-                if given.cloud_only:
-                    cloud = running.enter_context(_cloud(directory, given.port, telling))
-                    pulumi.serve(cloud, PROGRAM)
-                    pulumi.initialize(PROGRAM, BY_HAND)
-                else:
-                    deployer = pulumi if given.pulumi else deploy
-                    factory = running.enter_context(
-                        Factory.start(directory, progress=telling, port=given.port, deployer=deployer)
-                    )
-                    state["core_devices"] = sorted(factory.core_devices)
-                (directory / STATE_FILE).write_text(json.dumps(state))
-                telling.end()
-                told.wait()
-        except BaseException as error:
-            telling.end(error=str(error) if isinstance(error, RuntimeError) else f"{type(error).__name__}: {error}")
-            raise
-        finally:
-            (directory / STATE_FILE).unlink(missing_ok=True)
+    signals = _Signals()
+    try:
+        with contextlib.ExitStack() as running:
+            state: dict[str, Any] = {"core_devices": []}
+            pulumi = running.enter_context(PulumiDeployer(given.pulumi, directory / PULUMI))
+            if given.cloud_only:
+                cloud = running.enter_context(_cloud(directory, given.port, telling))
+                pulumi.serve(cloud, PROGRAM)
+                pulumi.initialize(PROGRAM, BY_HAND)
+            else:
+                deployer = pulumi if given.pulumi else deploy
+                factory = running.enter_context(
+                    Factory.start(directory, progress=telling, port=given.port, deployer=deployer)
+                )
+                state["core_devices"] = sorted(factory.core_devices)
+            write_json(directory / STATE_FILE, state)
+            signals.come_up()
+            telling.end()
+            signals.told.wait()
+    except KeyboardInterrupt:
+        telling.end(error="it was stopped while it started")
+    except BaseException as error:
+        telling.end(error=str(error) if isinstance(error, RuntimeError) else f"{type(error).__name__}: {error}")
+        raise
+    finally:
+        (directory / STATE_FILE).unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

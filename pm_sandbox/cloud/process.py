@@ -19,10 +19,12 @@ from typing import Any, Self
 
 from pm_sandbox.cloud import seams
 from pm_sandbox.cloud.seams import HTTP_SOCKET_VARIABLE, LOOPBACK, MQTT_SOCKET_VARIABLE
+from pm_sandbox.state_files import DamagedFileError, read_json, write_json
 
 REGION = "eu-central-1"
 ACCOUNT_ID = "000000000000"
 STATE_FILE = "cloud.json"
+_STATE = ("endpoint", "mqtt_host", "mqtt_port", "region", "account_id", "secret")
 #: The emulator counts this key as its root user: the operator of the sandbox.
 _OPERATOR_KEY = "operator"
 #: Seconds; it takes less than one on an idle machine.
@@ -76,7 +78,11 @@ class Cloud:
         """
         directory = directory.absolute()
         directory.mkdir(parents=True, exist_ok=True)
-        if (directory / STATE_FILE).exists() and _answers(_read_state(directory)["endpoint"]):
+        try:
+            cls.attach(directory)
+        except CloudError:  # one that cannot be asked is replaced
+            pass
+        else:
             raise CloudError(f"a cloud runs in {directory} already: stop it, or use another folder")
         temporary = directory / "temporary"
         secret = secrets.token_hex(20)
@@ -110,7 +116,7 @@ class Cloud:
         try:
             cloud._wait_until_ready()
             cloud.certificate_authority.write_bytes(cloud._get("/_ministack/iot/ca.pem"))
-            _write_private(directory / STATE_FILE, json.dumps(state | {"pid": process.pid}, indent=2))
+            write_json(directory / STATE_FILE, state | {"pid": process.pid})
         except BaseException:
             cloud.stop()
             raise
@@ -283,14 +289,8 @@ def _answers(endpoint: str) -> bool:
 
 def _read_state(directory: Path) -> dict[str, Any]:
     try:
-        state: dict[str, Any] = json.loads((directory / STATE_FILE).read_text())
+        return read_json(directory / STATE_FILE, *_STATE, advice="stop the cloud, and start it anew")
     except FileNotFoundError:
         raise CloudError(f"no cloud runs in {directory}: {STATE_FILE} is not there") from None
-    return state
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner may read: it holds the operator's key."""
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
+    except DamagedFileError as error:
+        raise CloudError(str(error)) from error

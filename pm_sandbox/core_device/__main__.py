@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import contextlib
-import json
 import logging
 import os
 import sys
@@ -27,8 +26,8 @@ from pm_sandbox.core_device.lifeline import until_stopped
 from pm_sandbox.core_device.local_bus import LocalBus
 from pm_sandbox.core_device.nucleus import Nucleus
 from pm_sandbox.core_device.plug_ins import RunningNucleus
-from pm_sandbox.core_device.private_files import write_private
 from pm_sandbox.core_device.supervisor import Supervisor
+from pm_sandbox.state_files import read_json, write_json
 
 log = logging.getLogger("core_device")
 
@@ -38,7 +37,7 @@ class Device:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._settings = json.loads((directory / SETTINGS_FILE).read_text())
+        self._settings = read_json(directory / SETTINGS_FILE, advice="start the core device anew, which writes it")
         self._thing_name: str = self._settings["thing_name"]
         self._cloud = Cloud.attach(Path(self._settings["cloud_directory"]))
         api = urlsplit(self._cloud.endpoint)
@@ -97,7 +96,7 @@ class Device:
             self._job_client.start()
             undo.callback(self._job_client.stop)
             state_file = self._directory / STATE_FILE
-            write_private(state_file, json.dumps({"pid": os.getpid(), "control": address}).encode())
+            write_json(state_file, {"pid": os.getpid(), "control": address})
             undo.callback(state_file.unlink)
             print("ready", flush=True)
             await self._until_stopped(working)

@@ -15,7 +15,6 @@ filters, is in a file, so that a broker that starts anew knows for whom to hold 
 
 import argparse
 import asyncio
-import json
 import logging
 import socket
 import sys
@@ -28,6 +27,7 @@ from pm_sandbox.core_device import mqtt
 from pm_sandbox.core_device.broker_connection import Connection
 from pm_sandbox.core_device.broker_session import Delivery, Receipt, Session
 from pm_sandbox.core_device.lifeline import until_stopped
+from pm_sandbox.state_files import recovered, write_json
 
 LOOPBACK = "127.0.0.1"
 #: Topics whose subscribers are remembered; a site has some dozens.
@@ -47,8 +47,9 @@ class Broker:
         self._sessions: dict[str, Session] = {}
         self._connections: set[Connection] = set()
         self._subscribers: dict[str, list[tuple[Session, int]]] = {}
-        for client_id, filters in _kept_sessions(sessions_file).items():
-            self._sessions[client_id] = Session(client_id, True, filters)
+        for client_id, filters in (recovered(sessions_file) if sessions_file else {}).items():
+            if isinstance(filters, dict):
+                self._sessions[client_id] = Session(client_id, True, filters)
 
     async def serve(self, listening: socket.socket) -> asyncio.Server:
         """Serve the connections to `listening`, which is bound."""
@@ -147,10 +148,8 @@ class Broker:
         if self._sessions_file is None or not session.is_kept:
             return
         kept = {each.client_id: each.filters for each in self._sessions.values() if each.is_kept and each.filters}
-        partial = self._sessions_file.with_suffix(".partial")
         try:
-            partial.write_text(json.dumps(kept))
-            partial.replace(self._sessions_file)
+            write_json(self._sessions_file, kept)
         except OSError as error:
             log.error("after a restart the broker will not know of all kept sessions: %s", error)
 
@@ -165,18 +164,6 @@ class Broker:
             if session.is_over(now):
                 self._forget(session)
         self.watch()
-
-
-def _kept_sessions(file: Path | None) -> dict[str, dict[str, int]]:
-    """The filters of each kept session in `file`; none, and a line in the log, where it cannot be read."""
-    if file is None or not file.exists():
-        return {}
-    try:
-        kept: dict[str, dict[str, int]] = json.loads(file.read_text())
-    except (OSError, ValueError) as error:
-        log.error("the kept sessions are lost: %s: %s", file, error)
-        return {}
-    return kept
 
 
 async def _main(port: int, sessions_file: Path | None) -> None:

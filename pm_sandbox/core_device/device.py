@@ -1,6 +1,5 @@
 """The emulated core device as a child process: start it, attach to it, ask it, cut its uplink, stop it."""
 
-import json
 import select
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pm_sandbox.core_device.component_log import read_log
 from pm_sandbox.core_device.control import ControlError, call
 from pm_sandbox.core_device.plug_ins import RunningNucleus
+from pm_sandbox.state_files import DamagedFileError, read_json, write_json
 
 if TYPE_CHECKING:
     from pm_sandbox.cloud import Cloud
@@ -42,7 +42,7 @@ class CoreDevice:
     def __init__(self, directory: Path, state: Mapping[str, Any], process: "subprocess.Popen[str] | None") -> None:
         """Take over a running device; use `start` or `attach`."""
         self.directory = directory
-        self.thing_name: str = json.loads((directory / SETTINGS_FILE).read_text())["thing_name"]
+        self.thing_name: str = _read(directory / SETTINGS_FILE, "thing_name")["thing_name"]
         self._state = state
         self._process = process
 
@@ -86,7 +86,7 @@ class CoreDevice:
             "policies": [name for name in (site_output["device_policy"], site_output.get("serving_policy")) if name],
             "token_exchange_role_arn": site_output["token_exchange_role_arn"],
         }
-        (directory / SETTINGS_FILE).write_text(json.dumps(settings, indent=2))
+        write_json(directory / SETTINGS_FILE, settings)
         log_file = directory / "device.log"
         with log_file.open("ab") as output:
             process = subprocess.Popen(
@@ -110,7 +110,7 @@ class CoreDevice:
         if not is_ready:
             end = "\n".join(log_file.read_text(errors="replace").splitlines()[-15:])
             raise CoreDeviceError(f"the core device {thing_name} did not start; the end of {log_file}:\n{end}")
-        return cls(directory, json.loads((directory / STATE_FILE).read_text()), process)
+        return cls(directory, _read(directory / STATE_FILE, "control"), process)
 
     @classmethod
     def attach(cls, directory: Path) -> Self:
@@ -120,10 +120,7 @@ class CoreDevice:
             CoreDeviceError: if none runs there.
         """
         directory = directory.absolute()
-        try:
-            device = cls(directory, json.loads((directory / STATE_FILE).read_text()), None)
-        except FileNotFoundError as error:
-            raise CoreDeviceError(f"no core device runs in {directory}: {error.filename} is not there") from error
+        device = cls(directory, _read(directory / STATE_FILE, "control"), None)
         device.status()
         return device
 
@@ -214,3 +211,13 @@ class CoreDevice:
             return call(self._state["control"], command, arguments, timeout)
         except ControlError as error:
             raise CoreDeviceError(f"{self.thing_name}: {error}; see {self.directory / 'device.log'}") from error
+
+
+def _read(file: Path, key: str) -> dict[str, Any]:
+    """The JSON object of a core device's file, with a key."""
+    try:
+        return read_json(file, key, advice="stop the core device, and start it anew")
+    except FileNotFoundError as error:
+        raise CoreDeviceError(f"no core device runs in {file.parent}: {file} is not there") from error
+    except DamagedFileError as error:
+        raise CoreDeviceError(str(error)) from error

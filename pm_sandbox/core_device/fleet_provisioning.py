@@ -17,7 +17,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from pm_sandbox.core_device.identity import Identity, identity_in, make_request
-from pm_sandbox.core_device.private_files import write_private
+from pm_sandbox.state_files import write_private
 
 _CREATE = "$aws/certificates/create-from-csr/json"
 #: Seconds for one answer; AWS's own devices wait about that long.

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from pm_sandbox.core_device.private_files import write_private
+from pm_sandbox.state_files import write_private
 
 
 @dataclass(frozen=True)

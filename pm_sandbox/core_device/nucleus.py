@@ -1,7 +1,6 @@
 """Carries out deployments: recipes, artifacts, configuration, processes; and goes back where one fails."""
 
 import asyncio
-import json
 import logging
 from collections import deque
 from collections.abc import Mapping
@@ -36,6 +35,7 @@ from pm_sandbox.core_device.recipes import (
     parse_recipe,
 )
 from pm_sandbox.core_device.supervisor import Program, Supervisor
+from pm_sandbox.state_files import put_aside, recovered, write_json
 
 #: Deployments that `status` tells of.
 _REMEMBERED = 50
@@ -130,12 +130,17 @@ class Nucleus:
 
     async def resume(self) -> None:
         """Start what the latest deployments left here, without asking the cloud; what cannot start is logged."""
-        if not self._state_file.exists():
+        saved = recovered(self._state_file, "results", "recipes", "nucleus", "state")
+        if not saved:
             return
-        saved = json.loads(self._state_file.read_text())
-        self.results.extend(Result(**result) for result in saved["results"])
-        recipes = {name: parse_recipe(document, self._kind) for name, document in saved["recipes"].items()}
-        self._plan = self._planned(RunningNucleus(**saved["nucleus"]), DeviceState.from_json(saved["state"]), recipes)
+        try:
+            self.results.extend(Result(**result) for result in saved["results"])
+            recipes = {name: parse_recipe(document, self._kind) for name, document in saved["recipes"].items()}
+            running, state = RunningNucleus(**saved["nucleus"]), DeviceState.from_json(saved["state"])
+            self._plan = self._planned(running, state, recipes)
+        except (DeploymentError, RecipeError, AttributeError, KeyError, TypeError, ValueError) as error:
+            put_aside(self._state_file, f"{type(error).__name__}: {error}")
+            return
         # A classic nucleus runs install steps at each of its starts; the units of a lite one are there already.
         await self._apply(self._plan, are_installed=self._kind is NucleusKind.LITE)
 
@@ -240,13 +245,13 @@ class Nucleus:
     def _recipe_document(self, name: str, version: str, documents: Mapping[str, Any]) -> Mapping[str, Any]:
         """A recipe: the device's copy (versions never change), the job's, or the cloud's."""
         copy = self._directory / "recipes" / f"{name}-{version}.json"
-        if copy.exists():
-            saved: dict[str, Any] = json.loads(copy.read_text())
+        if saved := recovered(copy):
             return saved
         document = documents.get(name)
         if document is None or document.get("ComponentVersion") != version:
             document = self._cloud.recipe(name, version)
-        _write(copy, document)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        write_json(copy, document)
         return dict(document)
 
     def _fetch(self, recipes: list[Recipe]) -> None:
@@ -333,7 +338,7 @@ class Nucleus:
 
     def _save(self) -> None:
         documents = {
-            name: json.loads((self._directory / "recipes" / f"{name}-{recipe.version}.json").read_text())
+            name: recovered(self._directory / "recipes" / f"{name}-{recipe.version}.json")
             for name, recipe in self._plan.recipes.items()
         }
         state = {
@@ -342,12 +347,5 @@ class Nucleus:
             "recipes": documents,
             "results": [asdict(result) for result in self.results],
         }
-        _write(self._state_file, state)
-
-
-def _write(path: Path, document: Mapping[str, Any]) -> None:
-    """Write JSON, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(document, indent=1))
-    partial.replace(path)
+        self._directory.mkdir(parents=True, exist_ok=True)
+        write_json(self._state_file, state)

@@ -27,6 +27,10 @@ STALLED_SECONDS = 90.0
 _LOOK_EVERY = 0.2
 
 
+#: In the folder of a demo: the lock that it holds while it runs.
+LOCK_FILE = "demo.lock"
+
+
 class DemoFailed(RuntimeError):
     """A step of the demo did not come to its end; the text says which, and how far it came."""
 

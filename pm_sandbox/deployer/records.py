@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, Self
 
 from pm_sandbox.resource import Resource
+from pm_sandbox.state_files import write_json
 
 #: Kinds of steps, as Pulumi's engine names them. What is replaced is told thrice: as such, by the deletion of the old
 #: one and by the creation of the new one.
@@ -100,7 +101,7 @@ class Deployment:
 
     def save(self, file: Path) -> None:
         """Write all but the steps to a file."""
-        file.write_text(json.dumps({key: value for key, value in asdict(self).items() if key != "steps"}, indent=1))
+        write_json(file, {key: value for key, value in asdict(self).items() if key != "steps"})
 
     def physical_id(self, type_: str, name: str) -> str:
         """The id in the cloud of the resource with this type and logical name.

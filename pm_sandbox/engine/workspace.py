@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
-from pm_sandbox.core_device.private_files import write_private
 from pm_sandbox.deployer.project import full_key, read_project, read_yaml
 from pm_sandbox.provider.server import debug_providers
+from pm_sandbox.state_files import write_private
 
 #: What a stack's file says of how its secrets are kept: by the passphrase here, and not by the user's own.
 _KEEPING = ("encryptionsalt", "encryptedkey", "secretsprovider")

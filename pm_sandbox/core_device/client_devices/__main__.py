@@ -6,7 +6,6 @@ The settings are a JSON file: `thing_name`, `identity` (folder), `directory` (fo
 
 import argparse
 import asyncio
-import json
 import logging
 import os
 import signal
@@ -25,6 +24,7 @@ from pm_sandbox.core_device.client_devices.gateway import Gateway
 from pm_sandbox.core_device.client_devices.program import STATUS_FILE
 from pm_sandbox.core_device.client_devices.shadows import Shadows
 from pm_sandbox.core_device.identity import identity_in
+from pm_sandbox.state_files import read_json
 
 LOOPBACK = "127.0.0.1"
 _ANNOUNCE_AGAIN = 2.0
@@ -100,4 +100,4 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="The gateway of client devices.")
     parser.add_argument("settings", type=Path, help="JSON file")
     log_to(sys.stderr, "%(asctime)s %(levelname)s %(message)s")
-    asyncio.run(run(json.loads(parser.parse_args().settings.read_text())))
+    asyncio.run(run(read_json(parser.parse_args().settings, advice="deploy anew, which writes it")))

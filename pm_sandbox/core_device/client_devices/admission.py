@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import json
 import logging
 import ssl
 import time
@@ -10,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 from pm_sandbox.core_device.client_devices.cloud import DeviceCloud, Refused, Unreachable
-from pm_sandbox.core_device.private_files import write_private
+from pm_sandbox.state_files import recovered, write_json
 
 log = logging.getLogger("client_devices")
 
@@ -28,7 +27,9 @@ class Admission:
         self._trust_seconds = trust_seconds
         self._file = file
         #: By thing and SHA-256 of the certificate: when the cloud has verified it, seconds since 1970.
-        self._verified: dict[str, float] = json.loads(file.read_text()) if file.exists() else {}
+        self._verified: dict[str, float] = {
+            key: at for key, at in recovered(file).items() if isinstance(at, int | float)
+        }
         self.counters: Counter[str] = Counter()
 
     async def check(self, thing: str, certificate: bytes) -> str:
@@ -67,6 +68,6 @@ class Admission:
     def _save(self) -> None:
         self._verified = {key: at for key, at in self._verified.items() if self._is_trusted(at)}
         try:
-            write_private(self._file, json.dumps(self._verified).encode())
+            write_json(self._file, self._verified)
         except OSError as error:
             log.error("what the cloud has verified is not remembered: %s", error)

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from pm_sandbox.core_device.private_files import write_private
+from pm_sandbox.state_files import write_private
 
 #: A real core device's authority lives five years, and the broker's certificate seven days and is renewed; here it is
 #: generated at each start.

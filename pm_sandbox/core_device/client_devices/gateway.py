@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import logging
 import socket
 import ssl
@@ -18,6 +17,7 @@ from pm_sandbox.core_device.client_devices.admission import Admission
 from pm_sandbox.core_device.client_devices.bus_link import BusLink
 from pm_sandbox.core_device.client_devices.configuration import SHADOW_FILTER, Configuration
 from pm_sandbox.core_device.client_devices.shadows import Shadows
+from pm_sandbox.state_files import write_json
 
 #: Seconds between looks at whether the connected devices may stay; a real core device looks once a day.
 REFRESH_SECONDS = 5.0
@@ -134,10 +134,8 @@ class Gateway(Broker):
             "admission": dict(self._admission.counters),
             "shadows": dict(self.shadows.counters) if self.shadows is not None else {},
         }
-        partial = self._status_file.with_suffix(".partial")
         with contextlib.suppress(OSError):  # a full disk: the next status comes soon
-            partial.write_text(json.dumps(status))
-            partial.replace(self._status_file)
+            write_json(self._status_file, status, durable=False)
 
     async def _shake_hands(self, accepted: socket.socket, context: ssl.SSLContext) -> None:
         loop = asyncio.get_running_loop()

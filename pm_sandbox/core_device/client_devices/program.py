@@ -10,9 +10,9 @@ from typing import Any
 
 from pm_sandbox.core_device.client_devices.configuration import AUTH, BROKER, PLAYED, ConfigurationError, parse
 from pm_sandbox.core_device.deployments import DeploymentError
-from pm_sandbox.core_device.private_files import write_private
 from pm_sandbox.core_device.recipes import Step
 from pm_sandbox.core_device.supervisor import Program
+from pm_sandbox.state_files import DamagedFileError, read_json, write_private
 
 #: In the gateway's folder: how it is doing.
 STATUS_FILE = "status.json"
@@ -66,7 +66,6 @@ def gateway_program(
 def gateway_status(directory: Path) -> dict[str, Any]:
     """The status of the gateway in `directory`; empty if there is none."""
     try:
-        status: dict[str, Any] = json.loads((directory / STATUS_FILE).read_text())
-    except FileNotFoundError:
+        return read_json(directory / STATUS_FILE, advice="the gateway writes it anew within seconds")
+    except (FileNotFoundError, DamagedFileError):
         return {}
-    return status

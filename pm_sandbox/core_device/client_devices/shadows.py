@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pm_sandbox.core_device.client_devices.cloud import DeviceCloud, Refused, Unreachable
-from pm_sandbox.core_device.private_files import write_private
+from pm_sandbox.state_files import recovered, write_json
 
 #: Seconds between looks at what the cloud desires, and after which an unreachable cloud is tried again.
 LOOK_AGAIN = 5.0
@@ -40,7 +40,9 @@ class Shadows:
         self._cloud = cloud
         self._synchronized = frozenset(synchronized)
         self._publish = publish
-        self._shadows: dict[str, dict[str, Any]] = json.loads(file.read_text()) if file.exists() else {}
+        self._shadows: dict[str, dict[str, Any]] = {
+            thing: shadow for thing, shadow in recovered(file).items() if _is_whole(shadow)
+        }
         self._changed = asyncio.Event()
         self.counters: Counter[str] = Counter()
 
@@ -52,7 +54,7 @@ class Shadows:
             if not isinstance(document, dict):
                 raise ValueError("a shadow document must be a JSON object")
             answer = self._update(thing, document) if request == "update" else self._get(thing, request)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             self.counters["rejected"] += 1
             self._publish(f"{base}/rejected", json.dumps({"code": 400, "message": str(error)}).encode())
             return
@@ -134,13 +136,23 @@ class Shadows:
             self._publish(f"$aws/things/{thing}/shadow/update/delta", json.dumps(document).encode())
 
     def _shadow(self, thing: str) -> dict[str, Any]:
-        return self._shadows.setdefault(thing, {"desired": {}, "reported": {}, "version": 0, "to_send": False})
+        return self._shadows.setdefault(thing, _new())
 
     def _save(self) -> None:
         try:
-            write_private(self._file, json.dumps(self._shadows).encode())
+            write_json(self._file, self._shadows)
         except OSError as error:
             log.error("the shadows are not saved: %s", error)
+
+
+def _new() -> dict[str, Any]:
+    return {"desired": {}, "reported": {}, "version": 0, "to_send": False}
+
+
+def _is_whole(shadow: Any) -> bool:
+    """True for a shadow as this version keeps it."""
+    wanted = {key: type(value) for key, value in _new().items()}
+    return isinstance(shadow, dict) and {key: type(value) for key, value in shadow.items()} == wanted
 
 
 def _merge(base: dict[str, Any], change: dict[str, Any]) -> None:
