@@ -6,10 +6,8 @@ rates), and one that hears nothing but a few chosen topics, so that it costs the
 
 import concurrent.futures
 import json
-import os
 import re
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterable
@@ -25,6 +23,8 @@ from pm_contracts.messages import Status, decode
 from pm_edge.components.uplink.cloud import WINDOW, Cloud, Endpoint
 from pm_edge.runtime.mqtt_bus import MqttBus
 from pm_sandbox.cloud import Cloud as EmulatedCloud
+from pm_sandbox.surroundings import environment as processes_environment
+from pm_sandbox.surroundings import python
 
 #: Seconds that anything waited for may take.
 DEADLINE = 240.0
@@ -111,8 +111,8 @@ class EdgeDevice:
         }
         with (self.directory / f"{module}.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", module, *settings, *arguments],
-                cwd=ROOT, env={**os.environ, **environment}, stdout=log, stderr=log,
+                python(module, *settings, *arguments),
+                cwd=ROOT, env={**processes_environment(), **environment}, stdout=log, stderr=log,
             )  # fmt: skip
         self._processes.append(process)
         return process
@@ -160,7 +160,7 @@ class EdgeDevice:
 
     def _start_broker(self) -> int:
         process = subprocess.Popen(
-            [sys.executable, "-m", "pm_sandbox.core_device.broker", "--port", "0"],
+            python("pm_sandbox.core_device.broker", "--port", "0"), env=processes_environment(),
             cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         self._processes.append(process)

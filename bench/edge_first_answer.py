@@ -46,7 +46,7 @@ def fault_detector(model: str, reading: str) -> None:
 
 def keras(net: str) -> None:
     """The reference: the component with pandas and Keras on JAX instead, the same net loaded, a row predicted."""
-    os.environ["KERAS_BACKEND"] = "jax"
+    os.environ |= {"KERAS_BACKEND": "jax", "KERAS_HOME": os.devnull}
     import keras as library
     import pandas as pd
 

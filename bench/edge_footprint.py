@@ -28,6 +28,7 @@ from pm_contracts.manifest import MODEL_FILE
 from pm_contracts.messages import encode
 from pm_contracts.model_kinds import FAULT, FORECAST
 from pm_edge.forecasting.core import Forecaster
+from pm_sandbox.surroundings import environment
 
 NAMES = ("cold_start", "peak_memory", "install_size")
 ROUNDS = 7
@@ -83,7 +84,7 @@ def first_answer(arguments: Sequence[str]) -> tuple[float, float]:
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "bench.edge_first_answer", *arguments],
-            cwd=edge_models.ROOT, stdout=subprocess.PIPE, stderr=log, text=True,
+            cwd=edge_models.ROOT, env=environment(), stdout=subprocess.PIPE, stderr=log, text=True,
         )  # fmt: skip
         assert process.stdout is not None  # noqa: S101 - it was asked for
         with process.stdout:

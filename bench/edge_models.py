@@ -5,7 +5,6 @@ Kept in `out/bench`, and rebuilt when the code that makes them has changed.
 
 import datetime as dt
 import itertools
-import os
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -20,6 +19,7 @@ from pm_contracts.measurements import AIR_QUALITY, MACHINE
 from pm_contracts.messages import AirQualityReading, MachineReading, Reading
 from pm_contracts.model_kinds import ModelKind
 from pm_edge.devices.simulator import sources
+from pm_sandbox.surroundings import environment
 
 ROOT = Path(__file__).resolve().parent.parent
 DIRECTORY = ROOT / "out" / "bench"
@@ -51,7 +51,7 @@ def model_directory(kind: ModelKind) -> Path:
             sys.executable, str(ROOT / kind.script), "--training", str(channel),
             "--model-dir", str(model), "--train_end", TRAIN_END.isoformat(),
         ],
-        capture_output=True, text=True, check=False, env={**os.environ, "KERAS_BACKEND": "jax"},
+        capture_output=True, text=True, check=False, env=environment(),
     )  # fmt: skip
     if ran.returncode:
         raise TrainingFailed(f"{kind.script}: {ran.stderr.strip()}")

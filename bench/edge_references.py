@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from pm_ml.export import INPUT
+from pm_sandbox.surroundings import OWN_KERAS_SETTINGS
 
 _Array = NDArray[np.float64]
 #: Parent of a root, as XGBoost writes it.
@@ -28,7 +29,7 @@ def nets_in_keras(file: Path) -> tuple[Any, _Array, _Array]:
         The Keras model, which gives each member's change and raw spread, and what its inputs are scaled with: offset,
         factor.
     """
-    os.environ.setdefault("KERAS_BACKEND", "jax")  # read when Keras is imported; TensorFlow is not installed
+    os.environ |= OWN_KERAS_SETTINGS  # read when Keras is imported; TensorFlow is not installed
     import keras
 
     graph = onnx.load(file).graph

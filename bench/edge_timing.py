@@ -10,12 +10,14 @@ import os
 import time
 from collections.abc import Callable, Iterator
 
+from pm_sandbox.surroundings import OWN_KERAS_SETTINGS
+
 #: For libraries that read it when they are imported: one thread, and none that spins beside it.
 SINGLE_THREAD = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
-    "KERAS_BACKEND": "jax",
+    **OWN_KERAS_SETTINGS,
 }
 
 #: Called with the share that is done, 0 to 1.

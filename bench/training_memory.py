@@ -24,6 +24,7 @@ from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS, MACHINE_MEASUREM
 from pm_ml import data
 from pm_ml.checkpoints import NONE
 from pm_ml.faults import model as fault_model
+from pm_sandbox.surroundings import environment
 
 #: Seconds between two looks at a process's memory.
 _LOOK_EVERY = 0.05
@@ -51,7 +52,7 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as folder:
                 (_machines if kind.startswith("faults") else _hours)(Path(folder), rows)
                 command = [sys.executable, "-m", "bench.training_memory", "--what", kind, "--directory", folder]
-                done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+                done = subprocess.run(command, env=environment(), stdout=subprocess.PIPE, text=True, check=True)
                 megabytes = json.loads(done.stdout.splitlines()[-1])
                 parts = ", ".join(f"{name} {value:,.0f} MB" for name, value in megabytes.items())
                 print(f"{kind}, {rows:,} rows: {parts}", flush=True)

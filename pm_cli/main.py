@@ -148,6 +148,7 @@ def up(
     from pm_sandbox.engine.command import EngineError, choose
     from pm_sandbox.factory import LOCK_FILE, STARTING_FILE, FactoryError, check_folder, forget
     from pm_sandbox.folder_lock import FolderLock, FolderTakenError
+    from pm_sandbox.surroundings import environment, python
 
     _stop_in_order_on_sigterm()
     if cloud_only and engine is EngineName.OWN:
@@ -172,12 +173,12 @@ def up(
     with lock, (directory / "factory.log").open("wb") as log:
         process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "pm_sandbox.factory", "--directory", str(directory)),
-                f"--lock={lock.fileno()}",
+                *python("pm_sandbox.factory", "--directory", str(directory), f"--lock={lock.fileno()}"),
                 *([f"--port={port}"] if port else []),
                 *(["--cloud-only"] if cloud_only else []),
                 *([f"--pulumi={chosen.command.path}"] if chosen.command else []),
             ],
+            env=environment(),
             pass_fds=[lock.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=log,

@@ -15,6 +15,7 @@ from pm_cli.extras import require
 from pm_components.aws import archives, packaging
 from pm_components.forecast_pipeline.training_jobs import CHECKPOINTS
 from pm_contracts.model_kinds import MODEL_KINDS
+from pm_sandbox.surroundings import environment
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Where the SageMaker Python SDK lives, apart from the rest (`requirements/sagemaker.in` says why).
@@ -45,7 +46,7 @@ def train_here(model: str, data: Path, out: Path, hyperparameters: Mapping[str, 
     command = [sys.executable, str(ROOT / MODEL_KINDS[model].script), "--training", str(data), "--model-dir", str(out)]
     command += ["--checkpoint-dir", str(out.with_name(f"{out.name}.checkpoints"))]
     command += [word for name, value in hyperparameters.items() for word in (f"--{name}", value)]
-    if subprocess.run(command, check=False).returncode:
+    if subprocess.run(command, env=environment(), check=False).returncode:
         raise TrainingRefused("the script failed: see above")
 
 

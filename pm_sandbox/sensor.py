@@ -1,7 +1,6 @@
 """A sensor of the plant as a child process: enrolled, associated with a core device, started and stopped."""
 
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -10,6 +9,7 @@ from typing import Self
 from pm_sandbox.cloud import Cloud
 from pm_sandbox.core_device import CoreDevice
 from pm_sandbox.core_device.identity import enroll
+from pm_sandbox.surroundings import environment, python
 
 _STOP_LIMIT = 20.0
 
@@ -100,18 +100,12 @@ def run(
     """Start the process of a sensor that is enrolled in `directory`, with discovery at a port of loopback."""
     with (directory / "sensor.log").open("ab") as output:
         return subprocess.Popen(
-            [
-                *(
-                    sys.executable,
-                    "-m",
-                    "pm_edge.devices.sensor",
-                    "--site",
-                    site,
-                    "--devices",
-                    f"{device}={device_type}",
-                ),
-                *("--endpoint", f"127.0.0.1:{port}", "--data-directory", str(directory), *arguments),
-            ],
+            python(
+                "pm_edge.devices.sensor",
+                *("--site", site, "--devices", f"{device}={device_type}", "--endpoint", f"127.0.0.1:{port}"),
+                *("--data-directory", str(directory), *arguments),
+            ),
+            env=environment(),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -10,7 +10,8 @@ import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-os.environ.setdefault("KERAS_BACKEND", "jax")
+# Keras reads the backend of the first, and backend and precision of `keras.json` in the second: neither is the user's.
+os.environ |= {"KERAS_BACKEND": "jax", "KERAS_HOME": os.devnull}
 
 import keras
 import numpy as np

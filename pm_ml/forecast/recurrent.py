@@ -10,7 +10,8 @@ two cores, predictions included; with one and a half and with twice the units it
 import os
 from collections.abc import Callable
 
-os.environ.setdefault("KERAS_BACKEND", "jax")
+# Keras reads the backend of the first, and backend and precision of `keras.json` in the second: neither is the user's.
+os.environ |= {"KERAS_BACKEND": "jax", "KERAS_HOME": os.devnull}
 
 import keras
 import numpy as np

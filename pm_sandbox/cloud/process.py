@@ -8,11 +8,8 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,6 +17,8 @@ from typing import Any, Self
 from pm_sandbox.cloud import seams
 from pm_sandbox.cloud.seams import HTTP_SOCKET_VARIABLE, LOOPBACK, MQTT_SOCKET_VARIABLE
 from pm_sandbox.state_files import DamagedFileError, read_json, write_json
+from pm_sandbox.surroundings import aws_client, get, python
+from pm_sandbox.surroundings import environment as processes_environment
 
 REGION = "eu-central-1"
 ACCOUNT_ID = "000000000000"
@@ -99,7 +98,7 @@ class Cloud:
             }
             with (directory / "cloud.log").open("wb") as log:
                 process = subprocess.Popen(
-                    [sys.executable, "-m", "pm_sandbox.cloud.launcher"],
+                    python("pm_sandbox.cloud.launcher"),
                     env=_launcher_environment(directory, temporary, state)
                     | {
                         HTTP_SOCKET_VARIABLE: str(http_socket.fileno()),
@@ -167,18 +166,14 @@ class Cloud:
         """The boto3 client of `service` with the operator's (root) credentials; one for all threads."""
         with self._clients_lock:
             if service not in self._clients:
-                import boto3
-                from botocore.config import Config
-
-                self._clients[service] = boto3.client(
+                self._clients[service] = aws_client(
                     service,
-                    region_name=self.region,
-                    endpoint_url=self.endpoint,
-                    aws_access_key_id=_OPERATOR_KEY,
-                    aws_secret_access_key=self._secret,
-                    config=Config(
-                        max_pool_connections=32, s3={"addressing_style": "path"}, retries={"total_max_attempts": 3}
-                    ),
+                    endpoint=self.endpoint,
+                    region=self.region,
+                    key=_OPERATOR_KEY,
+                    secret=self._secret,
+                    max_pool_connections=32,
+                    retries={"total_max_attempts": 3},
                 )
             return self._clients[service]
 
@@ -213,8 +208,7 @@ class Cloud:
 
     def _get(self, path: str) -> bytes:
         try:
-            with urllib.request.urlopen(self.endpoint + path, timeout=30) as response:  # noqa: S310 - our own URL
-                return bytes(response.read())
+            return get(self.endpoint + path, timeout=30)
         except OSError as error:
             raise CloudError(f"{self.endpoint}{path} does not answer: {error}") from error
 
@@ -238,9 +232,8 @@ class Cloud:
 
 
 def _launcher_environment(directory: Path, temporary: Path, state: dict[str, Any]) -> dict[str, str]:
-    """The child's environment: ours without AWS settings (they may point at a real account), and the emulator's own."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PM_CLOUD_"))}
-    return inherited | {
+    """The child's environment: a process's of ours, and the emulator's own."""
+    return processes_environment() | {
         "AUTH": "true",
         "AWS_ACCESS_KEY_ID": _OPERATOR_KEY,
         "AWS_SECRET_ACCESS_KEY": state["secret"],
@@ -281,10 +274,10 @@ def listening_socket(port: int | None) -> socket.socket:
 
 def _answers(endpoint: str) -> bool:
     try:
-        with urllib.request.urlopen(endpoint + "/_ministack/ready", timeout=5) as response:  # noqa: S310 - our own URL
-            return bool(response.status == 200)
-    except (urllib.error.URLError, OSError):
+        get(endpoint + "/_ministack/ready", timeout=5)
+    except OSError:
         return False
+    return True
 
 
 def _read_state(directory: Path) -> dict[str, Any]:

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from pm_sandbox.surroundings import NO_AWS_SETTINGS, OWN_KERAS_SETTINGS
+
 HOST = "algo-1"
 #: In the container; here it is the folder `checkpoints` of the job, beside that of the model.
 _CHECKPOINTS = "/opt/ml/checkpoints"
@@ -247,7 +249,9 @@ def environment(specification: TrainingJobSpecification, folder: Folder, credent
     contract |= {f"SM_CHANNEL_{name.upper()}": path for name, path in channels.items()}
     contract |= {f"SM_HP_{name.upper()}": str(value) for name, value in specification.hyperparameters.items()}
     machine = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    # A container has no home of the user's, with settings of AWS and Keras.
     own = {"PYTHONPATH": f"{folder.code}{os.pathsep}{folder.root}", "PYTHONUNBUFFERED": "1"}
+    own |= NO_AWS_SETTINGS | OWN_KERAS_SETTINGS
     return machine | specification.environment | contract | own | credentials
 
 

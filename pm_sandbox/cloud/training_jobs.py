@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import boto3
 from botocore.exceptions import ClientError
 from ministack.services import sts
 
@@ -18,6 +17,7 @@ from pm_sandbox.cloud import seams, training
 from pm_sandbox.cloud.modelled_service import ApiError, Request, now, page
 from pm_sandbox.cloud.role_permissions import PermissionDenied, require_permission
 from pm_sandbox.cloud.training import Folder, TrainingError, TrainingJobSpecification
+from pm_sandbox.surroundings import aws_client
 
 SERVICE_PRINCIPAL = "sagemaker.amazonaws.com"
 #: Seconds from SIGTERM to SIGKILL when a job is stopped;
@@ -202,13 +202,13 @@ def _role_credentials(role_arn: str, job: str, longest: int, request: Request) -
 
 
 async def _run(job: TrainingJob, credentials: dict[str, str]) -> None:
-    s3 = boto3.client(
+    s3 = aws_client(
         "s3",
-        region_name=credentials["AWS_REGION"],
-        endpoint_url=credentials["AWS_ENDPOINT_URL"],
-        aws_access_key_id=credentials["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=credentials["AWS_SECRET_ACCESS_KEY"],
-        aws_session_token=credentials["AWS_SESSION_TOKEN"],
+        endpoint=credentials["AWS_ENDPOINT_URL"],
+        region=credentials["AWS_REGION"],
+        key=credentials["AWS_ACCESS_KEY_ID"],
+        secret=credentials["AWS_SECRET_ACCESS_KEY"],
+        token=credentials["AWS_SESSION_TOKEN"],
     )
     specification, folder = job.specification, job.folder
     try:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pm_sandbox.core_device.deployments import DeploymentError
+from pm_sandbox.surroundings import aws_client
 
 _Result = TypeVar("_Result")
 
@@ -93,17 +94,15 @@ class CloudAccess:
         return self._client(service, self.operator["AWS_ACCESS_KEY_ID"], self.operator["AWS_SECRET_ACCESS_KEY"], None)
 
     def _client(self, service: str, key: str, secret: str, token: str | None) -> Any:
-        import boto3
-        from botocore.config import Config
-
-        return boto3.client(
+        return aws_client(
             service,
-            region_name=self.operator["AWS_REGION"],
-            endpoint_url=self.endpoint,
-            aws_access_key_id=key,
-            aws_secret_access_key=secret,
-            aws_session_token=token,
-            config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 2}, connect_timeout=5),
+            endpoint=self.endpoint,
+            region=self.operator["AWS_REGION"],
+            key=key,
+            secret=secret,
+            token=token,
+            retries={"total_max_attempts": 2},
+            connect_timeout=5,
         )
 
     @staticmethod

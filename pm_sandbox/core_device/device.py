@@ -2,7 +2,6 @@
 
 import select
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +11,7 @@ from pm_sandbox.core_device.component_log import read_log
 from pm_sandbox.core_device.control import ControlError, call
 from pm_sandbox.core_device.plug_ins import RunningNucleus
 from pm_sandbox.state_files import DamagedFileError, read_json, write_json
+from pm_sandbox.surroundings import environment, python
 
 if TYPE_CHECKING:
     from pm_sandbox.cloud import Cloud
@@ -90,7 +90,8 @@ class CoreDevice:
         log_file = directory / "device.log"
         with log_file.open("ab") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "pm_sandbox.core_device", str(directory)],
+                python("pm_sandbox.core_device", str(directory)),
+                env=environment(),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=output,

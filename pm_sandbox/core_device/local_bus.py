@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-import sys
 from pathlib import Path
+
+from pm_sandbox.surroundings import python
 
 #: Seconds before a broker that has ended is started anew; doubled each time that it ends within `_SETTLED` seconds.
 _BACK_OFF = (0.1, 5.0)
@@ -54,13 +55,11 @@ class LocalBus:
     async def _start(self) -> None:
         with (self._directory / "broker.log").open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "pm_sandbox.core_device.broker",
-                "--port",
-                str(self.port),
-                "--sessions",
-                str(self._directory / "broker-sessions.json"),
+                *python(
+                    "pm_sandbox.core_device.broker",
+                    *("--port", str(self.port)),
+                    *("--sessions", str(self._directory / "broker-sessions.json")),
+                ),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=output,

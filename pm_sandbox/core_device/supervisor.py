@@ -4,7 +4,6 @@ import asyncio
 import logging
 import os
 import signal
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -19,6 +18,7 @@ from pm_sandbox.core_device.recipes import Step
 from pm_sandbox.core_device.resources import ResourceMeter
 from pm_sandbox.core_device.state_report import NOTIFY_VARIABLE, StateReport
 from pm_sandbox.core_device.sudo import passed_on
+from pm_sandbox.surroundings import python
 
 #: A component that fails this often in one state is broken: `MAXIMUM_CONTINUAL_ERROR` of a classic nucleus's class
 #: `Lifecycle`, and `StartLimitBurst` of the units that nucleus lite writes.
@@ -284,9 +284,7 @@ class Supervisor:
     async def open(self) -> None:
         """Start the process that cleans up after us should we not be able to."""
         self._watchdog = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "pm_sandbox.core_device.watchdog",
+            *python("pm_sandbox.core_device.watchdog"),
             stdin=asyncio.subprocess.PIPE,
             start_new_session=True,
         )

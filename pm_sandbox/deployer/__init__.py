@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from pm_sandbox.cloud import Cloud
 from pm_sandbox.deployer.records import Deployment, DeploymentError, ResourceRecord, Step
+from pm_sandbox.surroundings import environment, python
 
 __all__ = ["Deployment", "DeploymentError", "ResourceRecord", "Step", "deploy", "destroy"]
 
@@ -70,7 +70,8 @@ def _asked(request: dict[str, Any], cloud: Cloud, on_step: OnStep | None) -> tup
     with (
         log_file.open("w") as log,
         subprocess.Popen(
-            [sys.executable, "-m", "pm_sandbox.deployer"],
+            python("pm_sandbox.deployer"),
+            env=environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,

@@ -9,6 +9,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
+from pm_sandbox.surroundings import environment
+
 #: The oldest version that is taken. The Automation API of the pinned SDK asks for 3.1.0 (`_MINIMUM_VERSION`,
 #: pulumi/automation/_minimum_version.py) and PULUMI_DEBUG_PROVIDERS for one of 2022; PULUMI_OPTION_CWD, which keeps the
 #: commands of a shell off the tracked files, came with 3.208.0 ("All Pulumi CLI flags are now supported as environment
@@ -112,16 +114,16 @@ def missing_language_host(command: Command) -> str:
 
 
 def neutral_environment() -> dict[str, str]:
-    """This process's environment without what it tells Pulumi: backend, home, stack and options are not the user's."""
-    return {key: value for key, value in os.environ.items() if not key.startswith("PULUMI_")}
+    """A process's environment without what the user tells Pulumi: backend, home, stack and options."""
+    return {key: value for key, value in environment().items() if not key.startswith("PULUMI_")}
 
 
 def _version(path: Path) -> tuple[int, ...] | None:
     # The command keeps logs of whatever it does in its home.
     with tempfile.TemporaryDirectory() as home:
-        environment = {**neutral_environment(), "PULUMI_HOME": home, "PULUMI_SKIP_UPDATE_CHECK": "true"}
+        own = {**neutral_environment(), "PULUMI_HOME": home, "PULUMI_SKIP_UPDATE_CHECK": "true"}
         try:
-            said = subprocess.run([path, "version"], env=environment, capture_output=True, text=True, check=True).stdout
+            said = subprocess.run([path, "version"], env=own, capture_output=True, text=True, check=True).stdout
         except (OSError, subprocess.CalledProcessError):
             return None
     match = re.match(r"v?(\d+)\.(\d+)\.(\d+)", said.strip())

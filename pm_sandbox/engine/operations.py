@@ -4,13 +4,13 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from pm_sandbox.engine.command import EngineError, neutral_environment
 from pm_sandbox.engine.workspace import Workspace
+from pm_sandbox.surroundings import python
 
 
 class Event(NamedTuple):
@@ -73,7 +73,7 @@ class _Child:
     def __init__(self, request: dict[str, Any], environment: dict[str, str], log: Path) -> None:
         with log.open("w") as said:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "pm_sandbox.engine"],
+                python("pm_sandbox.engine"),
                 env=environment,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

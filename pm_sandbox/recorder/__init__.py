@@ -2,12 +2,12 @@
 
 import json
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pm_sandbox.resource import Resource
+from pm_sandbox.surroundings import environment, python
 
 __all__ = ["DEFAULT_REGION", "UNKNOWN", "Recording", "RecordingError", "Registered", "record"]
 
@@ -100,7 +100,8 @@ def record(
         "checked": checked,
     }
     child = subprocess.run(
-        [sys.executable, "-m", "pm_sandbox.recorder"],
+        python("pm_sandbox.recorder"),
+        env=environment(),
         input=json.dumps(request),
         capture_output=True,
         text=True,

@@ -6,12 +6,12 @@ It runs in a child process, which can start while the program is recorded: impor
 import importlib.util
 import json
 import subprocess
-import sys
 from typing import Any, Self
 
 from pm_cli.review.checks.refusal import Refusal
 from pm_cli.review.checks.template import parts
 from pm_sandbox.recorder import Recording
+from pm_sandbox.surroundings import environment, python
 
 _NOT_INSTALLED = (
     "cfn-lint is not installed: policies, state machines and the types of aws-native are not held to CloudFormation's "
@@ -35,7 +35,8 @@ class CfnLint:
         self._child: subprocess.Popen[str] | None = None
         if importlib.util.find_spec("cfnlint") is not None:
             self._child = subprocess.Popen(
-                [sys.executable, "-m", "pm_cli.review.checks.cfn_lint_process"],
+                python("pm_cli.review.checks.cfn_lint_process"),
+                env=environment(),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

@@ -1,7 +1,6 @@
 """Polly: real speech as MP3. eSpeak NG speaks for all voices and engines, in the language and gender of each."""
 
 import asyncio
-import sys
 import xml.etree.ElementTree as ElementTree
 from typing import Any
 
@@ -10,6 +9,7 @@ from ministack import app
 from pm_sandbox.cloud import seams
 from pm_sandbox.cloud.modelled_service import ApiError, ModelledService, Operation, Request, page
 from pm_sandbox.cloud.polly_voices import VOICES, Voice
+from pm_sandbox.surroundings import python
 
 #: https://docs.aws.amazon.com/polly/latest/dg/limits.html: billed characters, and characters with SSML tags.
 MAXIMUM_BILLED_CHARACTERS = 3_000
@@ -35,7 +35,7 @@ async def synthesize_speech(request: Request) -> dict[str, Any]:
     arguments = ["--voice", voice.synthesizer_voice, "--sample-rate", rate, *(["--ssml"] if ssml else [])]
     async with _synthesizer:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "pm_sandbox.cloud.speech", *arguments),
+            *python("pm_sandbox.cloud.speech", *arguments),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

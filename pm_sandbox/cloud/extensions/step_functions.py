@@ -20,6 +20,7 @@ from ministack.core import responses
 from ministack.services import stepfunctions, sts
 
 from pm_sandbox.cloud import role_permissions, seams
+from pm_sandbox.surroundings import aws_client
 
 _PRINCIPAL = "states.amazonaws.com"
 _INTEGRATION = "arn:aws:states:::"
@@ -106,8 +107,6 @@ def _milliseconds(value: dt.datetime) -> int:
 
 def _client(service: str, role: str, session_name: str) -> Any:
     """A boto3 client with temporary credentials of the role."""
-    import boto3
-
     account, region = responses.get_account_id(), responses.get_region()
     digest = hashlib.sha256(f"{os.environ['AWS_SECRET_ACCESS_KEY']}:{role}:{session_name}".encode()).hexdigest()
     key, secret, token = f"ASIA{digest[:16].upper()}", digest[16:56], digest[8:64]
@@ -119,14 +118,8 @@ def _client(service: str, role: str, session_name: str) -> Any:
         "SessionToken": token,
     }
     sts.register_session(key, session)
-    return boto3.session.Session().client(
-        service,
-        region_name=region,
-        endpoint_url=f"http://127.0.0.1:{os.environ['GATEWAY_PORT']}",
-        aws_access_key_id=key,
-        aws_secret_access_key=secret,
-        aws_session_token=token,
-    )
+    endpoint = f"http://127.0.0.1:{os.environ['GATEWAY_PORT']}"
+    return aws_client(service, endpoint=endpoint, region=region, key=key, secret=secret, token=token)
 
 
 def _arn(service: str, resource: str) -> str:

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import shlex
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from pm_sandbox.core_device.deployments import DeploymentError
 from pm_sandbox.core_device.recipes import Step
 from pm_sandbox.core_device.supervisor import Program
 from pm_sandbox.state_files import DamagedFileError, read_json, write_private
+from pm_sandbox.surroundings import python
 
 #: In the gateway's folder: how it is doing.
 STATUS_FILE = "status.json"
@@ -59,7 +59,7 @@ def gateway_program(
     # By its content, so that other settings are another program, which the supervisor starts anew.
     file = directory / f"settings-{hashlib.sha256(settings.encode()).hexdigest()[:12]}.json"
     write_private(file, settings.encode())
-    script = f"exec {shlex.quote(sys.executable)} -m pm_sandbox.core_device.client_devices {shlex.quote(str(file))}"
+    script = f"exec {shlex.join(python('pm_sandbox.core_device.client_devices', str(file)))}"
     return Program(NAME, versions[BROKER], {"run": Step(script, {}, None)}, directory)
 
 
