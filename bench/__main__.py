@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rich import box
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from bench.edge_timing import SINGLE_THREAD, Advance
-from bench.figure import Figure, written
+from bench.figure import OUT_OF_REACH, Figure, written
+from pm_sandbox.terminal import Terminal, forgive_encodings, marked
 
 FILE = Path(__file__).resolve().parent.parent / "out" / "bench.json"
 
@@ -117,7 +117,7 @@ A row of out/bench.json is {{name, unit, ours, reference, ratio, limit, runs}}: 
 means better than the reference. The first run trains the models that are measured, into out/bench (about a minute).
 catch_up_bridge needs mosquitto (apt-get install mosquitto), engines the command pulumi or Go to build it; without them
 the rows say so and have no ratio.
-The exit code is 1 where a figure stays below its limit, or could not be measured.
+The exit code is 1 where a figure stays below its limit, but for limits that are out of reach, or could not be measured.
 """
 
 
@@ -128,7 +128,8 @@ def main() -> None:
     wanted = [name for name in [*arguments.names, *arguments.only] or NAMES if name not in arguments.skip]
     os.environ.update(SINGLE_THREAD)
     logging.basicConfig(level=logging.ERROR)
-    console = Console()
+    forgive_encodings()
+    console = Terminal()
     figures: list[Figure] = []
     failed = False
     columns = (TextColumn("{task.description:<18}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
@@ -144,11 +145,16 @@ def main() -> None:
                     written([figure], arguments.file)
             except Exception as error:  # whatever it is, the other figures are still to be had
                 failed = True
-                console.print(f"[red]{measure.names[0]} could not be measured: {type(error).__name__}: {error}[/]")
+                said = f"{measure.names[0]} could not be measured: {type(error).__name__}: {error}"
+                console.print(marked("[red]{}[/]", said))
             progress.update(task, completed=1.0)
     console.print(_table(figures))
+    below = [figure.name for figure in figures if not figure.reached]
+    for name in below:
+        if name in OUT_OF_REACH:
+            console.print(marked("[yellow]{} is below a limit that is out of reach[/]: {}", name, OUT_OF_REACH[name]))
     console.print(f"written to {arguments.file}")
-    sys.exit(0 if not failed and all(figure.reached for figure in figures) else 1)
+    sys.exit(1 if failed or set(below) - set(OUT_OF_REACH) else 0)
 
 
 def _advance(progress: Progress, task: TaskID, done: float) -> None:
@@ -202,7 +208,7 @@ def _table(figures: list[Figure]) -> Table:
         values = (
             _short(figure.ours),
             "-" if figure.reference is None else _short(figure.reference),
-            "-" if figure.ratio is None else f"[{style}]{figure.ratio:.3g}[/]",
+            "-" if figure.ratio is None else marked(f"[{style}]{figure.ratio:.3g}[/]"),
             f"{figure.limit:g}",
         )
         table.add_row(figure.name, figure.unit, *values, str(figure.runs))

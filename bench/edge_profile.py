@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
-from rich.console import Console
 from rich.table import Table
 
 from bench import edge_models
@@ -32,6 +31,7 @@ from pm_edge.forecasting.features import FeatureWindow
 from pm_edge.forecasting.model import ForecastModel
 from pm_edge.runtime.journal import Journal
 from pm_edge.runtime.models import load_model
+from pm_sandbox.terminal import Terminal
 
 CALLS = 2000
 #: As the uplink does under load.
@@ -148,7 +148,7 @@ def main() -> None:
         for part in same:
             table.add_row(part.component, part.what, f"{part.processor:.1f}", f"{part.clock:.1f}")
         table.add_section()
-    Console().print(table)
+    Terminal().print(table)
 
 
 if __name__ == "__main__":

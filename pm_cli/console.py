@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import NoReturn, Self
 
 import typer
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.markup import escape
 from rich.padding import Padding
 from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
@@ -14,9 +14,11 @@ from rich.progress import Progress as Bar
 from rich.status import Status
 from rich.text import Text
 
+from pm_sandbox.terminal import Terminal, marked, printable
+
 #: For results.
-console = Console()
-_errors = Console(stderr=True)
+console = Terminal()
+_errors = Terminal(stderr=True)
 #: Exit codes: what was asked cannot be done as it was asked, as for a wrong option; and the work itself failed.
 REFUSED, FAILED = 2, 1
 _BAR_WIDTH = 16
@@ -30,7 +32,7 @@ def fail(text: str, code: int = REFUSED) -> NoReturn:
     Raises:
         typer.Exit: always.
     """
-    _errors.print(f"[red]error:[/] {escape(text)}", highlight=False, soft_wrap=True)
+    _errors.print(marked("[red]error:[/] {}", text), highlight=False, soft_wrap=True)
     raise typer.Exit(code)
 
 
@@ -42,7 +44,7 @@ def waiting(text: str) -> Status:
 class _Step(Bar):
     """The bar of the current step, with what it has said below."""
 
-    def __init__(self, *columns: ProgressColumn, to: Console) -> None:
+    def __init__(self, *columns: ProgressColumn, to: Terminal) -> None:
         self.said: list[RenderableType] = []
         super().__init__(*columns, console=to, transient=True)
 
@@ -54,7 +56,7 @@ class _Step(Bar):
 class ConsoleProgress:
     """Shows steps in the terminal, and keeps a finished step as one line with its seconds and what it said below."""
 
-    def __init__(self, to: Console = console) -> None:
+    def __init__(self, to: Terminal = console) -> None:
         """Write to a console."""
         self._console = to
         self._bar = _Step(
@@ -70,7 +72,7 @@ class ConsoleProgress:
         """A step begins; the one before it has ended."""
         self._end()
         self._title, self._total, self._note, self._began = title, total or 0, "", time.monotonic()
-        self._task = self._bar.add_task(title, total=total, count="", note="")
+        self._task = self._bar.add_task(escape(title), total=total, count="", note="")
 
     def advance(self, done: int, note: str = "") -> None:
         """So much of the step is done."""
@@ -83,16 +85,21 @@ class ConsoleProgress:
 
     def say(self, text: str) -> None:
         """One line worth keeping."""
-        self._bar.said.append(Padding(Text(text, style="dim"), (0, 0, 0, 6), expand=False))
+        self._bar.said.append(Padding(Text(printable(text), style="dim"), (0, 0, 0, 6), expand=False))
 
-    def _end(self, mark: str = "[green]✓") -> None:
+    def _end(self, *, failed: bool = False) -> None:
         # Taken first: a Ctrl-C that arrives while this prints ends the step only once.
         task, self._task = self._task, None
         if task is None:
             return
         self._bar.remove_task(task)
         said, self._bar.said = self._bar.said, []
-        self._console.print(f"  {mark}[/] {self._title} [dim]{time.monotonic() - self._began:.1f} s", highlight=False)
+        colour = "red" if failed else "green"
+        mark = self._console.mark("✗", "x") if failed else self._console.mark("✓", "+")
+        seconds = f"{time.monotonic() - self._began:.1f}"
+        self._console.print(
+            marked(f"  [{colour}]{{}}[/] {{}} [dim]{{}} s[/]", mark, self._title, seconds), highlight=False
+        )
         for each in said:
             self._console.print(each)
 
@@ -103,5 +110,5 @@ class ConsoleProgress:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._end("[green]✓" if kind is None else "[red]✗")
+        self._end(failed=kind is not None)
         self._bar.stop()

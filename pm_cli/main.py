@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Column, Table
 from typer.core import TyperGroup
 
@@ -28,6 +27,7 @@ from pm_cli.extras import missing_extra
 from pm_cli.options import BACKGROUND, DATA_FILE, FACTORY, Directory, attached
 from pm_contracts import csv_readings
 from pm_sandbox.engine.command import EngineName
+from pm_sandbox.terminal import forgive_encodings, marked, printable
 
 if TYPE_CHECKING:
     from pm_contracts.messages import Status
@@ -37,6 +37,10 @@ if TYPE_CHECKING:
 
 class _Commands(TyperGroup):
     """Says what the file system refuses, and what is not installed, in one line, whichever command meets it."""
+
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        forgive_encodings()
+        return super().main(*arguments, **options)
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -104,7 +108,7 @@ def demo(
         fail(str(error))
     except FolderTakenError as error:
         fail(f"{error}: wait for its end, or use another folder by --out")
-    console.print("\n[bold]A factory on one machine, from sensor to alert[/]\n")
+    console.print(marked("\n[bold]A factory on one machine, from sensor to alert[/]\n"))
     try:
         with lock, ConsoleProgress(console) as progress:
             summary = story.run(plan, out.absolute(), progress)
@@ -114,7 +118,8 @@ def demo(
         fail(f"{error}{_if_full(out)}; logs: {out}/demo", FAILED)
     console.print()
     console.print(summary_table(summary))
-    console.print(f"\n{where_to_look(out)}")
+    console.print()
+    console.print(where_to_look(out))
 
 
 @app.command(rich_help_panel=FACTORY)
@@ -193,7 +198,9 @@ def up(
         fail(f"{error}{_if_full(directory)}; see {directory / 'factory.log'}", FAILED)
     if not cloud_only:
         console.print(
-            "\nIt runs. Next: [bold]pm status[/], [bold]pm replay[/], [bold]pm logs pm.Uplink[/], [bold]pm down[/]"
+            marked(
+                "\nIt runs. Next: [bold]pm status[/], [bold]pm replay[/], [bold]pm logs pm.Uplink[/], [bold]pm down[/]"
+            )
         )
     if cloud_only or chosen.command:
         _tell_of_pulumi(directory, chosen, deployed=not cloud_only)
@@ -232,16 +239,18 @@ def _tell_of_pulumi(directory: Path, chosen: "Choice", *, deployed: bool) -> Non
     file = directory / PULUMI / SHELL_FILE
     if deployed:
         command = f"pulumi preview -s {STACK}"
-        console.print(f"For Pulumi's commands: [bold]source {file}[/], then [bold]{command}[/]", soft_wrap=True)
+        told = marked("For Pulumi's commands: [bold]source {}[/], then [bold]{}[/]", file, command)
+        console.print(told, soft_wrap=True)
     else:
         console.print("\nIt runs, and nothing is deployed. For Pulumi's commands, in a shell:\n")
-        console.print(escape(file.read_text()), soft_wrap=True, highlight=False)
-        console.print(f"The same lines, shorter: [bold]source {file}[/]", soft_wrap=True)
+        console.print(file.read_text(), soft_wrap=True, highlight=False)
+        console.print(marked("The same lines, shorter: [bold]source {}[/]", file), soft_wrap=True)
         init = "" if chosen.command else f"[bold]pulumi stack init {BY_HAND}[/] and "
-        console.print(f"Then {init}[bold]pulumi up -s {BY_HAND}[/]; at the end: [bold]pm down[/]", soft_wrap=True)
+        then = marked(f"Then {init}[bold]pulumi up -s {BY_HAND}[/]; at the end: [bold]pm down[/]")
+        console.print(then, soft_wrap=True)
     lacks = missing_language_host(chosen.command) if chosen.command else chosen.reason
     if lacks:
-        console.print(f"[yellow]By hand:[/] {escape(lacks)}", soft_wrap=True, highlight=False)
+        console.print(marked("[yellow]By hand:[/] {}", lacks), soft_wrap=True, highlight=False)
 
 
 def _watch(process: "subprocess.Popen[bytes]", told: IO[str], progress: ConsoleProgress) -> None:
@@ -287,7 +296,7 @@ def status(directory: Directory = BACKGROUND) -> None:
     console.print(components)
     for (site, component), said in sorted(_statuses(factory).items()):
         if said.reason:
-            console.print(f"[yellow]{site} {component}[/]: {escape(said.reason)}")
+            console.print(marked("[yellow]{} {}[/]: {}", site, component, said.reason))
     lake = Table("Table", Column("Rows", justify="right"), Column("Messages", justify="right"), title="In the lake")
     for table in factory.deployment.outputs["streams"]:
         stored, messages = factory.operator.count(table)
@@ -350,7 +359,7 @@ def replay(
     for site in factory.deployment.outputs["sites"]:
         command = factory.operator.command(site, "simulate" if live else "replay", parameters)
         console.print(f"{site}: asked to {command.name} {parameters['start']} to {parameters['end']}")
-    console.print("Watch it with [bold]pm status[/] or [bold]pm logs pm.Uplink[/]")
+    console.print(marked("Watch it with [bold]pm status[/] or [bold]pm logs pm.Uplink[/]"))
 
 
 @app.command(rich_help_panel=FACTORY)
@@ -366,7 +375,7 @@ def logs(
         known = sorted(device.status()["components"])
         if component not in known:
             fail(f"{name} has no component {component!r}: it has {', '.join(known)}")
-        sys.stdout.write(device.logs(component))
+        sys.stdout.write(printable(device.logs(component)))
 
 
 @app.command(rich_help_panel=FACTORY)

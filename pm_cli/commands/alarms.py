@@ -5,9 +5,11 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from pm_cli.console import console, fail
 from pm_cli.options import BACKGROUND, FACTORY, Directory, attached
+from pm_sandbox.terminal import printable
 
 alarms_app = typer.Typer(no_args_is_help=True, help="The alarms: see them, take one on.")
 
@@ -38,8 +40,7 @@ def list_alarms(
         return
     table = Table("Site", "Alarm", "State", "Severity", "Raised", "Acknowledged by", "Escalated", "What")
     for row in rows:
-        colour = _COLOURS.get((row.state, row.severity), "")
-        state = f"[{colour}]{row.state}[/]" if colour else row.state
+        state = Text(printable(row.state), style=_COLOURS.get((row.state, row.severity), ""))
         escalated = "yes" if row.escalated else ""
         table.add_row(
             row.site, row.dedupe_key, state, row.severity, row.raised_at, row.acknowledged_by, escalated, row.text

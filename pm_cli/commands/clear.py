@@ -7,6 +7,7 @@ import typer
 
 from pm_cli.console import FAILED, fail, waiting
 from pm_cli.options import PROJECT, STACKS, Program
+from pm_sandbox.terminal import printable
 
 if TYPE_CHECKING:
     from pm_cli.leftovers import Leftover
@@ -77,10 +78,10 @@ def clear(
         for core in cores:
             typer.echo(_stays(core, settings.data_directory))
         for name in scope.unknown_to_pulumi:
-            typer.echo(f"not in Pulumi's state, delete it by hand: {name}")
+            typer.echo(printable(f"not in Pulumi's state, delete it by hand: {name}"))
         if dry_run:
             for one in found:
-                typer.echo(f"would delete {one.text}")
+                typer.echo(printable(f"would delete {one.text}"))
             return
         _delete(found, stack, yes=yes)
     except (ConfigError, DeploymentError, RecordingError, aws_access.AccessRefused, stack_state.StateError) as error:
@@ -94,11 +95,11 @@ def clear(
 def _delete(found: "list[Leftover]", stack: str, *, yes: bool) -> None:
     if found and not yes:
         for one in found:
-            typer.echo(one.text)
+            typer.echo(printable(one.text))
         typer.confirm(f"Delete these {len(found)} in account and region of stack {stack}?", abort=True)
     for one in found:
         one.delete()
-        typer.echo(f"deleted {one.text}")
+        typer.echo(printable(f"deleted {one.text}"))
 
 
 def _stays(core: str, data_directory: str) -> str:

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from pm_cli.console import console, fail
 from pm_cli.options import BACKGROUND, FACTORY, Directory, attached
+from pm_sandbox.terminal import marked
 
 lake_app = typer.Typer(no_args_is_help=True, help="The lake: ask it, and replay what it refused.")
 
@@ -33,7 +34,7 @@ def query(
     if not name:
         listed = Table.grid(padding=(0, 2))
         for each in NAMED_QUERIES:
-            listed.add_row(f"[bold]{each.name}", each.description)
+            listed.add_row(marked("[bold]{}", each.name), each.description)
         console.print(listed)
         return
     if name not in queries:
@@ -66,7 +67,7 @@ def replay_dead_letters(
         for name, count in sorted(answer["replayed"].items()):
             console.print(f"{name}: {count} replayed")
         for reason, count in sorted(answer["refused"].items()):
-            console.print(f"[yellow]still refused:[/] {count} x {reason}", highlight=False)
+            console.print(marked("[yellow]still refused:[/] {} x {}", count, reason), highlight=False)
         if answer["complete"]:
             break
     if not answer["replayed"] and not answer["refused"]:

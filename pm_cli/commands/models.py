@@ -15,6 +15,7 @@ from pm_cli.console import FAILED, ConsoleProgress, console, fail
 from pm_cli.options import BACKGROUND, DATA_FILE, MODELS, attached
 from pm_contracts import csv_readings
 from pm_contracts.model_kinds import MODEL_KINDS
+from pm_sandbox.terminal import marked
 
 if TYPE_CHECKING:
     from pm_ml.faults.protocol import Fault, LabelledReadings
@@ -134,7 +135,7 @@ def evaluate(
     if len(found.refused):
         refused = json_file.parent / "refused_rows.csv"
         found.refused.to_csv(refused, index=False)
-        console.print(f"[yellow]{len(found.refused)} rows refused[/]: {refused}")
+        console.print(marked("[yellow]{} rows refused[/]: {}", len(found.refused), refused))
     report.parent.mkdir(parents=True, exist_ok=True)
     write_report(report, found)
     console.print(_summary(found.figures))
@@ -262,7 +263,7 @@ def _machines(files: list[Path], out: Path) -> "tuple[LabelledReadings, list[Fau
             out.mkdir(parents=True, exist_ok=True)
             kept = out / f"refused_rows_{file.stem}.csv"
             refused.to_csv(kept, index=False)
-            console.print(f"[yellow]{len(refused)} rows refused[/]: {kept}")
+            console.print(marked("[yellow]{} rows refused[/]: {}", len(refused), kept))
     return aps.together(parts), [], ", ".join(file.name for file in files)
 
 

@@ -9,6 +9,7 @@ from rich.table import Column, Table
 
 from pm_cli.console import console, fail, waiting
 from pm_cli.options import PROJECT, STACKS, Program
+from pm_sandbox.terminal import marked
 
 config_app = typer.Typer(no_args_is_help=True, help="The configuration of stacks.")
 
@@ -51,7 +52,9 @@ def config_diff(
         return
     table = Table(Column("Setting", no_wrap=True), first, second)
     for one in found:
-        table.add_row(one.key, *("[dim]not there" if side is None else side for side in (one.first, one.second)))
+        table.add_row(
+            one.key, *(marked("[dim]not there") if side is None else side for side in (one.first, one.second))
+        )
     console.print(table)
 
 

@@ -4,6 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
+
+from pm_sandbox.terminal import marked
 
 
 def summary_table(summary: dict[str, Any]) -> Table:
@@ -29,13 +32,14 @@ def summary_table(summary: dict[str, Any]) -> Table:
         f"alert {seconds['alert']:.0f}",
     }
     for name, text in lines.items():
-        table.add_row(f"[bold]{name}", text)
+        table.add_row(marked("[bold]{}", name), text)
     return table
 
 
-def where_to_look(out: Path) -> str:
+def where_to_look(out: Path) -> Text:
     """The places of the demo's results."""
-    return (
-        f"Open [bold]{out / 'report.html'}[/] for the pictures, [bold]{out / 'mail'}[/] for the e-mails and "
-        f"[bold]{out / 'announcements'}[/] for the speech;\nall figures are in [bold]{out / 'demo.json'}[/]."
+    return marked(
+        "Open [bold]{}[/] for the pictures, [bold]{}[/] for the e-mails and [bold]{}[/] for the speech;\n"
+        "all figures are in [bold]{}[/].",
+        *(out / name for name in ("report.html", "mail", "announcements", "demo.json")),
     )

@@ -36,7 +36,7 @@ def outputs(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str,
             "severity": "critical",
             "raised_at": f"2014-01-0{number + 1}T00:00:00+00:00",
             "acknowledged_by": by,
-            "text": "It is about to fail.",
+            "text": "It is about to fail [/] [bold]now \x1b[2J.",
         }
         dynamodb.put_item(
             TableName=f"alarms-{suffix}",
@@ -57,6 +57,7 @@ def test_active_alarms_are_listed_the_latest_first(outputs: dict[str, Any]) -> N
     assert "machine-01" not in told
     assert told.index("machine-02") < told.index("machine-00")
     assert "Bob" in told
+    assert "It is about to fail [/] [bold]now \\x1b[2J." in told
     assert "machine-01" in RUNNER.invoke(app, ["alarms", "list", "--all"]).stdout
 
 

@@ -6,9 +6,9 @@ Does not prove how the bars look in a terminal.
 import io
 
 import pytest
-from rich.console import Console
 
 from pm_cli.console import ConsoleProgress
+from pm_sandbox.terminal import Terminal
 
 
 class _Interrupted(io.StringIO):
@@ -21,7 +21,7 @@ class _Interrupted(io.StringIO):
         return written
 
 
-def _two_steps(console: Console) -> None:
+def _two_steps(console: Terminal) -> None:
     with ConsoleProgress(console) as progress:
         progress.step("Starting")
         progress.step("Replaying")
@@ -30,5 +30,5 @@ def _two_steps(console: Console) -> None:
 def test_ctrl_c_while_the_end_of_a_step_is_written_is_what_the_caller_sees() -> None:
     terminal = _Interrupted()
     with pytest.raises(KeyboardInterrupt):
-        _two_steps(Console(file=terminal))
+        _two_steps(Terminal(file=terminal))
     assert "Replaying" not in terminal.getvalue()
