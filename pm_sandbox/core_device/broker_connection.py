@@ -1,6 +1,7 @@
 """One connection to a broker: packets in, packets out."""
 
 import asyncio
+import contextlib
 import logging
 import socket
 from collections.abc import Coroutine
@@ -8,6 +9,9 @@ from typing import Any, Protocol, cast
 
 from pm_sandbox.core_device import mqtt
 from pm_sandbox.core_device.broker_session import Session
+
+#: Seconds in which a client has to send its CONNECT: "a reasonable amount of time" (section 3.1.4).
+CONNECT_SECONDS = 20.0
 
 log = logging.getLogger("broker")
 
@@ -63,7 +67,9 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Note the connection."""
         self._transport = cast(asyncio.Transport, transport)
-        self._transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with contextlib.suppress(OSError):  # of a client that has gone already
+            self._transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._silence = self._loop.call_later(CONNECT_SECONDS, self._end_silence)
         tls = self._transport.get_extra_info("ssl_object")
         if tls is not None:
             self.certificate = tls.getpeercert(binary_form=True) or b""
@@ -83,6 +89,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, _: Exception | None) -> None:
         """Note the end."""
         self._open = False
+        self._silence.cancel()
         if self._admission is not None:
             self._admission.cancel()
         self._broker.gone(self)
@@ -130,6 +137,10 @@ class Connection(asyncio.Protocol):
             self._open = False
             log.log(level, "%s is disconnected: %s", self.client_id or "a client", reason)
             self._transport.abort()
+
+    def _end_silence(self) -> None:
+        if not self.client_id:
+            self.close(f"it has not said who it is within {CONNECT_SECONDS:.0f} s")
 
     def _flush(self) -> None:
         packets, self._outgoing = self._outgoing, []

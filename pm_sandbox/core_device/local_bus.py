@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import os
 from pathlib import Path
 
+from pm_sandbox.core_device.component_log import ComponentLog
 from pm_sandbox.surroundings import python
 
 #: Seconds before a broker that has ended is started anew; doubled each time that it ends within `_SETTLED` seconds.
@@ -25,6 +27,7 @@ class LocalBus:
     def __init__(self, directory: Path) -> None:
         """A broker with its log and what it remembers in `directory`."""
         self._directory = directory
+        self._log = ComponentLog(directory / "broker.log")
         self._keeping: asyncio.Task[None] | None = None
         self.port = 0
         self.restarts = 0
@@ -51,9 +54,11 @@ class LocalBus:
         assert self._process.stdin is not None  # noqa: S101 - we asked for the pipe
         self._process.stdin.close()
         await self._process.wait()
+        self._log.close()
 
     async def _start(self) -> None:
-        with (self._directory / "broker.log").open("ab") as output:
+        output = self._log.open_pipe()
+        try:
             self._process = await asyncio.create_subprocess_exec(
                 *python(
                     "pm_sandbox.core_device.broker",
@@ -65,6 +70,8 @@ class LocalBus:
                 stderr=output,
                 start_new_session=True,
             )
+        finally:
+            os.close(output)
         assert self._process.stdout is not None  # noqa: S101 - we asked for the pipe
         line = await self._process.stdout.readline()
         if not line:

@@ -22,6 +22,11 @@ from pm_sandbox.state_files import write_json
 #: Seconds between looks at whether the connected devices may stay; a real core device looks once a day.
 REFRESH_SECONDS = 5.0
 _HANDSHAKE_SECONDS = 20.0
+#: Connections that may be shaking hands at once. Who opens more, and says nothing on them, costs the oldest of them and
+#: no descriptor that a device needs (a process has 1,024 by default).
+HALF_OPEN = 100
+#: Seconds before connections are taken in again where the system gives none.
+_ACCEPT_AGAIN = 1.0
 
 log = logging.getLogger("client_devices")
 
@@ -50,7 +55,8 @@ class Gateway(Broker):
         self._admission = admission
         self._bus = bus
         self._status_file = status_file
-        self._handshakes: set[asyncio.Task[None]] = set()
+        #: In the order in which they have begun.
+        self._handshakes: dict[asyncio.Task[None], None] = {}
         self.port = 0
         self.shadows: Shadows | None = None
 
@@ -63,10 +69,17 @@ class Gateway(Broker):
         self.watch()
         self.write_status()
         while True:
-            accepted, _ = await loop.sock_accept(listening)
+            try:
+                accepted, _ = await loop.sock_accept(listening)
+            except OSError as error:  # no descriptor is left, or the client has gone already
+                log.warning("no connection is taken in for %.0f s: %s", _ACCEPT_AGAIN, error)
+                await asyncio.sleep(_ACCEPT_AGAIN)
+                continue
+            if len(self._handshakes) >= HALF_OPEN:
+                next(iter(self._handshakes)).cancel()
             task = loop.create_task(self._shake_hands(accepted, context))
-            self._handshakes.add(task)
-            task.add_done_callback(self._handshakes.discard)
+            self._handshakes[task] = None
+            task.add_done_callback(lambda done: self._handshakes.pop(done, None))
 
     def admit(self, connection: Connection, connect: mqtt.Connect) -> Coroutine[Any, Any, None]:
         """See `broker_connection.Broker`."""
@@ -145,6 +158,9 @@ class Gateway(Broker):
             )
         except (OSError, ssl.SSLError) as error:
             log.warning("a client is refused: %s", self._refuse("Certificate", f"no TLS with it: {error}"))
+        except asyncio.CancelledError:
+            self._refuse("Silent", f"more than {HALF_OPEN} connections were shaking hands, this one the longest")
+            raise
 
     async def _admit(self, connection: Connection, connect: mqtt.Connect) -> None:
         thing = connect.client_id
