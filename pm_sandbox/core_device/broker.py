@@ -39,7 +39,13 @@ log = logging.getLogger("broker")
 
 
 class Broker:
-    """The connected clients, their subscriptions, and the delivery of messages between them."""
+    """The connected clients, their subscriptions, and the delivery of messages between them.
+
+    Attributes:
+        has_all: Whether wills, retained messages and quality of service 2 are taken, which a core device's bus has not.
+    """
+
+    has_all = False
 
     def __init__(self, sessions_file: Path | None = None) -> None:
         """A broker that remembers its kept sessions in `sessions_file`, where one is given."""
@@ -96,7 +102,7 @@ class Broker:
         receipt = Receipt(publisher, message.packet_id) if message.qos else None
         self.carry(message.topic, message.payload, receipt)
         if receipt is not None and not receipt.missing:
-            publisher.send(mqtt.puback(message.packet_id))
+            receipt.acknowledge()
 
     def carry(self, topic: str, payload: bytes, receipt: Receipt | None) -> None:
         """Hand a message to its subscribers; `receipt` then waits for those at quality of service 1."""

@@ -19,6 +19,8 @@ log = logging.getLogger("broker")
 class Broker(Protocol):
     """A connection's view of its broker."""
 
+    has_all: bool
+
     def admit(self, connection: "Connection", connect: mqtt.Connect) -> Coroutine[Any, Any, None] | None:
         """Take a client in by `connection.accept` or turn it away; a coroutine where that needs time."""
 
@@ -61,6 +63,7 @@ class Connection(asyncio.Protocol):
         self._outgoing: list[bytes] = []
         self._open = True
         self._admission: asyncio.Task[None] | None = None
+        self._will: mqtt.Publish | None = None
         #: Packets that came before the client was taken in (section 3.1.4 allows them).
         self._early: list[tuple[int, int, bytes]] = []
 
@@ -83,6 +86,8 @@ class Connection(asyncio.Protocol):
                 if not self._open:
                     return
                 self._handle(kind, flags, body)
+        except mqtt.ConnectRefused as refused:
+            self.refuse(str(refused), refused.return_code)
         except mqtt.ProtocolViolation as violation:
             self.close(str(violation), logging.WARNING)
 
@@ -92,6 +97,8 @@ class Connection(asyncio.Protocol):
         self._silence.cancel()
         if self._admission is not None:
             self._admission.cancel()
+        if self._will is not None and hasattr(self, "session"):
+            self._broker.publish(self, self._will)
         self._broker.gone(self)
 
     def pause_writing(self) -> None:
@@ -117,11 +124,11 @@ class Connection(asyncio.Protocol):
         if self._admission is not None and self._open:
             self._transport.resume_reading()
 
-    def refuse(self, reason: str) -> None:
-        """Turn the client away: it hears that it is not authorized, and the log says why."""
-        self.send(mqtt.connack(mqtt.NOT_AUTHORIZED))
+    def refuse(self, reason: str, return_code: int = mqtt.NOT_AUTHORIZED) -> None:
+        """Turn the client away: it hears a return code, and the log says why."""
+        self.send(mqtt.connack(return_code))
         self._flush()
-        log.warning("%s is refused: %s", self.client_id, reason)
+        log.warning("%s is refused: %s", self.client_id or "a client", reason)
         self._open = False
         self._transport.close()
 
@@ -153,9 +160,13 @@ class Connection(asyncio.Protocol):
         elif not hasattr(self, "session"):
             self._early.append((kind, flags, body))
         elif kind == mqtt.PUBLISH:
-            self._broker.publish(self, mqtt.parse_publish(flags, body))
+            self._publish(mqtt.parse_publish(flags, body))
         elif kind == mqtt.PUBACK:
-            self.session.acknowledged(mqtt.parse_puback(body))
+            self.session.acknowledged(mqtt.parse_acknowledgement(body))
+        elif kind == mqtt.PUBREL and self._broker.has_all:
+            packet_id = mqtt.parse_acknowledgement(body)
+            self.session.unreleased.discard(packet_id)
+            self.send(mqtt.acknowledgement(packet_id, mqtt.PUBCOMP))
         elif kind == mqtt.SUBSCRIBE:
             packet_id, filters = mqtt.parse_subscribe(body)
             self.send(mqtt.suback(packet_id, [self._broker.subscribe(self, *wanted) for wanted in filters]))
@@ -167,17 +178,28 @@ class Connection(asyncio.Protocol):
         elif kind == mqtt.PINGREQ:
             self.send(mqtt.PINGRESP_PACKET)
         elif kind == mqtt.DISCONNECT:
+            self._will = None
             self.close("it said good-bye")
         else:
             raise mqtt.ProtocolViolation(f"packet type {kind}, which no client sends at quality of service 0 or 1")
+
+    def _publish(self, message: mqtt.Publish) -> None:
+        if not self._broker.has_all and (message.qos == 2 or message.retain):
+            raise mqtt.ProtocolViolation("quality of service 2 or a retained message: this broker has neither")
+        if message.qos == 2:
+            if message.packet_id in self.session.unreleased:  # it has not heard of the first time
+                self.send(mqtt.acknowledgement(message.packet_id, mqtt.PUBREC))
+                return
+            self.session.unreleased.add(message.packet_id)
+        self._broker.publish(self, message)
 
     def _connect(self, kind: int, body: bytes) -> None:
         if kind != mqtt.CONNECT:
             raise mqtt.ProtocolViolation(f"packet type {kind} before CONNECT (section 3.1)")
         connect = mqtt.parse_connect(body)
-        if not connect.client_id:
-            raise mqtt.ProtocolViolation("no client id: a client says who it is")
-        self.client_id, self.keep_alive = connect.client_id, connect.keep_alive
+        if connect.will is not None and not self._broker.has_all:
+            raise mqtt.ProtocolViolation("a will message: this broker has none")
+        self.client_id, self.keep_alive, self._will = connect.client_id, connect.keep_alive, connect.will
         admission = self._broker.admit(self, connect)
         if admission is not None:
             # What it has sent already waits in memory, and the rest with it.

@@ -33,18 +33,23 @@ class Connection(Protocol):
 class Receipt:
     """The acknowledgement that a publisher is owed once `missing` subscribers have acknowledged its message."""
 
-    __slots__ = ("missing", "packet_id", "publisher")
+    __slots__ = ("kind", "missing", "packet_id", "publisher")
 
-    def __init__(self, publisher: Connection, packet_id: int) -> None:
+    def __init__(self, publisher: Connection, packet_id: int, qos: int = 1) -> None:
         self.publisher = publisher
         self.packet_id = packet_id
+        self.kind = mqtt.PUBREC if qos == 2 else mqtt.PUBACK
         self.missing = 0
 
     def settle(self) -> None:
         """One subscriber less to wait for."""
         self.missing -= 1
         if not self.missing:
-            self.publisher.send(mqtt.puback(self.packet_id))
+            self.acknowledge()
+
+    def acknowledge(self) -> None:
+        """Tell the publisher."""
+        self.publisher.send(mqtt.acknowledgement(self.packet_id, self.kind))
 
 
 class Delivery(NamedTuple):
@@ -54,6 +59,7 @@ class Delivery(NamedTuple):
     payload: bytes
     receipt: Receipt
     again: bool = False
+    retained: bool = False
 
 
 class Session:
@@ -65,6 +71,7 @@ class Session:
         filters: Topic filter -> granted quality of service.
         connection: None while it is away.
         dropped: Messages that it was not given, for it lagged or stayed away.
+        unreleased: Packet identifiers at quality of service 2 that it has published and not released (section 4.3.3).
     """
 
     def __init__(self, client_id: str, is_kept: bool, filters: dict[str, int] | None = None) -> None:
@@ -73,6 +80,7 @@ class Session:
         self.filters = filters or {}
         self.connection: Connection | None = None
         self.dropped = 0
+        self.unreleased: set[int] = set()
         self._away_since = asyncio.get_running_loop().time()
         self._waiting: deque[Delivery] = deque()
         self._unacknowledged: dict[int, Delivery] = {}
@@ -108,11 +116,11 @@ class Session:
         self._waiting.clear()
         return given_up
 
-    def offer(self, topic: str, payload: bytes) -> None:
+    def offer(self, topic: str, payload: bytes, *, retained: bool = False) -> None:
         """Send a message at quality of service 0, or drop it where there is no room."""
         connection = self.connection
         if connection is not None and connection.writable and not self._waiting:
-            connection.send(mqtt.publish_head(topic, len(payload), 0) + payload)
+            connection.send(mqtt.publish_head(topic, len(payload), 0, retained=retained) + payload)
             return
         self._drop("messages at quality of service 0 are dropped for it")
 
@@ -142,12 +150,12 @@ class Session:
             self._send(connection, waiting.popleft())
 
     def _send(self, connection: Connection, delivery: Delivery) -> None:
-        topic, payload, _, again = delivery
+        topic, payload, _, again, retained = delivery
         self._packet_id = packet_id = self._packet_id % 0xFFFF + 1
         while packet_id in self._unacknowledged:
             self._packet_id = packet_id = packet_id % 0xFFFF + 1
         self._unacknowledged[packet_id] = delivery
-        head = mqtt.publish_head(topic, len(payload), 1, again=again)
+        head = mqtt.publish_head(topic, len(payload), 1, again=again, retained=retained)
         connection.send(b"%b%b%b" % (head, packet_id.to_bytes(2, "big"), payload))
 
     def _drop(self, what: str) -> None:

@@ -1,19 +1,19 @@
 """MQTT 3.1.1 packets as a broker needs them: take a byte stream apart, and put answers together.
 
-Section numbers are those of the OASIS standard "MQTT Version 3.1.1". Quality of service 2, retained messages and wills
-are left out: nothing on a site's bus uses them, and `ProtocolViolation` says so to whoever tries.
+Section numbers are those of the OASIS standard "MQTT Version 3.1.1".
 """
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
 CONNECT, CONNACK, PUBLISH, PUBACK = 1, 2, 3, 4
+PUBREC, PUBREL, PUBCOMP = 5, 6, 7
 SUBSCRIBE, SUBACK, UNSUBSCRIBE, UNSUBACK = 8, 9, 10, 11
 PINGREQ, PINGRESP, DISCONNECT = 12, 13, 14
 
 PINGRESP_PACKET = bytes((PINGRESP << 4, 0))
 #: Return codes of a CONNACK (section 3.2.2.3).
-ACCEPTED, NOT_AUTHORIZED = 0, 5
+ACCEPTED, WRONG_VERSION, WRONG_CLIENT_ID, NOT_AUTHORIZED = 0, 1, 2, 5
 REFUSED_FILTER = 0x80
 #: Bytes; twice what AWS IoT Core takes ("Message size", 128 KB), so that the contract and not the bus refuses.
 MAXIMUM_PACKET_BYTES = 256 * 1024
@@ -23,12 +23,12 @@ class ProtocolViolation(ValueError):
     """Bytes that are no MQTT 3.1.1, or a part of it that this broker has not; the connection cannot go on."""
 
 
-class Connect(NamedTuple):
-    """The client that connects, its longest silence in seconds (0: for ever), and whether its session is kept."""
+class ConnectRefused(ProtocolViolation):
+    """A CONNECT that is answered with a return code before the connection ends."""
 
-    client_id: str
-    keep_alive: int
-    keep_session: bool
+    def __init__(self, return_code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.return_code = return_code
 
 
 class Publish(NamedTuple):
@@ -38,6 +38,23 @@ class Publish(NamedTuple):
     payload: bytes
     qos: int
     packet_id: int
+    retain: bool = False
+
+
+class Connect(NamedTuple):
+    """The client that connects.
+
+    Attributes:
+        client_id: Its id.
+        keep_alive: Its longest silence in seconds; 0 for ever.
+        keep_session: Whether its session is kept.
+        will: Its message for when it ends without a good-bye (section 3.1.2.5).
+    """
+
+    client_id: str
+    keep_alive: int
+    keep_session: bool
+    will: Publish | None = None
 
 
 class PacketReader:
@@ -86,39 +103,50 @@ def parse_connect(body: bytes) -> Connect:
     """The CONNECT in `body` (section 3.1).
 
     Raises:
-        ProtocolViolation: if it is none, or asks for a will.
+        ConnectRefused: if it is of another version, or the client does not say who it is.
+        ProtocolViolation: if it is none.
     """
     name, position = _text(body, 0)
-    if name != "MQTT" or len(body) < position + 4 or body[position] != 4:
-        raise ProtocolViolation(
-            f"protocol {name!r} level {body[position : position + 1].hex()}; this broker speaks 3.1.1"
-        )
+    level = body[position : position + 1]
+    if name in ("MQTT", "MQIsdp") and level and level != b"\x04":
+        raise ConnectRefused(WRONG_VERSION, f"protocol level {level.hex()}; this broker speaks 3.1.1, which is 04")
+    if name != "MQTT" or len(body) < position + 4:
+        raise ProtocolViolation(f"protocol {name!r}; this broker speaks MQTT 3.1.1")
     flags = body[position + 1]
+    client_id, end = _text(body, position + 4)
+    if not client_id:
+        raise ConnectRefused(WRONG_CLIENT_ID, "no client id: a client says who it is")
+    will = None
     if flags & 0x04:
-        raise ProtocolViolation("a will message: this broker has none")
-    client_id, _ = _text(body, position + 4)
-    return Connect(client_id, int.from_bytes(body[position + 2 : position + 4], "big"), not flags & 0x02)
+        topic, end = _text(body, end)
+        if not is_topic(topic) or flags >> 3 & 3 > 2:
+            raise ProtocolViolation(f"a will for {topic!r} at quality of service {flags >> 3 & 3} (section 3.1.2.6)")
+        length = int.from_bytes(body[end : end + 2], "big")
+        if len(body) < end + 2 + length:
+            raise ProtocolViolation("a will that is longer than its packet (section 3.1.3.3)")
+        will = Publish(topic, body[end + 2 : end + 2 + length], flags >> 3 & 3, 0, bool(flags & 0x20))
+    return Connect(client_id, int.from_bytes(body[position + 2 : position + 4], "big"), not flags & 0x02, will)
 
 
 def parse_publish(flags: int, body: bytes) -> Publish:
     """The PUBLISH in `body` (section 3.3).
 
     Raises:
-        ProtocolViolation: if the topic is none, or it asks for quality of service 2 or to be retained.
+        ProtocolViolation: if the topic or the quality of service is none.
     """
-    qos = flags >> 1 & 3
-    if qos > 1 or flags & 1:
-        raise ProtocolViolation("quality of service 2 or a retained message: this broker has neither")
+    qos, retain = flags >> 1 & 3, bool(flags & 1)
+    if qos > 2:
+        raise ProtocolViolation("a message at quality of service 3 (section 3.3.1.2)")
     topic, position = _text(body, 0)
-    if not topic or "+" in topic or "#" in topic:
+    if not is_topic(topic):
         raise ProtocolViolation(f"a message for {topic!r}, which is no topic (section 3.3.2.1)")
     if not qos:
-        return Publish(topic, body[position:], 0, 0)
-    return Publish(topic, body[position + 2 :], 1, _packet_id(body, position))
+        return Publish(topic, body[position:], 0, 0, retain)
+    return Publish(topic, body[position + 2 :], qos, _packet_id(body, position), retain)
 
 
-def parse_puback(body: bytes) -> int:
-    """The packet identifier that a PUBACK names (section 3.4)."""
+def parse_acknowledgement(body: bytes) -> int:
+    """The packet identifier that a PUBACK or a PUBREL names (sections 3.4 and 3.6)."""
     return _packet_id(body, 0)
 
 
@@ -157,9 +185,9 @@ def connack(return_code: int = 0, *, session_present: bool = False) -> bytes:
     return bytes((CONNACK << 4, 2, session_present, return_code))
 
 
-def puback(packet_id: int) -> bytes:
-    """A PUBACK (section 3.4)."""
-    return bytes((PUBACK << 4, 2, packet_id >> 8, packet_id & 0xFF))
+def acknowledgement(packet_id: int, kind: int = PUBACK) -> bytes:
+    """A PUBACK, or as `kind` a PUBREC or a PUBCOMP (sections 3.4, 3.5 and 3.7)."""
+    return bytes((kind << 4, 2, packet_id >> 8, packet_id & 0xFF))
 
 
 def suback(packet_id: int, codes: list[int]) -> bytes:
@@ -172,11 +200,21 @@ def unsuback(packet_id: int) -> bytes:
     return bytes((UNSUBACK << 4, 2, packet_id >> 8, packet_id & 0xFF))
 
 
-def publish_head(topic: str, payload_bytes: int, qos: int, *, again: bool = False) -> bytes:
+def publish_head(topic: str, payload_bytes: int, qos: int, *, again: bool = False, retained: bool = False) -> bytes:
     """A PUBLISH up to its packet identifier; at quality of service 1 two bytes of that follow, then the payload."""
     name = topic.encode()
     length = 2 + len(name) + 2 * qos + payload_bytes
-    return bytes((PUBLISH << 4 | again << 3 | qos << 1,)) + _length(length) + len(name).to_bytes(2, "big") + name
+    return (
+        bytes((PUBLISH << 4 | again << 3 | qos << 1 | retained,))
+        + _length(length)
+        + len(name).to_bytes(2, "big")
+        + name
+    )
+
+
+def is_topic(topic: str) -> bool:
+    """True for a topic, which has no wildcards (section 3.3.2.1)."""
+    return bool(topic) and "+" not in topic and "#" not in topic
 
 
 def is_filter(topic_filter: str) -> bool:

@@ -1,10 +1,11 @@
-"""Clients that open connections and say nothing, or noise: they end no broker, hold no descriptor, and fill no disk.
+"""Clients of any make: what MQTT has is answered, and connections without it end no broker and fill no disk.
 
-Not proved here: how many devices a gateway serves.
+Not proved here: TLS and the policies of devices (test_client_devices.py), and how many devices a gateway serves.
 """
 
 import asyncio
 import errno
+import queue
 import socket
 from collections import Counter
 from collections.abc import Iterator
@@ -12,7 +13,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import paho.mqtt.client as mqtt
 import pytest
+from paho.mqtt.enums import CallbackAPIVersion
 
 from pm_sandbox.core_device import broker_connection, component_log
 from pm_sandbox.core_device.broker import Broker
@@ -115,6 +118,84 @@ def test_a_connection_on_which_nobody_says_who_it_is_ends(
         reader, writer = await asyncio.open_connection(*listening.getsockname())
         await closed(reader)
         writer.close()
+        server.close()
+
+    asyncio.run(run())
+
+
+def device(client_id: str, **options: Any) -> tuple[mqtt.Client, "queue.Queue[Any]"]:
+    """A client as paho makes it, and what happens to it."""
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=client_id, **options)
+    events: queue.Queue[Any] = queue.Queue()
+    client.on_connect = lambda _client, _user, _flags, reason, _properties: events.put(str(reason))
+    client.on_subscribe = lambda *_: events.put("subscribed")
+    client.on_message = lambda _client, _user, found: events.put((found.topic, found.payload, found.retain))
+    return client, events
+
+
+def started(client: mqtt.Client, port: int) -> None:
+    client.connect("127.0.0.1", port)
+    client.loop_start()
+
+
+def _devices(port: int) -> None:
+    """Devices with paho's defaults, and with what Greengrass's MQTT broker takes."""
+    for client_id, options, answer in (
+        # paho takes an id of its own where one is asked for, and comes again.
+        ("", {}, "Success"),
+        ("gera_air-3", {"protocol": mqtt.MQTTProtocolVersion.MQTTv5}, "Unsupported protocol version"),
+    ):
+        client, events = device(client_id, **options)
+        started(client, port)
+        assert events.get(timeout=SECONDS) == answer
+        client.loop_stop()
+
+    listener, heard = device("gera_air-2")
+    started(listener, port)
+    assert heard.get(timeout=SECONDS) == "Success"
+    listener.subscribe("pm/#", 1)
+    assert heard.get(timeout=SECONDS) == "subscribed"
+
+    publisher, events = device("gera_air-1")
+    publisher.will_set("pm/gera/air-1/status", b"gone", qos=1)
+    started(publisher, port)
+    assert events.get(timeout=SECONDS) == "Success"
+    published = publisher.publish("pm/gera/air-1/reading", b"kept", qos=2, retain=True)
+    published.wait_for_publish(SECONDS)
+    assert published.is_published()
+    assert heard.get(timeout=SECONDS) == ("pm/gera/air-1/reading", b"kept", False)
+
+    late, found = device("gera_air-4")
+    started(late, port)
+    assert found.get(timeout=SECONDS) == "Success"
+    late.subscribe("pm/gera/+/reading", 1)
+    assert {found.get(timeout=SECONDS), found.get(timeout=SECONDS)} == {
+        "subscribed",
+        ("pm/gera/air-1/reading", b"kept", True),
+    }
+
+    publisher.loop_stop()
+    publisher.socket().close()  # without a good-bye
+    assert heard.get(timeout=SECONDS) == ("pm/gera/air-1/status", b"gone", False)
+    for client in (listener, late):
+        client.disconnect()
+        client.loop_stop()
+
+
+def test_devices_of_any_make_are_answered_by_the_specification(tmp_path: Path, listening: socket.socket) -> None:
+    async def run() -> None:
+        one, _, _ = made(tmp_path)
+        one._configuration = cast(Configuration, SimpleNamespace(allows=lambda *_: True, bridged=()))
+
+        async def admitted(*_: object) -> str:
+            return ""
+
+        one._admission.check = admitted  # type: ignore[method-assign]
+        listening.listen()
+        server = await asyncio.get_running_loop().create_server(
+            lambda: broker_connection.Connection(one), sock=listening
+        )
+        await asyncio.to_thread(_devices, listening.getsockname()[1])
         server.close()
 
     asyncio.run(run())

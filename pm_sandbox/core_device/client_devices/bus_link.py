@@ -71,7 +71,7 @@ class _Connection(asyncio.Protocol):
                     self._bus.attach(self)
                     self._bus.take_waiting()
                 elif kind == mqtt.PUBACK:
-                    self._bus.acknowledged(mqtt.parse_puback(body))
+                    self._bus.acknowledged(mqtt.parse_acknowledgement(body))
                 else:
                     raise mqtt.ProtocolViolation(f"packet type {kind} {body.hex()} from the bus")
         except mqtt.ProtocolViolation as violation:

@@ -25,6 +25,8 @@ _HANDSHAKE_SECONDS = 20.0
 #: Connections that may be shaking hands at once. Who opens more, and says nothing on them, costs the oldest of them and
 #: no descriptor that a device needs (a process has 1,024 by default).
 HALF_OPEN = 100
+#: Of retained messages together; one for each topic is kept, which devices choose.
+RETAINED_BYTES = 1 << 20
 #: Seconds before connections are taken in again where the system gives none.
 _ACCEPT_AGAIN = 1.0
 
@@ -43,8 +45,17 @@ class _Nobody:
         """Nothing to close."""
 
 
+def _for_nobody() -> Receipt:
+    """The acknowledgement of a message that nobody waits for."""
+    receipt = Receipt(_Nobody(), 0)
+    receipt.missing = 1
+    return receipt
+
+
 class Gateway(Broker):
     """A broker whose clients are devices of the cloud, each held to its own rules."""
+
+    has_all = True
 
     def __init__(
         self, configuration: Configuration, admission: Admission, bus: BusLink, status_file: Path, sessions_file: Path
@@ -55,6 +66,7 @@ class Gateway(Broker):
         self._admission = admission
         self._bus = bus
         self._status_file = status_file
+        self._retained: dict[str, bytes] = {}
         #: In the order in which they have begun.
         self._handshakes: dict[asyncio.Task[None], None] = {}
         self.port = 0
@@ -90,8 +102,11 @@ class Gateway(Broker):
         thing, topic = publisher.client_id, message.topic
         if not self._configuration.allows(thing, "mqtt:publish", f"mqtt:topic:{topic}"):
             log.warning("%s: %s", thing, self._refuse("Publish", f"it may not publish on {topic}"))
+            publisher.session.unreleased.discard(message.packet_id)
             return
-        receipt = Receipt(publisher, message.packet_id) if message.qos else None
+        receipt = Receipt(publisher, message.packet_id, message.qos) if message.qos else None
+        if message.retain:
+            self._retain(message)
         if self.shadows is not None and mqtt.matches(SHADOW_FILTER, topic):
             owner, _, request = topic.removeprefix("$aws/things/").partition("/shadow/")
             self.shadows.handle(owner, request, message.payload)
@@ -104,14 +119,32 @@ class Gateway(Broker):
                 self._bus.carry(Delivery(topic, message.payload, receipt_of_bus))
             self.carry(topic, message.payload, receipt)
         if receipt is not None and not receipt.missing:
-            publisher.send(mqtt.puback(message.packet_id))
+            receipt.acknowledge()
 
     def subscribe(self, connection: Connection, topic_filter: str, qos: int) -> int:
         """See `broker_connection.Broker`."""
         if not self._configuration.allows(connection.client_id, "mqtt:subscribe", f"mqtt:topicfilter:{topic_filter}"):
             log.warning("%s: %s", connection.client_id, self._refuse("Subscribe", f"it may not hear {topic_filter}"))
             return mqtt.REFUSED_FILTER
-        return super().subscribe(connection, topic_filter, qos)
+        granted = super().subscribe(connection, topic_filter, qos)
+        if granted != mqtt.REFUSED_FILTER:
+            for topic, payload in self._retained.items():
+                if mqtt.matches(topic_filter, topic) and granted:
+                    connection.session.deliver(Delivery(topic, payload, _for_nobody(), retained=True))
+                elif mqtt.matches(topic_filter, topic):
+                    connection.session.offer(topic, payload, retained=True)
+        return granted
+
+    def _retain(self, message: mqtt.Publish) -> None:
+        """Keep a message for later subscribers; an empty one ends that (section 3.3.1.3)."""
+        self._retained.pop(message.topic, None)
+        if not message.payload:
+            return
+        kept = sum(len(topic) + len(payload) for topic, payload in self._retained.items())
+        if kept + len(message.topic) + len(message.payload) > RETAINED_BYTES:
+            self._refuse("Retain", f"{message.topic}: {RETAINED_BYTES} bytes of retained messages are kept at most")
+            return
+        self._retained[message.topic] = message.payload
 
     def gone(self, connection: Connection) -> None:
         """See `broker_connection.Broker`."""
