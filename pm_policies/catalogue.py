@@ -21,6 +21,8 @@ from the rules (`python -m pm_policies.catalogue > pm_policies/README.md`); a te
 - In a preview, values of resources that are still to be made are unknown. A rule that needs one says that it cannot be
   judged yet, and is asked again in the update, where it refuses at its own level. What waits is told at the end, as one
   advisory finding for all resources that wait for the same input by the same rules.
+- Rules speak of the types of the AWS Classic provider. A resource of an older name (`BucketV2`) or of AWS Native is
+  judged as the classic resources that it amounts to (`pm_policies/siblings.py`), and a finding speaks in their terms.
 - `policies.json` sets a rule's level or settings: `{"log-retention": {"enforcementLevel": "mandatory", "maximum_days":
   90}}`. `tier` and `limit_usd` come from the stack's own `pm:tier` and `pm:cost_limit_usd` where it does not.
 - The monthly cost is an estimate: list prices in `pm_policies/prices.py`, each with its page and what it was compared

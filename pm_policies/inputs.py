@@ -94,16 +94,11 @@ def read_document(inputs: Mapping[str, Any], key: str) -> dict[str, Any]:
 def _parsed(text: str, key: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         if key == RECIPE:
-            with suppress(yaml.YAMLError):
+            with suppress(yaml.YAMLError, RecursionError):
                 return yaml.safe_load(text)
         raise UnreadableError(f"{key}: found a text that is no JSON ({error}), allowed is a JSON object") from error
-
-
-def statements(policy: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The statements of a policy document."""
-    return [statement for statement in items(policy.get("Statement")) if isinstance(statement, Mapping)]
 
 
 def texts(value: Any, path: str = "") -> Iterator[tuple[str, str]]:

@@ -5,19 +5,25 @@ such a value says so as an advisory finding ("cannot be judged before the update
 the engine asks it again in the update, when the value is known, and then it refuses at its own level. Nothing passes
 for being unknown. Only where a rule asks whether something is set at all, an unknown value counts as set.
 
+What a resource is called. Rules speak of the types of the AWS Classic provider; a resource of a sibling type
+(`pm_policies.siblings`) is shown to them as the classic resources that it amounts to, and a finding speaks in their
+terms.
+
 What a rule stumbles over. A resource that a rule cannot make sense of, as one whose policy has a text where an object
 is due, is refused at the rule's own level, and the rule goes on with the next: one resource never ends a preview.
 """
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, NamedTuple
 
 from pulumi_policy.proxy import UnknownValueError, unknown_checking_proxy
 
 from pm_components.stack.tiers import OF_TIER
+from pm_policies.inputs import at, is_set, items
+from pm_policies.siblings import FORMS, Inputs
 
 
 class Level(Enum):
@@ -74,6 +80,32 @@ class Resource:
         return self.urn.split("::")[0].rpartition(":")[2]
 
 
+def forms(resource: Resource) -> Iterator[Resource]:
+    """The classic resources that `resource` amounts to: itself where its type has no sibling.
+
+    Raises:
+        UnknownValueError: where a list of them is not known yet.
+    """
+    for form in FORMS.get(resource.type, ()):
+        if form.only_with and not is_set(resource.inputs, form.only_with):
+            continue
+        written = items(at(resource.inputs, form.each)) if form.each else [resource.inputs]
+        depends_on = {
+            **resource.depends_on,
+            **{
+                key: resource.depends_on[source.path[0]]
+                for key, source in form.inputs.items()
+                if source.path[0] in resource.depends_on
+            },
+        }
+        if form.owner:
+            depends_on[form.owner] = [resource.urn]
+        for inputs in written:
+            yield replace(resource, type=form.type, inputs=Inputs(inputs, form.inputs), depends_on=depends_on)
+    if resource.type not in FORMS:
+        yield resource
+
+
 class Stack(NamedTuple):
     """All resources of a stack."""
 
@@ -107,6 +139,8 @@ class Rule:
     """JSON schema of each setting by its name, with its `default` unless `from_stack` has it."""
     from_stack: Mapping[str, str] = field(default_factory=dict)
     """The key of the stack's configuration that gives a setting where the pack's configuration does not."""
+    as_written: bool = False
+    """True for a rule that looks at resources as they are written, and not at the classic ones they amount to."""
 
     def with_defaults(self, given: Settings) -> Settings:
         """The settings `given`, and the defaults for the rest; None for what has neither."""
@@ -124,7 +158,9 @@ class ResourceRule(Rule):
 
     def findings(self, resource: Resource, given: Settings) -> Iterator[Finding]:
         """The faults of a resource, and what cannot be decided yet."""
-        yield from judged(resource, self.check(resource, self.with_defaults(given)))
+        settings = self.with_defaults(given)
+        seen = [resource] if self.as_written else forms(resource)
+        yield from judged(resource, (message for one in seen for message in self.check(one, settings)))
 
 
 @dataclass(frozen=True)
@@ -137,11 +173,20 @@ class StackRule(Rule):
     def findings(self, stack: Stack, given: Settings) -> Iterator[Finding]:
         """The faults of the stack, and what cannot be decided yet."""
         try:
-            yield from self.check(stack, self.with_defaults(given))
+            seen = stack if self.as_written else Stack([form for one in stack.resources for form in _forms_known(one)])
+            yield from self.check(seen, self.with_defaults(given))
         except UnknownValueError as unknown:
             yield Finding("", undecided(unknown))
         except Exception as fault:
             yield Finding("", _stumbled(fault))
+
+
+def _forms_known(resource: Resource) -> list[Resource]:
+    """The forms of a resource; itself where they are not known yet."""
+    try:
+        return list(forms(resource))
+    except UnknownValueError:
+        return [resource]
 
 
 def stack_settings(rule: Rule, configuration: Mapping[str, str]) -> Settings:

@@ -34,4 +34,5 @@ RULE = ResourceRule(
     },
     from_stack=tiers.FROM_STACK,
     check=check,
+    as_written=True,
 )

@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from pm_components.aws.permissions import actions_of
-from pm_policies.inputs import at, document, items, statements
-from pm_policies.policy_documents import POLICY_KEYS
-from pm_policies.rule import Level, Resource, ResourceRule, Settings, Severity
+from pm_policies.inputs import at, document, items
+from pm_policies.policy_documents import grants
+from pm_policies.rule import Level, Resource, ResourceRule, Settings, Severity, forms
 
 _GUIDE = "https://docs.aws.amazon.com"
 
@@ -132,18 +131,20 @@ def check(resource: Resource, _settings: Settings) -> Iterator[str]:
     for ended in ENDED:
         if resource.type.startswith(ended.types or ("?",)):
             yield _message(ended, f"type {resource.type}")
-    if resource.type == "aws:iot/topicRule:TopicRule":
-        yield from _rule_actions(resource)
     if resource.type in ("aws-native:greengrassv2:Deployment", "aws-native:greengrassv2:ComponentVersion"):
         yield from _components(resource)
-    for key in POLICY_KEYS.get(resource.type, ()):
-        yield from _permissions(resource, key)
+    for form in forms(resource):
+        if form.type == "aws:iot/topicRule:TopicRule":
+            yield from _rule_actions(form, resource)
+        yield from _permissions(form)
 
 
-def _rule_actions(resource: Resource) -> Iterator[str]:
+def _rule_actions(rule: Resource, written: Resource) -> Iterator[str]:
+    listed = items(at(written.inputs, "topicRulePayload", "actions"))  # as AWS Native has them
     for ended in ENDED:
         for action in ended.rule_actions:
-            if items(resource.inputs.get(action)) or at(resource.inputs, "errorAction", action) is not None:
+            places = [rule.inputs, at(rule.inputs, "errorAction") or {}, *listed]
+            if any(items(place.get(action)) for place in places):
                 yield _message(ended, f"rule action {action}")
 
 
@@ -157,11 +158,12 @@ def _components(resource: Resource) -> Iterator[str]:
             yield _message(ended, f"component {component}")
 
 
-def _permissions(resource: Resource, key: str) -> Iterator[str]:
-    for statement in statements(document(resource.inputs, key)):
-        for action in actions_of(statement):
+def _permissions(resource: Resource) -> Iterator[str]:
+    for statement in grants(resource.type, resource.inputs):
+        for action in statement.actions:
             for ended in ENDED:
-                if action.startswith(ended.actions or ("?",)):
+                # Names of actions are not case-sensitive: "IAM JSON policy elements: Action", IAM user guide.
+                if action.lower().startswith(tuple(one.lower() for one in ended.actions) or ("?",)):
                     yield _message(ended, f"action {action}")
 
 
@@ -177,4 +179,5 @@ RULE = ResourceRule(
     why="It cannot be created in a new account, and where it still runs it stops on a day that AWS has set.",
     mend="use the service that the finding names instead",
     check=check,
+    as_written=True,
 )

@@ -2,35 +2,37 @@
 
 from collections.abc import Iterator
 
-from pm_components.aws.permissions import actions_of, excess, resources_of
-from pm_policies.inputs import document, items, statements
-from pm_policies.policy_documents import POLICY_KEYS
+from pm_components.aws.permissions import excess
+from pm_policies.inputs import items
+from pm_policies.policy_documents import grants
 from pm_policies.rule import Level, Resource, ResourceRule, Settings, Severity
 
 #: AWS's own policies that allow everything, or everything but.
 _BROAD_MANAGED = ("AdministratorAccess", "PowerUserAccess", "IAMFullAccess")
-_ATTACHMENTS = ("aws:iam/rolePolicyAttachment:RolePolicyAttachment", "aws:iam/policyAttachment:PolicyAttachment")
+#: Inputs with ARNs of managed policies, by type.
+MANAGED_POLICIES = {
+    "aws:iam/role:Role": "managedPolicyArns",
+    "aws:iam/rolePolicyAttachment:RolePolicyAttachment": "policyArn",
+    "aws:iam/userPolicyAttachment:UserPolicyAttachment": "policyArn",
+    "aws:iam/groupPolicyAttachment:GroupPolicyAttachment": "policyArn",
+    "aws:iam/policyAttachment:PolicyAttachment": "policyArn",
+    "aws:iam/rolePolicyAttachmentsExclusive:RolePolicyAttachmentsExclusive": "policyArns",
+    "aws:iam/userPolicyAttachmentsExclusive:UserPolicyAttachmentsExclusive": "policyArns",
+    "aws:iam/groupPolicyAttachmentsExclusive:GroupPolicyAttachmentsExclusive": "policyArns",
+    "aws:ssoadmin/managedPolicyAttachment:ManagedPolicyAttachment": "managedPolicyArn",
+}
 
 
 def check(resource: Resource, _settings: Settings) -> Iterator[str]:
     """Find grants of a policy beyond need."""
-    for key in POLICY_KEYS.get(resource.type, ()):
-        for statement in statements(document(resource.inputs, key)):
-            if statement.get("Effect") != "Allow":
-                continue
-            for opposite in ("NotAction", "NotResource"):
-                if opposite in statement:
-                    yield f"{opposite} in an Allow: allowed is to name what is allowed, not what is not"
-            yield from excess(actions_of(statement), resources_of(statement))
-    if resource.type == "aws:iam/role:Role":
-        for inline in items(resource.inputs.get("inlinePolicies")):
-            for statement in statements(document(inline, "policy")):
-                if statement.get("Effect") == "Allow":
-                    yield from excess(actions_of(statement), resources_of(statement))
-        for arn in items(resource.inputs.get("managedPolicyArns")):
-            yield from _managed(arn)
-    if resource.type in _ATTACHMENTS:
-        yield from _managed(str(resource.inputs.get("policyArn")))
+    for statement in grants(resource.type, resource.inputs):
+        if statement.allows:
+            for opposite in statement.opposites:
+                yield f"{opposite} in an Allow: allowed is to name what is allowed, not what is not"
+            yield from excess(statement.actions, statement.resources)
+    if resource.type in MANAGED_POLICIES:
+        for arn in items(resource.inputs.get(MANAGED_POLICIES[resource.type])):
+            yield from _managed(str(arn))
 
 
 def _managed(arn: str) -> Iterator[str]:

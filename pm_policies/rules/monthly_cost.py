@@ -37,4 +37,5 @@ RULE = StackRule(
     },
     from_stack={**tiers.FROM_STACK, "limit_usd": "pm:cost_limit_usd"},
     check=check,
+    as_written=True,
 )

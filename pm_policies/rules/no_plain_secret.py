@@ -29,18 +29,19 @@ KINDS = (
 _NAME = re.compile(r"(?:^|_)(?:PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY|CREDENTIALS?)\Z", re.IGNORECASE)
 #: What names a secret and is none: its ARN, or where it lies.
 _REFERENCE = re.compile(r"^(?:arn:|\{\{resolve:|ssm:|/[A-Za-z0-9_./-]+\Z)")
-_FUNCTION = "aws:lambda/function:Function"
-_LAUNCH_TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
+_FUNCTIONS = ("aws:lambda/function:Function", "aws-native:lambda:Function")
+#: Inputs with a host's script, in base64 or as it is.
+_SCRIPTS = ("userData", "userDataBase64")
 
 
 def check(resource: Resource, _settings: Settings) -> Iterator[str]:
     """Find values that look like a secret, by their form or by their name."""
     for path, text in texts(resource.inputs):
-        written = _decoded(text) if (resource.type, path) == (_LAUNCH_TEMPLATE, "userData") else text
+        written = _decoded(text) if path.rpartition(".")[2] in _SCRIPTS else text
         for kind in KINDS:
             if kind.form.search(written):
                 yield f"{path} holds {kind.name}"
-    if resource.type == _FUNCTION:
+    if resource.type in _FUNCTIONS:
         variables = at(resource.inputs, "environment", "variables") or {}
         for name in variables:
             if _NAME.search(name) and _is_value(variables, name):
@@ -48,7 +49,7 @@ def check(resource: Resource, _settings: Settings) -> Iterator[str]:
 
 
 def _decoded(script: str) -> str:
-    """The script of a launch template, which takes it in base64 alone; as it is where it is none."""
+    """A host's script out of base64; as it is where it is none."""
     try:
         return base64.b64decode(script, validate=True).decode()
     except ValueError:
@@ -72,4 +73,5 @@ RULE = ResourceRule(
     why="Inputs are in the state, in the console and in the logs of whoever updates the stack.",
     mend="keep it in AWS Secrets Manager or Parameter Store and hand over its ARN; change the secret, it has been seen",
     check=check,
+    as_written=True,
 )

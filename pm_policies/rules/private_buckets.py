@@ -2,33 +2,37 @@
 
 from collections.abc import Iterator
 
-from pm_policies.inputs import items
+from pm_policies.inputs import at, items
 from pm_policies.rule import Finding, Level, Resource, Settings, Severity, Stack, StackRule, judged
+from pm_policies.siblings import BUCKET, BUCKET_ACL, BUCKET_ENCRYPTION, PUBLIC_ACCESS_BLOCK
 from pm_policies.stacks import settings_of_bucket
 
-_BUCKETS = ("aws:s3/bucket:Bucket", "aws:s3/bucketV2:BucketV2")
-_BLOCKS = ("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",)
-_ENCRYPTIONS = ("aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",)
-_ACLS = ("aws:s3/bucketAcl:BucketAcl",)
 _PRIVATE_ACLS = (None, "private", "log-delivery-write", "bucket-owner-full-control", "bucket-owner-read")
+#: Groups of everybody: "Amazon S3 predefined groups", Amazon S3 user guide.
+_EVERYBODY = ("/groups/global/AllUsers", "/groups/global/AuthenticatedUsers")
 
 
 def check(stack: Stack, _settings: Settings) -> Iterator[Finding]:
     """The buckets that lack a setting."""
-    for bucket in stack.of_type(*_BUCKETS):
+    for bucket in stack.of_type(BUCKET):
         yield from judged(bucket, _missing(stack, bucket))
 
 
 def _missing(stack: Stack, bucket: Resource) -> Iterator[str]:
-    if not settings_of_bucket(stack, bucket, *_BLOCKS):
+    if not settings_of_bucket(stack, bucket, PUBLIC_ACCESS_BLOCK):
         yield "there is no BucketPublicAccessBlock for it"
-    if not settings_of_bucket(stack, bucket, *_ENCRYPTIONS) and not items(
+    if not settings_of_bucket(stack, bucket, BUCKET_ENCRYPTION) and not items(
         bucket.inputs.get("serverSideEncryptionConfiguration")
     ):
         yield "there is no BucketServerSideEncryptionConfiguration for it"
-    for acl in (bucket, *settings_of_bucket(stack, bucket, *_ACLS)):
+    for acl in (bucket, *settings_of_bucket(stack, bucket, BUCKET_ACL)):
         if acl.inputs.get("acl") not in _PRIVATE_ACLS:
             yield f"acl is {acl.inputs.get('acl')!r}, allowed is private"
+        for grant in (*items(acl.inputs.get("grants")), *items(at(acl.inputs, "accessControlPolicy", "grants"))):
+            # A bucket has the group in the grant, a list of its own in the grantee.
+            group = str(at(grant, "uri") or at(grant, "grantee", "uri") or "")
+            if group.endswith(_EVERYBODY):
+                yield f"a grant is to the group {group.rpartition('/')[2]}, allowed is private"
 
 
 RULE = StackRule(

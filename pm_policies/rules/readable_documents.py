@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pm_policies.inputs import RECIPE, UnreadableError, items, read_document
-from pm_policies.policy_documents import POLICY_KEYS, RESOURCE_POLICY_KEYS
+from pm_policies.policy_documents import INLINE_POLICIES, POLICY_KEYS, RESOURCE_POLICY_KEYS
 from pm_policies.rule import Level, Resource, ResourceRule, Settings, Severity
 
 _KEYS: Mapping[str, tuple[str, ...]] = {
@@ -24,9 +24,10 @@ def check(resource: Resource, _settings: Settings) -> Iterator[str]:
     """The documents of a resource that cannot be read."""
     for key in _KEYS.get(resource.type, ()):
         yield from _problem(resource.inputs, key, "")
-    if resource.type == "aws:iam/role:Role":
-        for index, inline in enumerate(items(resource.inputs.get("inlinePolicies"))):
-            yield from _problem(inline, "policy", f"inlinePolicies[{index}].")
+    if resource.type in INLINE_POLICIES:
+        policies, key = INLINE_POLICIES[resource.type]
+        for index, inline in enumerate(items(resource.inputs.get(policies))):
+            yield from _problem(inline, key, f"{policies}[{index}].")
 
 
 def _problem(inputs: Mapping[str, Any], key: str, path: str) -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from pm_policies.inputs import is_list
+from pm_policies.inputs import is_list, items
 from pm_policies.rule import Level, Resource, ResourceRule, Settings, Severity
 
 _DEFAULT = ["Project", "Stack", "Tier", "Owner", "CostCentre"]
@@ -25,7 +25,7 @@ def check(resource: Resource, settings: Settings) -> Iterator[str]:
 def _by_key(tags: Any) -> Mapping[str, Any]:
     """Tags by key; AWS Native has them as a list for some types."""
     if is_list(tags):
-        return {tag["key"]: tag["value"] for tag in tags}
+        return {tag["key"]: tag["value"] for tag in items(tags)}
     return tags or {}
 
 
@@ -66,4 +66,5 @@ RULE = ResourceRule(
         }
     },
     check=check,
+    as_written=True,
 )

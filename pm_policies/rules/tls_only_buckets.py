@@ -1,28 +1,25 @@
 """Each bucket refuses whoever comes without TLS."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
-from pm_policies.inputs import document, items, statements
+from pm_policies.policy_documents import Statement, statements
 from pm_policies.rule import Finding, Level, Resource, Settings, Severity, Stack, StackRule, judged
+from pm_policies.siblings import BUCKET, BUCKET_POLICY
 from pm_policies.stacks import settings_of_bucket
-
-_BUCKETS = ("aws:s3/bucket:Bucket", "aws:s3/bucketV2:BucketV2")
-_POLICIES = ("aws:s3/bucketPolicy:BucketPolicy",)
 
 
 def check(stack: Stack, _settings: Settings) -> Iterator[Finding]:
     """The buckets that can be read over a plain connection."""
-    for bucket in stack.of_type(*_BUCKETS):
+    for bucket in stack.of_type(BUCKET):
         yield from judged(bucket, _problems(stack, bucket))
 
 
 def _problems(stack: Stack, bucket: Resource) -> Iterator[str]:
-    policies = settings_of_bucket(stack, bucket, *_POLICIES)
+    policies = settings_of_bucket(stack, bucket, BUCKET_POLICY)
     refusals = [
         statement
         for policy in policies
-        for statement in statements(document(policy.inputs, "policy"))
+        for statement in statements(policy.inputs, "policy")
         if _refuses_plain_transport(statement)
     ]
     if not policies:
@@ -33,20 +30,20 @@ def _problems(stack: Stack, bucket: Resource) -> Iterator[str]:
         yield "the statement that asks for TLS leaves out the bucket or its objects"
 
 
-def _refuses_plain_transport(statement: Mapping[str, Any]) -> bool:
-    everybody = statement.get("Principal") in ("*", {"AWS": "*"}, {"AWS": ["*"]})
-    secure = statement.get("Condition", {}).get("Bool", {}).get("aws:SecureTransport")
-    everything = {"s3:*", "*"} & set(items(statement.get("Action")))
+def _refuses_plain_transport(statement: Statement) -> bool:
+    everything = {"s3:*", "*"} & {action.lower() for action in statement.actions}
+    # A further condition would leave requests through that it does not hold for.
+    conditions = [(one.operator, one.key, [value.lower() for value in one.values]) for one in statement.conditions]
     return (
-        statement.get("Effect") == "Deny"
-        and everybody
+        statement.effect == "Deny"
+        and statement.everybody
         and bool(everything)
-        and [str(value).lower() for value in items(secure)] == ["false"]
+        and conditions == [("bool", "aws:securetransport", ["false"])]
     )
 
 
-def _covers_bucket_and_objects(statement: Mapping[str, Any]) -> bool:
-    resources = [str(resource) for resource in items(statement.get("Resource"))]
+def _covers_bucket_and_objects(statement: Statement) -> bool:
+    resources = statement.resources
     objects = [resource for resource in resources if resource.endswith("*")]
     return "*" in resources or (bool(objects) and len(objects) < len(resources))
 

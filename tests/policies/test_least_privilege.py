@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE as UNKNOWN
 
+from pm_policies.policy_documents import POLICY_KEYS
 from pm_policies.rule import Undecided
-from pm_policies.rules.least_privilege import RULE
+from pm_policies.rules.least_privilege import MANAGED_POLICIES, RULE
 
 ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
 LAKE = "arn:aws:s3:::pm-dev-lake/*"
@@ -66,6 +67,39 @@ def test_inline_and_managed_policies_are_looked_into(make: Callable, messages: C
     assert messages(RULE, make(attachment, policyArn="arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore")) == []
     (message,) = messages(RULE, make(attachment, policyArn="arn:aws:iam::aws:policy/AmazonS3FullAccess"))
     assert message.startswith("managed policy AmazonS3FullAccess")
+
+
+ALL_BUT = {"NotAction": "iam:PassRole", "NotResource": LAKE}
+
+
+@pytest.mark.parametrize("type_", sorted(POLICY_KEYS))
+def test_a_policy_may_be_an_object_and_its_statement_no_list(make: Callable, messages: Callable, type_: str) -> None:
+    (key,) = POLICY_KEYS[type_]
+    for statement in ({"Action": "s3:*", "Resource": LAKE}, {"action": ["s3:*"], "resource": [LAKE]}):
+        policy = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", **statement}}
+        for written in (policy, json.dumps(policy)):
+            assert messages(RULE, make(type_, **{key: written})) == [
+                "action 's3:*': allowed is service:Action, without a wildcard"
+            ]
+
+
+def test_an_inline_policy_is_held_to_the_same_as_one_of_its_own(make: Callable, messages: Callable) -> None:
+    own = messages(RULE, make(ROLE_POLICY, policy=_policy(**ALL_BUT)))
+    inline = make("aws:iam/role:Role", inlinePolicies=[{"name": "all", "policy": _policy(**ALL_BUT)}])
+    assert len(own) == 2
+    assert messages(RULE, inline) == own
+
+
+@pytest.mark.parametrize("type_", sorted(MANAGED_POLICIES))
+def test_a_broad_managed_policy_is_refused_to_whomever_it_is_attached(
+    make: Callable, messages: Callable, type_: str
+) -> None:
+    key = MANAGED_POLICIES[type_]
+    for partition in ("aws", "aws-cn"):
+        arn = f"arn:{partition}:iam::aws:policy/AdministratorAccess"
+        (message,) = messages(RULE, make(type_, **{key: [arn] if key.endswith("s") else arn}))
+        assert message.startswith("managed policy AdministratorAccess")
+    assert messages(RULE, make(type_)) == []
 
 
 def test_an_unknown_policy_is_undecided(make: Callable, messages: Callable) -> None:

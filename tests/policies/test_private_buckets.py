@@ -41,5 +41,11 @@ def test_a_public_list_is_refused_and_an_unknown_one_undecided(make: Callable, m
         "acl is 'public-read', allowed is private"
     ]
     assert messages(RULE, bucket, *settings, make(ACL, bucket="lake", acl="private")) == []
+    everybody = "http://acs.amazonaws.com/groups/global/AllUsers"
+    grants = {"grants": [{"permission": "READ", "grantee": {"type": "Group", "uri": everybody}}]}
+    assert messages(RULE, bucket, *settings, make(ACL, bucket="lake", accessControlPolicy=grants)) == [
+        "a grant is to the group AllUsers, allowed is private"
+    ]
+    assert len(messages(RULE, make(BUCKET, bucket="lake", grants=[{"uri": everybody}]), *settings)) == 1
     (message,) = messages(RULE, make(BUCKET, bucket="lake", acl=UNKNOWN), *settings)
     assert isinstance(message, Undecided)

@@ -42,6 +42,11 @@ def test_a_text_that_is_no_json_is_told_with_its_input(
     assert messages(RULE, make(type_)) == []
 
 
+def test_a_document_nested_deeper_than_a_decoder_goes_is_told(make: Callable, messages: Callable) -> None:
+    (message,) = messages(RULE, make(POLICY, policy="[" * 60_000))
+    assert message.startswith("policy: found a text that is no JSON (maximum recursion depth")
+
+
 def test_a_document_that_is_no_object_is_told(make: Callable, messages: Callable) -> None:
     expected = ["policy: found a document of type list, allowed is an object"]
     assert messages(RULE, make(POLICY, policy="[]")) == expected

@@ -28,7 +28,16 @@ def _told(make: Callable, messages: Callable, **change: Any) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "change", [{}, {"Principal": {"AWS": "*"}}, {"Condition": {"Bool": {"aws:SecureTransport": False}}}]
+    "change",
+    [
+        {},
+        {"Principal": {"AWS": "*"}},
+        {"Principal": {"AWS": ["*"]}},
+        {"Action": ["S3:*"]},
+        {"Condition": {"Bool": {"aws:SecureTransport": False}}},
+        {"Condition": {"Bool": {"aws:securetransport": "false"}}},
+        {"Condition": {"bool": {"AWS:SecureTransport": ["false"]}}},
+    ],
 )
 def test_a_bucket_that_refuses_plain_requests_passes(make: Callable, messages: Callable, change: dict) -> None:
     assert _told(make, messages, **change) == []
@@ -41,6 +50,8 @@ def test_a_bucket_that_refuses_plain_requests_passes(make: Callable, messages: C
         {"Principal": {"AWS": "123456789012"}},
         {"Action": "s3:GetObject"},
         {"Condition": {"Bool": {"aws:SecureTransport": "true"}}},
+        {"Condition": {"Bool": {"aws:SecureTransport": "false"}, "StringLike": {"aws:UserAgent": "curl*"}}},
+        {"Condition": {"BoolIfExists": {"aws:SecureTransport": "true"}}},
         {"Condition": {}},
     ],
 )
@@ -53,6 +64,16 @@ def test_bucket_and_objects_are_to_be_covered(make: Callable, messages: Callable
     assert _told(make, messages, Resource=resource) == [
         "the statement that asks for TLS leaves out the bucket or its objects"
     ]
+
+
+def test_a_policy_may_be_an_object_its_statement_no_list_and_it_may_lie_in_the_bucket(
+    make: Callable, messages: Callable
+) -> None:
+    policy = {"Statement": REFUSAL}
+    assert messages(RULE, make(BUCKET, bucket="lake"), make(POLICY, bucket="lake", policy=policy)) == []
+    assert messages(RULE, make(BUCKET, bucket="lake", policy=json.dumps(policy))) == []
+    open_ = json.dumps({"Statement": {**REFUSAL, "Effect": "Allow"}})
+    assert messages(RULE, make(BUCKET, bucket="lake", policy=open_)) == [NO_REFUSAL]
 
 
 def test_a_bucket_without_a_policy_is_refused_and_an_unknown_policy_undecided(
