@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from pm_contracts.measurements import AIR_QUALITY, MACHINE
 from pm_contracts.messages import Name, Refused
+from pm_contracts.topics import COMMAND
 
 #: Name of the file, in the component's artifact and in the folder of a core device's data.
 FILE_NAME = "devices.json"
@@ -23,6 +24,10 @@ class SiteDevices(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     site: Name
     devices: dict[Name, Annotated[Literal["air_quality", "machine"], Meta(description="type of the device")]]
     """The type of each device by its name."""
+
+    def __post_init__(self) -> None:
+        if COMMAND in self.devices:
+            raise ValueError(f"devices: found {COMMAND!r}, a level of the site's own topics, allowed is another name")
 
 
 def encode(site: str, devices: Mapping[str, str]) -> bytes:

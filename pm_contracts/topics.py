@@ -62,7 +62,13 @@ class Topic(NamedTuple):
 
 
 def device_topic(site: str, device: str, channel: str) -> str:
-    """The topic of a device's channel; `+` for site or device makes it a filter."""
+    """The topic of a device's channel; `+` for site or device makes it a filter.
+
+    Raises:
+        ValueError: for a channel that devices do not have, or a device by whose name the topic would be a command's.
+    """
+    if device == COMMAND:
+        raise ValueError(f"device {device!r}: allowed is a name that is no level of the site's own topics")
     if channel not in DEVICE_CHANNELS:
         raise ValueError(f"channel {channel!r} of a device: allowed are {', '.join(DEVICE_CHANNELS)}")
     return f"{ROOT}/{site}/{device}/{channel}"

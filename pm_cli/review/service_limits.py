@@ -68,7 +68,10 @@ def service_limits(recording: Recording, sites: Sequence[Site]) -> dict[str, lis
 
 def _uses(recording: Recording, site: Site, recipes: Mapping[str, Mapping[str, Any]]) -> Iterator[Use]:
     children = [one for one in recording.resources if one.parent.endswith(f":GreengrassSite::{site.name}")]
-    (deployment,) = [one for one in children if one.type == "aws-native:greengrassv2:Deployment"]
+    deployments = [one for one in children if one.type == "aws-native:greengrassv2:Deployment"]
+    if len(deployments) != 1:
+        return  # A program of another shape, which has the site in its configuration and not in a component.
+    (deployment,) = deployments
     components: Mapping[str, Any] = deployment.inputs["components"]
     kind = nuclei.NucleusKind(site.nucleus.kind or "classic") if site.nucleus else nuclei.NucleusKind.CLASSIC
 

@@ -17,7 +17,7 @@ from pm_components.greengrass_site.nuclei import Nucleus, NucleusKind
 
 _PLUGIN_URL = (
     "https://d2s8p88vqu9w66.cloudfront.net/releases/"
-    "aws-greengrass-FleetProvisioningByClaim/fleetprovisioningbyclaim-latest.jar"
+    "aws-greengrass-FleetProvisioningByClaim/fleetprovisioningbyclaim-1.2.1.jar"
 )
 #: A version of the nucleus. Classic: as AWS's own Dockerfile fetches one, in
 #: https://github.com/aws-greengrass/aws-greengrass-docker. Lite: its release on GitHub.

@@ -30,6 +30,10 @@ UPLINK_SUFFIX = "-uplink"
 #: subscriptions than one takes: `MqttClient.getNewMqttClient` of aws-greengrass-nucleus. In a policy `#` stands for
 #: itself ("AWS IoT policies", AWS IoT Greengrass V2 developer guide), and no thing's name has one.
 _MORE_CONNECTIONS = "#*"
+#: The client id of a device that is nobody yet, in a policy's wildcards: a random UUID of RFC 9562. So a claim takes
+#: the place of no core device, nor of any other client with a name. Classic: `deviceId`, "Configure the AWS IoT fleet
+#: provisioning plugin", developer guide. Lite: `start_iotcored` of modules/fleet-provisioning, aws-greengrass-lite.
+_RANDOM_UUID = "????????-????-4???-????-????????????"
 
 
 def core_device_policy(site: str, iot_arn: str, role_alias_arn: str) -> str:
@@ -122,14 +126,13 @@ def serving_policy(site: str, core_devices: Sequence[str], iot_arn: str) -> str:
 def claim_policy(iot_arn: str, template: str) -> str:
     """The policy of a claim certificate: what fleet provisioning by `template` needs, and nothing else.
 
-    A certificate may only be asked for with a request of the device's own (`create-from-csr`), so that no private key
-    is ever made in the cloud.
+    It connects by the client id that both nuclei choose for it. A certificate may only be asked for with a request of
+    the device's own (`create-from-csr`), so that no private key is ever made in the cloud.
     """
     wanted = ("$aws/certificates/create-from-csr/*", f"$aws/provisioning-templates/{template}/provision/*")
     return _document(
         [
-            # A device that is nobody yet chooses its client id.
-            allow(["iot:Connect"], [f"{iot_arn}client/*"]),
+            allow(["iot:Connect"], [f"{iot_arn}client/{_RANDOM_UUID}"]),
             allow(["iot:Publish", "iot:Receive"], [f"{iot_arn}topic/{topic}" for topic in wanted]),
             allow(["iot:Subscribe"], [f"{iot_arn}topicfilter/{topic}" for topic in wanted]),
         ]

@@ -77,9 +77,7 @@ class _Connection:
 
     def __init__(self, claim: Claim, host: str, port: int) -> None:
         self._heard: queue.Queue[tuple[str, dict[str, Any]]] = queue.Queue()
-        self._client = mqtt.Client(
-            CallbackAPIVersion.VERSION2, client_id=f"claim-{uuid.uuid4()}", protocol=mqtt.MQTTv311
-        )
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=str(uuid.uuid4()), protocol=mqtt.MQTTv311)
         self._client.tls_set(
             ca_certs=str(claim.root_certificate),
             certfile=str(claim.certificate),

@@ -1,8 +1,9 @@
 """A Pulumi project's files: its name, and a stack's configuration as the Pulumi command would give it to a program."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import yaml
 
@@ -47,14 +48,19 @@ def read_project(program: Path, stack: str, overrides: dict[str, Any], *, stack_
         else:
             needed.add(full)
     in_file = (read_yaml(file).get("config") or {}) if stack_file else {}
-    given = {**in_file, **overrides}
+    stated: dict[str, Any] = {}
+    for key, value in in_file.items():
+        if (full := full_key(key, name)) in stated:
+            raise DeploymentError(f"{file}: {full} is there twice, as {key} too, allowed is once")
+        stated[full] = value
+    given = stated | {full_key(key, name): value for key, value in overrides.items()}
     for key, value in given.items():
-        if isinstance(value, dict) and set(value) == {"secure"}:
-            raise DeploymentError(f"{file}: {key} is encrypted, and the sandbox has no key to it: override it")
-        values[full_key(key, name)] = value
+        if encrypted := next(_encrypted(value, key), ""):
+            raise DeploymentError(f"{file}: {encrypted} is encrypted, and the sandbox has no key to it: override it")
+    values |= given
     if absent := sorted(needed - set(values)):
         raise DeploymentError(f"{file}: {', '.join(absent)} must be set, Pulumi.yaml gives no default")
-    return Project(name, {key: _text(value) for key, value in values.items()})
+    return Project(name, {key: _text(value, f"{file}: {key}") for key, value in values.items()})
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -64,12 +70,43 @@ def read_yaml(path: Path) -> dict[str, Any]:
         DeploymentError: if there is no such file, or it holds something else.
     """
     try:
-        content = yaml.safe_load(path.read_text()) or {}
-    except (OSError, yaml.YAMLError) as error:
-        raise DeploymentError(f"{path} cannot be read: {error}") from error
+        # Made of text alone, so that no tag of the file makes an object of it.
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader) or {}  # noqa: S506
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raise DeploymentError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise DeploymentError(f"{path} holds a {type(content).__name__}, a mapping is needed")
     return content
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads YAML as the Pulumi command does: a date is a text, and a key that is there twice an error."""
+
+    # By the first character of a plain text, what it may be beside a text.
+    yaml_implicit_resolvers: ClassVar = {
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """The mapping of a node.
+
+        Raises:
+            yaml.constructor.ConstructorError: if a key is there twice.
+        """
+        seen: dict[Any, yaml.Mark] = {}
+        for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge" or not isinstance(key_node, yaml.ScalarNode):
+                continue
+            first = seen.setdefault(key_node.value, key_node.start_mark)
+            if first is not key_node.start_mark:
+                raise yaml.constructor.ConstructorError(
+                    None,
+                    None,
+                    f"{key_node.value!r} is there twice, in lines {first.line + 1} and {key_node.start_mark.line + 1}, "
+                    "allowed is once",
+                )
+        return super().construct_mapping(node, deep=deep)
 
 
 def full_key(key: str, project: str) -> str:
@@ -77,5 +114,22 @@ def full_key(key: str, project: str) -> str:
     return key if ":" in key else f"{project}:{key}"
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+def _encrypted(value: Any, path: str) -> Iterator[str]:
+    """The paths of encrypted values in a value, as Pulumi writes them: an object with `secure` alone."""
+    if isinstance(value, dict):
+        if set(value) == {"secure"}:
+            yield path
+        for key, item in value.items():
+            yield from _encrypted(item, f"{path}.{key}")
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _encrypted(item, f"{path}[{index}]")
+
+
+def _text(value: Any, where: str) -> str:
+    try:
+        return value if isinstance(value, str) else json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise DeploymentError(
+            f"{where}: found {value!r}; allowed are texts, finite numbers, true, false, lists and mappings of them"
+        ) from error

@@ -5,7 +5,9 @@ AWS), that AWS accepts it, and that a release upgrades without replacing a resou
 """
 
 import base64
+import fnmatch
 import json
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -443,6 +445,15 @@ def test_the_table_of_releases_names_what_it_does_not_know() -> None:
     (newest, *_) = public_components.RELEASES[public_components.DETECTOR]
     assert (newest.version, newest.is_known) == ("2.2.5", False)
     assert public_components.chosen(nuclei.DEFAULT_VERSIONS[nuclei.NucleusKind.CLASSIC])
+
+
+def test_a_claim_takes_no_connection_from_a_client_that_has_a_name() -> None:
+    (connect, *_) = json.loads(device_policies.claim_policy("", "template"))["Statement"]
+    (pattern,) = connect["Resource"]
+    for client in (uuid.uuid4() for _ in range(100)):
+        assert fnmatch.fnmatchcase(f"client/{client}", pattern)
+    for client in ("lindau-core", "lindau-core-uplink", "lindau-core#2", "pm-lindau-air-1", "c" * 36, ""):
+        assert not fnmatch.fnmatchcase(f"client/{client}", pattern)
 
 
 @pytest.mark.parametrize("region", ["eu-central-1", "ap-southeast-1"])

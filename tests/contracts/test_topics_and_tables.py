@@ -3,9 +3,11 @@
 Does not prove that IoT Core or the emulator evaluates the statements so; the end-to-end test does.
 """
 
+import json
+
 import pytest
 
-from pm_contracts import topics
+from pm_contracts import site_devices, topics
 from pm_contracts.messages import MESSAGE_TYPES, Command, Refused
 from pm_contracts.tables import PARTITION_KEYS, TABLES, hive_type
 
@@ -39,6 +41,21 @@ def test_a_command_topic_names_its_command():
 def test_a_foreign_topic_is_refused_with_what_is_allowed(topic):
     with pytest.raises(Refused, match="allowed are"):
         topics.parse_topic(topic)
+
+
+def test_a_device_is_not_named_as_a_level_of_its_sites_own_topics():
+    """`pm/SITE/command/reading` would be a command of that name."""
+    with pytest.raises(ValueError, match="device 'command': allowed is a name that"):
+        topics.device_topic("lindau", "command", topics.READING)
+    listed = {"command": "machine", "air-1": "air_quality"}
+    with pytest.raises(Refused, match="devices: found 'command', a level of the site's own topics"):
+        site_devices.encode("lindau", listed)
+    with pytest.raises(Refused, match="devices: found 'command'"):
+        site_devices.decode(json.dumps({"site": "lindau", "devices": listed}).encode())
+    deep = b'{"x": ' + b"[" * 60_000 + b"]" * 60_000 + b"}"
+    for broken in (b"\xff", b'{"site": "\xff", "devices": {}}', deep):
+        with pytest.raises(Refused, match="no list of a site's devices"):
+            site_devices.decode(broken)
 
 
 def test_an_unknown_channel_is_refused_with_what_is_allowed():

@@ -98,12 +98,38 @@ config:
     }
 
 
+def test_a_date_and_a_letter_of_any_language_are_texts(tmp_path: Path) -> None:
+    stack = "config: {p:cost_centre: 2026-10-01, p:owner: Müller, p:at: 2026-10-01T12:00:00Z, p:days: [2026-10-01]}"
+    assert read_project(_project(tmp_path, "name: p", stack), "dev", {}).config == {
+        "p:cost_centre": "2026-10-01",
+        "p:owner": "Müller",
+        "p:at": "2026-10-01T12:00:00Z",
+        "p:days": '["2026-10-01"]',
+    }
+
+
+def test_an_override_wins_over_a_key_that_the_file_encrypts(tmp_path: Path) -> None:
+    stack = "config: {'p:password': {secure: xyz}}"
+    assert read_project(_project(tmp_path, "name: p", stack), "dev", {"password": "x"}).config == {"p:password": "x"}
+
+
 @pytest.mark.parametrize(
     ("project", "stack", "overrides", "message"),
     [
         ("runtime: python", "", {}, "name is None, a text is needed"),
         ("name: p\nconfig: {sites: {type: array}}", "", {}, "p:sites must be set"),
         ("name: p", "config: {'p:password': {secure: xyz}}", {}, "p:password is encrypted"),
+        ("name: p", "config: {'p:mails': [a, {secure: xyz}]}", {}, r"p:mails\[1\] is encrypted"),
+        ("name: p", "config: {'p:a': {b: [{c: {secure: xyz}}]}}", {}, r"p:a\.b\[0\]\.c is encrypted"),
+        ("name: p", "config:\n  p:a: 1\n  p:b: 2\n  p:a: 3\n", {}, "'p:a' is there twice, in lines 2 and 4, allowed"),
+        ("name: p", "config:\n  p:a: {x: 1,\n    x: 2}\n", {}, "'x' is there twice, in lines 2 and 3"),
+        ("name: p", "config:\n  p:a: 1\nconfig:\n  p:b: 2\n", {}, "'config' is there twice, in lines 1 and 3"),
+        ("name: p", "config: {a: 1, 'p:a': 2}", {}, "p:a is there twice, as p:a too, allowed is once"),
+        ("name: p", "config: {a: .nan}", {}, "p:a: found nan; allowed are texts, finite numbers"),
+        ("name: p", "config: {a: !!binary aGFsbG8=}", {}, "p:a: found b'hallo'; allowed are"),
+        ("name: p", "config: {a: !!set {b}}", {}, "p:a: found {'b'}; allowed are"),
+        ("name: p", "config: {a: " + "[" * 2000 + "]" * 2000 + "}", {}, "cannot be read: maximum recursion"),
+        ("name: p", "config: {a: !!python/object:os.system x}", {}, "could not determine a constructor"),
         ("name: p", "- 1", {}, "holds a list, a mapping is needed"),
         ("name: [", "", {}, "cannot be read"),
     ],
@@ -113,6 +139,17 @@ def test_a_project_that_cannot_be_run_says_why(
 ) -> None:
     with pytest.raises(DeploymentError, match=message):
         read_project(_project(tmp_path, project, stack), "dev", overrides)
+
+
+def test_a_stack_file_that_is_no_utf8_says_so_in_one_line(tmp_path: Path) -> None:
+    program = _project(tmp_path, "name: p", "")
+    (program / "Pulumi.dev.yaml").write_bytes("config: {p:owner: Müller}".encode("latin-1"))
+    with pytest.raises(DeploymentError, match="cannot be read: 'utf-8' codec") as refused:
+        read_project(program, "dev", {})
+    (program / "Pulumi.dev.yaml").write_text("config:\n  a: [\n  b: {")
+    with pytest.raises(DeploymentError, match="cannot be read") as broken:
+        read_project(program, "dev", {})
+    assert len([*str(refused.value).splitlines(), *str(broken.value).splitlines()]) == 2
 
 
 def test_an_unknown_stack_names_those_that_are_there(tmp_path: Path) -> None:
