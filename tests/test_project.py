@@ -72,6 +72,20 @@ def test_every_test_file_is_collected_and_no_helper_hides_a_test():
             assert str(path.relative_to(ROOT)) in collected, f"{path} has tests that nobody runs"
 
 
+#: Folders of tests of the whole, which no single package holds.
+_OF_THE_WHOLE = {"contract_library", "drills", "end_to_end", "engine", "environments"}
+
+
+def test_the_tests_lie_as_the_packages_do():
+    misplaced = []
+    for path in sorted((ROOT / "tests").glob("*/**/test_*.py")):
+        top, *below = path.parent.relative_to(ROOT / "tests").parts
+        package = next((one for one in (f"pm_{top}", top) if (ROOT / one).is_dir()), None)
+        if not (top in _OF_THE_WHOLE and not below) and not (package and ROOT.joinpath(package, *below).is_dir()):
+            misplaced.append(str(path.relative_to(ROOT)))
+    assert misplaced == []
+
+
 _SKIPS = """
 import pytest
 

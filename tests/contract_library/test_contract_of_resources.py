@@ -3,8 +3,8 @@
 The sites have the longest names that the configuration allows. Names are held to the API models that AWS publishes with
 botocore, and to the limits of `pm_components.aws.limits` where those are silent.
 
-Not proved here: that AWS accepts a resource (tests/deployer makes each in the emulated AWS), or a name's uniqueness
-beyond the stack.
+Not proved here: that AWS accepts a resource (tests/sandbox/deployer makes each in the emulated AWS), or a name's
+uniqueness beyond the stack.
 """
 
 import functools

@@ -1,7 +1,7 @@
 """A site with two core devices, one of them for canaries: a model on trial runs there and nowhere else.
 
 The deployed function starts and ends the trial, as the pipeline has it do. Not proved here: what the pipeline makes of
-a trial's outcomes (`tests/components/test_model_trial.py`).
+a trial's outcomes (`tests/components/forecast_pipeline/test_model_trial.py`).
 """
 
 import io

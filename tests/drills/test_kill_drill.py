@@ -1,7 +1,7 @@
 """Components and the local broker are killed at random, seeded moments while readings come in all the time.
 
 The sensor of the drills sends again what the bus has not acknowledged, as any sensor must. Not proved here: a power
-cut, which takes the disk's cache with it (`tests/edge/test_outbox_on_disk.py` has that).
+cut, which takes the disk's cache with it (`tests/edge/components/uplink/test_outbox_on_disk.py` has that).
 """
 
 import os

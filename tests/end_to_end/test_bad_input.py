@@ -1,7 +1,7 @@
 """Bad input on the floor of a running factory: it is refused with a reason and counted, and all that was good arrives.
 
-Each kind is tested alone where it is dealt with (tests/edge, tests/core_device); here they come mixed, over the real
-bus, uplink, rules and lake. Does not prove anything about load.
+Each kind is tested alone where it is dealt with (tests/edge, tests/sandbox/core_device); here they come mixed, over the
+real bus, uplink, rules and lake. Does not prove anything about load.
 """
 
 import datetime as dt

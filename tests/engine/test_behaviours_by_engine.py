@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.deployer.programs.behaviours.cases import CASES, FAILING, LAST, RUNS, Steps
 from tests.engine.conftest import Served
 from tests.engine.engine import ROOT, Done, Engine, EngineError
+from tests.sandbox.deployer.programs.behaviours.cases import CASES, FAILING, LAST, RUNS, Steps
 
-PROGRAM = ROOT / "tests" / "deployer" / "programs" / "behaviours"
+PROGRAM = ROOT / "tests" / "sandbox" / "deployer" / "programs" / "behaviours"
 CONFIG = {"aws:region": "eu-central-1"}
 #: What is deleted and not made again is a record to Pulumi's engine until it is removed; ours keeps none.
 BOOKKEEPING = "remove-pending-replace"

@@ -25,7 +25,9 @@ CONFIG = {"greeting": "moin", "aws:region": "eu-central-1"}
 @pytest.fixture
 def small(cli: Path, served: Served, tmp_path: Path) -> Iterator[Engine]:
     """The engine for the small program, which is destroyed at the end."""
-    engine = Engine(cli, tmp_path, served.port, program=ROOT / "tests" / "deployer" / "programs" / "small", file="dev")
+    engine = Engine(
+        cli, tmp_path, served.port, program=ROOT / "tests" / "sandbox" / "deployer" / "programs" / "small", file="dev"
+    )
     yield engine
     engine.run("destroy", CONFIG)
 

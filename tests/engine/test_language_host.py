@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 
 
 def test_a_program_is_made_and_destroyed_by_hand(cli: Path, served: Served, tmp_path: Path) -> None:
-    program = ROOT / "tests" / "deployer" / "programs" / "small"
+    program = ROOT / "tests" / "sandbox" / "deployer" / "programs" / "small"
     small = ByHand(cli, tmp_path, served.port, python_project(program, tmp_path / "small", "dev"), "dev")
     small.run("config", "set", "aws:region", served.cloud.region)
     small.run("config", "set", "--secret", "greeting", "moin")

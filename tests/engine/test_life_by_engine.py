@@ -23,7 +23,7 @@ from pm_sandbox.recorder import record
 from tests.engine.conftest import Served
 from tests.engine.contents import contents
 from tests.engine.engine import ROOT, Done, Engine, EngineError
-from tests.provider import changes_of_a_life as life
+from tests.sandbox.provider import changes_of_a_life as life
 
 #: The resources of each service that keeps some: service, operation, key of the answer.
 LISTS = [

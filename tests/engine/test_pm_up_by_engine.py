@@ -24,7 +24,7 @@ from tests.engine.engine import ROOT
 HEADING = "## With the Pulumi CLI: `pm up`, then `pulumi up -s local`"
 #: What these tests are asked by nobody: a person answers by hand.
 UNASKED = {"PULUMI_OPTION_YES": "true"}
-SMALL = ROOT / "tests" / "deployer" / "programs" / "small"
+SMALL = ROOT / "tests" / "sandbox" / "deployer" / "programs" / "small"
 TABLE = "aws:dynamodb/table:Table"
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(900)]
 

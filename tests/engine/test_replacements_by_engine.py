@@ -10,7 +10,7 @@ import pytest
 
 from tests.engine.conftest import Served
 from tests.engine.engine import Done, Engine
-from tests.provider.changes_of_a_life import REPLACED
+from tests.sandbox.provider.changes_of_a_life import REPLACED
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 CONFIG = {"component": "earlier", "queue": "replaced-one", "parent": "north"}

@@ -133,7 +133,7 @@ def test_account_region_partition_and_endpoint_are_looked_up_once(environment: s
 
 
 def test_a_deployment_makes_way_for_the_one_that_replaces_it(recorded: Recorded) -> None:
-    # One that another has taken the place of cannot be cancelled, and so not be deleted (tests/cloud).
+    # One that another has taken the place of cannot be cancelled, and so not be deleted (tests/sandbox/cloud).
     deployments = recorded("prod").of_type("aws-native:greengrassv2:Deployment")
     assert deployments
     assert [name for name, one in deployments.items() if not one.deleted_first] == []

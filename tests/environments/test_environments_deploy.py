@@ -1,4 +1,4 @@
-"""Production deploys into an embedded cloud as development does (tests/deployer), with IAM enforced.
+"""Production deploys into an embedded cloud as development does (tests/sandbox/deployer), with IAM enforced.
 
 Not proved here: that data flows in it, and that AWS's quotas hold it.
 """
