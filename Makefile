@@ -10,11 +10,11 @@ DATA ?=
 # Of `make picture`.
 CHROMIUM ?= chromium
 
-.PHONY: help setup sagemaker demo test test-slow test-engine bench check format lock picture clean
+.PHONY: help setup sagemaker demo test test-slow test-engine bench check format lock picture architecture new-component new-policy clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 setup: $(VENV)/.done $(LAYER)/.done ## install the locked dependencies (other targets do it for you)
 
@@ -84,6 +84,15 @@ lock: setup ## resolve requirements/*.in anew
 picture: ## draw docs/report.png anew, from the out/report.html of `make demo` (needs chromium)
 	$(CHROMIUM) --headless --hide-scrollbars --window-size=1180,1570 --virtual-time-budget=10000 \
 		--screenshot=docs/report.png out/report.html
+
+architecture: setup ## draw docs/architecture.svg from recipes, registered resources and imports
+	$(BIN)/python -m tools.architecture
+
+new-component: setup ## write an edge component with its test from templates (NAME=line_counter)
+	$(BIN)/python -m tools.new component $(NAME)
+
+new-policy: setup ## write a policy with its test from templates (NAME=queue_retention)
+	$(BIN)/python -m tools.new policy $(NAME)
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) $(SAGEMAKER) $(LAYER) build out .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

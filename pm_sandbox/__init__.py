@@ -1,1 +1,1 @@
-"""The embedded factory: emulated AWS, emulated core device, local training, and the command line `pm`."""
+"""The embedded factory: emulated AWS, emulated core device, deployer, and the demo."""
