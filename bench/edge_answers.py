@@ -39,7 +39,7 @@ from pm_ml.forecast.train import TARGET_SCALE
 ROUNDS = 30
 #: "At least" of the issue's table.
 _FORECAST_MODEL, _FORECAST_FEATURES, _FAULT_SCORE = 100.0, 100.0, 15.0
-#: What two ways to the same answer may differ by, in single precision.
+#: Tolerance between two ways to the same answer, in single precision.
 _TOLERANCE = 1e-4
 _MICROSECONDS = 1e6
 _SECONDS_PER_HOUR = 3600

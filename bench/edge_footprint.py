@@ -36,7 +36,7 @@ ROUNDS = 7
 _LIMIT = 5.0
 _MEGABYTE = 1e6
 _KILOBYTES_PER_MEGABYTE = 1000
-#: What a device installs, by name without the versions; what these need is added.
+#: Packages that a device installs, by name without the versions; what these need is added.
 REQUIREMENTS = edge_models.ROOT / "requirements" / "edge.in"
 KERAS_RUNTIME = ("awsiotsdk", "keras", "jax", "numpy", "pandas")
 XGBOOST_RUNTIME = ("awsiotsdk", "xgboost-cpu", "numpy")

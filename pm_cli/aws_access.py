@@ -32,7 +32,7 @@ _RENAMED = {"assumeRole": "assumeRoles", "sharedCredentialsFile": "sharedCredent
 #: Units of a role's `duration`.
 _SECONDS = {"h": 3600, "m": 60, "s": 1}
 _DURATION = re.compile(r"(?:\d+[hms])+")
-#: Where the provider's name of an endpoint is not the SDK's name of the service.
+#: The SDK's names of services whose endpoint the provider names otherwise.
 _ENDPOINTS = {"stepfunctions": "sfn"}
 
 

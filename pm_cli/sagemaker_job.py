@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-#: Where input of jobs by hand lies in the artifact bucket: the training role reads below `exports/`.
+#: Prefix of the input of jobs by hand in the artifact bucket: the training role reads below `exports/`.
 INPUT_PREFIX = "exports/by-hand"
 
 

@@ -18,7 +18,7 @@ from pm_contracts.model_kinds import MODEL_KINDS
 from pm_sandbox.surroundings import environment
 
 ROOT = Path(__file__).resolve().parent.parent
-#: Where the SageMaker Python SDK lives, apart from the rest (`requirements/sagemaker.in` says why).
+#: Environment of the SageMaker Python SDK, apart from the rest (`requirements/sagemaker.in` says why).
 SDK_ENVIRONMENT = ROOT / ".venv-sagemaker"
 INSTALL_SDK = "make sagemaker"
 

@@ -14,9 +14,9 @@ The rules:
 * The model is asked once the latest `LOOK_BACK_HOURS` hours all have a value.
 """
 
-#: How long a measurement stands for hours in which there was none.
+#: Hours without a measurement for which the one before stands.
 HOLD_HOURS = 6
-#: How long the latest PM2.5 above 0 stands for the level of pollution.
+#: Hours for which the latest PM2.5 above 0 stands for the level of pollution.
 LEVEL_HOURS = 72
 #: The hours that must have a value before the model is asked.
 LOOK_BACK_HOURS = 24

@@ -25,7 +25,7 @@ STATUS = "status"
 DEAD_LETTER = "dead-letter"
 COMMAND = "command"
 
-#: What each channel carries.
+#: The content of each channel.
 DEVICE_CHANNELS: dict[str, Any] = {READING: Reading, HISTORY: Reading} | {
     channel: message for kind in model_kinds.MODEL_KINDS.values() for channel, message in kind.channels.items()
 }

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 #: Share of outcomes that the intervals are made to hold.
 INTERVAL_LEVEL = 0.9
-#: How fast the level asked for follows the misses, and how many errors are remembered: as on the core device.
+#: Rate at which the level asked for follows the misses, and number of errors remembered: as on the core device.
 STEP = 0.01
 MEMORY = 1000
 

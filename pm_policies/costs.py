@@ -30,7 +30,7 @@ NOT_IN_IT = (
     "reads of tables",
     "what Amazon Polly speaks",
 )
-"""What such a stack pays for too, and this estimate leaves out: cents, at the size that `Usage` assumes."""
+"""Charges of such a stack that this estimate leaves out: cents, at the size that `Usage` assumes."""
 
 
 class Usage(NamedTuple):
@@ -253,7 +253,7 @@ _CHARGES: dict[str, Callable[[Mapping[str, Any], Usage], float]] = {
     "aws:sagemaker/notebookInstance:NotebookInstance": _notebook,
 }
 
-#: What AWS asks nothing for by itself: settings, permissions, descriptions, and what is counted in another line.
+#: Types that cost nothing by themselves: settings, permissions, descriptions, and what is counted in another line.
 _FREE = frozenset(
     {
         "aws-native:greengrassv2:ComponentVersion",

@@ -46,7 +46,7 @@ from pm_policies.rule import (
 PACK = "predictive-maintenance"
 VERSION = "1.0.0"
 
-#: What `Analyzer` relies on in the class that it extends; a test looks whether they are there.
+#: Members on which `Analyzer` relies in the class that it extends; a test looks whether they are there.
 SEAMS = ("_create_report_violation", "_convert_enforcement_level", "_get_policy_config", "_get_enforcement_level")
 
 _MESSAGE_BYTES = 400 * 1024 * 1024

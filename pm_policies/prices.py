@@ -8,7 +8,7 @@ looked through; what each price was compared with instead stands beside it.
 from typing import NamedTuple
 
 COMPARED_ON = "2026-11-22"
-"""When the prices were last compared with other sources; ISO 8601."""
+"""Date of the latest comparison of the prices with other sources; ISO 8601."""
 
 _MILLION = 1_000_000
 

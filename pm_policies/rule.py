@@ -30,7 +30,7 @@ class Level(Enum):
     """The effect of a finding on an update."""
 
     ADVISORY = "advisory"
-    """It is told."""
+    """A warning."""
     MANDATORY = "mandatory"
     """The update is refused."""
     REMEDIATE = "remediate"
@@ -132,7 +132,7 @@ class Rule:
     severity: Severity
     level: Level
     demand: str
-    """What is asked, in one sentence."""
+    """The requirement, in one sentence."""
     why: str
     mend: str
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

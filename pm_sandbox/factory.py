@@ -33,7 +33,7 @@ PROGRAM = _INSTALLED if _INSTALLED.exists() else Path(__file__).resolve().parent
 CLOUD = "cloud"
 #: Below it each core device has its folder, which is its data directory too.
 DEVICES = "devices"
-#: What Pulumi's own engine reads and writes.
+#: Folder that Pulumi's own engine reads and writes.
 PULUMI = "pulumi"
 #: The stack of a factory, and the one that Pulumi's command line fills by hand.
 STACK, BY_HAND = "dev", "local"

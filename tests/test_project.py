@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -44,20 +45,30 @@ def test_every_lock_has_hashes_and_names_no_index():
         assert "://" not in text, path
 
 
+def _openings(text: str) -> Iterator[tuple[int, str]]:
+    """Line and text of each docstring, also those below a field, and of each comment that begins with `#:`."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            for before, one in zip([None, *node.body], node.body, strict=False):
+                is_text = isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant)
+                if is_text and (before is None or isinstance(before, ast.Assign | ast.AnnAssign)):
+                    yield one.lineno, str(one.value.value)
+    above = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.lstrip().startswith("#: ") and not above.startswith("#:"):
+            yield number, line.lstrip().removeprefix("#: ")
+        above = line.lstrip()
+
+
 def test_every_docstring_opens_with_a_noun_phrase_or_an_imperative():
     clause = re.compile(r"(What|Who|Whose|Whom|Where|How|Whether|When|Why|Which|That|They|It) ")
     others = {"build", "out", "__pycache__"}
     folders = [one for one in ROOT.iterdir() if one.is_dir() and one.name not in others and one.name[0] != "."]
     opened = []
-    for path in sorted(
-        path for folder in folders for path in folder.rglob("*.py") if not {".venv", "lambda_layer"} & set(path.parts)
-    ):
-        name = path.relative_to(ROOT)
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-                text = ast.get_docstring(node) or ""
-                if clause.match(text):
-                    opened.append(f"{name}, {getattr(node, 'name', 'the module')}: {text.splitlines()[0]}")
+    for path in sorted(path for folder in folders for path in folder.rglob("*.py") if not {".venv", "lambda_layer"} & set(path.parts)):
+        for line, text in _openings(path.read_text()):
+            if clause.match(text):
+                opened.append(f"{path.relative_to(ROOT)}:{line}: {text.splitlines()[0]}")
     assert opened == []
 
 

@@ -15,7 +15,7 @@ from pm_cli.review.settings import read
 from pm_sandbox.recorder import DEFAULT_REGION, Recording, record
 
 SNAPSHOTS = "snapshots"
-#: Where resources without a component are counted.
+#: Name under which resources without a component are counted.
 STACK = "stack"
 
 
@@ -39,9 +39,9 @@ class Review(NamedTuple):
     service_limits: dict[str, list[Use]]
     """Use of each quota by each site, by the site's name."""
     difference: snapshots.Difference | None
-    """What has changed since the last reviewed snapshot; None if there is none."""
+    """Changes since the last reviewed snapshot; None without one."""
     snapshot: snapshots.Snapshot
-    """What `--accept` keeps."""
+    """The snapshot that `--accept` keeps."""
 
     @property
     def total(self) -> int:

@@ -8,7 +8,7 @@ from pm_components.functions.batches import METRIC_NAMESPACE
 
 _WIDTH, _HEIGHT = 12, 6
 
-#: What the functions of the alerting count, by what they do.
+#: The alerting functions' metrics, by what they count.
 _COUNTED = (
     ("detector", ("Taken", "Repeated", "Late", "Alerts", "Failed")),
     (

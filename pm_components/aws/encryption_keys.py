@@ -11,7 +11,7 @@ from pm_components.aws.permissions import Statement, policy_document
 
 _DELETION_DAYS = 30
 _USE = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo"]
-#: What a service needs to put a message into an encrypted queue or topic.
+#: Permissions that a service needs to put a message into an encrypted queue or topic.
 _SEND = ("kms:Decrypt", "kms:GenerateDataKey")
 
 

@@ -16,7 +16,7 @@ LAMBDA_LAYER = ROOT / "pm_components" / "lambda_layer"
 EDGE_PACKAGES, EDGE_UNUSED = ROOT / "pm_edge" / "requirements.txt", ROOT / "pm_edge" / "requirements.unused"
 
 _NOT_CODE = frozenset({"__pycache__", "README.md"})
-#: What pip, uv and their releases each write in their own way beside the files of a wheel.
+#: Files that pip, uv and their releases each write in their own way beside the files of a wheel.
 _NOTES_OF_INSTALLERS = frozenset({".lock", "INSTALLER", "RECORD", "REQUESTED"})
 
 

@@ -9,12 +9,12 @@ from pm_contracts.model_kinds import ModelKind
 
 #: Channel of the training jobs, `SM_CHANNEL_TRAINING` to the script.
 CHANNEL = "training"
-#: Where in the artifact bucket the jobs keep their checkpoints.
+#: Prefix of the jobs' checkpoints in the artifact bucket.
 CHECKPOINTS = "training/checkpoints"
 _VOLUME_GIBIBYTES = 30
 #: Hyperparameters by which the training toolkit finds the script to run.
 _SCRIPT_HYPERPARAMETERS = ("sagemaker_program", "sagemaker_submit_directory")
-#: How many times as long as it may run a job on spot capacity may take, waiting included.
+#: A spot job's limit with waiting, as a multiple of its running time.
 _SPOT_WAIT = 3
 
 NO_CAPACITY = {

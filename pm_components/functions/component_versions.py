@@ -7,7 +7,7 @@ from typing import Any
 
 from pm_components.functions.component_recipes import artifact_key, published, publisher, zipped
 
-#: What the keys of artifacts begin with in the artifact bucket.
+#: Prefix of the artifacts' keys in the artifact bucket.
 _PREFIX = "models"
 _PUBLISH_SECONDS = 60
 _UPDATE_SECONDS = 60

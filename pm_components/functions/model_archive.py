@@ -40,7 +40,7 @@ _DESCRIPTIONS = (
 )
 #: Levels of metrics.json, far from where an encoder of JSON gives up: the verdict travels through several.
 _METRICS_DEPTH = 20
-#: What an archive may hold unpacked, whatever else a script left in it.
+#: Limit of an archive's unpacked size, whatever else a script left in it.
 _UNPACKED_BYTES = 2 * sum(_LIMITS.values())
 
 

@@ -18,8 +18,8 @@ from pm_components.greengrass_site.nuclei import NucleusKind
 from pm_components.greengrass_site.nucleus_args import stated_nucleus
 from pm_components.greengrass_site.settings import CoreDeviceHostSettings, CoreDeviceHostSettingsArgs
 
-#: Where AWS and Debian say which image is the latest: "Calling the AMI public parameter for Amazon Linux 2023", AWS
-#: Systems Manager user guide; https://wiki.debian.org/Cloud/AmazonEC2Image/Bookworm.
+#: Parameters of AWS and Debian that name the latest image: "Calling the AMI public parameter for Amazon Linux 2023",
+#: AWS Systems Manager user guide; https://wiki.debian.org/Cloud/AmazonEC2Image/Bookworm.
 _IMAGE_PARAMETERS = {
     NucleusKind.CLASSIC: "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64",
     NucleusKind.LITE: "/aws/service/debian/release/12/latest/amd64",
@@ -28,9 +28,9 @@ _NETWORK = "10.71.0.0/28"
 _DISK_GIBIBYTES = 16
 #: Of the volume for outbox, models and what the components remember.
 _DATA_GIBIBYTES = 8
-#: Where both images have their root volume.
+#: Device name of the root volume in both images.
 _ROOT_DEVICE = "/dev/xvda"
-#: What a core device needs of the network, all of it TLS, out of the house: "Allow device traffic through a proxy or
+#: Outbound ports that a core device needs, all for TLS: "Allow device traffic through a proxy or
 #: firewall", AWS IoT Greengrass V2 developer guide.
 _OUTBOUND_PORTS = {
     443: "AWS APIs, packages and artifacts",

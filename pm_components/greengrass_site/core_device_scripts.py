@@ -28,14 +28,14 @@ _NUCLEUS_URLS = {
         "aws-greengrass-lite-deb-x86-64.zip"
     ),
 }
-#: What the package of nucleus lite writes (`debian/postinst`), with its own user for the components. It is read after
-#: `/etc/greengrass/config.yaml`, and wins (`ggconfig_load_dir` of ggconfigd).
+#: Configuration that nucleus lite's package writes (`debian/postinst`), with its own user for the components. It is
+#: read after `/etc/greengrass/config.yaml`, and wins (`ggconfig_load_dir` of ggconfigd).
 _LITE_CONFIGURATION = "/etc/greengrass/config.d/greengrass-lite.yaml"
 #: For an hour it waits for what the instance before it has to let go of, and that waits for its certificate to be
 #: detached for a quarter of it (`core_device_termination`).
 _ATTEMPTS = 240
 _PAUSE_SECONDS = 15
-#: Where nucleus lite keeps what it enrolled with.
+#: Folder in which nucleus lite keeps what it enrolled with.
 _LITE_CREDENTIALS = "/var/lib/greengrass/credentials"
 
 

@@ -19,8 +19,8 @@ from pm_components.aws.permissions import allow, service_role
 from pm_components.aws.queues import WorkQueue, work_queue
 
 _TIMEOUT_SECONDS = 30
-#: How long an instance waits for the function: each of its five tries, which are six times its timeout apart. Allowed
-#: are 30 to 7,200 ("Add lifecycle hooks", Amazon EC2 Auto Scaling user guide).
+#: Seconds that an instance waits for the function: each of its five tries, which are six times its timeout apart.
+#: Allowed are 30 to 7,200 ("Add lifecycle hooks", Amazon EC2 Auto Scaling user guide).
 _HEARTBEAT_SECONDS = 900
 
 

@@ -24,9 +24,9 @@ from pm_components.greengrass_site import client_devices
 from pm_contracts import topics
 
 _CORE = "${iot:Certificate.Subject.CommonName}"
-#: What ends the client id of a core device's uplink, after its thing's name.
+#: Suffix of the client id of a core device's uplink, after its thing's name.
 UPLINK_SUFFIX = "-uplink"
-#: What ends the client ids of a nucleus's second and further connections (`thing#2`), which it opens for more
+#: Suffix of the client ids of a nucleus's second and further connections (`thing#2`), which it opens for more
 #: subscriptions than one takes: `MqttClient.getNewMqttClient` of aws-greengrass-nucleus. In a policy `#` stands for
 #: itself ("AWS IoT policies", AWS IoT Greengrass V2 developer guide), and no thing's name has one.
 _MORE_CONNECTIONS = "#*"

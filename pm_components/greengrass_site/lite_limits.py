@@ -12,7 +12,7 @@ from pm_components.aws import limits
 
 _ID = "00000000-0000-0000-0000-000000000000"
 _TIME = 1_700_000_000
-#: What an MQTT packet has beside topic and payload: header, two lengths, packet identifier ("PUBLISH", MQTT 3.1.1).
+#: Bytes of an MQTT packet beside topic and payload: header, two lengths, packet identifier ("PUBLISH", MQTT 3.1.1).
 _PACKET_OVERHEAD = 9
 
 

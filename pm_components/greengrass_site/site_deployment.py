@@ -17,7 +17,7 @@ from pm_components.greengrass_site import client_devices, lite_limits, nuclei, p
 from pm_components.greengrass_site.edge_components import publish, sources
 
 _UPDATE_SECONDS = 60
-#: What stands for what is not known while the program runs, where a site is held to nucleus lite's limits: the longest
+#: Stand-ins for what is not known while the program runs, where a site is held to nucleus lite's limits: the longest
 #: version of ours, thing group and endpoint.
 _LONGEST_VERSION = "1.999999.999999"
 _LONGEST_GROUP = "g" * 64

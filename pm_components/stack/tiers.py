@@ -37,7 +37,7 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
         "training": {"instance_type": "ml.m5.xlarge", "schedule_enabled": True, "canary": {}},
     },
 }
-#: What a stack writes, or `Pulumi.yaml` for it, to have what its tier sets.
+#: Value by which a stack, or `Pulumi.yaml` for it, leaves a setting to its tier.
 OF_TIER = "tier"
 
 

@@ -23,7 +23,7 @@ from pm_edge.forecasting.interval import AdaptiveInterval, IntervalState
 from pm_edge.forecasting.model import ForecastModel
 from pm_edge.runtime.model_in_use import ModelInUse
 
-#: What the contract lets a station report, ug/m3 (`AirQualityMeasurements.pollution`); no forecast leaves it.
+#: Range that the contract lets a station report, ug/m3 (`AirQualityMeasurements.pollution`); no forecast leaves it.
 LARGEST_VALUE = 2000.0
 #: The share of outcomes that persistence's interval is made to hold; a model brings its own.
 PERSISTENCE_LEVEL = 0.9

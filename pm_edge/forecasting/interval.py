@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-#: How fast the level asked for follows the misses; the paper's own experiments use 0.005.
+#: Rate at which the level asked for follows the misses; the paper's own experiments use 0.005.
 STEP = 0.01
 #: Errors remembered: about six weeks of hours.
 MEMORY = 1000

@@ -13,7 +13,7 @@ from pm_edge.runtime.files import write_atomically
 
 #: Characters; a status must fit into a frame of the bus.
 MAXIMUM_REASON = 1000
-#: What is older is nobody's question any more.
+#: Age beyond which an end is nobody's question any more.
 _KEPT_FOR = dt.timedelta(days=1)
 
 _log = logging.getLogger(__name__)

@@ -72,7 +72,7 @@ class Preparation:
         scale = np.where(variance > 0, np.sqrt(variance), 1.0)
         _, directions = np.linalg.eigh(products / np.outer(scale, scale) / np.maximum(together, 1))
         main = directions[:, -DIRECTIONS:]
-        #: How use follows from the logarithms, `[measurements, DIRECTIONS]`, and the logarithms from use.
+        #: Weights of use from the logarithms, `[measurements, DIRECTIONS]`, and the logarithms from use.
         self.to_use, self.from_use = main / scale[:, None], (main * scale[:, None]).T
 
     def __call__(self, rows: _Rows) -> _Rows:

@@ -139,7 +139,7 @@ class _Resume(keras.callbacks.Callback):
         content = checkpoints.load(_CHECKPOINT)
         self._kept: dict[str, Any] = dict(np.load(io.BytesIO(content))) if content else {}
         self.epochs_done = int(self._kept.get("epochs_done", 0))
-        #: Whether the training had come to its end.
+        #: True if the training had come to its end.
         self.stopped = bool(self._kept.get("stopped", False))
 
     def on_train_begin(self, logs: Any = None) -> None:

@@ -33,7 +33,7 @@ from pm_ml.intervals import INTERVAL_LEVEL, adaptive_half_widths
 
 #: Shares of the series, by time: of five years, two to train on, two to validate, one to test.
 TRAINING_SHARE, VALIDATION_SHARE = 0.4, 0.4
-#: What an hour weighs when trees are trained anew halves with each so many hours of its age: two years. One, one and a
+#: Half-life in hours of an hour's weight when trees are retrained: two years. One, one and a
 #: half and three served the validation years nearly as well. Where all hours weigh the same, the latest say less the
 #: more there are, and the blend lost half a percentage point of skill there.
 HALF_LIFE_HOURS = 2 * 365 * HOURS_PER_DAY

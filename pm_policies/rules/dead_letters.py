@@ -15,7 +15,7 @@ _FUNCTION = "aws:lambda/function:Function"
 _PERMISSION = "aws:lambda/permission:Permission"
 _INVOKE_CONFIG = "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig"
 
-#: Where resources name the queue that takes what they could not hand over: the input, and the way in it.
+#: Inputs in which resources name the queue that takes what they could not hand over: the input, and the way in it.
 _TARGETS: dict[str, Sequence[tuple[str, ...]]] = {
     _QUEUE: (("redrivePolicy", "deadLetterTargetArn"),),
     _REDRIVE: (("redrivePolicy", "deadLetterTargetArn"),),

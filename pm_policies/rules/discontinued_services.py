@@ -19,9 +19,9 @@ class Ended(NamedTuple):
     source: str
     instead: str
     types: tuple[str, ...] = ()
-    """How the type tokens of its resources begin."""
+    """Beginning of its resources' type tokens."""
     actions: tuple[str, ...] = ()
-    """How its IAM actions begin."""
+    """Beginning of its IAM actions."""
     rule_actions: tuple[str, ...] = ()
     """Its actions in AWS IoT topic rules."""
     components: tuple[str, ...] = ()

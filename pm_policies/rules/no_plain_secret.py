@@ -27,7 +27,7 @@ KINDS = (
     Kind("a password in a URL", re.compile(r"\b[a-z][a-z0-9+.-]*://[^/\s:@]+:[^/\s:@]+@")),
 )
 _NAME = re.compile(r"(?:^|_)(?:PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY|CREDENTIALS?)\Z", re.IGNORECASE)
-#: What names a secret and is none: its ARN, or where it lies.
+#: Names that point to a secret without holding it: its ARN, or where it lies.
 _REFERENCE = re.compile(r"^(?:arn:|\{\{resolve:|ssm:|/[A-Za-z0-9_./-]+\Z)")
 _FUNCTIONS = ("aws:lambda/function:Function", "aws-native:lambda:Function")
 #: Inputs with a host's script, in base64 or as it is.

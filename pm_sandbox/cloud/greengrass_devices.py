@@ -35,7 +35,7 @@ class CoreDevices:
     versions: Mapping[tuple[str, str], ComponentVersion]
     deployments: Mapping[str, Deployment]
     forgotten: dict[str, dt.datetime] = field(default_factory=dict)
-    """When a device was deleted; what it did before does not count."""
+    """Time at which a device was deleted; what it did before does not count."""
 
     async def delete_core_device(self, request: Request) -> dict[str, Any]:
         """Forget a device, until it takes up a deployment again. Its thing stays, as does what runs on it."""

@@ -118,7 +118,7 @@ def _read_object(arn: str, _request: Mapping[str, Any]) -> _Place:
     return _Place(headers.get(KEY_HEADER) or "", {"aws:s3:arn": f"arn:aws:s3:::{bucket}"})
 
 
-#: What KMS is asked for, by the action of the service that asks it.
+#: Action asked of KMS, by the action of the service that asks it.
 _USES: Mapping[str, tuple[Callable[[str, Mapping[str, Any]], _Place], tuple[str, ...]]] = {
     "sqs:SendMessage": (_queue, _WRITE),
     "sqs:ReceiveMessage": (_queue, _READ),

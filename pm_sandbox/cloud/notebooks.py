@@ -11,11 +11,11 @@ from pm_sandbox.cloud.modelled_service import ApiError, Request, now, page
 
 SERVICE_PRINCIPAL = "sagemaker.amazonaws.com"
 
-#: What CreateNotebookInstance sets where it is not told, Amazon SageMaker API reference.
+#: Defaults of CreateNotebookInstance, Amazon SageMaker API reference.
 _DEFAULTS = {"DirectInternetAccess": "Enabled", "RootAccess": "Enabled", "VolumeSizeInGB": 5}
 #: Members of the description that have another name in the request.
 _RENAMED = {"SecurityGroupIds": "SecurityGroups", "LifecycleConfigName": "NotebookInstanceLifecycleConfigName"}
-#: What UpdateNotebookInstance takes away.
+#: Settings that UpdateNotebookInstance takes away.
 _TAKEN_AWAY = {
     "DisassociateLifecycleConfig": "NotebookInstanceLifecycleConfigName",
     "DisassociateAcceleratorTypes": "AcceleratorTypes",

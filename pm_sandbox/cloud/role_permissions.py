@@ -13,10 +13,10 @@ from ministack.services import iam
 from pm_sandbox.cloud import key_permissions, seams
 from pm_sandbox.cloud.timed_cache import TimedCache
 
-#: What a service tells of the account in whose name it takes on a role, by principal; a trust policy's condition on
-#: anything else fails. "Cross-service confused deputy prevention" of the guides of AWS IoT Core, EventBridge Scheduler,
-#: SageMaker and Step Functions; "Controlling access with Amazon Data Firehose". All others, Lambda among them, tell
-#: nothing.
+#: Condition keys by which a service names the account in whose name it takes on a role, by principal; a trust policy's
+#: condition on anything else fails. "Cross-service confused deputy prevention" of the guides of AWS IoT Core,
+#: EventBridge Scheduler, SageMaker and Step Functions; "Controlling access with Amazon Data Firehose". All others,
+#: Lambda among them, tell nothing.
 _TOLD = {
     "firehose.amazonaws.com": "sts:externalid",
     "iot.amazonaws.com": "aws:sourceaccount",

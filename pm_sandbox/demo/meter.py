@@ -25,7 +25,7 @@ class Meter:
     def __init__(self, cloud: Cloud, statuses: LocalStatusEar, began: float) -> None:
         """Measure against `began`, a reading of the monotonic clock."""
         self.samples: list[Sample] = []
-        #: What happened when: seconds since the demo began, and its name.
+        #: Events: seconds since the demo began, and the name.
         self.marks: list[tuple[float, str]] = []
         self._cloud, self._statuses, self._began = cloud, statuses, began
         self._ended = threading.Event()

@@ -23,7 +23,7 @@ from pm_sandbox.progress import Progress
 
 #: Without any progress for so long, a step has failed: something is broken, and waiting would hide it.
 STALLED_SECONDS = 90.0
-#: How often a step looks whether it is done.
+#: Seconds between two looks whether a step is done.
 _LOOK_EVERY = 0.2
 
 

@@ -58,7 +58,7 @@ class Engine:
         self._provider = provider
         self._vault = vault
         self._on_step = on_step
-        #: What was there and is not done with, in its order.
+        #: Earlier records that are not done with, in their order.
         self._left = list(olds)
         self._olds = {record.urn: record for record in olds if not record.pending_delete}
         self._owners = Owners([*beside, *olds])

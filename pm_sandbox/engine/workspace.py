@@ -12,7 +12,7 @@ from pm_sandbox.deployer.project import full_key, read_project, read_yaml
 from pm_sandbox.provider.server import debug_providers
 from pm_sandbox.state_files import write_private
 
-#: What a stack's file says of how its secrets are kept: by the passphrase here, and not by the user's own.
+#: A stack's settings for keeping secrets: by the passphrase here, and not by the user's own.
 _KEEPING = ("encryptionsalt", "encryptedkey", "secretsprovider")
 _BYTES = 32
 #: The folder of the engine's backend.

@@ -86,7 +86,7 @@ DELETES: dict[str, Delete] = {}
 RENEWS: dict[str, Mapping[str, "Renewal"]] = {}
 """Type token -> the outputs that a change in place gives anew, and when."""
 
-#: Why an input is ignored as a resource is made: its deletion reads it from the state.
+#: Reason to ignore an input as a resource is made: its deletion reads it from the state.
 ON_DELETION = "is honoured when the resource is deleted"
 
 

@@ -30,7 +30,7 @@ _THREADS = 32
 _MESSAGE_LIMIT = 400 * 1024 * 1024
 #: The engine's own, in every configuration and in every function's arguments.
 _ENGINES_KEYS = {"version", "pluginDownloadURL", "__internal"}
-#: What opens a cloud, in a provider's configuration.
+#: Keys of a provider's configuration that open a cloud.
 _KEYS = {"accessKey", "secretKey", "token"}
 _KINDS = {
     "add": (provider_pb2.PropertyDiff.ADD, provider_pb2.PropertyDiff.ADD_REPLACE),
@@ -202,7 +202,7 @@ REFUSED = {
     "List": "the sandbox lists no resources; list them by boto3",
     "Parameterize": "aws and aws-native take no parameters; name neither with one",
 }
-#: Why a resource is not imported: reads tell the inputs of what the stack made, and no outputs.
+#: Reason not to import a resource: reads tell the inputs of what the stack made, and no outputs.
 _IMPORT = "the sandbox neither imports nor looks up what the stack did not make; have the program make it, or name it"
 
 

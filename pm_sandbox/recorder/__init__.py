@@ -13,7 +13,7 @@ __all__ = ["DEFAULT_REGION", "UNKNOWN", "Recording", "RecordingError", "Register
 
 #: Of a stack whose configuration names no region.
 DEFAULT_REGION = "eu-central-1"
-#: What stands for a value that is not known yet: `UnknownStringValue`, pulumi/sdk/go/common/resource/plugin/rpc.go.
+#: Stand-in for a value that is not known yet: `UnknownStringValue`, pulumi/sdk/go/common/resource/plugin/rpc.go.
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-#: What follows `arn:aws:`, with the inputs that it is made of; `id` is the resource's. Source: "Resource types defined
-#: by ...", Service Authorization Reference.
+#: The part after `arn:aws:`, with the inputs that it is made of; `id` is the resource's. Source: "Resource types
+#: defined by ...", Service Authorization Reference.
 _FORMS = {
     "aws:athena/workgroup:Workgroup": "athena:{region}:{account}:workgroup/{name}",
     "aws:autoscaling/group:Group": "autoscaling:{region}:{account}:autoScalingGroup:{id}:autoScalingGroupName/{name}",

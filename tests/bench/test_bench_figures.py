@@ -24,7 +24,7 @@ SIZES = (1, 3, 9)
 ROLE_POLICY_CHARACTERS = 10_240
 #: "Environment variables", AWS Lambda quotas.
 ENVIRONMENT_BYTES = 4096
-#: They name the groups of up to ten sites, and of more hold a pattern:
+#: Documents that name up to ten sites' groups, and hold a pattern for more:
 #: tests/components/forecast_pipeline/test_forecast_pipeline.py measures them with ten sites and with a hundred.
 BY_NAME = ("pipeline-release-permissions", "pipeline-watch-permissions", "pipeline-trial-permissions")
 

@@ -22,7 +22,7 @@ class Recording:
     registered_outputs: dict[str, set[str]] = field(default_factory=dict)
     """Keys given to `register_outputs`, by the component's name."""
     outputs: dict[str, Any] = field(default_factory=dict)
-    """What the program's function returned, resolved."""
+    """The values that the program's function returned, resolved."""
     calls: list[tuple[str, str]] = field(default_factory=list)
     """Token of each call of a provider's function, and the logical name of the provider, empty for the default one."""
 

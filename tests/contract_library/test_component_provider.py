@@ -23,7 +23,7 @@ FOLDER = Path(__file__).parents[2] / "component_provider"
 REQUIREMENTS = FOLDER.parent / "requirements"
 LAKE = {"lakeBucket": "lake", "database": "lake", "workgroup": "lake"}
 SITE = {"site": "lindau", "coreDevices": ["core"], "devices": {"air-1": "air_quality"}, "artifactBucket": "artifacts"}
-#: What each component asks for at least.
+#: The required inputs of each component.
 REQUIRED: dict[str, dict[str, Any]] = {
     "pm:index:AnalyticsStore": {"sites": ["lindau"]},
     "pm:index:CoreDeviceHost": {

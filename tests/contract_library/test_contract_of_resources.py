@@ -154,8 +154,8 @@ PATTERNS = {
     "aws:glue/catalogDatabase:CatalogDatabase": r"[a-z0-9_]+",
     "aws:glue/catalogTable:CatalogTable": r"[a-z0-9_]+",
 }
-#: What belongs to another resource, by the input that says to which: its name is unique within that one, those of all
-#: others within an account or a region.
+#: Types that belong to another resource, by the input that says to which: its name is unique within that one, those of
+#: all others within an account or a region.
 WITHIN = {
     "aws:athena/namedQuery:NamedQuery": "workgroup",
     "aws:autoscaling/lifecycleHook:LifecycleHook": "autoscalingGroupName",
@@ -164,7 +164,7 @@ WITHIN = {
     "aws:iam/rolePolicy:RolePolicy": "role",
     "aws:s3/bucketObjectv2:BucketObjectv2": "bucket",
 }
-#: What nucleus lite replaces in a script; docs/RECIPE_SUPPORT_CHANGES.md of aws-greengrass-lite.
+#: Variables that nucleus lite replaces in a script; docs/RECIPE_SUPPORT_CHANGES.md of aws-greengrass-lite.
 VARIABLE = re.compile(
     r"artifacts:path|artifacts:decompressedPath|kernel:rootPath|iot:thingName|work:path|configuration:/[A-Za-z/]+"
 )

@@ -15,9 +15,9 @@ from tests.contract_library.conftest import SITES, Provider, every_option, resol
 from tests.contract_library.test_contract_of_components import TOKENS
 from tests.contract_library.test_contract_of_resources import NAMED, WITHIN, claimed_names
 
-#: What others know by name, and what that name follows from: a thing's from the device, its groups' from the site.
+#: Types known by name, and the source of that name: a thing's from the device, its groups' from the site.
 KNOWN_OUTSIDE = {"aws:iot/thing:Thing", "aws:iot/thingGroup:ThingGroup"}
-#: What stands before a name of ours by a rule of the service.
+#: Prefixes that a service demands before a name of ours.
 HEAD = re.compile(r"^(alias|/aws/lambda|/aws/kinesisfirehose|/aws/vendedlogs/states)/")
 
 #: A component by its token, what tells it from the others here, and its arguments.

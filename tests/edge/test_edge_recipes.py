@@ -31,7 +31,7 @@ MODELS = {"forecast_model": "pm.ForecastModel", "fault_model": "pm.FaultModel"}
 ALL = {**CODE, **MODELS, "python_runtime": "pm.PythonRuntime", "site_devices": "pm.SiteDevices"}
 #: "Component recipe reference", maximum size of a recipe.
 MAXIMUM_BYTES = 16_000
-#: What nucleus lite replaces in a script or a Setenv value; docs/RECIPE_SUPPORT_CHANGES.md of aws-greengrass-lite.
+#: Variables that nucleus lite replaces in scripts and Setenv; docs/RECIPE_SUPPORT_CHANGES.md of aws-greengrass-lite.
 VARIABLES = re.compile(
     r"artifacts:path|artifacts:decompressedPath|kernel:rootPath|iot:thingName|work:path|configuration:/[A-Za-z]+"
 )

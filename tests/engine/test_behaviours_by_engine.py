@@ -13,7 +13,7 @@ from tests.sandbox.deployer.programs.behaviours.cases import CASES, FAILING, LAS
 
 PROGRAM = ROOT / "tests" / "sandbox" / "deployer" / "programs" / "behaviours"
 CONFIG = {"aws:region": "eu-central-1"}
-#: What is deleted and not made again is a record to Pulumi's engine until it is removed; ours keeps none.
+#: Deleted resources that are not made again: a record to Pulumi's engine until it is removed; ours keeps none.
 BOOKKEEPING = "remove-pending-replace"
 #: Ours has no provider that the program does not register, and the stack is no resource to it.
 NOT_OURS = ("pulumi:pulumi:Stack", "default_")

@@ -22,7 +22,7 @@ from tests.engine.conftest import Served
 from tests.engine.engine import ROOT
 
 HEADING = "## With the Pulumi CLI: `pm up`, then `pulumi up -s local`"
-#: What these tests are asked by nobody: a person answers by hand.
+#: Answers that a person gives by hand, and these tests do not.
 UNASKED = {"PULUMI_OPTION_YES": "true"}
 SMALL = ROOT / "tests" / "sandbox" / "deployer" / "programs" / "small"
 TABLE = "aws:dynamodb/table:Table"

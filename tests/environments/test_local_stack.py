@@ -24,7 +24,7 @@ from tests.pulumi_stub import Stub
 
 ROOT = Path(__file__).resolve().parents[2]
 ENDPOINT = "http://127.0.0.1:4566"
-#: Where the folder of a resource's type is not the service that it is made by.
+#: Services of resources whose type's folder has another name.
 SERVICES = {
     "aws:kinesis/firehoseDeliveryStream:FirehoseDeliveryStream": "firehose",
     "aws:cloudwatch/logGroup:LogGroup": "logs",

@@ -14,7 +14,7 @@ import msgspec
 from pm_components.functions.model_archive import ModelArchive
 from pm_contracts.model_kinds import MODEL_KINDS, Reference
 
-#: What a model's figures may take of a state machine's 256 KiB ("Maximum input or output size for a task, state, or
+#: A model's figures' share of a state machine's 256 KiB ("Maximum input or output size for a task, state, or
 #: execution", AWS Step Functions quotas), which all models share and what is too large for ends for all of them.
 _FIGURES_BYTES = 32_768
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple, Optional
 
 _TERMINATING = "autoscaling:EC2_INSTANCE_TERMINATING"
-#: What Auto Scaling sends when a lifecycle hook is made or changed.
+#: The notice that Auto Scaling sends when a lifecycle hook is made or changed.
 _TEST = "autoscaling:TEST_NOTIFICATION"
 
 

@@ -16,7 +16,7 @@ CONTINUE = "CONTINUE"
 PROMOTE = "PROMOTE"
 ROLL_BACK = "ROLL_BACK"
 
-#: What of the champion's configuration the challenger takes over as it is, where it is not the default.
+#: The forecaster's settings that the challenger takes over where they are not the default.
 _SHARED = ("python", "dataDirectory")
 
 

@@ -31,7 +31,7 @@ _PRIORITIES = {
 _READING_TYPES = {AIR_QUALITY: AirQualityReading, MACHINE: MachineReading}
 
 
-#: What a site can be asked for; its components are allowed these topics and no others.
+#: Commands that a site takes; its components are allowed these topics and no others.
 COMMANDS = ("replay", "simulate")
 
 

@@ -62,11 +62,11 @@ class Link:
         self._lost = threading.Event()
         self._ending = threading.Event()
         self._is_closing = False
-        #: Whether it was said, since the latest connection, that no more can be taken.
+        #: True once it was said, since the latest connection, that no more can be taken.
         self._is_full = False
         #: Topics of which it was said that nothing is acknowledged.
         self._silent: set[str] = set()
-        #: When the latest message on a topic that was acknowledged was sent, on the monotonic clock.
+        #: Time at which the latest acknowledged message on a topic was sent, on the monotonic clock.
         self._acknowledged: dict[str, float] = {}
         self._thread = threading.Thread(target=self._keep_connected, name="link", daemon=True)
         self.connections = 0

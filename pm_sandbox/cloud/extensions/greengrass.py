@@ -60,7 +60,7 @@ class Tags:
         raise not_found("Resource", arn)
 
 
-#: What the service knows of client devices; the devices' own endpoint answers from it too.
+#: The service's knowledge of client devices; the devices' own endpoint answers from it too.
 client_devices = ClientDevices()
 
 

@@ -20,12 +20,12 @@ from pm_sandbox.cloud import key_permissions, seams
 from pm_sandbox.cloud.key_permissions import Caller, Service
 
 _EVENTS, _ALARMS = "events.amazonaws.com", "cloudwatch.amazonaws.com"
-#: What a service needs to be let in by the policy of a target, by the service of the target's ARN.
+#: Actions for which a target's policy has to let a service in, by the service of the target's ARN.
 _DELIVERIES = {"sqs": "sqs:SendMessage", "sns": "sns:Publish"}
-#: How the services that use keys name a refusal of KMS.
+#: Names that services using keys give a refusal by KMS.
 _CODES = {"sqs": "KmsAccessDenied", "sns": "KMSAccessDenied", "s3": "AccessDenied"}
 _ALARM_ACTIONS = ("AlarmActions", "OKActions", "InsufficientDataActions")
-#: What CloudWatch Logs does with a log group's key: "Encrypt log data using AWS KMS", CloudWatch Logs user guide.
+#: Actions of CloudWatch Logs with a log group's key: "Encrypt log data using AWS KMS", CloudWatch Logs user guide.
 _LOG_USES = ("kms:Encrypt", "kms:Decrypt", "kms:GenerateDataKey")
 
 _log = logging.getLogger("pm.keys")

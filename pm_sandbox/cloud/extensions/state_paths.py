@@ -21,11 +21,11 @@ from pm_sandbox.cloud import seams
 
 _RUNTIME = "States.Runtime"
 _CONTEXT = "$$."
-#: What ends an execution whatever its Retry and Catch say.
+#: Errors that end an execution whatever its Retry and Catch say.
 _TERMINAL = (_RUNTIME, "States.DataLimitExceeded")
 
 _COMPARISONS = ("Equals", "LessThan", "GreaterThan", "LessThanEquals", "GreaterThanEquals")
-#: What the emulator evaluates; it would take any other operator for false.
+#: Operators that the emulator evaluates; it would take any other operator for false.
 _OPERATORS = {
     "BooleanEquals",
     "BooleanEqualsPath",
@@ -50,7 +50,7 @@ _NOT_HONOURED = (
 )
 
 
-#: What is replaced, and what it takes.
+#: The function that is replaced, and its arguments.
 _REPLACED = {
     "_apply_result_path_raw": ("result_path", "original", "result"),
     "_error_matches": ("error_equals", "error"),

@@ -22,7 +22,7 @@ _CONFIGURATION = {
     "runtime": "Runtime",
     "timeout": "Timeout",
 }
-#: What a function has of an input that the program takes away again.
+#: Value of a function's input that the program takes away again.
 _DEFAULTS: dict[str, Any] = {"Description": "", "KMSKeyArn": "", "Layers": [], "MemorySize": 128, "Timeout": 3}
 #: Blocks with AWS's names but for the first letter.
 _BLOCKS = {

@@ -36,7 +36,7 @@ _QUEUE = {
     "sqsManagedSseEnabled": "SqsManagedSseEnabled",
     "visibilityTimeoutSeconds": "VisibilityTimeout",
 }
-#: What a queue has of an attribute that the program takes away again: the defaults of SetQueueAttributes.
+#: Value of a queue's attribute that the program takes away again: the defaults of SetQueueAttributes.
 _QUEUE_DEFAULTS = {
     "delaySeconds": 0,
     "kmsDataKeyReusePeriodSeconds": 300,

@@ -20,7 +20,7 @@ STATEMENTS = {query.name: query.statement for query in NAMED_QUERIES}
 TODAY = dt.datetime.now(dt.UTC).date()
 #: Each message has arrived yesterday and again today.
 DAYS = f"(VALUES ('{TODAY - dt.timedelta(days=1)}'), ('{TODAY}')) days(day)"
-#: When the measurements begin; the readings go on for two days.
+#: Time of the first measurement; the readings go on for two days.
 START = dt.datetime.combine(TODAY - dt.timedelta(days=5), dt.time())
 
 

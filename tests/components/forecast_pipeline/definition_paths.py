@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-#: What the context object of an execution has: "Accessing execution data from the Context object", developer guide.
+#: Members of an execution's context object: "Accessing execution data from the Context object", developer guide.
 CONTEXT = {
     "Execution": {"Id": "", "Name": "", "StartTime": "", "RoleArn": ""},
     "State": {"Name": "", "EnteredTime": ""},

@@ -42,7 +42,7 @@ TRIAL = training_workflow.Trial(function_arn="trial_arn", interval_seconds=60, m
 GROUPS = {"a": SiteGroups(code="a", model="a-model", canary="a-canary")}
 #: Settings that tell where they are.
 GROUPS_AT = {"thing_group_arn": "arn/", "thing_groups_key": "groups"}
-#: What the trial looks up of the site's own deployment.
+#: Values that the trial looks up in the site's own deployment.
 MERGED = {"python": "p", "dataDirectory": "d", "site": "a", "accessControl": {"ipc": {}}}
 
 

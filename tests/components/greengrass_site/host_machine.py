@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-#: What the script names below `/`, and is kept below the machine's folder instead.
+#: Paths below `/` in the script, kept below the machine's folder instead.
 _PATHS = re.compile(r"(?<![\w./-])/(root|etc|var/lib|opt|greengrass|dev/disk)\b")
 
 #: `/usr/bin/install` cannot give files away here; who was to get them is noted.

@@ -75,7 +75,8 @@ MODELLED = {
     ("aws:scheduler/scheduleGroup:ScheduleGroup", "name"): ("scheduler", "CreateScheduleGroup", "Name"),
     ("aws:sfn/stateMachine:StateMachine", "name"): ("stepfunctions", "CreateStateMachine", "name"),
 }
-#: What AWS's models do not say, or say of ARNs too: the longest name and its characters, by the API reference of each.
+#: Limits that AWS's models omit, or state for ARNs too: the longest name and its characters, by the API reference of
+#: each.
 DOCUMENTED = {
     ("aws:cloudwatch/dashboard:Dashboard", "dashboardName"): (255, r"[A-Za-z0-9_-]+"),
     ("aws:dynamodb/table:Table", "name"): (255, r"[A-Za-z0-9_.-]{3,}"),

@@ -47,5 +47,5 @@ RENAMED = Change(
 REMOVED = Change(START.sites, START.things, {"ulm-deployment"})
 #: After `START`: a device, a core device and a site are added, get another name, and are removed; and once more.
 LIFE = [ADDED, RENAMED, REMOVED] * 2
-#: What another stack beside it has, which nothing of this touches.
+#: The resources of another stack beside it, which nothing of this touches.
 BESIDE = Change([_site("bremen", ["bremen-core"], {"mill": "machine"})], {"bremen-core", "bremen_mill"}, set())

@@ -106,7 +106,7 @@ AROUND = Touched(
         "lindau-deployment": ("components",),
     },
 )
-"""What there is already and is touched when a site, a core device and a device come, go or change their names."""
+"""Existing resources that are touched when a site, a core device and a device come, go or change their names."""
 
 SETTINGS: dict[str, Change] = {
     "whom alerts are mailed to": Change(
@@ -186,4 +186,4 @@ RELEASED = Touched(
         "lindau-deployment": ("components",),
     },
 )
-"""What `NEXT_RELEASE` touches."""
+"""The resources that `NEXT_RELEASE` touches."""

@@ -468,7 +468,7 @@ CALLS: dict[str, Calls] = {
     "aws:sqs/redrivePolicy:RedrivePolicy": _queue("sqs/queue_redrive_policy.go"),
 }
 
-#: What AWS answers where a bucket or a function has no such setting, which the providers take for that.
+#: AWS's answers where a bucket or a function has no such setting, which the providers take for that.
 NOTHING_SET = {
     "s3:GetBucketPolicy": "NoSuchBucketPolicy",
     "s3:GetBucketCors": "NoSuchCORSConfiguration",
@@ -727,7 +727,7 @@ SETTLED: dict[str, tuple[Wait, ...]] = {
 }
 
 ABSENT = "absent"
-"""What stands for a description that is an error, since the resource is not there."""
+"""Stand-in for a description that is an error, since the resource is not there."""
 #: After a resource is deleted: until its description is an error that says it is not there, or has such a value.
 GONE: dict[str, Wait] = {
     token: waits[0]._replace(targets=(ABSENT,))

@@ -106,7 +106,8 @@ INPUTS = {
     "AWS::SageMaker::NotebookInstance/SecurityGroupIds": "securityGroups",
     "AWS::SNS::Subscription/TopicArn": "topic",
 }
-#: What CloudFormation makes anew and the provider of `aws` changes in place, by the source that the table names.
+#: Inputs that replace in CloudFormation and that the provider of `aws` changes in place, by the source that the table
+#: names.
 IN_PLACE = {
     "AWS::AutoScaling::LifecycleHook/AutoScalingGroupName",
     "AWS::EC2::SubnetRouteTableAssociation/RouteTableId",
