@@ -26,7 +26,7 @@ UV := UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$(call of_pip,ind
 UV_INSTALL := $(UV) install --python $(BIN)/python
 UV_COMPILE := $(UV) compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-# An interrupted installation left no .done, and may lack files of packages that it lists: it is made anew.
+# An interrupted installation left no .done, and may lack files of packages that it lists: it is replaced.
 $(VENV)/.done: requirements/setup.txt requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info[:2] == (3, 11) else "Python 3.11 is needed, and $(PYTHON) is " + sys.version.split()[0] + ". Say which with: make PYTHON=/path/to/python3.11")'
 	@echo "Installing the locked packages into $(VENV): 460 MB to download the first time, 1.7 GB on disk"
@@ -76,12 +76,12 @@ format: setup ## format the code and mend what the linter can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lock: setup ## resolve requirements/*.in anew
+lock: setup ## resolve requirements/*.in again
 	for set in setup dev sagemaker; do $(UV_COMPILE) requirements/$$set.in -o requirements/$$set.txt; done
 	for set in edge=pm_edge ml=pm_ml lambda=pm_components/functions infra=component_provider; do \
 		$(UV_COMPILE) -c requirements/dev.txt requirements/$${set%=*}.in -o $${set#*=}/requirements.txt; done
 
-picture: ## draw docs/report.png anew, from the out/report.html of `make demo` (needs chromium)
+picture: ## draw docs/report.png from the out/report.html of `make demo` (needs chromium)
 	$(CHROMIUM) --headless --hide-scrollbars --window-size=1180,1570 --virtual-time-budget=10000 \
 		--screenshot=docs/report.png out/report.html
 

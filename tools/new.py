@@ -20,6 +20,7 @@ _COMPONENT = {
     "pm_edge/components/{name}/__main__.py": "edge_component_main",
     "pm_edge/components/{name}/core.py": "edge_component_core",
     "pm_edge/components/{name}/recipe.yaml": "edge_component_recipe",
+    "pm_edge/components/{name}/README.md": "edge_component_readme",
     "tests/edge/components/test_{name}.py": "edge_component_test",
 }
 _POLICY = {

@@ -56,7 +56,7 @@ def acknowledge(
     note: Annotated[str, typer.Option(help="What you want the others to know.")] = "",
     directory: Directory = BACKGROUND,
 ) -> None:
-    """Take an alarm on: the others are told, and nobody is escalated to.
+    """Acknowledge an alarm: the others are notified, and it is not escalated.
 
     Example: pm alarms acknowledge lindau fault/machine-03 --note "on my way"
 

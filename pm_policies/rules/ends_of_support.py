@@ -80,7 +80,7 @@ RULE = ResourceRule(
         "warning_days": {
             "type": "number",
             "default": WARNING_DAYS,
-            "description": "days before, from which it is told",
+            "description": "days before the end from which a warning is given",
         },
         "today": {
             "type": "string",

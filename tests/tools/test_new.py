@@ -60,6 +60,15 @@ def test_their_tests_pass(made: tuple[Path, list[str]]) -> None:
     assert broken.returncode == 0, broken.stdout
 
 
+def test_a_component_that_is_listed_keeps_to_what_both_nuclei_read(made: tuple[Path, list[str]]) -> None:
+    copy, _ = made
+    recipes = copy / "tests" / "edge" / "test_edge_recipes.py"
+    listed = recipes.read_text().replace("CODE = {", 'CODE = {"line_counter": "pm.LineCounter",', 1)
+    recipes.write_text(listed)
+    tested = run(copy, "pytest", "-q", str(recipes), "-k", "line_counter or no_recipe_is_missed")
+    assert tested.returncode == 0, tested.stdout
+
+
 @pytest.mark.parametrize("name", ["", "Line", "line-counter", "_line", "a/b", "line__counter"])
 def test_a_name_that_is_none_of_a_module_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(NotMadeError, match=re.escape(repr(name))):
