@@ -236,7 +236,7 @@ FORMS: Mapping[str, Sequence[Form]] = {
             "aws:ec2/instance:Instance",
             {
                 # It cannot be told which is the root's; the first is taken for it, and the others are looked into too.
-                "rootBlockDevice": _at("blockDeviceMappings", convert=lambda all_: (_disks(all_) or [None])[0]),
+                "rootBlockDevice": _at("blockDeviceMappings", convert=lambda all_: next(iter(_disks(all_)), None)),
                 "ebsBlockDevices": _at("blockDeviceMappings", convert=lambda all_: _disks(all_)[1:]),
             },
         ),

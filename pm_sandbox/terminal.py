@@ -26,7 +26,7 @@ class Terminal(Console):
         """Write to standard output, or as `rich.console.Console` takes it."""
         super().__init__(markup=False, emoji=False, **options)
 
-    @property
+    @property  # type: ignore[misc]  # nobody sets it, which the base class would let them
     def size(self) -> ConsoleDimensions:
         """Columns and lines."""
         found = super().size

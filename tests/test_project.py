@@ -65,7 +65,9 @@ def test_every_docstring_opens_with_a_noun_phrase_or_an_imperative():
     others = {"build", "out", "__pycache__"}
     folders = [one for one in ROOT.iterdir() if one.is_dir() and one.name not in others and one.name[0] != "."]
     opened = []
-    for path in sorted(path for folder in folders for path in folder.rglob("*.py") if not {".venv", "lambda_layer"} & set(path.parts)):
+    for path in sorted(
+        path for folder in folders for path in folder.rglob("*.py") if not {".venv", "lambda_layer"} & set(path.parts)
+    ):
         for line, text in _openings(path.read_text()):
             if clause.match(text):
                 opened.append(f"{path.relative_to(ROOT)}:{line}: {text.splitlines()[0]}")

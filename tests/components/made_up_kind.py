@@ -54,12 +54,12 @@ LIFE = ModelKind(
 def followed() -> dict[str, Any]:
     """The answers of readers of the records that read them as they are imported, which they are only from here on."""
     MODEL_KINDS[NAME] = LIFE
+    from pm_edge.components.uplink.gate import Gate
     from typer.testing import CliRunner
 
     from pm_cli import training_runs
     from pm_cli.main import app
     from pm_contracts import tables, topics
-    from pm_edge.components.uplink.gate import Gate
 
     topic = topics.device_topic("lindau", "pump-1", "life")
     parsed = topics.parse_topic(topic)

@@ -17,8 +17,8 @@ from pm_components.forecast_pipeline.component import ForecastPipeline, Forecast
 from pm_components.functions.gate.core import Policy, judge
 from pm_components.functions.model_archive import read
 from pm_contracts.model_kinds import MODEL_KINDS
+from tests.components.functions.test_model_gate import files, packed
 from tests.components.made_up_kind import LIFE, NAME
-from tests.functions.test_model_gate import files, packed
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """The project's program as a whole: its components, its outputs, its rules, its length.
 
-Not proved here: that what it registers can be made (tests/sandbox/deployer makes it), and that it registers the same each time
-it runs (tests/environments), with no name twice (tests/contract_library).
+Not proved here: that what it registers can be made (tests/sandbox/deployer makes it), and that it registers the same
+each time it runs (tests/environments), with no name twice (tests/contract_library).
 """
 
 import re
