@@ -60,12 +60,13 @@ def followed() -> dict[str, Any]:
     from pm_cli import training_runs
     from pm_cli.main import app
     from pm_contracts import tables, topics
+    from pm_edge.components.uplink.admission import Admission
 
     topic = topics.device_topic("lindau", "pump-1", "life")
     parsed = topics.parse_topic(topic)
     (table,) = (each for each in tables.TABLES if each.name == RemainingLife.kind)
     message = json.dumps({"site": "lindau", "device": "pump-1", "hours": 7.0}).encode()
-    _, route = Gate("lindau", {"pump-1": "machine"}).check(topic, message)
+    _, route = Admission("lindau", {"pump-1": "machine"}).check(topic, message)
     with mock.patch.object(subprocess, "run", return_value=mock.Mock(returncode=0)) as run:
         training_runs.train_here(NAME, Path("data"), Path("model"), {})
     return {
