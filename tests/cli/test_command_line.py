@@ -75,7 +75,7 @@ ARN = "arn:aws:states:REGION:ACCOUNT:stateMachine:NAME"
         ("train forecast --data nowhere", "--data nowhere: there is no such file or folder"),
         ("train forecast --data s3://bucket/key", "--where sagemaker"),
         ("train fault --data empty --train-end yesterday", "--train-end"),
-        ("train weather --data empty", "'forecast', 'fault'"),
+        ("train weather --data empty", "there is no model 'weather': there are forecast, fault"),
         ("train fault --data empty --where sagemaker", "`pm up`"),
         ("train fault --data empty --where sagemaker --state-machine foo", ARN),
         ("data fetch weather", "there is no data set 'weather': there are pollution, aps"),

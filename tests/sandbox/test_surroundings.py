@@ -42,7 +42,7 @@ def set_up_for_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def test_a_cloud_starts_answers_and_is_deployed_to(set_up_for_others: Path, tmp_path: Path) -> None:
     with Cloud.start(tmp_path / "cloud") as cloud:
-        made = deploy(ROOT / "tests" / "deployer" / "programs" / "small", "dev", cloud)
+        made = deploy(Path(__file__).parent / "deployer" / "programs" / "small", "dev", cloud)
         assert made.resources
         s3 = cloud.client("s3")
         s3.create_bucket(Bucket="things", CreateBucketConfiguration={"LocationConstraint": cloud.region})
