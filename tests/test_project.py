@@ -86,7 +86,7 @@ def test_every_test_file_is_collected_and_no_helper_hides_a_test():
 
 
 #: Folders of tests of the whole, which no single package holds.
-_OF_THE_WHOLE = {"contract_library", "drills", "end_to_end", "engine", "environments"}
+_OF_THE_WHOLE = {"contract_library", "drills", "end_to_end", "engine", "environments", "wheel"}
 
 
 def test_the_tests_lie_as_the_packages_do():

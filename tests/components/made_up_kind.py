@@ -54,7 +54,6 @@ LIFE = ModelKind(
 def followed() -> dict[str, Any]:
     """The answers of readers of the records that read them as they are imported, which they are only from here on."""
     MODEL_KINDS[NAME] = LIFE
-    from pm_edge.components.uplink.gate import Gate
     from typer.testing import CliRunner
 
     from pm_cli import training_runs

@@ -56,6 +56,7 @@ def test_it_registers_the_components_and_exports_what_others_read(dev: Recording
         "core_devices",
         "devices",
         "device_policy",
+        "component_versions",
         "serving_policy",
         "nucleus",
         "token_exchange_role_arn",
