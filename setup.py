@@ -15,7 +15,7 @@ from setuptools import Command, setup
 from setuptools.command.build_py import build_py
 
 LOCK = Path("pm_components/functions/requirements.txt")
-#: Where `pm_components.aws.packaging` looks for it.
+#: The place where `pm_components.aws.packaging` looks for it.
 LAYER = Path("pm_components/lambda_layer")
 #: The policy pack, which names its environment from its own folder: the checkout's, or the one that it is installed in.
 PACK, ENVIRONMENT, INSTALLED = Path("pm_policies/PulumiPolicy.yaml"), "../.venv", "../../../.."

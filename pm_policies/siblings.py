@@ -32,7 +32,7 @@ class Form(NamedTuple):
 
     type: str
     inputs: Mapping[str, Source] = {}
-    """Where its inputs are that have another name or place; the others have the same."""
+    """The places of inputs of another name or place; the others have the same."""
     only_with: str = ""
     """The sibling's input that has to be set; the resource is always there where it is empty."""
     each: str = ""

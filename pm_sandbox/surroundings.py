@@ -47,7 +47,7 @@ def environment(inherited: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def get(url: str, timeout: float) -> bytes:
-    """What a URL of loopback answers with, never through a proxy.
+    """The answer of a URL of loopback, never through a proxy.
 
     Raises:
         OSError: if nobody answers, or with an error.

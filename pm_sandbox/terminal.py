@@ -9,8 +9,8 @@ from rich.console import Console, ConsoleDimensions
 from rich.markup import escape
 from rich.text import Text
 
-#: What acts on a terminal instead of showing: control characters but new lines and tabs, and overrides of a text's
-#: direction.
+#: Characters that act on a terminal instead of showing: control characters but new lines and tabs, and overrides of a
+#: text's direction.
 _ACTING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 #: Characters; a table is as wide as what it holds, so that this only has to be more.
 _WIDE = 10_000

@@ -7,7 +7,7 @@ from pm_components.forecast_pipeline.task_states import BUSY, QUERY
 from pm_contracts.model_kinds import ModelKind
 
 _EXPORTS = "exports"
-#: What every reading has; any other column is a label.
+#: The columns of every reading; any other is a label.
 _COLUMNS = ("message_id", "site", "device", "sequence", "event_time", "measurements")
 
 

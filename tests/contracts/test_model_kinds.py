@@ -26,7 +26,7 @@ OWN = (
     "pm_edge/components/forecast_challenger/",
     "pm_edge/components/fault_detector/",
 )
-#: Where a kind is named elsewhere, and why it may be.
+#: The places that name a kind all the same, each with its reason.
 EXCEPTIONS = {
     "pm_contracts/manifest.py": "the tag by which a manifest is told from others is the kind's name",
     "pm_contracts/messages.py": "the kind of a message and the cause of an alert, which are called alike",

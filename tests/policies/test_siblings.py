@@ -367,7 +367,7 @@ def _inputs(type_: str) -> Mapping[str, Any]:
 
 #: AWS has it, and the provider did not when this was written.
 NOT_IN_THE_SDK = {"aws-native:sqs:QueuePolicy"}
-#: What a resource answers with, which is no input.
+#: Outputs of a resource, which are no inputs.
 OUTPUTS = {"url", "arn", "queueUrl", "topicArn"}
 
 

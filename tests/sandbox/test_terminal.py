@@ -19,7 +19,7 @@ from pm_cli.main import app
 from pm_sandbox.demo import story
 from pm_sandbox.terminal import Terminal, marked, printable
 
-#: What rich takes for an end of a style, a style, an emoji, an escape; and a text that would repaint the terminal.
+#: Texts rich takes for an end of a style, a style, an emoji, an escape; and a text that would repaint the terminal.
 TEXTS = ["[/]", "[bold]x", ":warning:", "a\\", "\\[/]", "[link=file:///]y[/link]", "\x1b[2J\x9b1A", "\u202etxt"]
 
 
