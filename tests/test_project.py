@@ -99,6 +99,23 @@ def test_the_tests_lie_as_the_packages_do():
     assert misplaced == []
 
 
+def test_no_pattern_of_ours_takes_a_line_break_after_its_end():
+    """`$` matches before a trailing line break too: patterns end with `\\Z`, or are held to the whole text."""
+    folders = [one for one in ROOT.iterdir() if one.is_dir() and (one.name.startswith("pm_") or one.name == "examples")]
+    found = []
+    for path in sorted(path for folder in folders for path in folder.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call):
+                continue
+            called = ast.unparse(node.func)
+            texts = [one.value for one in node.keywords if one.arg == "pattern"]
+            if called.startswith("re.") or called == "regex.compile":
+                texts += node.args[:1]
+            written = [ast.unparse(text) for text in texts]
+            found += [f"{path.relative_to(ROOT)}:{node.lineno}: {one}" for one in written if one.endswith(("$'", '$"'))]
+    assert found == []
+
+
 _SKIPS = """
 import pytest
 

@@ -15,7 +15,10 @@ from pm_components.aws.limits import EXPIRATION_DAYS_MINIMUM, INSTANCE_TYPE, ML_
 #: Directory of all that edge components keep; the shipping of models and the site must agree on it.
 DATA_DIRECTORY = "/var/lib/pm"
 
-AbsolutePath = Annotated[str, Meta(pattern=r"^/[A-Za-z0-9._/-]+\Z", description="an absolute POSIX path")]
+AbsolutePath = Annotated[
+    str,
+    Meta(pattern=r"^(?!.*/\.\.(?:/|\Z))/[A-Za-z0-9._/-]+\Z", description="an absolute POSIX path without a level `..`"),
+]
 Days = Annotated[int, Meta(ge=EXPIRATION_DAYS_MINIMUM, le=3650, description="1 to 3650 days")]
 InstanceType = Annotated[str, Meta(pattern=INSTANCE_TYPE, description="FAMILY.SIZE")]
 MlInstanceType = Annotated[str, Meta(pattern=ML_INSTANCE_TYPE, description="ml.FAMILY.SIZE")]

@@ -13,7 +13,12 @@ from pm_components.aws.plain import plain_keys, plain_mapping, plain_text, plain
 from pm_components.aws.settings import with_defaults
 from pm_components.aws.tagging import OwnershipArgs, tagged_options
 from pm_components.greengrass_site.core_device_host import CoreDeviceHost
-from pm_components.greengrass_site.device_policies import client_device_policy, core_device_policy, serving_policy
+from pm_components.greengrass_site.device_policies import (
+    client_device_policy,
+    connection_problem,
+    core_device_policy,
+    serving_policy,
+)
 from pm_components.greengrass_site.edge_components import EdgeComponents
 from pm_components.greengrass_site.fleet_provisioning import FleetProvisioning, fleet_provisioning
 from pm_components.greengrass_site.nuclei import Nucleus, NucleusKind
@@ -103,6 +108,8 @@ class GreengrassSite(pulumi.ComponentResource):
         self._child = pulumi.ResourceOptions(parent=self)
         cores = plain_texts(args.get("core_devices", [f"{site}-core"]), "GreengrassSite.core_devices")
         devices = plain_mapping(args["devices"], "GreengrassSite.devices")
+        if problem := connection_problem(cores):
+            raise ValueError(f"GreengrassSite.core_devices: {problem}")
         if both := sorted(set(cores) & set(devices)):
             raise ValueError(
                 f"GreengrassSite.devices: found {', '.join(both)}, which core_devices has too, allowed is a "

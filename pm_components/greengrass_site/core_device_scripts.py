@@ -73,9 +73,10 @@ def user_data(
     """
     if not python.endswith("/bin/python"):
         raise ValueError(f"python: found {python}, allowed on an EC2 host is ENVIRONMENT/bin/python")
-    if not data_directory.startswith("/") or len(data_directory.split()) != 1:
+    if not data_directory.startswith("/") or len(data_directory.split()) != 1 or ".." in data_directory.split("/"):
         raise ValueError(
-            f"data_directory: found {data_directory!r}, allowed on an EC2 host is an absolute path without white space"
+            f"data_directory: found {data_directory!r}, allowed on an EC2 host is an absolute path without white space "
+            "and without a level `..`"
         )
     identity = f"{data_directory}/{thing_name}/identity"
     known = {

@@ -36,6 +36,20 @@ _MORE_CONNECTIONS = "#*"
 _RANDOM_UUID = "????????-????-4???-????-????????????"
 
 
+def connection_problem(core_devices: Sequence[str]) -> str:
+    """The reason that a site's core devices may not be named so; empty if they may.
+
+    Of two connections with one client id AWS IoT keeps the later one, so that the two would end each other for ever.
+    """
+    taken = [name for name in core_devices if name.endswith(UPLINK_SUFFIX)]
+    if not taken:
+        return ""
+    return (
+        f"found {', '.join(taken)}, by which the uplink of {taken[0].removesuffix(UPLINK_SUFFIX)} connects, allowed is "
+        f"a name that does not end in {UPLINK_SUFFIX}"
+    )
+
+
 def core_device_policy(site: str, iot_arn: str, role_alias_arn: str) -> str:
     """The policy of a site's core devices.
 

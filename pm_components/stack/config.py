@@ -25,17 +25,20 @@ from pm_components.fault_alerting.settings import (
 )
 from pm_components.forecast_pipeline.settings import TrainingSettings
 from pm_components.forecast_pipeline.training_jobs import check_hyperparameters
+from pm_components.greengrass_site.device_policies import connection_problem
 from pm_components.greengrass_site.settings import FlowControl, GreengrassSiteSettings, Name, SiteSettings
 from pm_components.stack import tiers
 from pm_components.stack.refusals import NAMESPACE, ConfigError, explained
 from pm_contracts.measurements import AIR_QUALITY, MACHINE
+from pm_contracts.topics import COMMAND
 
 _Email = Annotated[str, Meta(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+\Z", description="an e-mail address")]
 _Tag = Annotated[
     str,
     Meta(
-        pattern=rf"^[A-Za-z0-9 _.:/=+@-]{{1,{TAG_VALUE_LENGTH}}}\Z",
-        description=f"1 to {TAG_VALUE_LENGTH} characters that a tag takes",
+        # "Tag naming limits and requirements", Tagging AWS Resources user guide: letters and numbers of all languages.
+        pattern=rf"^[\w .:/=+@-]{{1,{TAG_VALUE_LENGTH}}}\Z",
+        description=f"1 to {TAG_VALUE_LENGTH} letters of any language, numbers, spaces and _ . : / = + - @",
     ),
 ]
 _ALERTING, _SITE = FaultAlertingSettings(), GreengrassSiteSettings()
@@ -230,6 +233,13 @@ def _check_names(config: Config) -> None:
         devices = [device.name for device in site.devices]
         _check_unique(f"sites[{index}].devices[].name", devices)
         _check_unique(f"sites[{index}].canary_devices", site.canary_devices or [])
+        if COMMAND in devices:
+            raise ConfigError(
+                f"{NAMESPACE}:sites[{index}].devices[].name: found {COMMAND}, a level of the site's own topics, "
+                "allowed is another"
+            )
+        if problem := connection_problem(site.core_devices):
+            raise ConfigError(f"{NAMESPACE}:sites[{index}].core_devices: {problem}")
         if both := sorted(set(devices) & set(site.core_devices)):
             raise ConfigError(
                 f"{NAMESPACE}:sites[{index}].devices[].name: found {', '.join(both)}, the name of a core device of "

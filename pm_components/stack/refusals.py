@@ -15,7 +15,7 @@ class ConfigError(ValueError):
     """A key of the configuration that is wrong; the text names it, what was found and what is allowed."""
 
 
-_PLACE = re.compile(r" - at (?P<of_a_key>`key` in )?`\$(?P<path>[^`]*)`$")
+_PLACE = re.compile(r" - at (?P<of_a_key>`key` in )?`\$(?P<path>[^`]*)`\Z")
 _UNKNOWN = re.compile(r"unknown field `(?P<name>[^`]*)`")
 _STEP = re.compile(r"\.(?P<key>[^.\[]+)|\[(?P<index>\d+|\.\.\.)\]")
 

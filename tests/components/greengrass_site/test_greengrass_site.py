@@ -283,6 +283,7 @@ def test_what_resources_are_named_by_must_be_known(record: Record, args: dict[st
     ("args", "reason"),
     [
         ({"devices": {"core-a": "machine"}}, "devices: found core-a, which core_devices has too"),
+        ({"core_devices": ["x", "x-uplink"]}, "core_devices: found x-uplink, by which the uplink of x connects"),
         ({"canary_devices": ["core-c"]}, "canary_devices: found core-c, allowed are core-a, core-b"),
         ({"serial_numbers": {"core-c": "1"}}, "serial_numbers: found core-c, allowed are core-a, core-b"),
         ({"serial_numbers": {"core-a": "1", "core-b": "1"}}, "serial_numbers: two core devices have the same"),

@@ -101,6 +101,13 @@ def test_what_is_not_set_is_the_components_default() -> None:
         ({"disposable": "perhaps"}, "pm:disposable: found 'perhaps', allowed is JSON"),
         ({"tier": "production"}, "pm:tier: found 'production'"),
         ({"owner": "a;b"}, "pm:owner: found 'a;b'"),
+        ({"owner": "plant\n"}, "pm:owner: found 'plant\\n'"),
+        (
+            {"owner": "Müller \u2013 Werk"},
+            "allowed is 1 to 256 letters of any language, numbers, spaces and _ . : / = + - @",
+        ),
+        ({"data_directory": "/var/../etc"}, "pm:data_directory: found '/var/../etc'"),
+        ({"data_directory": "/var/lib/.."}, "allowed is an absolute POSIX path without a level `..`"),
         ({"protected": True, "disposable": True}, "To let go of a stack and its data: set pm:protected to false"),
         ({"log_retention_days": 8}, "pm:log_retention_days: found 8, allowed are 1, 3, 5, 7, 14, 30"),
         ({"cost_limit_usd": 0}, "pm:cost_limit_usd: found 0"),
@@ -115,6 +122,13 @@ def test_what_is_wrong_is_named_with_what_is_allowed(values: dict[str, Any], nam
     with pytest.raises(config.ConfigError) as refused:
         parse(**values)
     assert named in str(refused.value)
+
+
+def test_a_tag_takes_letters_of_every_language_and_a_path_dots_in_names() -> None:
+    for owner in ("Müller Instandhaltung", "Кочев", "工場 3", "2026-10-01", "a_b.c:d/e=f+g-h@i"):
+        assert parse(owner=owner).owner == owner
+    for path in ("/var/lib/..pm", "/var/lib/pm..", "/a/.../b"):
+        assert parse(data_directory=path).data_directory == path
 
 
 def test_only_development_releases_a_model_without_a_trial_and_a_trial_needs_a_core_device() -> None:
@@ -144,6 +158,14 @@ def test_a_missing_key_is_named() -> None:
         (
             [{**SITE, "devices": [{"name": "a-core", "type": "machine"}]}],
             "pm:sites[0].devices[].name: found a-core, the name of a core device of the site, allowed is another",
+        ),
+        (
+            [{**SITE, "devices": [{"name": "command", "type": "machine"}]}],
+            "pm:sites[0].devices[].name: found command, a level of the site's own topics, allowed is another",
+        ),
+        (
+            [{**SITE, "core_devices": ["x", "x-uplink"]}],
+            "pm:sites[0].core_devices: found x-uplink, by which the uplink of x connects, allowed is a name that does",
         ),
         (
             [{**SITE, "core_devices": ["b-c"]}, {**SITE, "name": "a-b", "core_devices": ["c"]}],
