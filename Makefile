@@ -60,7 +60,9 @@ test: setup ## run the tests, two files at a time
 test-slow: setup ## run the tests of the benchmarks that train models first
 	$(BIN)/pytest -m slow
 
+# Pulumi's command line is built before, since no test's time limit is made for minutes of building.
 test-engine: setup ## run the tests with Pulumi's own engine, built from source first (needs Go); writes out/engine.json
+	@tests/engine/build_cli.sh >/dev/null
 	$(BIN)/pytest -m engine tests/engine
 
 bench: setup ## measure the figures into out/bench.json
