@@ -103,7 +103,7 @@ def test_no_pattern_of_ours_takes_a_line_break_after_its_end():
     """`$` matches before a trailing line break too: patterns end with `\\Z`, or are held to the whole text."""
     folders = [one for one in ROOT.iterdir() if one.is_dir() and (one.name.startswith("pm_") or one.name == "examples")]
     found = []
-    for path in sorted(path for folder in folders for path in folder.rglob("*.py")):
+    for path in sorted(path for folder in folders for path in folder.rglob("*.py") if "lambda_layer" not in path.parts):
         for node in ast.walk(ast.parse(path.read_text())):
             if not isinstance(node, ast.Call):
                 continue

@@ -100,7 +100,9 @@ def test_a_model_on_trial_runs_on_the_canary_device_alone_beside_what_runs_on_bo
     bucket = factory.deployment.outputs["artifact_bucket"]
     factory.cloud.client("s3").put_object(Bucket=bucket, Key="training/canary/model.tar.gz", Body=packed.getvalue())
     started = trial(
-        factory, step="start", models=[{"on_trial": True, "model_data": f"s3://{bucket}/training/canary/model.tar.gz"}]
+        factory,
+        step="start",
+        models=[{"kind": "forecast", "on_trial": True, "model_data": f"s3://{bucket}/training/canary/model.tar.gz"}],
     )
     [deployment] = started["deployments"]
     assert canary.wait_for_deployment(deployment["deployment_id"])["status"] == "SUCCEEDED"

@@ -217,5 +217,5 @@ def test_pm_evaluate_says_what_is_wrong_with_a_file(tmp_path: Path, monkeypatch:
     file.write_text("date,pollution\n2010-01-02 00:00:00,1\n")
     done = CliRunner().invoke(app, ["evaluate", "--data", str(file), "--json", str(tmp_path / "m.json")])
     assert done.exit_code == 2
-    assert "missing columns" in done.output
+    assert f"{file}: missing column 'dew'" in " ".join(done.output.split())
     assert not (tmp_path / "m.json").exists()

@@ -170,5 +170,3 @@ def test_other_languages_see_the_arguments_as_they_are() -> None:
         "alarmQueueUrl",
         "deadLetterQueueUrls",
     }
-    every = [*store.inputs.values(), *store.outputs.values(), *alerting.inputs.values(), *alerting.outputs.values()]
-    assert all(definition.description for definition in every)

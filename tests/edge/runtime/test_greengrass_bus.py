@@ -367,6 +367,7 @@ def test_two_hundred_devices_take_one_subscription_and_others_are_not_heard(lite
     component = Component("pm.Test", Settings("lindau", devices, tmp_path), connect("lindau", "pm.Test"))
     heard = Heard()
     subscribe_to_readings(component, "air_quality", heard)
+    eventually(lite.subscriptions, "the subscription, made with the connection that comes first")
     assert lite.subscriptions() == ["pm/lindau/+/reading"]
     for device in ("machine-01", "air-200", "air-199", "air-0"):
         component.bus.publish(f"pm/lindau/{device}/reading", device.encode())
