@@ -243,8 +243,8 @@ def _deployments(scope: Scope, cores: list[str], greengrass: Any, iot: Any) -> I
                 continue
         elif kind == "thing" and name not in cores:
             continue
-        told = deployment.get("deploymentName", deployment["deploymentId"])
-        yield Leftover(f"deployment {told} to {name}", _deletes_deployment(greengrass, deployment))
+        label = deployment.get("deploymentName", deployment["deploymentId"])
+        yield Leftover(f"deployment {label} to {name}", _deletes_deployment(greengrass, deployment))
 
 
 def _exists(iot: Any, group: str) -> bool:

@@ -80,12 +80,12 @@ _STATUS_SECONDS = 5.0
 @app.command(rich_help_panel=FACTORY)
 def demo(
     data: Data = None,
-    out: Annotated[Path, typer.Option(help="Folder for what the demo leaves.", file_okay=False)] = Path("out"),
+    out: Annotated[Path, typer.Option(help="Folder for the results.", file_okay=False)] = Path("out"),
 ) -> None:
     """Run the whole job once: ingest, train, ship, forecast, cut the uplink, alert. Takes a few minutes.
 
     The data is simulated, with a fixed seed, unless --data names a file of your own. Everything that it starts is
-    stopped at the end, on Ctrl-C and on an error; what it leaves is in out/: report.html, demo.json, mail/,
+    stopped at the end, on Ctrl-C and on an error. Its results are in out/: report.html, demo.json, mail/,
     announcements/, and the logs in demo/.
 
     Example: pm demo --data out/data/pollution/pollution.csv, after pm data fetch pollution
@@ -113,7 +113,7 @@ def demo(
         with lock, ConsoleProgress(console) as progress:
             summary = story.run(plan, out.absolute(), progress)
     except KeyboardInterrupt:
-        fail(f"stopped; what has been started is stopped too. Logs: {out}/demo", 130)
+        fail(f"stopped, with all that it had started. Logs: {out}/demo", 130)
     except RuntimeError as error:
         fail(f"{error}{_if_full(out)}; logs: {out}/demo", FAILED)
     console.print()
@@ -132,21 +132,21 @@ def up(
     engine: Annotated[
         EngineName,
         typer.Option(
-            help="Which engine deploys: pulumi, by its command on the PATH; the sandbox's own, which needs "
-            "none; or auto, Pulumi's where its command is there and new enough."
+            help="Engine that deploys: pulumi, by its command on the PATH; own, the sandbox's, which needs "
+            "no command; or auto, Pulumi's if its command is there and new enough."
         ),
     ] = EngineName.AUTO,
     cloud_only: Annotated[
         bool, typer.Option("--cloud-only", help="An empty cloud, to deploy to with Pulumi's own command line.")
     ] = False,
 ) -> None:
-    """Start a factory in the background; it runs until `pm down`. What an earlier one left there is replaced.
+    """Start a factory in the background; it runs until `pm down`. It replaces the files of an earlier one.
 
     Example: pm up, then pm replay and pm status
 
     With Pulumi's own command line: `pm up --cloud-only`, `source out/factory/pulumi/environment.sh`, then
-    `pulumi up -s local`. Its state lies in the factory's folder, never in a backend of yours, and lasts as long as the
-    cloud.
+    `pulumi up -s local`. Its state is kept in the factory's folder, never in a backend of yours, and lasts as long as
+    the cloud.
     """
     from pm_sandbox.cloud import CloudError
     from pm_sandbox.cloud.process import listening_socket
@@ -172,8 +172,8 @@ def up(
     if not cloud_only:
         console.print(f"Engine: {chosen}", soft_wrap=True, highlight=False)
     forget(directory)
-    told = directory / STARTING_FILE
-    told.write_text("")
+    events = directory / STARTING_FILE
+    events.write_text("")
     # The lock is held by both until this process lets go, so that there is no moment in which nobody has it.
     with lock, (directory / "factory.log").open("wb") as log:
         process = subprocess.Popen(
@@ -192,7 +192,7 @@ def up(
         )
         lock.name_holder(process.pid)
     try:
-        with _ended_unless_it_comes_up(process), ConsoleProgress(console) as progress, told.open() as lines:
+        with _ended_unless_it_comes_up(process), ConsoleProgress(console) as progress, events.open() as lines:
             _watch(process, lines, progress)
     except FactoryError as error:
         fail(f"{error}{_if_full(directory)}; see {directory / 'factory.log'}", FAILED)
@@ -203,7 +203,7 @@ def up(
             )
         )
     if cloud_only or chosen.command:
-        _tell_of_pulumi(directory, chosen, deployed=not cloud_only)
+        _explain_pulumi(directory, chosen, deployed=not cloud_only)
 
 
 def _refuse_full_disk(folder: Path, what: str) -> None:
@@ -214,7 +214,7 @@ def _refuse_full_disk(folder: Path, what: str) -> None:
 
 
 def _if_full(folder: Path) -> str:
-    """A clause that says so if the disk of a folder is full, which no other error tells; else empty."""
+    """A clause that says so if the disk of a folder is full, which no other error says; else empty."""
     free = shutil.disk_usage(folder).free
     return f"; the disk of {folder} is full: {free / 1e6:,.0f} MB are free" if free < _FULL_BYTES else ""
 
@@ -230,7 +230,7 @@ def _ended_unless_it_comes_up(process: "subprocess.Popen[bytes]") -> Iterator[No
         raise
 
 
-def _tell_of_pulumi(directory: Path, chosen: "Choice", *, deployed: bool) -> None:
+def _explain_pulumi(directory: Path, chosen: "Choice", *, deployed: bool) -> None:
     """Say how Pulumi's command line is used on the factory by hand."""
     from pm_sandbox.engine.command import missing_language_host
     from pm_sandbox.engine.deploy import SHELL_FILE
@@ -239,8 +239,8 @@ def _tell_of_pulumi(directory: Path, chosen: "Choice", *, deployed: bool) -> Non
     file = directory / PULUMI / SHELL_FILE
     if deployed:
         command = f"pulumi preview -s {STACK}"
-        told = marked("For Pulumi's commands: [bold]source {}[/], then [bold]{}[/]", file, command)
-        console.print(told, soft_wrap=True)
+        text = marked("For Pulumi's commands: [bold]source {}[/], then [bold]{}[/]", file, command)
+        console.print(text, soft_wrap=True)
     else:
         console.print("\nIt runs, and nothing is deployed. For Pulumi's commands, in a shell:\n")
         console.print(file.read_text(), soft_wrap=True, highlight=False)
@@ -253,12 +253,12 @@ def _tell_of_pulumi(directory: Path, chosen: "Choice", *, deployed: bool) -> Non
         console.print(marked("[yellow]By hand:[/] {}", lacks), soft_wrap=True, highlight=False)
 
 
-def _watch(process: "subprocess.Popen[bytes]", told: IO[str], progress: ConsoleProgress) -> None:
-    """Show what a factory that comes up tells of itself, until it runs."""
+def _watch(process: "subprocess.Popen[bytes]", events: IO[str], progress: ConsoleProgress) -> None:
+    """Show the progress of a factory that comes up, until it runs."""
     from pm_sandbox.factory import FactoryError
 
     while True:
-        line = told.readline()
+        line = events.readline()
         if not line.endswith("\n"):
             if process.poll() is not None:
                 raise FactoryError("the factory did not come up")
@@ -280,9 +280,9 @@ def _watch(process: "subprocess.Popen[bytes]", told: IO[str], progress: ConsoleP
 
 @app.command(rich_help_panel=FACTORY)
 def status(directory: Directory = BACKGROUND) -> None:
-    """Show the factory that runs in the background: components, what is wrong with them, the lake.
+    """Show the factory that runs in the background: components, their problems, the lake.
 
-    What is wrong is what the components say themselves, as it comes to the cloud.
+    Problems are those that the components report themselves, as they reach the cloud.
 
     Example: pm status
     """
@@ -316,7 +316,7 @@ def _statuses(factory: "Factory") -> "dict[tuple[str, str], Status]":
         for component, state in factory.core_devices[device].status()["components"].items()
         if component.startswith("pm.") and state["pid"]
     }
-    with waiting("Listening to what the components say"), StatusEar(factory.cloud) as ear:
+    with waiting("Listening to the components' status"), StatusEar(factory.cloud) as ear:
         ear.wait_for(expected, _STATUS_SECONDS)
         return ear.latest()
 
@@ -328,14 +328,15 @@ def replay(
         dt.datetime | None, typer.Option(help="First event time, UTC.", show_default="of the data")
     ] = None,
     end: Annotated[
-        dt.datetime | None, typer.Option(help="Event time to stop before, UTC.", show_default="of the data")
+        dt.datetime | None,
+        typer.Option(help="Event time to stop before, UTC.", show_default="of the data"),
     ] = None,
     live: Annotated[bool, typer.Option("--live", help="As live readings, to forecast from and to score.")] = False,
     directory: Directory = BACKGROUND,
 ) -> None:
-    """Ask the factory to replay readings: the history into the lake, or with --live as if they came just now.
+    """Ask the factory to replay readings: the history into the lake, or with --live as if they had just been taken.
 
-    Four fifths of the data are the history, the last fifth is live.
+    The first four fifths of the data are the history, the last fifth is live.
 
     Examples: pm replay --end 2010-07-01; pm replay --live
     """
@@ -380,7 +381,7 @@ def logs(
 
 @app.command(rich_help_panel=FACTORY)
 def down(directory: Directory = BACKGROUND) -> None:
-    """Stop the factory that runs in the background, and all that it has started.
+    """Stop the factory that runs in the background, with all that it has started.
 
     Example: pm down
     """

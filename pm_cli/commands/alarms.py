@@ -11,7 +11,7 @@ from pm_cli.console import console, fail
 from pm_cli.options import BACKGROUND, FACTORY, Directory, attached
 from pm_sandbox.terminal import printable
 
-alarms_app = typer.Typer(no_args_is_help=True, help="The alarms: see them, take one on.")
+alarms_app = typer.Typer(no_args_is_help=True, help="List alarms and acknowledge them.")
 
 _COLOURS = {("active", "critical"): "red", ("active", "warning"): "yellow"}
 
@@ -23,10 +23,10 @@ def register(app: typer.Typer) -> None:
 
 @alarms_app.command("list")
 def list_alarms(
-    everything: Annotated[bool, typer.Option("--all", help="Those that are cleared too.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Include cleared alarms.")] = False,
     directory: Directory = BACKGROUND,
 ) -> None:
-    """List the alarms that are active.
+    """List the active alarms.
 
     Example: pm alarms list --all
     """
@@ -38,7 +38,7 @@ def list_alarms(
     if not rows:
         console.print("There are no alarms.")
         return
-    table = Table("Site", "Alarm", "State", "Severity", "Raised", "Acknowledged by", "Escalated", "What")
+    table = Table("Site", "Alarm", "State", "Severity", "Raised", "Acknowledged by", "Escalated", "Text")
     for row in rows:
         state = Text(printable(row.state), style=_COLOURS.get((row.state, row.severity), ""))
         escalated = "yes" if row.escalated else ""
@@ -52,8 +52,8 @@ def list_alarms(
 def acknowledge(
     site: Annotated[str, typer.Argument(help="The site.")],
     alarm: Annotated[str, typer.Argument(help="The alarm, as `pm alarms list` names it, e.g. fault/machine-03.")],
-    by: Annotated[str, typer.Option(help="Who takes it on; by default you.")] = "",
-    note: Annotated[str, typer.Option(help="What you want the others to know.")] = "",
+    by: Annotated[str, typer.Option(help="Person who takes it on; by default you.")] = "",
+    note: Annotated[str, typer.Option(help="Note for the others.")] = "",
     directory: Directory = BACKGROUND,
 ) -> None:
     """Acknowledge an alarm: the others are notified, and it is not escalated.
@@ -77,4 +77,4 @@ def acknowledge(
     if found.acknowledged_by:
         fail(f"{found.acknowledged_by} has taken {alarm} at {site} on already")
     acknowledge(cloud, outputs, site=site, dedupe_key=alarm, by=by or getpass.getuser(), note=note)
-    console.print(f"Said that {by or getpass.getuser()} takes {alarm} at {site} on.")
+    console.print(f"{by or getpass.getuser()} has acknowledged {alarm} at {site}.")

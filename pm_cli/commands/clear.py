@@ -1,4 +1,4 @@
-"""The command `pm clear`: what a running stack made beside Pulumi, found and deleted."""
+"""The command `pm clear`, which deletes what a running stack made beside Pulumi."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -26,12 +26,12 @@ def clear(
     state: Annotated[
         Path | None,
         typer.Option(
-            help="What `pulumi stack export` wrote, or deployment.json of the sandbox.",
-            show_default="asked of the command pulumi",
+            help="Output of `pulumi stack export`, or deployment.json of the sandbox.",
+            show_default="asked from the pulumi command",
             dir_okay=False,
         ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be deleted.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     program: Program = PROJECT,
 ) -> None:
@@ -39,8 +39,8 @@ def clear(
 
     These are the certificates of its devices, registered models, and models deployed to core devices. It goes by the
     stack's state and tags, and logs in as Pulumi does (`aws:profile`, `aws:assumeRoles`, ...); an account or region
-    other than the stack's is refused before anything is looked at. So are protected stacks, but for --removed. At the
-    end it says what stays on a core device.
+    other than the stack's is refused before anything is read. So are protected stacks, except with --removed. It also
+    lists what stays on each core device.
 
     Examples: pm clear dev, then pulumi destroy --stack dev; pm clear prod --removed, then pulumi up --stack prod
     """
@@ -96,7 +96,7 @@ def _delete(found: "list[Leftover]", stack: str, *, yes: bool) -> None:
     if found and not yes:
         for one in found:
             typer.echo(printable(one.text))
-        typer.confirm(f"Delete these {len(found)} in account and region of stack {stack}?", abort=True)
+        typer.confirm(f"Delete these {len(found)} in the account and region of stack {stack}?", abort=True)
     for one in found:
         one.delete()
         typer.echo(printable(f"deleted {one.text}"))

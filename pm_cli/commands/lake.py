@@ -10,7 +10,7 @@ from pm_cli.console import console, fail
 from pm_cli.options import BACKGROUND, FACTORY, Directory, attached
 from pm_sandbox.terminal import marked
 
-lake_app = typer.Typer(no_args_is_help=True, help="The lake: ask it, and replay what it refused.")
+lake_app = typer.Typer(no_args_is_help=True, help="Query the lake, and replay its dead letters.")
 
 
 def register(app: typer.Typer) -> None:
@@ -20,11 +20,11 @@ def register(app: typer.Typer) -> None:
 
 @lake_app.command()
 def query(
-    name: Annotated[str, typer.Argument(help="A named query; without one they are listed.")] = "",
-    rows: Annotated[int, typer.Option(help="Rows to show at most.", min=1)] = 50,
+    name: Annotated[str, typer.Argument(help="A named query; without one, all are listed.")] = "",
+    rows: Annotated[int, typer.Option(help="Most rows to show.", min=1)] = 50,
     directory: Directory = BACKGROUND,
 ) -> None:
-    """Ask the lake one of the questions that come with it.
+    """Run one of the lake's named queries.
 
     Examples: pm lake query, which lists them, then pm lake query silent-devices --rows 10
     """
@@ -53,10 +53,10 @@ def query(
 
 @lake_app.command("replay-dead-letters")
 def replay_dead_letters(
-    table: Annotated[str, typer.Option(help="Only the letters of this table.")] = "",
+    table: Annotated[str, typer.Option(help="Only the dead letters of this table.")] = "",
     directory: Directory = BACKGROUND,
 ) -> None:
-    """Give the lake what it refused once more, after the cause was mended. What is still refused stays where it is.
+    """Replay the lake's dead letters once their cause is fixed. Those that are refused again stay where they are.
 
     Example: pm lake replay-dead-letters --table outcome
 

@@ -1,4 +1,4 @@
-"""The commands of `pm` for data and models: fetch the public data sets, judge the models on data."""
+"""The commands of `pm` for data and models: fetch the public data sets, train and judge the models."""
 
 import datetime as dt
 import enum
@@ -45,7 +45,7 @@ def register(app: typer.Typer) -> None:
 def fetch(
     name: Annotated[str, typer.Argument(help="pollution (Beijing PM2.5, 0.4 MB) or aps (Scania trucks, 9 MB).")],
     directory: Annotated[Path, typer.Option(help="Folder in which the data set's folder is made.")] = Path("out/data"),
-    url: Annotated[str | None, typer.Option(help="Address of the archive, where it is not to be UCI's.")] = None,
+    url: Annotated[str | None, typer.Option(help="Address of the archive, if not UCI's.")] = None,
     sha256: Annotated[str | None, typer.Option(help="Checksum that the archive must have.")] = None,
 ) -> None:
     """Download a public data set from UCI and check it.
@@ -88,11 +88,11 @@ def evaluate(
     horizon: Annotated[
         list[int] | None, typer.Option(help="Hours ahead, repeatable; by default 1 and 12.", min=1, max=24)
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of all that is random.")] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of all randomness.")] = 1,
 ) -> None:
     """Judge the models: forecasts trained on the first two fifths, chosen on the next two, tested on the last.
 
-    Five years take many minutes: each horizon is trained anew 36 times. Refused rows are written beside the figures.
+    Five years take many minutes: each horizon is retrained 36 times. Refused rows are written beside the figures.
 
     Example: pm evaluate --data out/data/pollution/pollution.csv
     """
@@ -162,15 +162,16 @@ def train(
         Where, typer.Option(help="On this machine, or as a SageMaker job like the pipeline's.")
     ] = Where.LOCAL,
     out: Annotated[Path | None, typer.Option(help="Folder for the model.", show_default="out/models/MODEL")] = None,
-    seed: Annotated[int, typer.Option(help="Of all that is random: the same data and seed give the same bytes.")] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of all randomness: the same data and seed give the same bytes.")] = 1,
     train_end: Annotated[
-        dt.datetime | None, typer.Option(help="Train on what is before it, UTC; by default the first four fifths.")
+        dt.datetime | None, typer.Option(help="Train on data before it, UTC; by default the first four fifths.")
     ] = None,
     validation_end: Annotated[
-        dt.datetime | None, typer.Option(help="Measure with what is from --train-end to it, UTC.")
+        dt.datetime | None, typer.Option(help="Measure on data from --train-end to it, UTC.")
     ] = None,
     state_machine: Annotated[
-        str, typer.Option(help="SageMaker in an AWS account: its ARN, `pulumi stack output state_machine_arn`.")
+        str,
+        typer.Option(help="SageMaker in an AWS account: `pulumi stack output state_machine_arn`."),
     ] = "",
     directory: Annotated[Path, typer.Option(help="SageMaker emulated: the factory that runs here.")] = BACKGROUND,
 ) -> None:
@@ -182,7 +183,7 @@ def train(
 
     On AWS: pm train forecast --where sagemaker --data DIR --state-machine "$(pulumi stack output state_machine_arn)"
 
-    What was interrupted here goes on where it was when the same command is given again.
+    A run that was interrupted on this machine resumes when the same command is given again.
     """
     from pm_cli import training_runs
 
@@ -212,7 +213,7 @@ def train(
 
 
 def _pipeline(state_machine: str, directory: Path) -> dict[str, Any]:
-    """The pipeline whose training jobs those by hand follow, and the way to reach it."""
+    """The pipeline that training jobs by hand are modelled on, and the way to reach it."""
     if state_machine:
         from pm_cli import aws_access
 

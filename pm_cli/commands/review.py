@@ -1,4 +1,4 @@
-"""The commands of `pm` for who looks after stacks: what one registers, where two differ."""
+"""The commands of `pm` for stacks: review one, compare the settings of two."""
 
 import json
 import sys
@@ -11,7 +11,7 @@ from pm_cli.console import console, fail, waiting
 from pm_cli.options import PROJECT, STACKS, Program
 from pm_sandbox.terminal import marked
 
-config_app = typer.Typer(no_args_is_help=True, help="The configuration of stacks.")
+config_app = typer.Typer(no_args_is_help=True, help="Compare the configuration of stacks.")
 
 #: Exit code of a review that a mandatory policy refuses, apart from that of an error.
 _REFUSED = 3
@@ -48,7 +48,7 @@ def config_diff(
         )
         return
     if not found:
-        console.print(f"{first} and {second} are set up alike.")
+        console.print(f"{first} and {second} have the same settings.")
         return
     table = Table(Column("Setting", no_wrap=True), first, second)
     for one in found:
@@ -68,8 +68,9 @@ def review(
     """Show what a reviewer needs before `pulumi up`, without a cloud.
 
     Resources by component, IAM statements in words, policy findings, refusals by the provider or AWS, a cost estimate,
-    and what has changed since the last reviewed snapshot (snapshots/STACK.json: `dev` whole, others as they differ from
-    it, so accept `dev` first). The exit code is 3 where a mandatory policy, the provider or AWS refuses the program.
+    and the changes since the last reviewed snapshot (snapshots/STACK.json: all of `dev`, and of others their
+    differences from it, so accept `dev` first). The exit code is 3 if a mandatory policy, the provider or AWS refuses
+    the program.
 
     Examples: pm review dev; pm review prod --markdown for a pull request
     """

@@ -81,9 +81,9 @@ def in_words(statement: Mapping[str, Any]) -> str:
     return " ".join(words)
 
 
-def _but(key: str, statement: Mapping[str, Any], told: Callable[[Any], str]) -> str:
+def _but(key: str, statement: Mapping[str, Any], words: Callable[[Any], str]) -> str:
     """The values of `key`, or all but those of its opposite."""
-    return told(statement[key]) if key in statement else f"all but {told(statement[f'Not{key}'])}"
+    return words(statement[key]) if key in statement else f"all but {words(statement[f'Not{key}'])}"
 
 
 def _resources(value: Any, services: list[str]) -> str:

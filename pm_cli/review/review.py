@@ -20,7 +20,7 @@ STACK = "stack"
 
 
 class Review(NamedTuple):
-    """All that is to be told of a stack."""
+    """The findings of a review of a stack."""
 
     stack: str
     tier: str

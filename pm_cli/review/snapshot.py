@@ -11,7 +11,7 @@ import msgspec
 from pm_components.stack.environment import PROTECTED_TYPES
 from pm_sandbox.recorder import Recording
 
-#: Values longer than this are told by their hash, so that a snapshot stays small enough to be read.
+#: Values longer than this are given by their hash, so that a snapshot stays small enough to be read.
 _LONGEST_VALUE = 80
 _HASH_DIGITS = 12
 
@@ -22,7 +22,7 @@ _STACK = "{stack}"
 
 
 class SnapshotError(Exception):
-    """A snapshot that cannot be read; the text names the file and says how to make it anew."""
+    """A snapshot that cannot be read; the text names the file and says how to make it again."""
 
 
 class Snapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -83,7 +83,7 @@ def taken(recording: Recording, permissions: list[str], monthly_cost_usd: float)
     tagged = [set(tags.items()) for one in ordered if isinstance(tags := one.inputs.get("tags"), dict)]
     shared = dict(sorted(set.intersection(*tagged))) if tagged else {}
     resources = {
-        one.urn: {key: _told(_without(shared, key, value), one.urn) for key, value in sorted(one.inputs.items())}
+        one.urn: {key: _shown(_without(shared, key, value), one.urn) for key, value in sorted(one.inputs.items())}
         for one in ordered
     }
     return Snapshot(
@@ -201,7 +201,7 @@ def _without(shared: dict[str, Any], key: str, value: Any) -> Any:
     return {name: text for name, text in value.items() if name not in shared}
 
 
-def _told(value: Any, urn: str) -> str:
+def _shown(value: Any, urn: str) -> str:
     text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
     stack = urn.split(":")[2]
     general = _general(text, stack)

@@ -8,7 +8,7 @@ from cfnlint.api import lint
 from cfnlint.config import ManualArgs
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
-#: Limits of a template's size and of its resources, of which ours is none.
+#: Limits of a template's size and of its resources, which do not apply to ours.
 _OF_TEMPLATES = ["E1002", "E3010"]
 
 
@@ -22,10 +22,10 @@ def main() -> None:
     }
     template = {"AWSTemplateFormatVersion": "2010-09-09", "Resources": resources}
     matches = lint(json.dumps(template), config=ManualArgs(regions=[region], ignore_checks=_OF_TEMPLATES))
-    json.dump([_told(match) for match in matches], sys.stdout)
+    json.dump([_listed(match) for match in matches], sys.stdout)
 
 
-def _told(match: Any) -> list[Any]:
+def _listed(match: Any) -> list[Any]:
     path = list(getattr(match, "path", None) or [])
     if path[:1] != ["Resources"] or len(path) < 2:
         return [None, match.rule.id, path, match.message]
