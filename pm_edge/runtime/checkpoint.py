@@ -24,7 +24,8 @@ class Checkpoint:
         self._component = component
         self._file = StateFile(directory / "state" / f"{name}.json")
         self._journal = Journal(directory / "journal", name)
-        component.counters.set("recovered", 0)
+        for counter in ("recovered", "damaged_files", "journal_damaged"):
+            component.counters.set(counter, 0)
 
     def load(self) -> dict[str, Any]:
         """The state as it was saved last; empty if there is none."""
@@ -38,7 +39,16 @@ class Checkpoint:
         """The messages since then, to be processed before any other."""
         entries = self._journal.recovered()
         self._component.counters.set("recovered", len(entries))
+        # Not as dead letters: the uplink has the same messages in a journal of its own.
+        self._component.counters.set("journal_damaged", len(self._journal.damaged))
         return entries
+
+    def tell_damage(self) -> None:
+        """Count the states that were put aside, and publish their dead letters."""
+        damaged, self._file.damaged = self._file.damaged, []
+        for name, content, reason in damaged:
+            self._component.counters.count("damaged_files")
+            self._component.publish_dead_letter(name, content, f"the state in it cannot be used: {reason}")
 
     def note(self, topic: str, payload: bytes) -> None:
         """Keep a message, before it is processed."""

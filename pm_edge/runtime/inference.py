@@ -150,6 +150,7 @@ class Inference(ABC, Generic[_Reading, _Model]):
 
     def run(self) -> None:
         """Answer what the journal holds, then each reading, until the component is stopped."""
+        self._checkpoint.tell_damage()
         answer = guarded(self._answer)
         with self._lock:
             for entry in self._checkpoint.recovered():

@@ -7,6 +7,7 @@ any point. A power cut may cost its latest messages, and the checks in it keep h
 
 import contextlib
 import logging
+import math
 import os
 import re
 import struct
@@ -30,11 +31,19 @@ class Entry(NamedTuple):
     payload: bytes
 
 
+class Span(NamedTuple):
+    """Bytes in the file `name` of a journal that are no message, as damage or a power cut leaves them."""
+
+    name: str
+    content: bytes
+
+
 class Journal:
     """The journal of one component: files of one generation each, `{name}-{generation}`; for one thread at a time.
 
     Attributes:
         generation: What the next message will be in, unless `rotate` comes before it.
+        damaged: Bytes that `recovered` met and that are no message.
         missed: Messages that the disk did not take; they are safe only once the component's own files have them.
     """
 
@@ -50,10 +59,12 @@ class Journal:
         self._size = 0
         self._failing = False
         self.missed = 0
+        self.damaged: list[Span] = []
 
     def recovered(self) -> list[Entry]:
-        """Entries of earlier processes, in the order of arrival; up to the first damage of each file."""
+        """Entries of earlier processes, in the order of arrival; `damaged` says what is between and after them."""
         entries: list[Entry] = []
+        self.damaged.clear()
         for generation in self._generations:
             if generation < self.generation:
                 try:
@@ -61,7 +72,9 @@ class Journal:
                 except OSError as error:
                     _log.error("a journal cannot be read: %s", error)
                     continue
-                entries += _entries(generation, content)
+                found, spans = _entries(generation, content)
+                entries += found
+                self.damaged += [Span(self._path(generation).name, span) for span in spans]
         return entries
 
     def append(self, arrived_at: float, topic: str, payload: bytes) -> int:
@@ -123,18 +136,41 @@ class Journal:
         return self._directory / f"{self._name}-{generation}"
 
 
-def _entries(generation: int, content: bytes) -> list[Entry]:
-    entries = []
-    start = 0
+def _entries(generation: int, content: bytes) -> tuple[list[Entry], list[bytes]]:
+    """The entries in a file, and the bytes between and after them that are in none."""
+    entries: list[Entry] = []
+    damaged: list[bytes] = []
+    start = sound_until = 0
     while start + _HEAD.size <= len(content):
-        checksum, topic_length, payload_length, arrived_at = _HEAD.unpack_from(content, start)
-        middle = start + _HEAD.size + topic_length
-        end = middle + payload_length
-        if end > len(content) or zlib.crc32(content[start + _CHECKSUM_BYTES : end]) != checksum:
-            break
+        found = _entry(generation, content, start)
+        if found is None:
+            # The lengths may be what is damaged: the next message begins at some byte after this one.
+            start += 1
+            continue
+        entry, end = found
+        if start > sound_until:
+            damaged.append(content[sound_until:start])
+        entries.append(entry)
+        start = sound_until = end
+    if sound_until < len(content):
+        damaged.append(content[sound_until:])
+    for span in damaged:
+        _log.warning("%d bytes in a journal are no message", len(span))
+    return entries, damaged
+
+
+def _entry(generation: int, content: bytes, start: int) -> tuple[Entry, int] | None:
+    """The entry that begins at `start`, and where it ends; None if none begins there."""
+    checksum, topic_length, payload_length, arrived_at = _HEAD.unpack_from(content, start)
+    middle = start + _HEAD.size + topic_length
+    end = middle + payload_length
+    # First what costs little: this is asked at each byte of what is damaged.
+    if end > len(content) or not topic_length or not math.isfinite(arrived_at):
+        return None
+    if zlib.crc32(memoryview(content)[start + _CHECKSUM_BYTES : end]) != checksum:
+        return None
+    try:
         topic = content[start + _HEAD.size : middle].decode()
-        entries.append(Entry(generation, arrived_at, topic, content[middle:end]))
-        start = end
-    if start < len(content):
-        _log.warning("%d bytes at the end of a journal are no message", len(content) - start)
-    return entries
+    except UnicodeDecodeError:
+        return None
+    return Entry(generation, arrived_at, topic, content[middle:end]), end

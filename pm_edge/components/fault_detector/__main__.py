@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pm_contracts import topics
-from pm_contracts.messages import MachineReading, Refused
+from pm_contracts.messages import MachineReading
 from pm_edge.components.fault_detector.core import FaultDetector
 from pm_edge.components.fault_detector.model import FaultModel
 from pm_edge.runtime.component import Component, main
@@ -28,8 +28,8 @@ class Machines(Inference[MachineReading, FaultModel]):
         """Go on with all machines."""
         try:
             self._detector = FaultDetector(self._site, model, state)
-        except Refused as error:
-            self._checkpoint.put_aside(str(error))
+        except Exception as error:  # of a file without a checksum, whatever it holds
+            self._checkpoint.put_aside(str(error) or type(error).__name__)
             self._detector = FaultDetector(self._site, model)
 
     def answer(self, reading: MachineReading) -> None:

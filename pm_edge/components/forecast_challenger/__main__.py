@@ -5,7 +5,6 @@ charge. Nobody acts on its forecasts: only outcomes are published, on a channel 
 that the forecaster has saved, and has no state to keep: a trial that is interrupted goes on from the forecaster's.
 """
 
-import json
 import logging
 import sys
 from pathlib import Path
@@ -20,6 +19,7 @@ from pm_edge.runtime.component import Component, ComponentError, main
 from pm_edge.runtime.inference import read, subscribe_to_readings
 from pm_edge.runtime.models import load_model
 from pm_edge.runtime.settings import parse_settings
+from pm_edge.runtime.state_file import decode_state
 
 NAME = "pm.ForecastChallenger"
 #: The model lies beside the code: the pipeline packs both into the component's artifact.
@@ -70,10 +70,9 @@ def trial_outcome(outcome: Outcome) -> TrialOutcome:
 
 def _begin(site: str, device: str, model: ForecastModel, state: dict[str, Any] | None) -> Forecaster:
     """A forecaster that goes on from `state`, the forecasts of the model in charge left out."""
-    known = {**state, "pending": {}} if state else None
     try:
-        return Forecaster(site, device, model, known)
-    except Refused as error:
+        return Forecaster(site, device, model, {**state, "pending": {}} if state else None)
+    except Exception as error:  # of a file without a checksum, whatever it holds
         _log.warning("%s begins with an empty window: %s", device, error)
         return Forecaster(site, device, model)
 
@@ -81,11 +80,10 @@ def _begin(site: str, device: str, model: ForecastModel, state: dict[str, Any] |
 def _saved(path: Path) -> dict[str, Any]:
     """The forecaster's saved state of each station; empty if there is nothing to read. The file is not ours."""
     try:
-        state = json.loads(path.read_bytes())
+        return decode_state(path.read_bytes())
     except (OSError, ValueError) as error:
         _log.info("no windows to begin with: %s", error)
         return {}
-    return state if isinstance(state, dict) else {}
 
 
 def work(component: Component) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pm_contracts import topics
-from pm_contracts.messages import AirQualityReading, Outcome, Refused
+from pm_contracts.messages import AirQualityReading, Outcome
 from pm_edge.forecasting.core import Forecaster
 from pm_edge.forecasting.model import ForecastModel
 from pm_edge.runtime.component import Component, main
@@ -28,8 +28,8 @@ class Stations(Inference[AirQualityReading, ForecastModel]):
         for device in self._component.settings.devices_of(self._kind.device_type):
             try:
                 forecaster = Forecaster(self._site, device, model, state.get(device))
-            except Refused as error:
-                self._checkpoint.put_aside(str(error))
+            except Exception as error:  # of a file without a checksum, whatever it holds
+                self._checkpoint.put_aside(str(error) or type(error).__name__)
                 forecaster = Forecaster(self._site, device, model)
             self._forecasters[device] = forecaster
 

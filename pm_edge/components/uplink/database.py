@@ -1,12 +1,13 @@
 """The uplink's SQLite files: damage shows when one is opened, and the file is then kept aside for a new one."""
 
 import logging
+import os
 import sqlite3
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 _log = logging.getLogger(__name__)
 
@@ -15,12 +16,34 @@ _RETRY_SECONDS = 1.0
 _NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 #: The lower byte of SQLite's error codes; the rest is detail (https://www.sqlite.org/rescode.html).
 _PRIMARY_CODE = 0xFF
+#: Damage that SQLite notices by itself.
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 _Opened = TypeVar("_Opened")
 
 
-def open_or_begin_anew(path: Path, use: Callable[[str], _Opened]) -> _Opened:
+class PutAside(NamedTuple):
+    """A file that was damaged as a whole."""
+
+    name: str
+    kept_as: str
+    reason: str
+
+
+def is_damage(error: sqlite3.DatabaseError) -> bool:
+    """True if an error is the file's, rather than the disk's or ours."""
+    return _code(error) in _DAMAGED
+
+
+def open_or_begin_anew(
+    path: Path, use: Callable[[str], _Opened], on_put_aside: Callable[[PutAside], object]
+) -> _Opened:
     """The result of `use` on the file at `path`; a damaged file is put aside and a new one begun.
+
+    Args:
+        path: the file, made where missing.
+        use: opens it.
+        on_put_aside: called with what was put aside.
 
     Raises:
         OSError, sqlite3.OperationalError: where the disk does not let us.
@@ -28,11 +51,10 @@ def open_or_begin_anew(path: Path, use: Callable[[str], _Opened]) -> _Opened:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         return use(str(path))
-    except sqlite3.OperationalError:
-        raise
     except sqlite3.DatabaseError as error:
-        aside = _put_aside(path)
-        _log.error("%s is damaged (%s): it is kept as %s, and a new one begun", path, error, aside)
+        if not is_damage(error) and not _is_damage_on_opening(error, path):
+            raise
+        on_put_aside(put_aside(path, str(error)))
         return use(str(path))
 
 
@@ -56,7 +78,7 @@ def when_the_disk_has_room(
         try:
             opened = use()
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & _PRIMARY_CODE not in _NO_ROOM or stopping.is_set():
+            if _code(error) not in _NO_ROOM or stopping.is_set():
                 raise
             if not waited:
                 _log.error("the disk takes nothing (%s): the uplink waits until it does", error)
@@ -69,8 +91,8 @@ def when_the_disk_has_room(
             return opened
 
 
-def prepare(database: sqlite3.Connection, make_tables: Callable[[], object]) -> None:
-    """Prepare a connection that was just made; it is closed where this raises.
+def prepare(database: sqlite3.Connection, *steps: Callable[[], object]) -> None:
+    """Prepare a connection that was just made, by `steps` of its user's, too; it is closed where this raises.
 
     Raises:
         sqlite3.DatabaseError: if the file is no database, or damaged, or the disk does not let us.
@@ -78,20 +100,45 @@ def prepare(database: sqlite3.Connection, make_tables: Callable[[], object]) -> 
     try:
         database.execute("PRAGMA journal_mode = WAL")
         # A damaged page that is met only later would end the uplink, at each start anew.
-        (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
-        if found != "ok":
-            raise sqlite3.DatabaseError(found)
-        make_tables()
+        for (found,) in database.execute("PRAGMA quick_check(1000000)"):
+            # A row with a value missing is damaged alone; the file around it is sound.
+            if found != "ok" and not found.startswith("NULL value in "):
+                raise sqlite3.DatabaseError(found)
+        for step in steps:
+            step()
+    except UnicodeDecodeError as error:
+        # The module's own, on SQLite's words about a damaged name.
+        database.close()
+        raise sqlite3.DatabaseError(f"its names are no text: {error}") from error
     except sqlite3.Error:
         # Closed later, it would take the log of the file that has come in its place along.
         database.close()
         raise
 
 
-def _put_aside(path: Path) -> str:
-    aside = f"{path.name}.damaged-{int(time.time())}"
+def put_aside(path: Path, reason: str) -> PutAside:
+    """Keep a closed file that is damaged under another name, with what SQLite keeps beside it."""
+    moment = int(time.time())
+    while path.with_name(aside := f"{path.name}.damaged-{moment}").exists():
+        moment += 1
     for suffix in ("", "-wal", "-shm"):
         file = path.with_name(path.name + suffix)
         if file.exists():
             file.rename(path.with_name(aside + suffix))
-    return aside
+    _log.error("%s is damaged (%s): it is kept as %s, and a new one begun", path, reason, aside)
+    return PutAside(path.name, aside, reason)
+
+
+def _is_damage_on_opening(error: sqlite3.DatabaseError, path: Path) -> bool:
+    """True if an error that may be the disk's or ours later is the file's when it is opened."""
+    code = _code(error)
+    if code == sqlite3.SQLITE_READONLY:  # the file says so itself where the disk lets us write
+        return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+    # Our statements are right on sound tables. No code: raised by us or the module on what the file holds.
+    return code in (None, sqlite3.SQLITE_ERROR)
+
+
+def _code(error: sqlite3.Error) -> int | None:
+    """The primary code of an error; None if it is not SQLite's own."""
+    code: int | None = getattr(error, "sqlite_errorcode", None)
+    return None if code is None else code & _PRIMARY_CODE

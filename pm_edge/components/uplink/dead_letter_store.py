@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pm_contracts.messages import DeadLetter, encode
-from pm_edge.components.uplink.database import open_or_begin_anew, prepare
+from pm_edge.components.uplink.database import PutAside, open_or_begin_anew, prepare
 
 _log = logging.getLogger(__name__)
 
@@ -28,7 +28,11 @@ CREATE INDEX IF NOT EXISTS by_time ON dead_letter (refused_at);
 
 
 class DeadLetterStore:
-    """An SQLite file of the latest dead letters; for one thread at a time."""
+    """An SQLite file of the latest dead letters; for one thread at a time.
+
+    Attributes:
+        put_aside: Files that were damaged as a whole, to be cleared by the caller.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open the store, made where missing; a damaged file is put aside and a new one begun.
@@ -36,7 +40,8 @@ class DeadLetterStore:
         Raises:
             OSError, sqlite3.OperationalError: where the disk does not let us.
         """
-        self._database = open_or_begin_anew(path, _opened)
+        self.put_aside: list[PutAside] = []
+        self._database = open_or_begin_anew(path, _opened, self.put_aside.append)
 
     def keep(self, letters: Iterable[DeadLetter]) -> None:
         """Keep `letters`, each once; where that cannot be they are only logged, for they go to the cloud as well."""
@@ -63,10 +68,14 @@ class DeadLetterStore:
                 _log.error("a dead letter could not be kept (%s): %s on %s", error, letter.reason, letter.topic)
 
     def _forget_oldest(self) -> None:
-        count, size = self._database.execute("SELECT count(*), total(size) FROM dead_letter").fetchone()
-        while count > KEPT or size > KEPT_BYTES:
+        # Cast: a damaged row may hold anything there.
+        count, size = self._database.execute(
+            "SELECT count(*), total(CAST(size AS INTEGER)) FROM dead_letter"
+        ).fetchone()
+        while count and (count > KEPT or size > KEPT_BYTES):
             (freed,) = self._database.execute(
-                "DELETE FROM dead_letter WHERE id = (SELECT min(id) FROM dead_letter) RETURNING size"
+                "DELETE FROM dead_letter WHERE id = (SELECT min(id) FROM dead_letter)"
+                " RETURNING ifnull(CAST(size AS INTEGER), 0)"
             ).fetchone()
             count, size = count - 1, size - freed
 
@@ -77,5 +86,10 @@ class DeadLetterStore:
 
 def _opened(path: str) -> sqlite3.Connection:
     database = sqlite3.connect(path, check_same_thread=False)
-    prepare(database, lambda: database.executescript(_SCHEMA))
+    # The second: names of damaged tables are no error until they are used.
+    prepare(
+        database,
+        lambda: database.executescript(_SCHEMA),
+        lambda: database.execute("SELECT id, refused_at, topic, reason, message, size FROM dead_letter LIMIT 1"),
+    )
     return database

@@ -6,16 +6,21 @@ waiting message of the last priority that has any goes, and is counted.
 
 Where the disk takes no more, messages wait in memory, bounded likewise, leave from there, and are written as soon as
 the disk takes them.
+
+A row that is not what was written does not leave: `take_damaged` gives it, to be made a dead letter. A file that is
+damaged as a whole is put aside and a new one begun, also while the uplink works.
 """
 
+import functools
 import logging
 import sqlite3
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
+from typing import TypeVar
 
-from pm_edge.components.uplink.database import open_or_begin_anew
-from pm_edge.components.uplink.store import Outgoing, Store, Taken
+from pm_edge.components.uplink.database import PutAside, is_damage, open_or_begin_anew, put_aside
+from pm_edge.components.uplink.store import Damaged, Outgoing, Store, Taken
 
 _log = logging.getLogger(__name__)
 
@@ -23,12 +28,15 @@ _log = logging.getLogger(__name__)
 MEMORY_BYTES = 64 * 1024 * 1024
 _RETRY_SECONDS = 1.0
 
+_Result = TypeVar("_Result")
+
 
 class Outbox:
     """The outbox of one uplink; for one thread at a time.
 
     Attributes:
-        counters: accepted, repeated and dropped messages so far; `in_memory`, those that wait there now.
+        counters: accepted, repeated, dropped and damaged messages so far; `in_memory`, those that wait there now.
+        put_aside: Files that were damaged as a whole, to be cleared by the caller.
     """
 
     def __init__(self, path: Path, maximum_bytes: int, priorities: Iterable[int]) -> None:
@@ -42,9 +50,11 @@ class Outbox:
         Raises:
             OSError, sqlite3.OperationalError: where the disk does not let us.
         """
-        self.counters = dict.fromkeys(("accepted", "repeated", "dropped", "in_memory"), 0)
+        self.counters = dict.fromkeys(("accepted", "repeated", "dropped", "damaged", "in_memory"), 0)
+        self.put_aside: list[PutAside] = []
+        self._path, self._maximum_bytes = path, maximum_bytes
         self._priorities = sorted(priorities)
-        self._disk = open_or_begin_anew(path, lambda name: Store(name, maximum_bytes, self._priorities))
+        self._disk = self._open()
         self._memory: Store | None = None
         #: Keys of what was delivered, while the disk does not let us note it.
         self._delivered: list[int] = []
@@ -83,7 +93,8 @@ class Outbox:
         # What is under way from memory is not moved, and a repeat of it is told there.
         new = [message for message in arrived if not memory.knows(message.message_id)] if memory else arrived
         try:
-            written = self._disk.write([*moved, *new], self._delivered, memory.delivered() if memory else ())
+            remembered = memory.delivered() if memory else ()
+            written = self._on_disk(lambda disk: disk.write([*moved, *new], self._delivered, remembered))
         except sqlite3.OperationalError as error:
             if memory is None:
                 _log.error("the disk takes no more (%s): messages wait in memory until it does", error)
@@ -106,11 +117,17 @@ class Outbox:
         """The next messages to send, at most `limit`: by priority, then by age. They are under way from then on."""
         taken: list[Taken] = []
         for priority in self._priorities:
-            taken += self._disk.take(priority, limit - len(taken))
+            taken += self._on_disk(functools.partial(Store.take, priority=priority, limit=limit - len(taken)))
             if self._memory:
                 from_memory = self._memory.take(priority, limit - len(taken))
                 taken += [message._replace(key=-message.key) for message in from_memory]
         return taken
+
+    def take_damaged(self) -> list[Damaged]:
+        """The damaged messages that `take` has met since; they are under way, until they are noted as delivered."""
+        damaged, self._disk.damaged = self._disk.damaged, []
+        self.counters["damaged"] += len(damaged)
+        return damaged
 
     def put_back(self) -> None:
         """Return undelivered messages in flight to those that wait."""
@@ -126,8 +143,28 @@ class Outbox:
                 _log.error("%d messages are lost: the disk has not taken them to the end", self._memory.depth)
             self._memory.close()
 
+    def _open(self, last_row: int = 0) -> Store:
+        return open_or_begin_anew(
+            self._path,
+            lambda name: Store(name, self._maximum_bytes, self._priorities, last_row),
+            self.put_aside.append,
+        )
+
+    def _on_disk(self, use: Callable[[Store], _Result]) -> _Result:
+        """The result of `use` on the store; where its file turns out to be damaged, on a new one."""
+        try:
+            return use(self._disk)
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
+            self._disk.close()
+            self.put_aside.append(put_aside(self._path, str(error)))
+            # An answer to what is under way must not be taken for one to a new message.
+            self._disk = self._open(self._disk.last_row)
+            return use(self._disk)
+
     def _write_to_memory(self, memory: Store, arrived: Collection[Outgoing]) -> None:
-        new = [message for message in arrived if not self._disk.knows(message.message_id)]
+        new = self._on_disk(lambda disk: [message for message in arrived if not disk.knows(message.message_id)])
         written = memory.write(new)
         self._count(written.accepted, written.repeated + len(arrived) - len(new), written.dropped)
         self.counters["in_memory"] = memory.depth

@@ -79,9 +79,19 @@ class Uplink:
         self._room = threading.Event()
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="uplink", daemon=True)
-        for name in ("refused", "published", "rejected", "denied", "unacknowledged", "outages", "buffered"):
+        for name in (
+            "refused",
+            "published",
+            "rejected",
+            "denied",
+            "unacknowledged",
+            "outages",
+            "buffered",
+            "damaged_files",
+        ):
             self._counters.set(name, 0)
         self._counters.set("recovered", len(self._inbox))
+        self._counters.set("journal_damaged", len(journal.damaged))
         if self._inbox:
             _log.warning("%d messages of an earlier run were not in the outbox yet", len(self._inbox))
 
@@ -193,6 +203,7 @@ class Uplink:
             for topic, payload in self._statuses.values():
                 self._cloud.publish_at_most_once(topic, payload)
             self._statuses.clear()
+        self._put_damaged_aside()
 
     def _plan_write(self, now: float) -> None:
         """Schedule the next write to disk: soon for arrivals, a little later for deliveries alone."""
@@ -242,6 +253,25 @@ class Uplink:
         self._outbox.write(outgoing, self._sender.delivered)
         self._sender.delivered.clear()
         self._write_at = math.inf
+
+    def _put_damaged_aside(self) -> None:
+        """Make dead letters of what is damaged in the outbox, and in the journal, and of files put aside."""
+        damaged = self._outbox.take_damaged()
+        letters = [self._letter(row.topic, row.payload, row.reason) for row in damaged]
+        letters += [
+            self._letter(f"journal/{span.name}", span.content, f"{len(span.content)} bytes are no message")
+            for span in self._journal.damaged
+        ]
+        self._journal.damaged.clear()
+        for files in (self._outbox.put_aside, self._dead_letters.put_aside):
+            for name, kept_as, reason in files:
+                self._counters.count("damaged_files")
+                letters.append(self._letter(name, b"", f"{name} is damaged and kept as {kept_as}: {reason}"))
+            files.clear()
+        if letters:
+            self._dead_letters.keep(letters)
+            self._outbox.write([self._outgoing(letter) for letter in letters], [row.key for row in damaged])
+            self._wake.set()
 
     def _reject(self, answers: list[Answer]) -> None:
         self._counters.count("rejected", len(answers))

@@ -38,7 +38,7 @@ class Sensor:
         self._per_second = per_second
         self._link = link
         self._progress = progress
-        self._taken = int(progress.load().get("sequence", -1))
+        self._taken = _sequence(progress)
         self._published = 0
         self._refused = 0
         self._last_event_time = ""
@@ -108,6 +108,15 @@ class Sensor:
                 "last_event_time": self._last_event_time,
             }
         )
+
+
+def _sequence(progress: StateFile) -> int:
+    """The last reading that was taken, as it was saved; -1 if there is none, or what is there is no number."""
+    sequence = progress.load().get("sequence", -1)
+    if isinstance(sequence, int):
+        return sequence
+    progress.put_aside(f"its sequence is {sequence!r:.100}")
+    return -1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -4,6 +4,7 @@ The models are tiny graphs made here, with answers known beforehand. Not proved 
 the cores decide (`test_forecaster_core.py`, `test_fault_detector_core.py`).
 """
 
+import base64
 import datetime as dt
 import hashlib
 import json
@@ -32,6 +33,7 @@ from pm_contracts.messages import (
     PERSISTENCE,
     AirQualityReading,
     Alert,
+    DeadLetter,
     FaultScore,
     Forecast,
     MachineReading,
@@ -41,6 +43,7 @@ from pm_contracts.messages import (
 )
 from pm_edge.devices.simulator import sources
 from pm_edge.runtime.journal import Journal
+from pm_edge.runtime.state_file import decode_state
 
 FORECASTER, DETECTOR = "pm.Forecaster", "pm.FaultDetector"
 
@@ -197,7 +200,10 @@ def test_a_state_that_cannot_be_read_is_put_aside_and_the_forecasts_go_on(ear, f
     assert (tmp_path / "state" / "forecaster.json.damaged").exists()
     ear.wait_for_counter(FORECASTER, "readings", 3)
     ear.wait(state.exists, "the new state")
-    assert set(json.loads(state.read_text())) == {"air-1"}
+    assert set(decode_state(state.read_bytes())) == {"air-1"}
+    ear.wait_for_counter(FORECASTER, "damaged_files", 1)
+    [letter] = [decode(payload, DeadLetter) for payload in ear.on(topics.DEAD_LETTER)]
+    assert (letter.topic, base64.b64decode(letter.payload)) == ("forecaster.json", b'{"air-1": {"hours": "none"}}')
 
 
 def test_what_is_no_reading_is_counted_and_the_good_ones_are_answered(ear, floor, site, air):

@@ -203,4 +203,4 @@ def test_a_file_with_other_tables_is_put_aside_whole(tmp_path, caplog):
     [aside] = tmp_path.glob("outbox.sqlite.damaged-*")
     with sqlite3.connect(aside) as database:
         assert database.execute("SELECT payload FROM message").fetchall() == [("one",)]
-    assert "its tables have layout 0, and 1 is read here" in caplog.text
+    assert "its tables have layout 0, and 2 is read here" in caplog.text
