@@ -55,7 +55,7 @@ def flipped(content: bytes, dice: random.Random) -> bytes:
 
 
 class Found(NamedTuple):
-    """What an outbox gave."""
+    """The messages of an outbox, and what was put aside."""
 
     given: set[tuple[str, bytes]]
     damaged: int

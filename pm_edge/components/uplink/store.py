@@ -414,7 +414,7 @@ def _checksum(row: int, message_id: bytes, topic: bytes, payload: bytes) -> int:
 
 
 def _bytes(value: object) -> bytes:
-    """What is left of a value whose type is damaged, too."""
+    """The rest of a value whose type is damaged, too."""
     if isinstance(value, bytes):
         return value
     return b"" if value is None else str(value).encode(errors="replace")
