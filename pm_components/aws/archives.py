@@ -23,13 +23,17 @@ _GZIP_HEADER = b"\x1f\x8b\x08\x00" + bytes(4) + b"\x00\xff"
 _STORED_BLOCK_BYTES = 0xFFFF
 
 
-def digest(files: Mapping[str, bytes]) -> str:
-    """The SHA-256 of paths and contents, in hex; the order of the mapping does not matter."""
+def version(files: Mapping[str, bytes]) -> str:
+    """The version of what is known by its content: 16 hex digits of the SHA-256 of paths and contents.
+
+    The order of the mapping does not matter. Components of core devices and models have versions of the form that
+    Greengrass asks for (`pm_components.functions.component_recipes`, `pm_contracts.manifest`).
+    """
     total = hashlib.sha256()
     for path, content in sorted(files.items()):
         total.update(f"{len(path)}:{path}:{len(content)}:".encode())
         total.update(content)
-    return total.hexdigest()
+    return total.hexdigest()[:16]
 
 
 def read_files(files: Mapping[str, Path]) -> dict[str, bytes]:

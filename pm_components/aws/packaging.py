@@ -71,7 +71,7 @@ def training_files() -> dict[str, Path]:
 
 def training_code_key(contents: Mapping[str, bytes]) -> str:
     """The key in the artifact bucket of the archive of these contents."""
-    return f"training-code/{archives.digest(contents)[:16]}/sourcedir.tar.gz"
+    return f"training-code/{archives.version(contents)}/sourcedir.tar.gz"
 
 
 def contracts_layer_files() -> dict[str, Path]:

@@ -87,7 +87,7 @@ def _code(name: str, bucket: pulumi.Input[str], options: pulumi.ResourceOptions)
     return aws.s3.BucketObjectv2(
         f"{name}-workbench-code",
         bucket=bucket,
-        key=f"training-code/{archives.digest(contents)[:16]}/workbench.tar.gz",
+        key=f"training-code/{archives.version(contents)}/workbench.tar.gz",
         source=pulumi.FileAsset(str(archives.stored("workbench.tar.gz", archives.tar_gz_bytes(contents)))),
         content_type="application/gzip",
         opts=options,

@@ -238,7 +238,7 @@ class CoreDeviceHost(pulumi.ComponentResource):
 
     def _packages(self, bucket: pulumi.Input[str]) -> aws.s3.BucketObjectv2:
         file = packaging.EDGE_PACKAGES
-        version = archives.digest({"requirements.txt": file.read_bytes()})[:16]
+        version = archives.version({"requirements.txt": file.read_bytes()})
         return aws.s3.BucketObjectv2(
             f"{self._name}-packages",
             bucket=bucket,
