@@ -58,9 +58,9 @@ def _created(log: Path) -> Counter[str]:
 
 
 def _without_texts(schema: Any) -> Any:
-    """A part of a schema without descriptions, of which the command leaves some out."""
+    """A part of a schema without descriptions and empty lists, which the command leaves out at some places."""
     if isinstance(schema, dict):
-        return {key: _without_texts(value) for key, value in schema.items() if key != "description"}
+        return {key: _without_texts(value) for key, value in schema.items() if key != "description" and value != []}
     return schema
 
 

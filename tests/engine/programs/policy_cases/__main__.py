@@ -11,7 +11,7 @@ from pulumi.runtime.settings import get_root_resource, set_root_resource
 
 from pm_components.aws.tagging import with_tags
 
-POLICIES = Path(__file__).resolve().parents[3] / "pm_policies"
+POLICIES = Path(__file__).resolve().parents[3] / "policies"
 TAGS = {"Project": "pm", "Stack": "dev", "Tier": "dev", "Owner": "tests", "CostCentre": "tests"}
 
 pulumi.runtime.register_stack_transformation(
