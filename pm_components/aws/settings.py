@@ -25,6 +25,7 @@ MlInstanceType = Annotated[str, Meta(pattern=ML_INSTANCE_TYPE, description="ml.F
 Share = Annotated[float, Meta(ge=0, le=1, description="a share, 0 to 1")]
 
 _Args = TypeVar("_Args", bound=Mapping[str, object])
+_Converted = TypeVar("_Converted")
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -70,3 +71,16 @@ def allowed(annotation: Any) -> Optional[str]:
     if is_optional(annotation):
         return next((text for part in annotation.__args__ if (text := allowed(part))), None)
     return None
+
+
+def converted(given: Mapping[str, Any], settings: type[_Converted], key: str) -> _Converted:
+    """The settings that are given, with the defaults for the rest.
+
+    Raises:
+        ValueError: if one is not allowed; the text names the key, what was found and what is allowed.
+    """
+    try:
+        # Not strict: Pulumi hands whole numbers over as floats.
+        return msgspec.convert(dict(given), type=settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"{key}: {error}; found {dict(given)}") from error

@@ -10,6 +10,7 @@ import pulumi_aws as aws
 from pm_components.aws import naming
 from pm_components.aws.checking import checked
 from pm_components.aws.permissions import Statement, allow, service_role
+from pm_components.aws.settings import converted
 from pm_components.fault_alerting.settings import AlarmArgs, AlarmSettings
 from pm_components.functions.alarm_keeper.escalations import NAME_PREFIX
 
@@ -79,9 +80,4 @@ def policy_text(alarms: Mapping[str, Any]) -> str:
     Raises:
         ValueError: if it is invalid; the text names the key, what was found and what is allowed.
     """
-    try:
-        # Not strict: Pulumi hands whole numbers over as floats.
-        policy = msgspec.convert(dict(alarms), type=AlarmSettings, strict=False)
-    except msgspec.ValidationError as error:
-        raise ValueError(f"alarms: {error}; found {dict(alarms)}") from error
-    return msgspec.json.encode(policy).decode()
+    return msgspec.json.encode(converted(alarms, AlarmSettings, "alarms")).decode()

@@ -18,7 +18,7 @@ from pm_components.aws.permissions import Statement, allow, policy_document, ser
 from pm_components.aws.plain import plain_texts
 from pm_components.aws.queues import WorkQueue, dead_letter_queue, work_queue
 from pm_components.aws.rule_statements import of_sites
-from pm_components.aws.settings import with_defaults
+from pm_components.aws.settings import converted, with_defaults
 from pm_components.aws.tagging import OwnershipArgs, tagged_options
 from pm_components.fault_alerting.alarm_life_cycle import alarm_life_cycle
 from pm_components.fault_alerting.alert_topic import alert_topic
@@ -341,9 +341,4 @@ def rule_text(detector: Mapping[str, Any]) -> str:
     Raises:
         ValueError: if it is no rule; the text names the key, what was found and what is allowed.
     """
-    try:
-        # Not strict: Pulumi hands whole numbers over as floats.
-        rule = msgspec.convert(dict(detector), type=DetectorSettings, strict=False)
-    except msgspec.ValidationError as error:
-        raise ValueError(f"detector: {error}; found {dict(detector)}") from error
-    return msgspec.json.encode(rule).decode()
+    return msgspec.json.encode(converted(detector, DetectorSettings, "detector")).decode()

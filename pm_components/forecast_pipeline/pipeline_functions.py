@@ -14,6 +14,7 @@ from pm_components.aws.buckets import PrivateBucket
 from pm_components.aws.group_names import canary_group_name, code_group_name, model_group_name
 from pm_components.aws.lambda_function import LambdaFunction, contracts_layer, lambda_function
 from pm_components.aws.limits import MODEL_PACKAGE_GROUP_NAME_LENGTH
+from pm_components.aws.settings import converted
 from pm_components.forecast_pipeline import pipeline_permissions as permit
 from pm_components.functions.gate.core import Policy as GatePolicy
 from pm_components.functions.site_groups import SiteGroups, content
@@ -232,20 +233,12 @@ def gate_policy(given: Mapping[str, Any]) -> str:
     Raises:
         ValueError: if a value is not allowed; the text names it.
     """
-    return msgspec.json.encode(_converted(given, GatePolicy, "gate")).decode()
+    return msgspec.json.encode(converted(given, GatePolicy, "gate")).decode()
 
 
 def trial_policy(given: Mapping[str, Any]) -> dict[str, Any]:
     """The policy of a trial, checked; raises ValueError as `gate_policy`."""
-    return dict(msgspec.to_builtins(_converted(given, TrialPolicy, "canary")))
-
-
-def _converted(given: Mapping[str, Any], as_type: Any, key: str) -> Any:
-    try:
-        # Not strict: Pulumi hands whole numbers over as floats.
-        return msgspec.convert(dict(given), type=as_type, strict=False)
-    except msgspec.ValidationError as error:
-        raise ValueError(f"{key}: {error}; found {dict(given)}") from error
+    return dict(msgspec.to_builtins(converted(given, TrialPolicy, "canary")))
 
 
 def _recipe_file(name: str, source: recipes.ComponentSource) -> packaging.Path:
