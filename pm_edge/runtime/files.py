@@ -1,7 +1,9 @@
-"""Files that a crash leaves whole."""
+"""Files that a crash leaves whole, and files that may be too large."""
 
 import os
 from pathlib import Path
+
+from pm_contracts.messages import Refused
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -21,3 +23,19 @@ def write_atomically(path: Path, content: bytes) -> None:
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def read_limited(path: Path, maximum: int) -> bytes:
+    """The content of a file of at most `maximum` bytes.
+
+    Raises:
+        Refused: if it cannot be read, or is larger.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(maximum + 1)
+    except OSError as error:
+        raise Refused(f"{path.name} cannot be read: {error.strerror}") from error
+    if len(content) > maximum:
+        raise Refused(f"{path.name} has more than {maximum} bytes")
+    return content

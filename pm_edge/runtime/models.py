@@ -8,7 +8,7 @@ import functools
 import math
 import struct
 from abc import ABC
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import perf_counter, thread_time
 from typing import ClassVar, TypeVar
@@ -25,6 +25,7 @@ from pm_contracts.manifest import (
 )
 from pm_contracts.messages import Refused
 from pm_contracts.model_kinds import ModelKind, decode_manifest
+from pm_edge.runtime.files import read_limited
 
 #: Answers of which the fastest must keep to the manifest's time; the first one of a session sets it up as well.
 _TIMED_ANSWERS = 3
@@ -122,33 +123,29 @@ class Model(ABC):
 _OneModel = TypeVar("_OneModel", bound=Model)
 
 
-def load_model(directory: Path, as_type: type[_OneModel]) -> _OneModel:
+def load_model(
+    directory: Path, as_type: type[_OneModel], accept: Callable[[bytes, bytes], object] | None = None
+) -> _OneModel:
     """The model in `directory`, verified.
 
     Args:
         directory: with the model file and its manifest.
         as_type: the models of one kind.
+        accept: called with the contents of manifest and model before either is parsed; it raises `Refused` for a model
+            that is not to be used. None for a model made here, which nobody has signed.
 
     Raises:
         Refused: if a file cannot be read, is not what the manifest says, or the model does not answer as it should.
     """
-    manifest = decode_manifest(_read(directory / MANIFEST_FILE, MAXIMUM_MANIFEST_BYTES))
-    content = _read(directory / MODEL_FILE, MAXIMUM_MODEL_BYTES)
+    described = read_limited(directory / MANIFEST_FILE, MAXIMUM_MANIFEST_BYTES)
+    content = read_limited(directory / MODEL_FILE, MAXIMUM_MODEL_BYTES)
+    if accept is not None:
+        accept(described, content)
+    manifest = decode_manifest(described)
     manifest.verify(content)
     if not isinstance(manifest, as_type.kind.manifest):
         raise Refused(f"{MANIFEST_FILE}: a model of another kind than {as_type.kind.name!r}")
     return as_type(manifest, content)
-
-
-def _read(path: Path, maximum: int) -> bytes:
-    try:
-        with path.open("rb") as file:
-            content = file.read(maximum + 1)
-    except OSError as error:
-        raise Refused(f"{path.name} cannot be read: {error.strerror}") from error
-    if len(content) > maximum:
-        raise Refused(f"{path.name} has more than {maximum} bytes")
-    return content
 
 
 def numbers(values: Sequence[float | None]) -> list[float]:
