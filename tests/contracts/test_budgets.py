@@ -30,8 +30,8 @@ def test_the_buffers_of_a_process_fit_twice_into_its_memory():
         + budgets.COMMANDS_BYTES
     )
     assert 2 * uplink + budgets.OUTBOX_MEMORY_BYTES < budgets.PROCESS_BYTES["pm.Uplink"]
-    assert 2 * budgets.BROKER_BYTES < budgets.PROCESS_BYTES[budgets.LOCAL_BROKER]
-    assert 2 * budgets.CLIENT_DEVICES_BYTES < budgets.PROCESS_BYTES[budgets.CLIENT_DEVICE_GATEWAY]
+    assert budgets.PROCESS_BYTES[budgets.LOCAL_BROKER] > 2 * budgets.BROKER_BYTES
+    assert budgets.PROCESS_BYTES[budgets.CLIENT_DEVICE_GATEWAY] > 2 * budgets.CLIENT_DEVICES_BYTES
 
 
 def test_what_is_for_one_is_a_part_of_what_is_for_all():
