@@ -357,6 +357,8 @@ def replay(
             f"--start and --end: no reading from {parameters['start']} to before {parameters['end']}; "
             f"the data are from {plan.start.isoformat()} to before {plan.end.isoformat()}"
         )
+    for device in factory.core_devices.values():
+        plan.hand_over(device.directory)
     for site in factory.deployment.outputs["sites"]:
         command = factory.operator.command(site, "simulate" if live else "replay", parameters)
         console.print(f"{site}: asked to {command.name} {parameters['start']} to {parameters['end']}")

@@ -4,8 +4,9 @@ The accepted input:
 
 - A file is UTF-8 text, with or without a byte order mark. Its first line names the columns `date` and the measurements
   of an air-quality station, each once, in any order. A file with other columns is refused whole.
-- A line is a row; commas separate its cells, and double quotes may stand around a cell, but not across lines. A blank
-  line is no row.
+- It is a regular file of at most `MAXIMUM_FILE_BYTES`.
+- A line is a row of at most `MAXIMUM_LINE` characters; commas separate its cells, and double quotes may stand around a
+  cell, but not across lines. A blank line is no row.
 - A time is an ISO 8601 date and time in the extended form, as `2010-01-02 00:00:00` or `2010-01-02T01:30+01:00`: a `T`
   or a blank between the two, seconds and their fraction optional, UTC where no offset is given. A date alone is its
   midnight.
@@ -19,14 +20,21 @@ asked for, since consumers of readings expect late and repeated ones.
 
 import csv
 import datetime as dt
+import errno
+import os
 import re
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS, AirQualityMeasurements, Limits, limits_of
 
 COLUMNS = ("date", *AIR_QUALITY_MEASUREMENTS)
+#: Bytes of a file: of hourly readings a century has less.
+MAXIMUM_FILE_BYTES = 64 * 1024 * 1024
+#: Characters of a line without its break; a row as stations write it has less than a hundred.
+MAXIMUM_LINE = 4096
 #: Marks of a missing value, in lower case.
 MISSING = ("", "na", "nan", "null")
 
@@ -56,24 +64,27 @@ class RefusedRow(NamedTuple):
     """A row that is no reading."""
 
     line: int  #: of the file, which begins with 1
-    text: str  #: the line as it stands
+    text: str  #: the line as it stands, its first `MAXIMUM_LINE` characters where it is longer
     reason: str
 
 
-def rows(file: Path) -> Iterator[Row | RefusedRow]:
+def rows(file: Path, *, follow_links: bool = True) -> Iterator[Row | RefusedRow]:
     """Read a file's rows in its order.
 
+    Args:
+        file: the file.
+        follow_links: whether it may be a symbolic link to one.
+
     Raises:
-        CsvRefused: at once, if the file cannot be read or has other columns.
+        CsvRefused: at once, if it is no regular file of an allowed size, cannot be read, or has other columns.
     """
-    try:
-        with file.open(encoding="utf-8-sig", errors="replace") as lines:
-            header = lines.readline()
-    except OSError as error:
-        raise CsvRefused(f"{file}: cannot be read: {error}") from error
+    with _open(file, follow_links) as opened:
+        header, is_whole = next(_lines(opened), ("", True))
+    if not is_whole:
+        raise CsvRefused(f"{file}: its first line is longer than the {MAXIMUM_LINE} characters that are allowed")
     if _NO_TEXT in header:
         raise CsvRefused(f"{file}: cannot be read: its first line is no UTF-8 text")
-    return _rows(file, _columns(file, header))
+    return _rows(file, follow_links, _columns(file, header))
 
 
 def time_of(text: str) -> dt.datetime:
@@ -142,15 +153,41 @@ def _columns(file: Path, header: str) -> list[str]:
     return columns
 
 
-def _rows(file: Path, columns: list[str]) -> Iterator[Row | RefusedRow]:
+def _open(file: Path, follow_links: bool) -> TextIO:
+    # Whatever it is: that alone must neither wait, as a pipe does for its writer, nor become a terminal of the process.
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY | (0 if follow_links else os.O_NOFOLLOW)
+    try:
+        descriptor = os.open(file, flags)
+    except OSError as error:
+        problem = "found a symbolic link" if error.errno == errno.ELOOP else f"cannot be read: {error.strerror}"
+        raise CsvRefused(f"{file}: {problem}, allowed is a regular file") from error
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_size > MAXIMUM_FILE_BYTES:
+        os.close(descriptor)
+        found = f"{status.st_size} bytes" if stat.S_ISREG(status.st_mode) else "something else"
+        raise CsvRefused(f"{file}: found {found}, allowed is a regular file of at most {MAXIMUM_FILE_BYTES} bytes")
+    return os.fdopen(descriptor, encoding="utf-8-sig", errors="replace")
+
+
+def _lines(opened: TextIO) -> Iterator[tuple[str, bool]]:
+    """Each line without its break, cut to what is allowed, and whether that is all of it."""
+    while line := opened.readline(MAXIMUM_LINE + 1):
+        is_whole = line.endswith("\n") or len(line) <= MAXIMUM_LINE
+        yield line.rstrip("\n")[:MAXIMUM_LINE], is_whole
+        rest = "" if is_whole else line
+        while rest and not rest.endswith("\n"):
+            rest = opened.readline(MAXIMUM_LINE)
+
+
+def _rows(file: Path, follow_links: bool, columns: list[str]) -> Iterator[Row | RefusedRow]:
     sequence = 0
-    with file.open(encoding="utf-8-sig", errors="replace") as lines:
-        next(lines)
-        for number, line in enumerate(lines, start=2):
-            text = line.rstrip("\n")
-            if not text.strip():
+    with _open(file, follow_links) as opened:
+        for number, (text, is_whole) in enumerate(_lines(opened), start=1):
+            if number == 1 or not text.strip():
                 continue
             try:
+                if not is_whole:
+                    raise ValueError(f"a longer line than the {MAXIMUM_LINE} characters that are allowed")
                 time, measurements = _reading(text, columns)
             except ValueError as error:
                 yield RefusedRow(number, text, str(error))

@@ -57,7 +57,7 @@ def core_device_policy(site: str, iot_arn: str, role_alias_arn: str) -> str:
     of its thing: fleet provisioning lets no other pass (`functions/pre_provisioning`).
 
     Args:
-        site: the site, whose topics they may publish on.
+        site: the site, on whose topics they may publish, commands excepted.
         iot_arn: what ARNs of AWS IoT resources begin with, as `arn:aws:iot:eu-central-1:123456789012:`.
         role_alias_arn: the alias of the token exchange role.
     """
@@ -87,6 +87,8 @@ def core_device_policy(site: str, iot_arn: str, role_alias_arn: str) -> str:
                 )
             ],
         ),
+        # What a site is asked to do comes from the cloud: of its core devices, none gives orders to the others.
+        {"Effect": "Deny", "Action": ["iot:Publish"], "Resource": [f"{iot_arn}topic/{commands}*"]},
         allow(
             ["iot:Subscribe"],
             [f"{iot_arn}topicfilter/{topic}*" for topic in (commands, f"{own}/jobs/", f"{own}/shadow/")],

@@ -1,12 +1,12 @@
 """Plays a site's readings onto the local bus when a command asks for it, one command after the other."""
 
+import contextlib
 import datetime as dt
 import logging
 import queue
 import threading
 import time
 from collections import OrderedDict
-from pathlib import Path
 from typing import NamedTuple
 
 from pm_contracts import topics
@@ -19,6 +19,13 @@ from pm_edge.runtime.settings import Settings
 
 _log = logging.getLogger(__name__)
 
+#: Folder of the files that a command may have played, in the component's data directory. Whoever may send a command is
+#: not to see, or to wait for, anything else that the device has.
+RECORDINGS = "recordings"
+#: Characters of a file's name, which Linux bounds by bytes.
+_LONGEST_NAME = 255
+#: Commands that wait while one is played.
+WAITING_COMMANDS = 32
 #: Commands that are recognised when they are delivered again.
 _REMEMBERED = 100
 _FLUSH_SECONDS = 60.0
@@ -28,7 +35,7 @@ _END_SECONDS = 3.0
 class Play(NamedTuple):
     """A command's request to play readings."""
 
-    data: Path | None
+    data: str
     start: dt.datetime
     end: dt.datetime
     per_second: float
@@ -39,9 +46,10 @@ class Play(NamedTuple):
         """The parameters of a `replay` or `simulate` command.
 
         Args:
-            parameters: `data`, path of a CSV file on the device, empty for the simulator; `start` and `end`, ISO 8601,
-                UTC where no zone is given, the end not included; `per_second`, readings a second, 0 for as fast as the
-                bus takes them; `seed` of the simulator. What is left out has the simulator's default.
+            parameters: `data`, name of a CSV file in the folder `RECORDINGS`, empty for the simulator; `start` and
+                `end`, ISO 8601, UTC where no zone is given, the end not included; `per_second`, readings a second, 0
+                for as fast as the bus takes them; `seed` of the simulator. What is left out has the simulator's
+                default.
 
         Raises:
             Refused: for an unknown parameter or a wrong value; the text says which, and what is allowed.
@@ -50,8 +58,10 @@ class Play(NamedTuple):
         if unknown:
             raise Refused(f"parameter {', '.join(unknown)}: allowed are {', '.join(cls._fields)}")
         data = parameters.get("data") or ""
-        if not isinstance(data, str):
-            raise Refused(f"parameter data is {data!r}: allowed is the path of a file, or nothing")
+        if not isinstance(data, str) or not _is_name(data):
+            raise Refused(
+                f"parameter data is {data!r:.300}: allowed is the name of a file in the folder {RECORDINGS}, or nothing"
+            )
         start = _time(parameters, "start", sources.START)
         end = _time(parameters, "end", sources.END)
         if start >= end:
@@ -62,7 +72,7 @@ class Play(NamedTuple):
         per_second = parameters.get("per_second", 0)
         if not isinstance(per_second, int | float) or isinstance(per_second, bool) or not 0 <= per_second <= 1e6:
             raise Refused(f"parameter per_second is {per_second!r}: allowed are 0 (no limit) to 1,000,000")
-        return cls(Path(data) if data else None, start, end, float(per_second), seed)
+        return cls(data, start, end, float(per_second), seed)
 
 
 class Player:
@@ -81,7 +91,7 @@ class Player:
         self._command = command
         self._channel = channel
         self._verdicts = verdicts
-        self._commands: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
+        self._commands: queue.Queue[Command | None] = queue.Queue(WAITING_COMMANDS)
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._thread = threading.Thread(target=self._run, name=command, daemon=True)
         for name in ("published", "refused", "repeated", "commands", "finished"):
@@ -95,7 +105,8 @@ class Player:
 
     def finish(self) -> None:
         """Stop playing, in the middle where it plays, and end."""
-        self._commands.put(None)
+        with contextlib.suppress(queue.Full):  # then it does not wait for one
+            self._commands.put_nowait(None)
         self._thread.join(_END_SECONDS)
 
     def arrived(self, topic: str, payload: bytes) -> None:
@@ -110,11 +121,15 @@ class Player:
         if command.message_id in self._seen:
             self._component.counters.count("repeated")
             return
+        try:
+            self._commands.put_nowait(command)
+        except queue.Full:
+            self._refuse(topic, payload, f"{WAITING_COMMANDS} commands wait, and no more are allowed")
+            return
+        self._component.counters.count("commands")
         self._seen[command.message_id] = None
         if len(self._seen) > _REMEMBERED:
             self._seen.popitem(last=False)
-        self._component.counters.count("commands")
-        self._commands.put(command)
 
     def _run(self) -> None:
         while (command := self._commands.get()) is not None and not self._component.stopping.is_set():
@@ -136,7 +151,7 @@ class Player:
     def _play(self, play: Play) -> None:
         component = self._component
         settings, bus, stopping = component.settings, component.bus, component.stopping
-        source = str(play.data or "the simulator")
+        source = play.data or "the simulator"
         _log.info("playing %s from %s to %s", source, play.start.isoformat(), play.end.isoformat())
         topic = {name: topics.device_topic(settings.site, name, self._channel) for name in settings.devices}
 
@@ -146,12 +161,13 @@ class Player:
         readings = sources.readings(
             settings.site,
             settings.devices,
-            data=play.data,
+            data=settings.data_directory / RECORDINGS / play.data if play.data else None,
             start=play.start,
             end=play.end,
             seed=play.seed,
             verdicts=self._verdicts,
             on_refused=refuse_row,
+            follow_links=False,
         )
         began = time.monotonic()
         count = 0
@@ -193,6 +209,11 @@ def run_player(name: str, settings: Settings, command: str, channel: str, *, ver
         component.run(player.finish)
 
     return main(name, settings, work, state="idle")
+
+
+def _is_name(text: str) -> bool:
+    """True if `text` is empty, or names a file and no other folder."""
+    return text not in (".", "..") and "/" not in text and text.isprintable() and len(text) <= _LONGEST_NAME
 
 
 def _time(parameters: dict[str, str | int | float | bool | None], name: str, default: dt.datetime) -> dt.datetime:

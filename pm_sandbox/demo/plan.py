@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from pm_contracts.measurements import MACHINE
+from pm_edge.devices.player import RECORDINGS
 from pm_edge.devices.simulator import machines, sources
+from pm_edge.runtime.files import write_atomically
 
 #: The last fifth of the series is live; of a five-year series the last year.
 LIVE_SHARE = 5
@@ -74,11 +76,23 @@ class Plan:
             counts[reading.kind] = counts.get(reading.kind, 0) + 1
         return counts
 
+    def hand_over(self, device_directory: Path) -> None:
+        """Put the data where the components of a core device take a command's file from.
+
+        Args:
+            device_directory: the core device's folder.
+
+        Raises:
+            OSError: if it cannot be copied.
+        """
+        if self.data is not None:
+            write_atomically(device_directory / RECORDINGS / self.data.name, self.data.read_bytes())
+
     def command_parameters(self, *, live: bool) -> dict[str, Any]:
-        """The parameters of the `replay` (history) or `simulate` (live) command."""
+        """The parameters of the `replay` (history) or `simulate` (live) command, once the data is handed over."""
         start, end = (self.live_start, self.end) if live else (self.start, self.live_start)
         return {
-            "data": str(self.data or ""),
+            "data": self.data.name if self.data else "",
             "start": start.isoformat(),
             "end": end.isoformat(),
             "seed": self.seed,

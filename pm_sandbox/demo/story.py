@@ -62,6 +62,7 @@ def run(plan: Plan, out: Path, progress: Progress) -> dict[str, Any]:
     with factory:
         [(site, site_outputs)] = factory.deployment.outputs["sites"].items()
         [core_device] = factory.core_devices.values()
+        plan.hand_over(core_device.directory)
         with (
             LocalStatusEar(site, core_device.status()["broker_port"]) as statuses,
             Meter(factory.cloud, statuses, began) as meter,

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import threading
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +146,21 @@ def test_access_is_granted_by_operation_and_by_topics_of_the_contract(folder):
             topics.parse_topic(topic)
             assert resource.startswith("pm/SITE/"), "another site's topics"
     assert operations == ["aws.greengrass#SubscribeToTopic", "aws.greengrass#PublishToTopic"]
+
+
+@pytest.mark.parametrize("folder", CODE)
+def test_none_but_the_uplink_gives_orders_on_the_floor(folder):
+    control = recipe_of(folder)["ComponentConfiguration"]["DefaultConfiguration"]["accessControl"]
+    published = [
+        resource
+        for policy in control["aws.greengrass.ipc.pubsub"].values()
+        if "aws.greengrass#PublishToTopic" in policy["operations"]
+        for resource in policy["resources"]
+    ]
+    # In a resource `*` stands for any text, further levels too ("Authorization", Greengrass IPC, developer guide).
+    commands = ["pm/SITE/command/replay", "pm/SITE/command/simulate"]
+    given = [command for command in commands for each in published if fnmatchcase(command, each)]
+    assert given == (commands if folder == "uplink" else [])
 
 
 @pytest.mark.parametrize("folder", ALL)

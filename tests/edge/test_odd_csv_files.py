@@ -7,6 +7,7 @@ historian of a plant writes.
 import base64
 import datetime as dt
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from pm_contracts import csv_readings, topics
 from pm_contracts.csv_readings import COLUMNS, CsvRefused, RefusedRow, time_of
 from pm_contracts.measurements import AirQualityMeasurements, limits_of
 from pm_contracts.messages import AirQualityReading, Command, DeadLetter, Reading, decode, encode
+from pm_edge.devices.player import RECORDINGS
 from pm_edge.devices.sensor.__main__ import Sensor
 from pm_edge.devices.simulator import sources
+from pm_edge.runtime.files import write_atomically
 from pm_edge.runtime.settings import Settings
 from pm_edge.runtime.state_file import StateFile
 from pm_ml.data import DataRefused, read_air_quality
@@ -154,9 +157,10 @@ def test_replay_and_simulator_take_and_refuse_what_training_does(
     channel: str,
 ) -> None:
     floor.devices = STATION
+    write_atomically(floor.directory / RECORDINGS / odd_file.name, odd_file.read_bytes())
     floor.start(module)
     ear.wait_for_state(component, "idle")
-    parameters = {"data": str(odd_file), "start": "2010-01-02", "end": "2015-01-01T00:00"}
+    parameters = {"data": odd_file.name, "start": "2010-01-02", "end": "2015-01-01T00:00"}
     order = Command(site=ear.site, name=command, issued_at=dt.datetime.now(dt.UTC), parameters=parameters)
     ear.bus.publish(topics.command_topic(ear.site, command), encode(order))
     ear.wait_for_counter(component, "finished", 1)
@@ -164,7 +168,7 @@ def test_replay_and_simulator_take_and_refuse_what_training_does(
     assert [_fields(decode(payload, Reading)) for payload in ear.on(channel)] == good
     letters = [decode(payload, DeadLetter) for payload in ear.on(topics.DEAD_LETTER)]
     assert [(letter.topic, base64.b64decode(letter.payload).decode(), letter.reason) for letter in letters] == [
-        (f"{odd_file}:{line}", text, reason) for line, text, reason in refused
+        (f"{odd_file.name}:{line}", text, reason) for line, text, reason in refused
     ]
     assert ear.status(component).counters["refused"] == len(refused)
 
@@ -240,6 +244,47 @@ def test_a_file_with_other_columns_is_refused_whole_by_each(tmp_path: Path, cont
             read(file)
         assert said in str(refused.value)
         assert str(file) in str(refused.value)
+
+
+def test_what_is_no_regular_file_of_a_bounded_size_is_refused_at_once_by_each(tmp_path: Path) -> None:
+    pipe, folder, large = (tmp_path / name for name in ("pipe.csv", "folder.csv", "large.csv"))
+    os.mkfifo(pipe)
+    folder.mkdir()
+    large.write_text(f"{HEADER}\n")
+    os.truncate(large, csv_readings.MAXIMUM_FILE_BYTES + 1)
+    for read, refusal in ((csv_readings.rows, CsvRefused), (edge, sources.SourceError), (training, DataRefused)):
+        for file in (pipe, folder, large, Path("/dev/zero"), Path("/dev/full")):
+            with pytest.raises(refusal, match="allowed is") as refused:
+                read(file)
+            assert str(file) in str(refused.value)
+
+
+def test_a_link_is_followed_unless_that_is_forbidden(tmp_path: Path) -> None:
+    file, link = tmp_path / "series.csv", tmp_path / "link.csv"
+    file.write_text(f"{HEADER}\n{row('2013-01-01', '1')}\n")
+    link.symlink_to(file)
+    assert list(csv_readings.rows(link)) == list(csv_readings.rows(file, follow_links=False))
+    with pytest.raises(CsvRefused, match="a symbolic link, allowed is a regular file"):
+        csv_readings.rows(link, follow_links=False)
+
+
+def test_a_line_of_any_length_is_one_row_and_its_refusal_keeps_the_beginning(tmp_path: Path) -> None:
+    file = tmp_path / "series.csv"
+    longest = row("2013-01-01", "1" + " " * (csv_readings.MAXIMUM_LINE - len(row("2013-01-01", "1"))))
+    lines = [longest, "x" * csv_readings.MAXIMUM_LINE + "y", "z" * 1_000_000, row("2013-01-02", "2")]
+    file.write_text("\n".join([HEADER, *lines]) + "\n")
+    first, second, third, last = csv_readings.rows(file)
+    assert [first.line, second.line, third.line, last.line] == [2, 3, 4, 5]
+    assert not isinstance(first, RefusedRow)
+    assert not isinstance(last, RefusedRow)
+    for refused in (second, third):
+        assert isinstance(refused, RefusedRow)
+        assert refused.reason == "a longer line than the 4096 characters that are allowed"
+        assert len(refused.text) == csv_readings.MAXIMUM_LINE
+    assert (first.sequence, last.sequence) == (0, 3)
+    file.write_text("x" * 1_000_000)
+    with pytest.raises(CsvRefused, match="its first line is longer than the 4096 characters that are allowed"):
+        csv_readings.rows(file)
 
 
 _TEMPERATURE = limits_of(AirQualityMeasurements)["temp"]

@@ -45,6 +45,7 @@ def readings(
     seed: int = 0,
     verdicts: bool = False,
     on_refused: OnRefused | None = None,
+    follow_links: bool = True,
 ) -> Iterator[Reading]:
     """The readings of a site's devices with `start` <= event time < `end`, in the order of time.
 
@@ -57,6 +58,7 @@ def readings(
         seed: of the simulators.
         verdicts: whether machine readings carry the workshop's verdict, which is known for the past only.
         on_refused: called for each row of the CSV that is no reading; without it such a row raises.
+        follow_links: whether `data` may be a symbolic link.
 
     Returns:
         An iterator; a sequence number counts a device's readings from the start of its series, whatever `start` is.
@@ -73,7 +75,7 @@ def readings(
             if data is None:
                 streams.append(_simulated_air_quality(site, name, start, end, seed))
             else:
-                streams.append(_recorded_air_quality(site, name, _rows(data, on_refused), start, end))
+                streams.append(_recorded_air_quality(site, name, _rows(data, on_refused, follow_links), start, end))
         elif device_type == MACHINE:
             streams.append(_simulated_machine(site, name, start, end, seed, verdicts))
         else:
@@ -117,9 +119,9 @@ def _simulated_machine(
             )
 
 
-def _rows(path: Path, on_refused: OnRefused | None) -> Iterator[csv_readings.Row]:
+def _rows(path: Path, on_refused: OnRefused | None, follow_links: bool) -> Iterator[csv_readings.Row]:
     try:
-        rows = csv_readings.rows(path)
+        rows = csv_readings.rows(path, follow_links=follow_links)
     except CsvRefused as error:
         raise SourceError(str(error)) from error
     return _good(path, rows, on_refused)

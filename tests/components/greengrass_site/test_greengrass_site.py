@@ -103,6 +103,9 @@ def test_a_core_device_may_do_what_it_needs_and_only_for_its_site_and_itself(rec
     statements = _site(record).statements("lindau-policy")
     head = "arn:aws:iot:eu-central-1:123456789012:"
     thing = "${iot:Certificate.Subject.CommonName}"
+    [denied] = [one for one in statements if one["Effect"] == "Deny"]
+    statements.remove(denied)
+    assert (denied["Action"], denied["Resource"]) == (["iot:Publish"], [f"{head}topic/pm/lindau/command/*"])
     by_action = {action: one["Resource"] for one in statements for action in one["Action"]}
     assert by_action["iot:Connect"] == [
         f"{head}client/{thing}",

@@ -6,6 +6,7 @@ Not proved here: that the readings are good data (`test_simulator.py`) and how f
 import base64
 import datetime as dt
 import itertools
+import os
 import signal
 import time
 
@@ -22,7 +23,7 @@ from pm_contracts.messages import (
     decode,
     encode,
 )
-from pm_edge.devices.player import Play
+from pm_edge.devices.player import RECORDINGS, WAITING_COMMANDS, Play
 from pm_edge.devices.simulator import sources
 
 REPLAYER, SIMULATOR = "pm.Replayer", "pm.DeviceSimulator"
@@ -93,9 +94,12 @@ def test_a_pace_is_kept_and_a_stop_in_the_middle_is_obeyed(ear, floor):
     assert len(ear.on(topics.HISTORY)) < 2 * 26
 
 
-def _csv(path, *rows: str, header: str = ",".join(csv_readings.COLUMNS)) -> str:
-    path.write_text("\n".join([header, *rows]) + "\n")
-    return str(path)
+def _csv(directory, *rows: str, header: str = ",".join(csv_readings.COLUMNS)) -> str:
+    """Put a file into the folder of recordings of a component's data directory; its name."""
+    folder = directory / RECORDINGS
+    folder.mkdir(exist_ok=True)
+    (folder / "data.csv").write_text("\n".join([header, *rows]) + "\n")
+    return "data.csv"
 
 
 ROWS = [f"2010-01-05 {hour:02d}:00:00,{100 + hour},-5,1,1020,1,3,0,0" for hour in range(6)]
@@ -111,7 +115,7 @@ ROWS = [f"2010-01-05 {hour:02d}:00:00,{100 + hour},-5,1,1020,1,3,0,0" for hour i
 def test_a_file_with_other_columns_is_refused_before_anything_is_published(ear, floor, tmp_path, header, said):
     floor.start("pm_edge.components.replayer")
     ear.wait_for_state(REPLAYER, "idle")
-    command = say(ear, "replay", data=_csv(tmp_path / "data.csv", *ROWS, header=header), **DAY)
+    command = say(ear, "replay", data=_csv(tmp_path, *ROWS, header=header), **DAY)
     ear.wait_for_counter(REPLAYER, "finished", 1)
     [letter] = [decode(payload, DeadLetter) for payload in ear.on(topics.DEAD_LETTER)]
     assert said in letter.reason
@@ -123,11 +127,11 @@ def test_a_bad_row_becomes_a_dead_letter_and_the_good_ones_go_on(ear, floor, tmp
     floor.start("pm_edge.components.replayer")
     ear.wait_for_state(REPLAYER, "idle")
     rows = [*ROWS[:3], "2010-01-05 03:00:00,a lot,-5,1,1020,1,3,0,0", *ROWS[4:]]
-    path = _csv(tmp_path / "data.csv", *rows)
-    say(ear, "replay", data=path, **DAY)
+    name = _csv(tmp_path, *rows)
+    say(ear, "replay", data=name, **DAY)
     ear.wait_for_counter(REPLAYER, "finished", 1)
     [letter] = [decode(payload, DeadLetter) for payload in ear.on(topics.DEAD_LETTER)]
-    assert letter.topic == f"{path}:5"
+    assert letter.topic == f"{name}:5"
     assert "pollution: 'a lot' is no number" in letter.reason
     assert base64.b64decode(letter.payload).startswith(b"2010-01-05 03:00:00,a lot")
     readings = [decode(payload, Reading) for payload in ear.on(topics.HISTORY)]
@@ -137,11 +141,60 @@ def test_a_bad_row_becomes_a_dead_letter_and_the_good_ones_go_on(ear, floor, tmp
     assert (counters["published"], counters["refused"]) == (5 + 2, 1)
 
 
+def test_a_command_opens_nothing_but_regular_files_of_a_bounded_size_in_one_folder(ear, floor, tmp_path):
+    secret = "date,2010-01-05 00:00:00,top secret"
+    (tmp_path / "secret.csv").write_text(f"{','.join(csv_readings.COLUMNS)}\n{secret}\n")
+    folder = tmp_path / RECORDINGS
+    folder.mkdir()
+    (folder / "link.csv").symlink_to(tmp_path / "secret.csv")
+    (folder / "zero.csv").symlink_to("/dev/zero")
+    os.mkfifo(folder / "pipe.csv")
+    (folder / "folder.csv").mkdir()
+    with (folder / "large.csv").open("wb") as large:
+        large.truncate(csv_readings.MAXIMUM_FILE_BYTES + 1)
+    names = [
+        *("/etc/passwd", "/proc/self/environ", "/dev/zero", "../secret.csv", str(tmp_path / "secret.csv"), "."),
+        *("link.csv", "zero.csv", "pipe.csv", "folder.csv", "large.csv", "absent.csv"),
+    ]
+    floor.start("pm_edge.components.replayer", SECRET="top secret")
+    ear.wait_for_state(REPLAYER, "idle")
+    for name in names:
+        say(ear, "replay", data=name, **DAY)
+    ear.wait_for_counter(REPLAYER, "finished", len(names))
+    letters = [decode(payload, DeadLetter) for payload in ear.on(topics.DEAD_LETTER)]
+    assert len(letters) == len(names)
+    for name, letter in zip(names, letters, strict=True):
+        assert name in letter.reason
+        assert "allowed" in letter.reason
+        assert "\n" not in letter.reason
+        for elsewhere in ("top secret", "root:"):
+            assert elsewhere not in letter.reason
+            assert elsewhere.encode() not in base64.b64decode(letter.payload)
+    assert ear.on(topics.HISTORY) == []
+
+
+def test_commands_beyond_those_that_may_wait_are_refused(ear, floor):
+    floor.start("pm_edge.components.replayer")
+    ear.wait_for_state(REPLAYER, "idle")
+    say(ear, "replay", per_second=1, **DAY)
+    ear.wait(lambda: len(ear.on(topics.HISTORY)) > 0, "the first replay to begin")
+    for _ in range(WAITING_COMMANDS + 3):
+        say(ear, "replay", **DAY)
+    ear.wait_for_counter(REPLAYER, "refused", 3)
+    letters = [decode(payload, DeadLetter) for payload in ear.on(topics.DEAD_LETTER)]
+    assert len(letters) == 3
+    assert all(f"{WAITING_COMMANDS} commands wait, and no more are allowed" in letter.reason for letter in letters)
+
+
 @pytest.mark.parametrize(
     ("parameters", "said"),
     [
         ({"speed": 5}, "parameter speed: allowed are data, start, end, per_second, seed"),
-        ({"data": 7}, "parameter data is 7: allowed is the path of a file, or nothing"),
+        ({"data": 7}, "parameter data is 7: allowed is the name of a file in the folder recordings, or nothing"),
+        *(
+            ({"data": name}, f"parameter data is {name!r}: allowed is the name of a file in the folder recordings")
+            for name in ("/etc/passwd", "../data.csv", "a/data.csv", ".", "..", "a\n.csv", "a\0.csv", "a" * 256)
+        ),
         ({"start": "yesterday"}, "parameter start is 'yesterday': allowed is an ISO 8601"),
         ({"end": 5}, "parameter end is 5: allowed is an ISO 8601"),
         ({"start": "2010-02-01", "end": "2010-02-01"}, "the end must be later"),
@@ -159,5 +212,5 @@ def test_a_wrong_parameter_is_named_with_what_is_allowed(parameters, said):
 
 
 def test_what_a_command_leaves_out_is_the_simulator_s_whole_span():
-    assert Play.of({}) == Play(None, sources.START, sources.END, 0.0, 0)
+    assert Play.of({}) == Play("", sources.START, sources.END, 0.0, 0)
     assert Play.of({"start": "2011-01-01"}).start == dt.datetime(2011, 1, 1, tzinfo=dt.UTC)

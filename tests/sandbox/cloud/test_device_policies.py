@@ -39,10 +39,12 @@ def request(cloud: Cloud, identity: Identity, method: str, path: str, body: dict
         return error.code
 
 
-def client(cloud: Cloud, identity: Identity, client_id: str) -> mqtt.Client:
-    """A connection. Raises ConnectionError where the broker refuses."""
+def client(cloud: Cloud, identity: Identity, client_id: str, will: str = "") -> mqtt.Client:
+    """A connection, with a will for the topic `will`. Raises ConnectionError where the broker refuses."""
     made = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=client_id, protocol=mqtt.MQTTv311)
     made.tls_set(str(cloud.certificate_authority), str(identity.certificate), str(identity.private_key))
+    if will:
+        made.will_set(will, b"{}", qos=1)
     return connected(made, cloud)
 
 
@@ -139,6 +141,24 @@ def test_it_may_not_speak_for_another_core_device(account: Any) -> None:
     core = Core(account, f"{account.prefix}-core")
     for topic in (f"$aws/things/{core.thing}2/jobs/1/update", f"$aws/things/{core.thing}2/greengrass/health/json"):
         assert not published(core.connect(f"{core.thing}#2"), topic), topic
+
+
+@pytest.mark.parametrize("suffix", ["", "#2", "-uplink"])
+def test_it_hears_the_commands_of_its_site_and_gives_none(account: Any, suffix: str) -> None:
+    core = Core(account, f"{account.prefix}-core", exclusive=False)
+    command = f"pm/{SITE}/command/replay"
+    for topic in (command, f"pm/{SITE}/command/x", "pm/other/command/replay", "pm/other/air-1/reading"):
+        assert not published(core.connect(f"{core.thing}{suffix}"), topic), topic
+    with pytest.raises(ConnectionError):
+        client(core.cloud, core.identity, f"{core.thing}{suffix}", will=command)
+    connection = core.connect(f"{core.thing}{suffix}")
+    assert subscribed(connection, f"pm/{SITE}/command/+")
+    heard = threading.Event()
+    connection.on_message = lambda *_: heard.set()
+    account.cloud.client("iot-data").publish(topic=command, qos=1, payload=b"{}")
+    assert heard.wait(_LIMIT)
+    connection.disconnect()
+    connection.loop_stop()
 
 
 def test_the_policies_of_a_group_count_on_mqtt_and_not_over_https(account: Any) -> None:

@@ -34,6 +34,7 @@ def of_the_site() -> Configuration:
         ("gera_air-1", "mqtt:publish", "mqtt:topic:pm/gera/air-1/reading", True),
         ("gera_air-1", "mqtt:publish", "mqtt:topic:pm/gera/machine-01/reading", False),
         ("gera_air-1", "mqtt:publish", "mqtt:topic:pm/gera/alert", False),
+        ("gera_air-1", "mqtt:publish", "mqtt:topic:pm/gera/command/replay", False),
         ("gera_air-1", "mqtt:publish", "mqtt:topic:$aws/things/gera_air-1/shadow/update", True),
         ("gera_air-1", "mqtt:publish", "mqtt:topic:$aws/things/gera_machine-01/shadow/update", False),
         ("gera_air-1", "mqtt:subscribe", "mqtt:topicfilter:$aws/things/gera_air-1/shadow/update/delta", True),
