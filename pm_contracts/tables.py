@@ -1,4 +1,4 @@
-"""The lake's tables and the IoT rule statements that feed them, derived from the messages.
+"""The lake's tables and the channels that feed them, derived from the messages.
 
 A table has the columns of its message but for `site`, which is a partition key. The other key is the day of arrival,
 not of the event: a replay of years, or a device that was offline for weeks, then opens one partition and not one a day
@@ -29,11 +29,13 @@ class Column(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A table of the lake, and the topic filters and condition of the rules that feed it."""
+    """A table of the lake, and what feeds it."""
 
     message_type: type[_Message]
     topic_filters: tuple[str, ...]
-    condition: str = ""
+    """Those of the channels that carry its messages."""
+    device_type: str = ""
+    """The type of device whose messages it takes, where channels carry those of several; empty where they do not."""
 
     @property
     def name(self) -> str:
@@ -46,21 +48,12 @@ class Table(NamedTuple):
         fields = [field for field in msgspec.structs.fields(self.message_type) if field.name != "site"]
         return [Column(field.name, hive_type(field.type), _description(field.type)) for field in fields]
 
-    @property
-    def rule_statements(self) -> dict[str, str]:
-        """IoT SQL by channel: the whole message of each topic filter, as it came."""
-        where = f" WHERE {self.condition}" if self.condition else ""
-        return {
-            topic_filter.rsplit("/", 1)[-1]: f"SELECT * FROM '{topic_filter}'{where}"
-            for topic_filter in self.topic_filters
-        }
-
 
 _READINGS = tuple(topics.device_topic("+", "+", channel) for channel in (topics.READING, topics.HISTORY))
 
 TABLES: tuple[Table, ...] = (
-    Table(AirQualityReading, _READINGS, f"device_type = '{AIR_QUALITY}'"),
-    Table(MachineReading, _READINGS, f"device_type = '{MACHINE}'"),
+    Table(AirQualityReading, _READINGS, AIR_QUALITY),
+    Table(MachineReading, _READINGS, MACHINE),
     *(
         Table(message, (topics.device_topic("+", "+", channel),))
         for kind in MODEL_KINDS.values()

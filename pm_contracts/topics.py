@@ -1,7 +1,7 @@
 """The MQTT topics of a site, and the names that the original samples used for them.
 
 `pm/{site}/{device}/{channel}` carries what a device says or what is said of it, `pm/{site}/{channel}` what concerns the
-site, `pm/{site}/command/{name}` what someone asks of it.
+site, `pm/{site}/command/{name}` what someone asks of it. `pm-cloud/{site}/drift` is the cloud's own.
 """
 
 import re
@@ -11,6 +11,8 @@ from pm_contracts import model_kinds
 from pm_contracts.messages import NAME_PATTERN, Alert, Command, DeadLetter, Reading, Refused, Status
 
 ROOT = "pm"
+CLOUD_ROOT = "pm-cloud"
+"""The root of what parts of the cloud say to one another: no policy of a device names it."""
 
 READING = "reading"
 HISTORY = "history"
@@ -84,6 +86,14 @@ def site_topic(site: str, channel: str) -> str:
 def command_topic(site: str, name: str) -> str:
     """The topic that asks a site to do `name`; `+` makes it a filter for all commands."""
     return f"{ROOT}/{site}/{COMMAND}/{name}"
+
+
+def drift_topic(site: str) -> str:
+    """The topic on which forecast quality says, by its alert, that the site's forecasts have left the acceptable range.
+
+    It is not the site's alert topic, on which its core devices may publish, too: none of them is to start a training.
+    """
+    return f"{CLOUD_ROOT}/{site}/drift"
 
 
 def parse_topic(topic: str) -> Topic:

@@ -22,9 +22,10 @@ from pm_components.aws.limits import (
 )
 from pm_components.aws.permissions import Statement, allow, service_role
 from pm_components.aws.queues import dead_letter_queue
-from pm_components.aws.rule_statements import of_sites
+from pm_components.aws.rule_statements import accepted, refused
 from pm_components.aws.settings import with_defaults
 from pm_components.aws.tagging import OwnershipArgs, tagged_options
+from pm_components.aws.topic_rules import SQL_VERSION, QueueAction, refusing_rule
 from pm_contracts.tables import PARTITION_KEYS, TABLES, Table
 
 _BUFFERING_SECONDS = 60
@@ -288,15 +289,17 @@ class AnalyticsStore(pulumi.ComponentResource):
             ],
             parent=self,
         )
+        letters = QueueAction(dead_letters, role)
         for table in TABLES:
-            for channel, statement in table.rule_statements.items():
+            for topic_filter in table.topic_filters:
+                channel = topic_filter.rsplit("/", 1)[-1]
                 aws.iot.TopicRule(
                     f"{self._name}-{table.name}-{channel}-rule",
                     name=naming.topic_rule_name(self._name, table.name, channel),
                     description=f"Messages on {channel} into the table {table.name}",
                     enabled=True,
-                    sql=sites.apply(functools.partial(of_sites, statement)),
-                    sql_version="2016-03-23",
+                    sql=sites.apply(functools.partial(accepted, topic_filter, device_type=table.device_type)),
+                    sql_version=SQL_VERSION,
                     firehoses=[
                         {
                             "delivery_stream_name": streams[table.name].name,
@@ -306,9 +309,12 @@ class AnalyticsStore(pulumi.ComponentResource):
                             "separator": "\n",
                         }
                     ],
-                    error_action={"sqs": {"queue_url": dead_letters.url, "role_arn": role.arn, "use_base64": False}},
+                    error_action={"sqs": letters.arguments()},
                     opts=self._options,
                 )
+        for topic_filter, types in _device_types().items():
+            sql = sites.apply(functools.partial(refused, topic_filter, device_types=types))
+            refusing_rule(self._name, topic_filter.rsplit("/", 1)[-1], sql, letters, parent=self)
 
     def _key_statements(self) -> list[Statement]:
         """The grants to put messages into an encrypted queue; none if AWS's own key encrypts it."""
@@ -345,6 +351,15 @@ class AnalyticsStore(pulumi.ComponentResource):
                 opts=self._options,
             )
         return workgroup
+
+
+def _device_types() -> dict[str, list[str]]:
+    """The types of device that the tables take, by topic filter; none where a channel has no types."""
+    types: dict[str, list[str]] = {}
+    for table in TABLES:
+        for topic_filter in table.topic_filters:
+            types.setdefault(topic_filter, []).extend([table.device_type] if table.device_type else [])
+    return types
 
 
 def checked_scan_limit(scan_limit_bytes: int) -> int:

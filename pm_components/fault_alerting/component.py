@@ -17,9 +17,10 @@ from pm_components.aws.limits import SQS_EVENT_SOURCE_CONCURRENCY_MINIMUM
 from pm_components.aws.permissions import Statement, allow, policy_document, service_role
 from pm_components.aws.plain import plain_texts
 from pm_components.aws.queues import WorkQueue, dead_letter_queue, work_queue
-from pm_components.aws.rule_statements import of_sites
+from pm_components.aws.rule_statements import accepted, refused
 from pm_components.aws.settings import converted, with_defaults
 from pm_components.aws.tagging import OwnershipArgs, tagged_options
+from pm_components.aws.topic_rules import SQL_VERSION, QueueAction, refusing_rule
 from pm_components.fault_alerting.alarm_life_cycle import alarm_life_cycle
 from pm_components.fault_alerting.alert_topic import alert_topic
 from pm_components.fault_alerting.settings import (
@@ -126,19 +127,20 @@ class FaultAlerting(pulumi.ComponentResource):
             [allow(["sqs:SendMessage"], [*(queues[word].queue.arn for word in fed), dead_letters.arn])],
             parent=self,
         )
+        letters = QueueAction(dead_letters, role)
         for word, topic_filter in fed.items():
-            statement = f"SELECT * FROM '{topic_filter}'"
             aws.iot.TopicRule(
                 f"{self._name}-{word}-rule",
                 name=naming.topic_rule_name(self._name, word),
                 description=f"Messages on {topic_filter} to the {word}",
                 enabled=True,
-                sql=statement if sites is None else of_sites(statement, sites),
-                sql_version="2016-03-23",
-                sqs=[{"queue_url": queues[word].queue.url, "role_arn": role.arn, "use_base64": False}],
-                error_action={"sqs": {"queue_url": dead_letters.url, "role_arn": role.arn, "use_base64": False}},
+                sql=accepted(topic_filter, sites),
+                sql_version=SQL_VERSION,
+                sqs=[QueueAction(queues[word].queue, role).arguments()],
+                error_action={"sqs": letters.arguments()},
                 opts=self._options,
             )
+            refusing_rule(self._name, word, refused(topic_filter, sites), letters, parent=self)
         return dead_letters
 
     def _work_off(
@@ -189,7 +191,10 @@ class FaultAlerting(pulumi.ComponentResource):
             point_in_time_recovery={"enabled": True},
             opts=self._options,
         )
-        alert_topics = naming.arn("iot", f"topic/{topics.site_topic('*', topics.ALERT)}", self)
+        told = [
+            naming.arn("iot", f"topic/{topic}", self)
+            for topic in (topics.site_topic("*", topics.ALERT), topics.drift_topic("*"))
+        ]
         self._work_off(
             _FORECAST_QUALITY,
             "forecast_quality",
@@ -197,7 +202,7 @@ class FaultAlerting(pulumi.ComponentResource):
             description="Says when too many forecasts of a device left the acceptable range",
             statements=[
                 allow(["dynamodb:GetItem", "dynamodb:PutItem"], [table.arn]),
-                allow(["iot:Publish"], [alert_topics]),
+                allow(["iot:Publish"], told),
             ],
             environment={
                 "FORECAST_QUALITY_TABLE": table.name,

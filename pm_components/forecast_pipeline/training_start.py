@@ -1,4 +1,4 @@
-"""The causes of a retraining: a schedule, and the alert that forecasts have left the acceptable range.
+"""The causes of a retraining: a schedule, and drift, which is that forecasts have left the acceptable range.
 
 Both put a message into one queue, and one function starts the state machine for them, unless it runs already.
 """
@@ -16,11 +16,11 @@ from pm_components.aws.lambda_function import LambdaFunction, lambda_function
 from pm_components.aws.limits import SQS_EVENT_SOURCE_CONCURRENCY_MINIMUM
 from pm_components.aws.permissions import allow, service_role
 from pm_components.aws.queues import WorkQueue, work_queue
-from pm_components.aws.rule_statements import of_sites
+from pm_components.aws.rule_statements import statement
+from pm_components.aws.topic_rules import SQL_VERSION, QueueAction
 from pm_components.forecast_pipeline.settings import COOLDOWN_SECONDS_MINIMUM
 from pm_components.functions.start_training.core import SCHEDULED
 from pm_contracts import topics
-from pm_contracts.messages import CAUSE_FORECAST_QUALITY
 
 _TIMEOUT_SECONDS = 30
 
@@ -97,7 +97,7 @@ def training_start(
 
 
 def _drift_rule(name: str, causes: Causes, queue: WorkQueue, parent: pulumi.Resource) -> None:
-    """The sites' alerts that forecasts have left the acceptable range, to the queue."""
+    """The sites' drift, to the queue: forecast quality says it on a topic that no device may publish on."""
     word = f"{name}-drift"
     role = service_role(
         f"{word}-rule",
@@ -105,19 +105,15 @@ def _drift_rule(name: str, causes: Causes, queue: WorkQueue, parent: pulumi.Reso
         [allow(["sqs:SendMessage"], [queue.queue.arn, queue.dead_letters.arn])],
         parent=parent,
     )
-    topic_filter = topics.site_topic("+", topics.ALERT)
     aws.iot.TopicRule(
         f"{word}-rule",
         name=naming.topic_rule_name(word),
-        description="Alerts that forecasts have left the acceptable range, to the function that starts a retraining",
+        description="Drift of a site's forecasts, to the function that starts a retraining",
         enabled=causes.drift_enabled,
-        sql=of_sites(
-            f"SELECT * FROM '{topic_filter}' WHERE cause = '{CAUSE_FORECAST_QUALITY}' AND state = 'active'",
-            causes.sites,
-        ),
-        sql_version="2016-03-23",
-        sqs=[{"queue_url": queue.queue.url, "role_arn": role.arn, "use_base64": False}],
-        error_action={"sqs": {"queue_url": queue.dead_letters.url, "role_arn": role.arn, "use_base64": False}},
+        sql=statement("*", topics.drift_topic("+"), causes.sites),
+        sql_version=SQL_VERSION,
+        sqs=[QueueAction(queue.queue, role).arguments()],
+        error_action={"sqs": QueueAction(queue.dead_letters, role).arguments()},
         opts=pulumi.ResourceOptions(parent=parent),
     )
 

@@ -70,7 +70,7 @@ def followed() -> dict[str, Any]:
         training_runs.train_here(NAME, Path("data"), Path("model"), {})
     return {
         "topic": [parsed.site, parsed.device, parsed.channel, parsed.message_type.__name__],
-        "table": table.rule_statements,
+        "table": table.topic_filters,
         "columns": [column.name for column in table.columns],
         "priority": route.priority and route.priority.name,
         "help": " ".join(CliRunner().invoke(app, ["train", "--help"], env={"COLUMNS": "200"}).output.split()),

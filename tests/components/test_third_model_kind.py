@@ -39,7 +39,7 @@ def followed() -> dict[str, Any]:
 
 def test_topics_tables_and_rules_follow(followed: dict[str, Any]) -> None:
     assert followed["topic"] == ["lindau", "pump-1", "life", "RemainingLife"]
-    assert followed["table"] == {"life": "SELECT * FROM 'pm/+/+/life'"}
+    assert followed["table"] == ["pm/+/+/life"]
     assert followed["columns"] == ["message_id", "device", "hours"]
 
 

@@ -81,6 +81,6 @@ def test_tables_have_the_columns_of_their_messages_but_for_the_partition_keys():
 
 
 def test_each_channel_that_is_stored_has_a_rule():
-    stored = {statement.split("'")[1].rsplit("/", 1)[-1] for t in TABLES for statement in t.rule_statements.values()}
+    stored = {topic_filter.rsplit("/", 1)[-1] for table in TABLES for topic_filter in table.topic_filters}
     not_stored = {topics.STATUS, topics.DEAD_LETTER}
     assert stored == (set(topics.DEVICE_CHANNELS) | set(topics.SITE_CHANNELS)) - not_stored

@@ -30,6 +30,11 @@ BY_A_SITE = {
             *("store-machine_reading-history", "store-machine_reading-reading"),
             *("store-forecast-forecast", "store-outcome-outcome", "store-trial_outcome-trial"),
             *("store-fault_score-fault", "store-alert-alert"),
+            *(
+                f"store-{channel}-refused"
+                for channel in ("reading", "history", "forecast", "outcome", "trial", "fault")
+            ),
+            *("store-alert-refused", "alerting-detector-refused", "alerting-forwarder-refused"),
             *("alerting-detector", "alerting-forwarder", "pipeline-drift"),
         )
     },

@@ -1,7 +1,8 @@
 """Outcomes from SQS -> forecast quality in DynamoDB -> alerts on the sites' alert topics.
 
 An alert goes out on the topic, not to people directly: it comes into the lake and into the mail by the same way as the
-alerts that the site itself raises.
+alerts that the site itself raises. That forecasts have left the acceptable range is said on the cloud's own topic, too:
+a training starts for what is said there alone, since a core device may raise any alert of its site.
 """
 
 import functools
@@ -90,6 +91,8 @@ class ForecastQuality:
             for alert in state.pending:
                 if alert.message_id not in published:
                     self._publish(topics.site_topic(site, topics.ALERT), encode(alert))
+                    if alert.state == "active":
+                        self._publish(topics.drift_topic(site), encode(alert))
                     published.add(alert.message_id)
             if state.pending:
                 self._store.save(key, State(outcomes=state.outcomes, active=state.active), version)

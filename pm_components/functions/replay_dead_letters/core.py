@@ -44,22 +44,26 @@ def of_error_object(key: str, body: bytes, prefix: str) -> list[Letter]:
 
 
 def of_error_action(text: bytes) -> Letter:
-    """The letter in a message that the error action of an AWS IoT rule sent.
+    """The letter in a message that the error action of an AWS IoT rule sent, or a rule that refuses.
+
+    Its message is held to the topic that it came on: what a rule has refused is not let in by the back door.
 
     Source of the format: "Error message format", AWS IoT Core developer guide, "Error handling (error action)".
     """
     try:
-        topic = json.loads(text)["topic"]
-        carried = parse_topic(topic).message_type
+        topic = parse_topic(json.loads(text)["topic"])
     except (*_UNREADABLE, AttributeError) as error:
         return Letter(text, problem=f"no message of an error action: {error}")
     letter = _letter(text, "", "base64OriginalPayload")
     if letter.problem:
         return letter
     try:
-        message: Any = decode(letter.payload, carried)
+        message: Any = decode(letter.payload, topic.message_type)
     except Refused as error:
         return Letter(text, problem=str(error))
+    said = (message.site, message.device if topic.device else "")
+    if said != topic[:2]:
+        return Letter(text, problem=f"site and device are {said}: they must be those of the topic, {topic[:2]}")
     if message.kind not in _TYPES:
         return Letter(text, problem=f"no table takes a {message.kind}")
     return Letter(text, message.kind, letter.payload)

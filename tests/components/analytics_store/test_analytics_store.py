@@ -52,7 +52,7 @@ def test_registers_exactly_these_resources(store: Any) -> None:
         "aws:lambda/function:Function": 1,
         "aws:lambda/layerVersion:LayerVersion": 1,
         "aws:cloudwatch/metricAlarm:MetricAlarm": 9,
-        "aws:iot/topicRule:TopicRule": 9,
+        "aws:iot/topicRule:TopicRule": 16,
         "aws:athena/workgroup:Workgroup": 1,
         "aws:athena/namedQuery:NamedQuery": 7,
     }
@@ -73,19 +73,23 @@ def test_outputs_are_those_that_it_promises(store: Any) -> None:
 
 def test_a_rule_for_each_table_and_channel_takes_what_is_of_the_stacks_own_sites(store: Any) -> None:
     rules = store.of_type("aws:iot/topicRule:TopicRule")
-    own = "regexp_matches(topic(2), '^(bremen|lindau)$')"
-    assert {inputs["name"]: inputs["sql"] for inputs in rules.values()} == {
+    own = "(topic(2) = 'bremen' OR topic(2) = 'lindau') AND site = topic(2)"
+    device = f"{own} AND device = topic(3)"
+    refused = {"reading", "history", "forecast", "outcome", "trial", "fault", "alert"}
+    sql = {inputs["name"]: inputs["sql"] for inputs in rules.values()}
+    assert {name for name in sql if name.endswith("_refused")} == {f"pm_test_lake_{word}_refused" for word in refused}
+    assert {name: text for name, text in sql.items() if not name.endswith("_refused")} == {
         **{
             f"pm_test_lake_{device_type}_reading_{channel}": (
-                f"SELECT * FROM 'pm/+/+/{channel}' WHERE device_type = '{device_type}' AND {own}"
+                f"SELECT * FROM 'pm/+/+/{channel}' WHERE {device} AND device_type = '{device_type}'"
             )
             for device_type in ("air_quality", "machine")
             for channel in ("reading", "history")
         },
-        "pm_test_lake_forecast_forecast": f"SELECT * FROM 'pm/+/+/forecast' WHERE {own}",
-        "pm_test_lake_outcome_outcome": f"SELECT * FROM 'pm/+/+/outcome' WHERE {own}",
-        "pm_test_lake_trial_outcome_trial": f"SELECT * FROM 'pm/+/+/trial' WHERE {own}",
-        "pm_test_lake_fault_score_fault": f"SELECT * FROM 'pm/+/+/fault' WHERE {own}",
+        "pm_test_lake_forecast_forecast": f"SELECT * FROM 'pm/+/+/forecast' WHERE {device}",
+        "pm_test_lake_outcome_outcome": f"SELECT * FROM 'pm/+/+/outcome' WHERE {device}",
+        "pm_test_lake_trial_outcome_trial": f"SELECT * FROM 'pm/+/+/trial' WHERE {device}",
+        "pm_test_lake_fault_score_fault": f"SELECT * FROM 'pm/+/+/fault' WHERE {device}",
         "pm_test_lake_alert_alert": f"SELECT * FROM 'pm/+/alert' WHERE {own}",
     }
     reading = rules["lake-machine_reading-history-rule"]

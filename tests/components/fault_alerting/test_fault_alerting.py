@@ -39,7 +39,7 @@ def test_registers_exactly_these_resources(alerting: Any) -> None:
         "aws:cloudwatch/metricAlarm:MetricAlarm": 9,
         "aws:cloudwatch/dashboard:Dashboard": 1,
         "aws:cloudwatch/logGroup:LogGroup": 3,
-        "aws:iot/topicRule:TopicRule": 2,
+        "aws:iot/topicRule:TopicRule": 4,
         "aws:iam/role:Role": 5,
         "aws:iam/rolePolicy:RolePolicy": 5,
         "aws:lambda/layerVersion:LayerVersion": 1,
@@ -132,9 +132,10 @@ def test_alarms_may_publish_to_the_encrypted_topic_and_do(alerting: Any) -> None
 
 def test_rules_feed_forecast_quality_and_the_alarm_keeper(alerting: Any) -> None:
     rules = alerting.of_type("aws:iot/topicRule:TopicRule")
-    assert {inputs["name"]: (inputs["sql"], inputs["sqs"]) for inputs in rules.values()} == {
+    taken = [inputs for inputs in rules.values() if not inputs["name"].endswith("_refused")]
+    assert {inputs["name"]: (inputs["sql"], inputs["sqs"]) for inputs in taken} == {
         f"pm_test_alerting_{word}": (
-            f"SELECT * FROM '{topic}'",
+            f"SELECT * FROM '{topic}' WHERE {own}",
             [
                 {
                     "queueUrl": f"https://queue/alerting-{word}-queue",
@@ -143,22 +144,29 @@ def test_rules_feed_forecast_quality_and_the_alarm_keeper(alerting: Any) -> None
                 }
             ],
         )
-        for word, topic in (("detector", "pm/+/+/outcome"), ("forwarder", "pm/+/alert"))
+        for word, topic, own in (
+            ("detector", "pm/+/+/outcome", "site = topic(2) AND device = topic(3)"),
+            ("forwarder", "pm/+/alert", "site = topic(2)"),
+        )
     }
+    for word in ("detector", "forwarder"):
+        (action,) = rules[f"alerting-{word}-refused-rule"]["sqs"]
+        assert action["queueUrl"] == "https://queue/alerting-alert-rules-dead-letters"
     for inputs in rules.values():
         assert inputs["errorAction"]["sqs"]["queueUrl"] == "https://queue/alerting-alert-rules-dead-letters"
 
 
 def test_what_other_stacks_of_the_account_have_to_say_is_not_heard(record_component: Record) -> None:
-    def heard(*sites: str) -> set[str]:
+    def heard(*sites: str) -> list[str]:
         rules = _alerting(record_component, sites=list(sites)).of_type("aws:iot/topicRule:TopicRule")
-        return {inputs["sql"] for inputs in rules.values()}
+        return sorted(inputs["sql"].partition(" FROM ")[2] for inputs in rules.values())
 
-    assert heard("lindau") == {"SELECT * FROM 'pm/lindau/+/outcome'", "SELECT * FROM 'pm/lindau/alert'"}
-    assert heard("lindau", "bremen") == {
-        f"SELECT * FROM '{topic}' WHERE regexp_matches(topic(2), '^(bremen|lindau)$')"
-        for topic in ("pm/+/+/outcome", "pm/+/alert")
-    }
+    assert [sql.partition(" WHERE ")[0] for sql in heard("lindau")] == [
+        *["'pm/lindau/+/outcome'"] * 2,
+        *["'pm/lindau/alert'"] * 2,
+    ]
+    for sql in heard("lindau", "bremen"):
+        assert " WHERE (topic(2) = 'bremen' OR topic(2) = 'lindau') AND " in sql
 
 
 def test_each_work_queue_has_its_dead_letters_and_outlasts_its_function(alerting: Any) -> None:
@@ -200,7 +208,10 @@ def test_functions_may_do_this_and_nothing_else(alerting: Any) -> None:
 
     assert beyond_log_and_queue("detector") == [
         (["dynamodb:GetItem", "dynamodb:PutItem"], ["arn:of:alerting-detector-table"]),
-        (["iot:Publish"], ["arn:aws:iot:eu-central-1:123456789012:topic/pm/*/alert"]),
+        (
+            ["iot:Publish"],
+            [f"arn:aws:iot:eu-central-1:123456789012:topic/{topic}" for topic in ("pm/*/alert", "pm-cloud/*/drift")],
+        ),
     ]
     assert beyond_log_and_queue("forwarder") == [
         (["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"], ["arn:of:alerting-sent-table"]),

@@ -318,10 +318,7 @@ def test_a_policy_of_a_trial_that_is_none_is_refused_by_key(record: Record, cana
 def test_drift_starts_the_state_machine_unless_switched_off(record: Record) -> None:
     pipeline = _pipeline(record, drift_cooldown_seconds=600)
     (rule,) = pipeline.of_type("aws:iot/topicRule:TopicRule").values()
-    assert rule["sql"] == (
-        "SELECT * FROM 'pm/+/alert' WHERE cause = 'forecast_quality' AND state = 'active' "
-        "AND regexp_matches(topic(2), '^(bremen|lindau)$')"
-    )
+    assert rule["sql"] == "SELECT * FROM 'pm-cloud/+/drift' WHERE (topic(2) = 'bremen' OR topic(2) = 'lindau')"
     assert rule["errorAction"]["sqs"]["queueUrl"] == "https://queue/pipeline-start-dead-letters"
     function = pipeline.of_type("aws:lambda/function:Function")["pipeline-start-function"]
     assert function["environment"]["variables"] == {

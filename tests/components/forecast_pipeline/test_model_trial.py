@@ -16,6 +16,7 @@ import pytest
 
 from pm_components.aws import archives, packaging
 from pm_components.functions.start_training.core import SCHEDULED
+from pm_contracts import topics
 from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS, AirQualityMeasurements, MachineMeasurements
 from pm_contracts.messages import AirQualityReading, Alert, MachineReading, Outcome, TrialOutcome, encode
 from pm_contracts.model_kinds import MODEL_KINDS
@@ -189,7 +190,7 @@ def test_drift_has_models_made_once(factory: Factory) -> None:
 
     iot = factory.cloud.client("iot-data")
     for device in ("air-1", "air-2"):
-        iot.publish(topic="pm/lindau/alert", qos=1, payload=encode(drifted(device)))
+        iot.publish(topic=topics.drift_topic("lindau"), qos=1, payload=encode(drifted(device)))
     (execution,) = eventually(executions, "an execution")
     assert execution["name"].startswith("start-")
     described = states.describe_execution(executionArn=execution["executionArn"])

@@ -63,13 +63,14 @@ class Broker:
 
     def __init__(self) -> None:
         self.alerts: list[Alert] = []
+        self.drift: list[Alert] = []
         self.down = False
 
     def publish(self, topic: str, payload: bytes) -> None:
         if self.down:
             raise ConnectionError("the broker is down")
-        assert topic == "pm/lindau/alert"
-        self.alerts.append(decode(payload, Alert))
+        assert topic in ("pm/lindau/alert", "pm-cloud/lindau/drift")
+        (self.alerts if topic == "pm/lindau/alert" else self.drift).append(decode(payload, Alert))
 
 
 @pytest.fixture
@@ -86,6 +87,7 @@ def test_batches_of_two_devices_become_states_and_one_alert(
         assert quality.handle({"Records": records[start : start + 5]}) == {"batchItemFailures": []}
     (alert,) = broker.alerts
     assert (alert.device, alert.state) == ("air-1", "active")
+    assert broker.drift == [alert]
     bad, _ = store.load("lindau/air-1")
     good, _ = store.load("lindau/air-2")
     assert (bad.active, bad.misses, len(bad.outcomes), bad.pending) == (True, 6, 6, [])
@@ -149,6 +151,9 @@ def test_an_alert_outlives_a_broker_that_is_down(store: StateStore, broker: Brok
     assert [alert.state for alert in broker.alerts] == ["active"]
     quality.handle(batch)
     assert len(broker.alerts) == 1
+    quality.handle({"Records": [record(hour) for hour in range(6, 20)]})
+    assert [alert.state for alert in broker.alerts] == ["active", "cleared"]
+    assert [alert.state for alert in broker.drift] == ["active"]
 
 
 def test_the_store_refuses_to_write_over_a_state_that_it_has_not_seen(store: StateStore) -> None:

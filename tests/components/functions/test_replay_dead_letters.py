@@ -53,6 +53,7 @@ def test_letters_of_an_object_are_its_lines() -> None:
     [
         (action("pm/lindau/alert", ALERT), "alert", ""),
         (action("pm/lindau/alert", b"{}"), "", "missing required field"),
+        (action("pm/gera/alert", ALERT), "", "they must be those of the topic"),
         (action("other/topic", ALERT), "", "is none of ours"),
         (b"{}", "", "no message of an error action"),
         (b'{"topic": 3}', "", "no message of an error action"),
