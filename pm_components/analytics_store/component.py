@@ -309,7 +309,7 @@ class AnalyticsStore(pulumi.ComponentResource):
                             "separator": "\n",
                         }
                     ],
-                    error_action={"sqs": letters.arguments()},
+                    error_action=letters.error_action,
                     opts=self._options,
                 )
         for topic_filter, types in _device_types().items():

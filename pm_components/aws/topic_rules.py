@@ -6,6 +6,7 @@ import pulumi
 import pulumi_aws as aws
 
 from pm_components.aws import naming
+from pm_components.aws.permissions import ServiceRole
 
 #: The version of AWS IoT SQL that the statements are written in.
 SQL_VERSION = "2016-03-23"
@@ -15,11 +16,17 @@ class QueueAction(NamedTuple):
     """A queue that rules send to, and the role that lets them."""
 
     queue: aws.sqs.Queue
-    role: aws.iam.Role
+    role: ServiceRole
 
-    def arguments(self) -> dict[str, pulumi.Input[str] | bool]:
-        """The arguments of the action."""
+    @property
+    def action(self) -> "aws.iot.TopicRuleSqsArgsDict":
+        """What is done with a message that a rule takes."""
         return {"queue_url": self.queue.url, "role_arn": self.role.arn, "use_base64": False}
+
+    @property
+    def error_action(self) -> "aws.iot.TopicRuleErrorActionArgsDict":
+        """What is done where an action fails."""
+        return {"sqs": {"queue_url": self.queue.url, "role_arn": self.role.arn, "use_base64": False}}
 
 
 def refusing_rule(
@@ -41,7 +48,7 @@ def refusing_rule(
         enabled=True,
         sql=sql,
         sql_version=SQL_VERSION,
-        sqs=[dead_letters.arguments()],
-        error_action={"sqs": dead_letters.arguments()},
+        sqs=[dead_letters.action],
+        error_action=dead_letters.error_action,
         opts=pulumi.ResourceOptions(parent=parent),
     )

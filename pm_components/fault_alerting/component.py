@@ -136,8 +136,8 @@ class FaultAlerting(pulumi.ComponentResource):
                 enabled=True,
                 sql=accepted(topic_filter, sites),
                 sql_version=SQL_VERSION,
-                sqs=[QueueAction(queues[word].queue, role).arguments()],
-                error_action={"sqs": letters.arguments()},
+                sqs=[QueueAction(queues[word].queue, role).action],
+                error_action=letters.error_action,
                 opts=self._options,
             )
             refusing_rule(self._name, word, refused(topic_filter, sites), letters, parent=self)

@@ -112,8 +112,8 @@ def _drift_rule(name: str, causes: Causes, queue: WorkQueue, parent: pulumi.Reso
         enabled=causes.drift_enabled,
         sql=statement("*", topics.drift_topic("+"), causes.sites),
         sql_version=SQL_VERSION,
-        sqs=[QueueAction(queue.queue, role).arguments()],
-        error_action={"sqs": QueueAction(queue.dead_letters, role).arguments()},
+        sqs=[QueueAction(queue.queue, role).action],
+        error_action=QueueAction(queue.dead_letters, role).error_action,
         opts=pulumi.ResourceOptions(parent=parent),
     )
 

@@ -91,8 +91,8 @@ def rule_error(payload: dict[str, Any]) -> str:
         return f"awsIotSqlVersion must be {_SQL_VERSION} here, and is {payload.get('awsIotSqlVersion')!r}"
     try:
         rule_sql.parse(payload.get("sql", ""))
-    except rule_sql.SqlError as error:
-        return str(error)
+    except rule_sql.SqlError as refused:
+        return str(refused)
     error_action = payload.get("errorAction")
     for action in [*(payload.get("actions") or []), *([error_action] if error_action else [])]:
         if error := _action_error(action):
