@@ -27,7 +27,7 @@ DEVICE_BURST_SECONDS = 60
 # The uplink.
 
 #: Messages taken from the bus that are not in the outbox yet; past it the bus is held back.
-INBOX_BYTES = 16 * MEBIBYTE
+INBOX_BYTES = 8 * MEBIBYTE
 #: One transaction, so that the log of SQLite stays small, and one message more is never many.
 BATCH_BYTES = 4 * MEBIBYTE
 #: The journal on the disk: the inbox, and the batch that is being written.
@@ -42,19 +42,21 @@ OUTBOX_IDS_BYTES = 16 * MEBIBYTE
 OUTBOX_DEAD_LETTERS_SHARE = 1 / 8
 #: The dead letters kept on the device, with the log beside the file.
 DEAD_LETTER_STORE_BYTES = 64 * MEBIBYTE
-#: Messages under way to the cloud, in seconds of the connection's pace: an alert waits for no more than that.
-FLIGHT_BYTES = CONNECTION_BYTES_PER_SECOND
-#: Of a refused payload that is only a sample: of one larger than a message may be, or of many that are summed up.
-SAMPLE_BYTES = 4 * 1024
+#: Messages under way to the cloud: a second of the connection's pace, and an alert waits for no more than that.
+FLIGHT_BYTES = {"aws": CONNECTION_BYTES_PER_SECOND, "none": 2 * MEBIBYTE}
+#: Dead letters of one topic that go to the cloud each for itself in one period; what follows is summed up in one.
+DEAD_LETTERS_OF_A_TOPIC = 10
+DEAD_LETTER_PERIOD_SECONDS = 60.0
+#: Of a dead letter that is only a sample: of a message larger than may be, or of many that are summed up.
+SAMPLE_BYTES = 8 * 1024
 #: Topics whose repeated refusals are summed up apart; all others share one sum.
-SUMMED_TOPICS = 1_000
-#: A damaged row of a file, as far as its dead letter has it.
-DAMAGED_ROWS_BYTES = BATCH_BYTES
+SUMMED_TOPICS = 500
 #: A status, several times what the largest of our components has; a larger one is refused.
 STATUS_BYTES = 16 * 1024
-#: Components of one core device whose latest status is kept while there is no connection.
+#: Components of the plant's own whose latest status is kept beside those of ours; one that has been silent for so many
+#: seconds makes room for another.
 STATUS_NAMES = 64
-STATUSES_BYTES = STATUS_NAMES * STATUS_BYTES
+STATUS_FORGOTTEN_SECONDS = 600.0
 #: Commands of the cloud that are not passed on yet; past either, one is refused.
 COMMANDS = 100
 COMMANDS_BYTES = MEBIBYTE
@@ -89,7 +91,7 @@ PACKET_BYTES = 2 * MAXIMUM_MESSAGE_BYTES
 
 LOCAL_BROKER = "local broker"
 CLIENT_DEVICE_GATEWAY = "client-device gateway"
-PROCESS_BYTES = {
+PROCESS_BYTES: dict[str, int] = {
     # 35 MiB of interpreter and libraries; inbox, batch and flight twice over, and the messages of a full disk.
     "pm.Uplink": 256 * MEBIBYTE,
     # 70 MiB without a model; ONNX Runtime, a model of the largest size, and the state of 1,000 stations.

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from typing import NoReturn
 
 from pm_contracts import topics
 from pm_contracts.logs import log_to
@@ -185,6 +186,22 @@ class Component:
         if not self.bus.flush(_FLUSH_SECONDS):
             _log.warning("the local bus did not acknowledge all messages before the end")
         self.bus.close()
+
+    def end_at_once(self, reason: str) -> NoReturn:
+        """End the process with status 1, from any thread and whatever the others wait for: it is started anew.
+
+        That is as a kill is: what is not safe by then is lost.
+        """
+        # A disk or a standard output that takes nothing may hold up whoever says something.
+        teller = threading.Thread(target=self._tell_end_at_once, args=(reason,), name="last-words", daemon=True)
+        teller.start()
+        teller.join(2 * _FLUSH_SECONDS)
+        os._exit(1)
+
+    def _tell_end_at_once(self, reason: str) -> None:
+        _log.critical("%s ends at once: %s", self.name, reason)
+        _note_end(self.name, self.settings, self, reason)
+        sys.stdout.flush()
 
     def tell_end(self, reason: str) -> None:
         """Publish a last status that says why the component ends, as far as its bus lets it within some seconds."""

@@ -1,6 +1,7 @@
 """The frame of components with a model: readings in, the model as it changes, and the state across restarts."""
 
 import contextlib
+import functools
 import logging
 import threading
 from abc import ABC, abstractmethod
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from pm_contracts import topics
-from pm_contracts.messages import Reading, Refused, decode
+from pm_contracts.messages import MAXIMUM_MESSAGE_BYTES, Reading, Refused, decode
 from pm_edge.runtime.bus import Callback, guarded
 from pm_edge.runtime.checkpoint import Checkpoint
 from pm_edge.runtime.component import Component, Counters
@@ -156,9 +157,12 @@ class Inference(ABC, Generic[_Reading, _Model]):
             for entry in self._checkpoint.recovered():
                 answer(entry.topic, entry.payload)
         subscribe_to_readings(self._component, self._kind.device_type, self._arrived)
-        self._component.run(self._look_around, self._look_around)
+        self._component.run(functools.partial(self._look_around, is_last=True), self._look_around)
 
     def _arrived(self, topic: str, payload: bytes) -> None:
+        if len(payload) > MAXIMUM_MESSAGE_BYTES:  # nothing to keep: the uplink makes the dead letter
+            self._component.counters.count("refused")
+            return
         with self._lock:
             self._checkpoint.note(topic, payload)
             self._answer(topic, payload)
@@ -174,8 +178,8 @@ class Inference(ABC, Generic[_Reading, _Model]):
             return
         self.answer(reading)
 
-    def _look_around(self) -> None:
-        """Let go of a bad model, take a new one up, save the state and bring the counters up to date."""
+    def _look_around(self, *, is_last: bool = False) -> None:
+        """Let go of a bad model, take a new one up, save the state if it is due, and bring the counters up to date."""
         with self._between_readings() as is_between:
             if not is_between:
                 return
@@ -191,9 +195,10 @@ class Inference(ABC, Generic[_Reading, _Model]):
                 for one in self.in_use().values():
                     one.use(self._to_use)
                 self._to_use = None
-            begun = self._checkpoint.begin()
-            state = self.state() if self._unsaved else None
-            self._unsaved = False
+            begun, state = 0, None
+            if self._unsaved and (is_last or self._checkpoint.is_due):
+                begun, state = self._checkpoint.begin(), self.state()
+                self._unsaved = False
             counts = dict(self.counts())
         for name, value in counts.items():
             self._component.counters.set(name, value)

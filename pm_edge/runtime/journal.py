@@ -15,6 +15,8 @@ import zlib
 from pathlib import Path
 from typing import NamedTuple
 
+from pm_contracts import budgets
+
 _log = logging.getLogger(__name__)
 
 #: Checksum of all after it, lengths of topic and payload, seconds since 1970 of the arrival.
@@ -165,7 +167,7 @@ def _entry(generation: int, content: bytes, start: int) -> tuple[Entry, int] | N
     middle = start + _HEAD.size + topic_length
     end = middle + payload_length
     # First what costs little: this is asked at each byte of what is damaged.
-    if end > len(content) or not topic_length or not math.isfinite(arrived_at):
+    if end > len(content) or payload_length > budgets.PACKET_BYTES or not topic_length or not math.isfinite(arrived_at):
         return None
     if zlib.crc32(memoryview(content)[start + _CHECKSUM_BYTES : end]) != checksum:
         return None

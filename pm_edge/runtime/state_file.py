@@ -31,6 +31,7 @@ class StateFile:
 
     Attributes:
         damaged: What was put aside, to be cleared by the caller.
+        size: Bytes of the state that was saved last.
     """
 
     def __init__(self, path: Path) -> None:
@@ -38,6 +39,7 @@ class StateFile:
         self._path = path
         self._failing = False
         self.damaged: list[DamagedState] = []
+        self.size = 0
 
     def load(self) -> dict[str, Any]:
         """The state as it was saved last; empty if there is none."""
@@ -52,6 +54,7 @@ class StateFile:
     def save(self, state: dict[str, Any]) -> bool:
         """Save the state; whether the disk took it. A disk that does not is logged once, and when it does again."""
         content = json.dumps(state, separators=(",", ":")).encode()
+        self.size = len(content)
         try:
             write_atomically(self._path, b"%b\ncrc32 %08x\n" % (content, zlib.crc32(content)))
         except OSError as error:

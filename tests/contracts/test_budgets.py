@@ -23,10 +23,9 @@ def test_the_buffers_of_a_process_fit_twice_into_its_memory():
     uplink = (
         budgets.INBOX_BYTES
         + budgets.BATCH_BYTES
-        + budgets.FLIGHT_BYTES
+        + max(budgets.FLIGHT_BYTES.values())
         + budgets.SUMMED_TOPICS * budgets.SAMPLE_BYTES
-        + budgets.DAMAGED_ROWS_BYTES
-        + budgets.STATUSES_BYTES
+        + (budgets.STATUS_NAMES + len(budgets.PROCESS_BYTES)) * budgets.STATUS_BYTES
         + budgets.COMMANDS_BYTES
     )
     assert 2 * uplink + budgets.OUTBOX_MEMORY_BYTES < budgets.PROCESS_BYTES["pm.Uplink"]

@@ -19,7 +19,7 @@ import pytest
 
 from pm_contracts.messages import DeadLetter, decode
 from pm_edge.components.fault_detector.core import FaultDetector
-from pm_edge.components.uplink.admission import Admission
+from pm_edge.components.uplink.admission import Admission, Priority
 from pm_edge.components.uplink.dead_letter_store import DeadLetterStore
 from pm_edge.components.uplink.outbox import Outbox
 from pm_edge.components.uplink.store import Outgoing
@@ -207,7 +207,8 @@ class Bus:
 def test_the_uplink_says_what_was_damaged_counted_and_as_dead_letters_here_and_for_the_cloud(tmp_path):
     path = tmp_path / "outbox.sqlite"
     lost = ("pm/lindau/air-0/reading", b'{"this": "one"}')
-    outbox = Outbox(path, PLENTY, PRIORITIES)
+    priorities = [int(priority) for priority in Priority]
+    outbox = Outbox(path, PLENTY, priorities)
     outbox.write([outgoing(*lost)])
     outbox.close()
     damaged_payload(path, lost[1])
@@ -217,7 +218,7 @@ def test_the_uplink_says_what_was_damaged_counted_and_as_dead_letters_here_and_f
     journal.close()
     damaged_payload(tmp_path / "journal" / "uplink-1", lost[1])
 
-    outbox = Outbox(path, PLENTY, PRIORITIES)
+    outbox = Outbox(path, PLENTY, priorities)
     component = Component("pm.Uplink", Settings("lindau", {"air-1": "air_quality"}, tmp_path), Bus())  # type: ignore[arg-type]
     kept = DeadLetterStore(tmp_path / "dead-letters.sqlite")
     uplink = Uplink(

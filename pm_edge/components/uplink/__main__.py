@@ -7,7 +7,7 @@ import sqlite3
 import sys
 from collections.abc import Sequence
 
-from pm_contracts import topics
+from pm_contracts import budgets, topics
 from pm_edge.components.uplink.admission import Admission, Priority
 from pm_edge.components.uplink.cloud import FLOW_CONTROLS, WINDOW, Cloud, Endpoint, EndpointError
 from pm_edge.components.uplink.database import when_the_disk_has_room
@@ -56,7 +56,7 @@ def run(parsed: argparse.Namespace) -> int:
         directory, maximum = settings.data_directory, parsed.outbox_mebibytes * _MEBIBYTE
         outbox, dead_letters = when_the_disk_has_room(
             lambda: (
-                Outbox(directory / "outbox.sqlite", maximum, [int(p) for p in Priority]),
+                Outbox(directory / "outbox.sqlite", maximum, [int(p) for p in Priority], Priority.DEAD_LETTER),
                 DeadLetterStore(directory / "dead-letters.sqlite"),
             ),
             component.stopping,
@@ -75,7 +75,7 @@ def run(parsed: argparse.Namespace) -> int:
             on_up=uplink.up,
             on_down=uplink.down,
         )
-        uplink.start(cloud, WINDOW[parsed.flow_control])
+        uplink.start(cloud, WINDOW[parsed.flow_control], budgets.FLIGHT_BYTES[parsed.flow_control])
         component.bus.subscribe(f"{topics.ROOT}/{settings.site}/#", uplink.arrived)
         component.run(uplink.finish, uplink.update_counters)
 

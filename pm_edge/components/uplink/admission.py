@@ -14,17 +14,20 @@ class Priority(enum.IntEnum):
 
     ALERT = 0
     OUTCOME = 1
-    """Outcomes and dead letters: what says whether the rest can be trusted."""
+    """Outcomes: what says whether the rest can be trusted. The version before had dead letters here, too."""
     ANSWER = 2
     """Answers of models."""
     READING = 3
+    LATER = 4
+    """Readings of the past, and what a device sends beyond its pace."""
+    DEAD_LETTER = 5
 
 
 _PRIORITIES = {
     topics.ALERT: Priority.ALERT,
-    topics.DEAD_LETTER: Priority.OUTCOME,
+    topics.DEAD_LETTER: Priority.DEAD_LETTER,
     topics.READING: Priority.READING,
-    topics.HISTORY: Priority.READING,
+    topics.HISTORY: Priority.LATER,
     **{channel: Priority.ANSWER for kind in MODEL_KINDS.values() for channel in kind.channels},
     **{kind.trial.outcome_channel: Priority.OUTCOME for kind in MODEL_KINDS.values() if kind.trial},
 }
@@ -72,16 +75,26 @@ class Admission:
             Refused: if topic or payload is not of the contract, or of another site or an unknown device; the text
                 says what was found and what is allowed.
         """
-        route = self._routes.get(topic)
-        if route is None:
-            # Only topics of known devices are kept, so the cache stays small whatever comes.
-            route = self._routes[topic] = self._route(topic)
+        route = self._routes.get(topic) or self._route(topic)
         message: Message = decode(payload, route.message_type)
         if message.site != self._site:
             raise Refused(f"site {message.site!r} in a message on {topic}: it must be {self._site!r}")
         if route.device and message.device != route.device:  # type: ignore[union-attr]
             raise Refused(f"device {message.device!r} in a message on {topic}: it must be {route.device!r}")  # type: ignore[union-attr]
         return message, route
+
+    def knows(self, topic: str) -> bool:
+        """True if a topic is one of the site's and of a known device; of a closed list, whatever comes."""
+        try:
+            self._route(topic)
+        except Refused:
+            return False
+        return topic in self._routes
+
+    def device_of(self, topic: str) -> str:
+        """The known device that a topic is of; empty if it is of none."""
+        route = self._routes.get(topic)
+        return route.device if route else ""
 
     def _route(self, topic: str) -> Route:
         parsed = topics.parse_topic(topic)
@@ -98,4 +111,7 @@ class Admission:
                 )
             if parsed.channel in (topics.READING, topics.HISTORY):
                 message_type = _READING_TYPES[device_type]
-        return Route(message_type, parsed.device, _PRIORITIES.get(parsed.channel))
+        route = Route(message_type, parsed.device, _PRIORITIES.get(parsed.channel))
+        # Of known devices and channels alone, so the cache stays small whatever comes; names of commands are endless.
+        self._routes[topic] = route
+        return route

@@ -1,5 +1,10 @@
-"""The uplink's SQLite files: damage shows when one is opened, and the file is then kept aside for a new one."""
+"""The uplink's SQLite files: damage shows when one is opened, and the file is then kept aside for a new one.
 
+The log beside a file keeps to `budgets.WAL_BYTES`: it is copied back into the file every 1,000 pages, the transactions
+are bounded by bytes, and what a version before has left of it is cut when the file is opened.
+"""
+
+import contextlib
 import logging
 import os
 import sqlite3
@@ -8,6 +13,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, TypeVar
+
+from pm_contracts import budgets
 
 _log = logging.getLogger(__name__)
 
@@ -99,6 +106,14 @@ def prepare(database: sqlite3.Connection, *steps: Callable[[], object]) -> None:
     """
     try:
         database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA wal_autocheckpoint = 1000")
+        # A log that was longer is cut when it is begun anew; SQLite would keep it at its longest for good.
+        database.execute(f"PRAGMA journal_size_limit = {budgets.WAL_BYTES // 2}")
+        # Zeros over what is deleted would be as much log again; some builds of SQLite write them unless told not to.
+        database.execute("PRAGMA secure_delete = OFF")
+        # A full disk does not take it; what it has is read all the same.
+        with contextlib.suppress(sqlite3.OperationalError):
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         # A damaged page that is met only later would end the uplink, at each start anew.
         for (found,) in database.execute("PRAGMA quick_check(1000000)"):
             # A row with a value missing is damaged alone; the file around it is sound.
@@ -114,6 +129,23 @@ def prepare(database: sqlite3.Connection, *steps: Callable[[], object]) -> None:
         # Closed later, it would take the log of the file that has come in its place along.
         database.close()
         raise
+
+
+def used_bytes(database: sqlite3.Connection) -> int:
+    """The bytes of a file's pages that hold something, in the transaction under way."""
+    return (_number(database, "page_count") - _number(database, "freelist_count")) * _number(database, "page_size")
+
+
+def shrink(database: sqlite3.Connection, maximum: int) -> None:
+    """Give pages that hold nothing back to the disk where a file has more than `maximum` bytes."""
+    if _number(database, "page_count") * _number(database, "page_size") > maximum:
+        database.execute("VACUUM")
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _number(database: sqlite3.Connection, pragma: str) -> int:
+    (value,) = database.execute(f"PRAGMA {pragma}").fetchone()
+    return int(value)
 
 
 def put_aside(path: Path, reason: str) -> PutAside:

@@ -2,7 +2,8 @@
 
 It leaves by priority, then by age. It may leave more than once (after a crash between the acknowledgement and our note
 of it) but never not at all; who reads it downstream tells a repeat by the `message_id`. Past its size, the oldest
-waiting message of the last priority that has any goes, and is counted.
+waiting message of the last priority that has any goes, and is counted. Dead letters are the last, and have a bound of
+their own within it.
 
 Where the disk takes no more, messages wait in memory, bounded likewise, leave from there, and are written as soon as
 the disk takes them.
@@ -19,14 +20,17 @@ from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import TypeVar
 
+from pm_contracts import budgets
 from pm_edge.components.uplink.database import PutAside, is_damage, open_or_begin_anew, put_aside
-from pm_edge.components.uplink.store import Damaged, Outgoing, Store, Taken
+from pm_edge.components.uplink.store import REMEMBERED, Damaged, Outgoing, Store, Taken, Written
 
 _log = logging.getLogger(__name__)
 
-#: Bytes that wait in memory while the disk is full.
-MEMORY_BYTES = 64 * 1024 * 1024
 _RETRY_SECONDS = 1.0
+_SAID = {
+    "dropped": "the outbox is full: the oldest messages of the lowest priority are dropped from now on",
+    "dropped_dead_letters": "the outbox has no room for more dead letters: the oldest are dropped from now on",
+}
 
 _Result = TypeVar("_Result")
 
@@ -35,25 +39,32 @@ class Outbox:
     """The outbox of one uplink; for one thread at a time.
 
     Attributes:
-        counters: accepted, repeated, dropped and damaged messages so far; `in_memory`, those that wait there now.
+        counters: accepted, repeated, dropped and damaged messages so far, and dropped dead letters apart; `in_memory`,
+            those that wait there now.
         put_aside: Files that were damaged as a whole, to be cleared by the caller.
     """
 
-    def __init__(self, path: Path, maximum_bytes: int, priorities: Iterable[int]) -> None:
+    def __init__(
+        self, path: Path, maximum_bytes: int, priorities: Iterable[int], dead_letters: int | None = None
+    ) -> None:
         """Open the outbox at `path`, made where missing; a damaged file is put aside and a new one begun.
 
         Args:
             path: the file.
             maximum_bytes: of the messages that wait.
             priorities: all there are; the lowest number leaves first.
+            dead_letters: the priority of dead letters, which have `budgets.OUTBOX_DEAD_LETTERS_SHARE` of it.
 
         Raises:
             OSError, sqlite3.OperationalError: where the disk does not let us.
         """
-        self.counters = dict.fromkeys(("accepted", "repeated", "dropped", "damaged", "in_memory"), 0)
+        self.counters = dict.fromkeys(
+            ("accepted", "repeated", "dropped", "dropped_dead_letters", "damaged", "in_memory"), 0
+        )
         self.put_aside: list[PutAside] = []
         self._path, self._maximum_bytes = path, maximum_bytes
         self._priorities = sorted(priorities)
+        self._dead_letters = dead_letters
         self._disk = self._open()
         self._memory: Store | None = None
         #: Keys of what was delivered, while the disk does not let us note it.
@@ -89,38 +100,48 @@ class Outbox:
                 self._write_to_memory(self._memory, arrived)
                 return
         memory = self._memory
-        moved = memory.waiting() if memory else []
         # What is under way from memory is not moved, and a repeat of it is told there.
         new = [message for message in arrived if not memory.knows(message.message_id)] if memory else arrived
         try:
+            if memory:
+                self._move_to_disk(memory)
             remembered = memory.delivered() if memory else ()
-            written = self._on_disk(lambda disk: disk.write([*moved, *new], self._delivered, remembered))
+            written = self._on_disk(lambda disk: disk.write(new, self._delivered, remembered))
         except sqlite3.OperationalError as error:
             if memory is None:
                 _log.error("the disk takes no more (%s): messages wait in memory until it does", error)
-                memory = self._memory = Store(":memory:", MEMORY_BYTES, self._priorities)
+                memory = self._memory = self._store(":memory:", budgets.OUTBOX_MEMORY_BYTES)
             self._retry_at = time.monotonic() + _RETRY_SECONDS
             self._write_to_memory(memory, arrived)
             return
         self._delivered.clear()
-        # What moved from memory was counted when it came.
-        self._count(written.accepted - len(moved), written.repeated + len(arrived) - len(new), written.dropped)
+        self._count(written, len(arrived) - len(new))
         if memory:
-            memory.forget_waiting()
             self.counters["in_memory"] = memory.depth
             if not memory.depth:
                 _log.warning("the disk takes messages again; none is left in memory")
                 memory.close()
                 self._memory = None
 
-    def take(self, limit: int) -> list[Taken]:
-        """The next messages to send, at most `limit`: by priority, then by age. They are under way from then on."""
+    def take(self, limit: int, limit_bytes: int = budgets.BATCH_BYTES) -> list[Taken]:
+        """The next messages to send: by priority, then by age. They are under way from then on.
+
+        Args:
+            limit: messages.
+            limit_bytes: where so many are reached, no more are taken.
+        """
         taken: list[Taken] = []
+
+        def take_from(store: Store, priority: int) -> list[Taken]:
+            left = limit_bytes - sum(len(message.topic) + len(message.payload) for message in taken)
+            return store.take(priority, limit - len(taken), left)
+
         for priority in self._priorities:
-            taken += self._on_disk(functools.partial(Store.take, priority=priority, limit=limit - len(taken)))
+            # What is under way is in memory until the disk takes a note of it.
+            if len(self._delivered) < REMEMBERED:
+                taken += self._on_disk(functools.partial(take_from, priority=priority))
             if self._memory:
-                from_memory = self._memory.take(priority, limit - len(taken))
-                taken += [message._replace(key=-message.key) for message in from_memory]
+                taken += [message._replace(key=-message.key) for message in take_from(self._memory, priority)]
         return taken
 
     def take_damaged(self) -> list[Damaged]:
@@ -146,9 +167,23 @@ class Outbox:
     def _open(self, last_row: int = 0) -> Store:
         return open_or_begin_anew(
             self._path,
-            lambda name: Store(name, self._maximum_bytes, self._priorities, last_row),
+            lambda name: self._store(name, self._maximum_bytes, last_row),
             self.put_aside.append,
         )
+
+    def _store(self, name: str, maximum_bytes: int, last_row: int = 0) -> Store:
+        bounds: dict[int, int] = {}
+        if self._dead_letters is not None:
+            bounds[self._dead_letters] = int(maximum_bytes * budgets.OUTBOX_DEAD_LETTERS_SHARE)
+        return Store(name, maximum_bytes, self._priorities, last_row, bounds)
+
+    def _move_to_disk(self, memory: Store) -> None:
+        """Move what waits in memory, a transaction's worth at a time; it was counted when it came."""
+        while waiting := memory.waiting(budgets.BATCH_BYTES):
+            written = self._on_disk(functools.partial(Store.write, arrived=waiting))
+            self._count(written._replace(accepted=0, repeated=0), 0)
+            memory.forget(waiting)
+            self.counters["in_memory"] = memory.depth
 
     def _on_disk(self, use: Callable[[Store], _Result]) -> _Result:
         """The result of `use` on the store; where its file turns out to be damaged, on a new one."""
@@ -166,12 +201,15 @@ class Outbox:
     def _write_to_memory(self, memory: Store, arrived: Collection[Outgoing]) -> None:
         new = self._on_disk(lambda disk: [message for message in arrived if not disk.knows(message.message_id)])
         written = memory.write(new)
-        self._count(written.accepted, written.repeated + len(arrived) - len(new), written.dropped)
+        self._count(written, len(arrived) - len(new))
         self.counters["in_memory"] = memory.depth
 
-    def _count(self, accepted: int, repeated: int, dropped: int) -> None:
-        self.counters["accepted"] += accepted
-        self.counters["repeated"] += repeated
-        if dropped and not self.counters["dropped"]:
-            _log.error("the outbox is full: the oldest messages of the lowest priority are dropped from now on")
-        self.counters["dropped"] += dropped
+    def _count(self, written: Written, repeated: int) -> None:
+        """Count what was written, and what was known before."""
+        self.counters["accepted"] += written.accepted
+        self.counters["repeated"] += written.repeated + repeated
+        for priority, number in written.dropped.items():
+            name = "dropped_dead_letters" if priority == self._dead_letters else "dropped"
+            if not self.counters[name]:
+                _log.error(_SAID[name])
+            self.counters[name] += number

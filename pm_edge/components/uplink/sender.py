@@ -17,6 +17,7 @@ from typing import NamedTuple
 from awscrt import mqtt5
 from awscrt.exceptions import AwsCrtError
 
+from pm_contracts import budgets
 from pm_edge.components.uplink.cloud import ACKNOWLEDGEMENT_SECONDS, Cloud
 from pm_edge.components.uplink.outbox import Outbox
 from pm_edge.components.uplink.store import Taken
@@ -82,7 +83,7 @@ class Sender:
         """
         self._outbox, self._counters, self._on_rejected, self._wake = outbox, counters, on_rejected, wake
         self._cloud: Cloud | None = None
-        self._window = 0
+        self._window = self._window_bytes = self._unanswered_bytes = 0
         self.delivered: list[int] = []
         self.send_at = 0.0
         self._answers: deque[Answer] = deque()
@@ -98,9 +99,9 @@ class Sender:
         self._is_silent = False
         self._longest_pause = _PAUSES[0]
 
-    def use(self, cloud: Cloud, window: int) -> None:
-        """Send to `cloud`, with at most `window` messages under way."""
-        self._cloud, self._window = cloud, window
+    def use(self, cloud: Cloud, window: int, window_bytes: int = budgets.CONNECTION_BYTES_PER_SECOND) -> None:
+        """Send to `cloud`, with at most `window` messages under way, and no more once they have `window_bytes`."""
+        self._cloud, self._window, self._window_bytes = cloud, window, window_bytes
 
     def take_answers(self) -> None:
         """Take what the cloud has answered since."""
@@ -110,6 +111,7 @@ class Sender:
         for _ in range(len(self._answers)):
             answer = self._answers.popleft()
             self._unanswered -= 1
+            self._unanswered_bytes -= _size(answer.taken)
             if answer.verdict is Verdict.PUBLISHED:
                 self.delivered.append(answer.taken.key)
                 self._others_get_through |= bool(self._denied)
@@ -153,12 +155,14 @@ class Sender:
         """Fill the window from the outbox."""
         assert self._cloud is not None  # noqa: S101 - `use` comes first
         if self._outbox.has_waiting and not self._must_put_back and not self._denied:
-            for taken in self._outbox.take(self._window - self._unanswered):
+            room = self._window_bytes - self._unanswered_bytes
+            for taken in self._outbox.take(self._window - self._unanswered, room):
                 self._unanswered += 1
+                self._unanswered_bytes += _size(taken)
                 future = self._cloud.publish(taken.topic, taken.payload)
                 future.add_done_callback(functools.partial(self._answered, taken))
-        # While more waits, half of the window is sent as the other half is answered.
-        self._answers_awaited = max(self._unanswered - (self._window // 2 if self._outbox.has_waiting else 0), 1)
+        # While more waits, one half is sent as the other half is answered.
+        self._answers_awaited = max(self._unanswered - (self._unanswered // 2 if self._outbox.has_waiting else 0), 1)
         if len(self._answers) >= self._answers_awaited:
             self._wake.set()
 
@@ -222,3 +226,7 @@ class Sender:
                 self._answers.append(Answer(taken, _VERDICTS.get(code, Verdict.REJECTED), problem))
         if len(self._answers) >= self._answers_awaited:
             self._wake.set()
+
+
+def _size(taken: Taken) -> int:
+    return len(taken.topic) + len(taken.payload)

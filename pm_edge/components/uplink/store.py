@@ -13,10 +13,12 @@ import contextlib
 import sqlite3
 import struct
 import zlib
-from collections.abc import Collection, Iterable, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from pm_edge.components.uplink.database import prepare
+from pm_contracts import budgets
+from pm_edge.components.uplink.database import prepare, used_bytes
 
 #: Delivered messages that are still recognised when they come again.
 REMEMBERED = 100_000
@@ -30,6 +32,8 @@ _LAYOUT = 2
 _UNCHECKED_LAYOUT = 1
 #: No number of a row comes near it; one beyond is damage, and would leave none for what comes next.
 _LARGEST_ROW = 2**62
+#: Of the messages that wait, as their pages may have room left.
+_FILE_SHARE = 1.2
 #: Number of the row, and lengths of id and topic: a byte that moves from one column to the next is noticed.
 _CHECKED_HEAD = struct.Struct(">qII")
 
@@ -76,11 +80,11 @@ class Damaged(NamedTuple):
 
 
 class Written(NamedTuple):
-    """The outcome of a batch of writes."""
+    """The outcome of a batch of writes; `dropped` by priority."""
 
     accepted: int
     repeated: int
-    dropped: int
+    dropped: Mapping[int, int]
 
 
 class _UnderWay(NamedTuple):
@@ -102,25 +106,36 @@ class Store:
         last_row: The number of the latest message's row.
     """
 
-    def __init__(self, path: str, maximum_bytes: int, priorities: Iterable[int], last_row: int = 0) -> None:
+    def __init__(
+        self,
+        path: str,
+        maximum_bytes: int,
+        priorities: Iterable[int],
+        last_row: int = 0,
+        bounds: Mapping[int, int] | None = None,
+    ) -> None:
         """Open the store, made where missing; all that is in it and not delivered waits.
 
         Args:
             path: of the file; SQLite keeps two more beside it.
-            maximum_bytes: of the messages that wait.
+            maximum_bytes: of the messages that wait. The file takes a fifth more at most, and the ids.
             priorities: all there are, not negative; the lowest number leaves first.
             last_row: rows up to it are not used.
+            bounds: bytes that the messages of a priority take at most, where that is less.
 
         Raises:
             sqlite3.DatabaseError: if the file is no database, or damaged, or the disk does not let us.
         """
         self._maximum = maximum_bytes
+        self._maximum_in_file = int(maximum_bytes * _FILE_SHARE) + budgets.OUTBOX_IDS_BYTES
+        self._bounds = bounds or {}
         self.priorities = sorted(priorities)
         # Transactions are begun here, not by the module.
         self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._count = dict.fromkeys(self.priorities, 0)
+        self._bytes = dict.fromkeys(self.priorities, 0)
         self.last_row = last_row
-        self._bytes = self._remembered = self._last_unchecked = 0
+        self._remembered = self._last_unchecked = 0
         self.damaged: list[Damaged] = []
         prepare(self._database, self._make_tables, self._count_messages)
         # By priority, the latest that was handed out: numbers of rows grow, so whatever comes later has a greater one.
@@ -151,34 +166,33 @@ class Store:
             sqlite3.OperationalError: if the disk does not take it.
         """
         gone = [key for key in delivered if key in self._under_way]
-        dropped: list[tuple[int, int, int]] = []
         # Whoever hands a message over relies on it from now on; a note of delivery may be lost with the power.
         self._database.execute(f"PRAGMA synchronous = {'FULL' if arrived else 'NORMAL'}")
         with self._transaction():
             remembered_now = self._remembered + self._remember(remembered) + self._note_delivered(gone)
             added = self._insert(arrived)
-            freed = sum(self._under_way[key].size for key in gone)
-            excess = self._bytes - freed + sum(_size(each.topic, each.payload) for each in added) - self._maximum
-            if excess > 0:
-                dropped = self._drop(excess)
+            changes = [(message.priority, 1, _size(message.topic, message.payload)) for message in added]
+            changes += [(self._under_way[key].priority, -1, -self._under_way[key].size) for key in gone]
+            dropped = self._drop_excess(changes) if added else []
             remembered_now = self._prune(remembered_now)
         self.last_row += len(added)
-        for message in added:
-            self._count[message.priority] += 1
-            self._bytes += _size(message.topic, message.payload)
-        for _, priority, size in dropped:
-            self._count[priority] -= 1
-            self._bytes -= size
         for key in gone:
-            priority, _, _, size, _ = self._under_way.pop(key)
-            self._count[priority] -= 1
-            self._bytes -= size
+            del self._under_way[key]
+        for priority, count, size in [*changes, *dropped]:
+            self._count[priority] += count
+            self._bytes[priority] += size
         self._remembered = remembered_now
-        return Written(len(added), len(arrived) - len(added), len(dropped))
+        return Written(len(added), len(arrived) - len(added), Counter(priority for priority, _, _ in dropped))
 
-    def take(self, priority: int, limit: int) -> list[Taken]:
-        """The oldest waiting messages of a priority, at most `limit`; they are under way from then on."""
-        if not self._count[priority] or limit <= 0:
+    def take(self, priority: int, limit: int, limit_bytes: int = budgets.BATCH_BYTES) -> list[Taken]:
+        """The oldest waiting messages of a priority, at most `limit`; they are under way from then on.
+
+        Args:
+            priority: of these alone.
+            limit: messages.
+            limit_bytes: where so many are reached, no more are taken.
+        """
+        if not self._count[priority] or limit <= 0 or limit_bytes <= 0:
             return []
         taken: list[Taken] = []
         # As bytes: a topic that is no UTF-8 any more could not be read at all.
@@ -199,6 +213,9 @@ class Store:
                 self.damaged.append(Damaged(key, _bytes(topic).decode(errors="replace"), _bytes(payload), reason))
             else:
                 taken.append(Taken(key, topic.decode(), payload))
+            limit_bytes -= length
+            if limit_bytes <= 0:
+                break
         return taken
 
     def put_back(self, delivered: Collection[int] = ()) -> None:
@@ -212,32 +229,37 @@ class Store:
         found = self._database.execute("SELECT 1 FROM known WHERE message_id = ?", (bytes.fromhex(message_id),))
         return found.fetchone() is not None
 
-    def waiting(self) -> list[Outgoing]:
-        """The messages that wait and are not under way."""
-        return [
-            Outgoing(message_id.hex(), priority, topic, payload)
-            for priority in self.priorities
+    def waiting(self, limit_bytes: int) -> list[Outgoing]:
+        """The first messages that wait and are not under way: as many as have `limit_bytes`, or one."""
+        found: list[Outgoing] = []
+        for priority in self.priorities:
             for message_id, topic, payload in self._database.execute(
                 f"SELECT message_id, topic, payload FROM message_{priority} WHERE id > ? ORDER BY id",
                 (self._handed_out[priority],),
-            )
-        ]
+            ):
+                found.append(Outgoing(message_id.hex(), priority, topic, payload))
+                limit_bytes -= _size(topic, payload)
+                if limit_bytes <= 0:
+                    return found
+        return found
 
     def delivered(self) -> list[str]:
         """The ids of the messages that are remembered as delivered."""
         rows = self._database.execute("SELECT message_id FROM delivered ORDER BY number")
         return [message_id.hex() for (message_id,) in rows]
 
-    def forget_waiting(self) -> None:
-        """Let go of what waits and is not under way: someone else keeps it now."""
-        for priority in self.priorities:
+    def forget(self, waiting: Iterable[Outgoing]) -> None:
+        """Let go of what `waiting` has given, before anything else is done here: someone else keeps it now."""
+        for priority, count in Counter(message.priority for message in waiting).items():
             gone = self._database.execute(
-                f"DELETE FROM message_{priority} WHERE id > ? RETURNING message_id, {_LENGTH}",
-                (self._handed_out[priority],),
+                f"DELETE FROM message_{priority} WHERE id IN"
+                f" (SELECT id FROM message_{priority} WHERE id > ? ORDER BY id LIMIT ?)"
+                f" RETURNING message_id, {_LENGTH}",
+                (self._handed_out[priority], count),
             ).fetchall()
             self._forget(message_id for message_id, _ in gone)
             self._count[priority] -= len(gone)
-            self._bytes -= sum(size for _, size in gone) + len(gone) * OVERHEAD
+            self._bytes[priority] -= sum(size for _, size in gone) + len(gone) * OVERHEAD
 
     def close(self) -> None:
         """Close the file."""
@@ -259,19 +281,25 @@ class Store:
         elif layout != _LAYOUT:
             raise sqlite3.DatabaseError(f"its tables have layout {layout}, and {_LAYOUT} is read here")
         # A damaged name or type of a column is no error to SQLite until it is used, or not even then.
-        expected = {*_TABLES, *(_TABLE_OF_A_PRIORITY.format(priority=priority) for priority in self.priorities)}
+        of_priorities = {_TABLE_OF_A_PRIORITY.format(priority=priority) for priority in self.priorities}
+        expected = {*_TABLES, *of_priorities}
         found = {sql for (sql,) in self._database.execute("SELECT sql FROM sqlite_master")}
-        if found != expected:
+        if found - expected or not found.issuperset(_TABLES):
             raise sqlite3.DatabaseError(f"its tables are others: {found ^ expected}")
+        # The version before had fewer priorities.
+        for missing in sorted(of_priorities - found):
+            self._database.execute(missing)
 
     def _add_checksums(self) -> None:
         """Make a file of the layout before one of this; its rows stay, and have no checksum."""
+        names = {name for (name,) in self._database.execute("SELECT name FROM sqlite_master")}
         with self._transaction():
             last_row = 0
             for priority in self.priorities:
-                (last,) = self._database.execute(f"SELECT max(id) FROM message_{priority}").fetchone()
-                last_row = max(last_row, last or 0)
-                self._database.execute(f"ALTER TABLE message_{priority} ADD COLUMN checksum INTEGER")
+                if f"message_{priority}" in names:
+                    (last,) = self._database.execute(f"SELECT max(id) FROM message_{priority}").fetchone()
+                    last_row = max(last_row, last or 0)
+                    self._database.execute(f"ALTER TABLE message_{priority} ADD COLUMN checksum INTEGER")
             self._database.execute(_TABLES[-1])
             self._database.execute("INSERT INTO unchecked VALUES (?)", (last_row,))
             self._database.execute(f"PRAGMA user_version = {_LAYOUT}")
@@ -284,7 +312,7 @@ class Store:
             if count and not 0 < first <= last <= _LARGEST_ROW:
                 raise sqlite3.DatabaseError(f"its rows go from {first} to {last}")
             self._count[priority] = count
-            self._bytes += int(size) + count * OVERHEAD
+            self._bytes[priority] = int(size) + count * OVERHEAD
             self.last_row = max(self.last_row, last or 0)
         unchecked = self._database.execute("SELECT last_row FROM unchecked").fetchall()
         if len(unchecked) != 1:
@@ -365,35 +393,53 @@ class Store:
     def _forget(self, message_ids: Iterable[bytes]) -> None:
         self._database.executemany("DELETE FROM known WHERE message_id = ?", ((each,) for each in message_ids))
 
-    def _drop(self, excess: int) -> list[tuple[int, int, int]]:
-        """Delete waiting messages until `excess` bytes are free, the oldest of the last priority that has any first.
+    def _drop_excess(self, changes: Iterable[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+        """Delete waiting messages past a bound, their priority's own or that of all, once `changes` have been made.
 
         Returns:
-            Key, priority and size of each.
+            The further changes.
         """
+        held = Counter(self._bytes)
+        for priority, _, size in changes:
+            held[priority] += size
         dropped: list[tuple[int, int, int]] = []
-        ids: list[bytes] = []
+        for priority, bound in self._bounds.items():
+            dropped += self._drop(priority, held[priority] - bound)
+        freed = -sum(size for _, _, size in dropped)
+        excess = max(held.total() - freed - self._maximum, used_bytes(self._database) - self._maximum_in_file)
         for priority in reversed(self.priorities):
-            after = self._handed_out[priority]
-            while excess > 0:
-                rows = self._database.execute(
-                    f"SELECT id, message_id, {_LENGTH} FROM message_{priority} WHERE id > ? ORDER BY id LIMIT ?",
-                    (after, _DROP_STEP),
-                ).fetchall()
-                if not rows:
-                    break
-                for key, message_id, length in rows:
-                    if excess <= 0:
-                        break
-                    dropped.append((key, priority, length + OVERHEAD))
-                    ids.append(message_id)
-                    excess -= length + OVERHEAD
-                    after = key
-            self._database.execute(
-                f"DELETE FROM message_{priority} WHERE id > ? AND id <= ?", (self._handed_out[priority], after)
-            )
-        self._forget(ids)
+            further = self._drop(priority, excess)
+            excess += sum(size for _, _, size in further)
+            dropped += further
         return dropped
+
+    def _drop(self, priority: int, excess: int) -> list[tuple[int, int, int]]:
+        """Delete the oldest waiting messages of a priority until `excess` bytes are free, or none waits.
+
+        Returns:
+            Of each its priority, and what it changes in count and bytes.
+        """
+        changes: list[tuple[int, int, int]] = []
+        ids: list[bytes] = []
+        first = after = self._handed_out[priority]
+        while excess > 0:
+            rows = self._database.execute(
+                f"SELECT id, message_id, {_LENGTH} FROM message_{priority} WHERE id > ? ORDER BY id LIMIT ?",
+                (after, _DROP_STEP),
+            ).fetchall()
+            if not rows:
+                break
+            for row, message_id, length in rows:
+                if excess <= 0:
+                    break
+                changes.append((priority, -1, -(length + OVERHEAD)))
+                ids.append(message_id)
+                excess -= length + OVERHEAD
+                after = row
+        if changes:
+            self._database.execute(f"DELETE FROM message_{priority} WHERE id > ? AND id <= ?", (first, after))
+            self._forget(ids)
+        return changes
 
     def _prune(self, remembered: int) -> int:
         """Forget the oldest delivered messages past `REMEMBERED`; how many are remembered then."""
