@@ -19,6 +19,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from pm_contracts import model_graph
 from pm_contracts.manifest import (
     MANIFEST_FILE,
     METRICS_FILE,
@@ -272,7 +273,12 @@ def describe(kind: type[_Manifest], model: bytes, *, trained_until: dt.datetime,
 
 
 def write_model(directory: Path, model: bytes, manifest: Manifest, metrics: Mapping[str, Any]) -> None:
-    """Write a model directory: the model, its manifest, its metrics."""
+    """Write a model directory: the model, its manifest, its metrics.
+
+    Raises:
+        Refused: if it is a model that no device would run.
+    """
+    model_graph.check(model)
     directory.mkdir(parents=True, exist_ok=True)
     (directory / MODEL_FILE).write_bytes(model)
     (directory / MANIFEST_FILE).write_bytes(encode_manifest(manifest))

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from pm_contracts import model_graph
 from pm_contracts.manifest import (
     MANIFEST_FILE,
     MAXIMUM_MANIFEST_BYTES,
@@ -61,7 +62,8 @@ def read(content: bytes) -> ModelArchive:
     """The model in a gzipped tar archive.
 
     Raises:
-        Refused: if a file is missing or too large, is not what the manifest says, or the archive is none.
+        Refused: if a file is missing or too large, is not what the manifest says, or the archive is none; or if the
+            model is one that no device would run.
     """
     files: dict[str, bytes] = {}
     try:
@@ -84,6 +86,7 @@ def read(content: bytes) -> ModelArchive:
         raise Refused(f"model archive lacks {', '.join(missing)}; it must hold {', '.join(sorted(_LIMITS))}")
     manifest = decode_manifest(files[MANIFEST_FILE])
     manifest.verify(files[MODEL_FILE])
+    model_graph.check(files[MODEL_FILE])
     return ModelArchive(files, manifest, _metrics(files[METRICS_FILE]))
 
 

@@ -16,6 +16,7 @@ from typing import ClassVar, TypeVar
 import numpy as np
 import onnxruntime
 
+from pm_contracts import model_graph
 from pm_contracts.manifest import (
     MANIFEST_FILE,
     MAXIMUM_MANIFEST_BYTES,
@@ -143,6 +144,7 @@ def load_model(
         accept(described, content)
     manifest = decode_manifest(described)
     manifest.verify(content)
+    model_graph.check(content)
     if not isinstance(manifest, as_type.kind.manifest):
         raise Refused(f"{MANIFEST_FILE}: a model of another kind than {as_type.kind.name!r}")
     return as_type(manifest, content)

@@ -24,8 +24,9 @@ from pm_components.functions.release import core as release
 from pm_contracts import manifest as contract
 from pm_contracts.messages import Refused
 from pm_sandbox.cloud import Cloud
+from tests import crafted_models
 
-MODEL = b"an onnx file"
+MODEL = crafted_models.identity()
 TIME = dt.datetime(2012, 1, 1, tzinfo=dt.UTC)
 FORECAST = {"rmse": 20.0, "persistence_rmse": 25.0, "skill": 0.2}
 FAULT = {"cost": 100.0, "never_alarm_cost": 500.0, "always_alarm_cost": 900.0}
