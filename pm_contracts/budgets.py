@@ -79,6 +79,15 @@ BUS_WINDOW_BYTES = 8 * MEBIBYTE
 REMEMBERED_TOPICS = 10_000
 #: Messages that wait for one subscriber of the local broker; past it the oldest goes, or who does not take them.
 BROKER_SESSION_BYTES = 16 * MEBIBYTE
+#: Sessions of one broker, topic filters of one session, and characters of a topic or filter that is remembered. AWS
+#: IoT Core takes a topic of 256 bytes, and 50 subscriptions a connection.
+SESSIONS = 1_000
+FILTERS = 100
+TOPIC_CHARACTERS = 256
+#: Of them, what is sent to it and not acknowledged yet, or a single message.
+BROKER_FLIGHT_BYTES = MEBIBYTE
+#: Answers that a client of the broker does not read, beside that.
+BROKER_UNREAD_BYTES = 4 * MEBIBYTE
 #: Messages that wait for all of them together.
 BROKER_BYTES = 64 * MEBIBYTE
 #: Messages that wait for one client device, and for all of them.

@@ -150,6 +150,7 @@ class Device:
             "broker_port": self._bus.port,
             "broker_pid": self._bus.pid,
             "broker_restarts": self._bus.restarts,
+            "broker_counts": self._bus.counts,
             "device_port": self._device_uplink.port,
             "client_devices": gateway_status(self._nucleus.gateway_directory),
             "uplink": "cut" if self._mqtt_uplink.is_cut else "up",

@@ -7,7 +7,10 @@ messages, so that nothing piles up. (amqtt 0.12 acknowledges at once, queues wit
 a subscriber has not acknowledged it within five seconds.)
 
 A subscriber that asks for a session to be kept (clean session 0) may be away for `KEPT_SECONDS`: what is published
-meanwhile waits for it, and its publishers with it. After that it is forgotten. Which sessions are kept, with their
+meanwhile waits for it, and its publishers with it. After that it is forgotten, and so is who is connected and has
+acknowledged nothing for as long while messages wait: it is disconnected, and may come back as a new one. What waits is
+bounded in bytes, for one subscriber and for all; past that the oldest messages go. All of this is in the log, and
+counted in a file for the device's status. Which sessions are kept, with their
 filters, is in a file, so that a broker that starts anew knows for whom to hold messages.
 
 `python -m pm_sandbox.core_device.broker --port N` prints the port it listens on, and ends when its standard input does.
@@ -22,16 +25,15 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
+from pm_contracts import budgets
 from pm_contracts.logs import log_to
 from pm_sandbox.core_device import mqtt
 from pm_sandbox.core_device.broker_connection import Connection
-from pm_sandbox.core_device.broker_session import Delivery, Receipt, Session
+from pm_sandbox.core_device.broker_session import Backlog, Delivery, Receipt, Session
 from pm_sandbox.core_device.lifeline import until_stopped
 from pm_sandbox.state_files import recovered, write_json
 
 LOOPBACK = "127.0.0.1"
-#: Topics whose subscribers are remembered; a site has some dozens.
-_REMEMBERED_TOPICS = 10_000
 #: Seconds between looks at who has been silent or away for too long.
 _CHECK = 5.0
 
@@ -42,20 +44,32 @@ class Broker:
     """The connected clients, their subscriptions, and the delivery of messages between them.
 
     Attributes:
+        backlog: What waits for its clients.
         has_all: Whether wills, retained messages and quality of service 2 are taken, which a core device's bus has not.
     """
 
     has_all = False
 
-    def __init__(self, sessions_file: Path | None = None) -> None:
-        """A broker that remembers its kept sessions in `sessions_file`, where one is given."""
+    def __init__(
+        self, sessions_file: Path | None = None, backlog: Backlog | None = None, counts_file: Path | None = None
+    ) -> None:
+        """A broker.
+
+        Args:
+            sessions_file: remembers its kept sessions, where one is given.
+            backlog: bounds what waits; by default as the local bus does.
+            counts_file: tells what was given up, where one is given.
+        """
+        self.backlog = backlog or Backlog(budgets.BROKER_SESSION_BYTES, budgets.BROKER_BYTES)
         self._sessions_file = sessions_file
+        self._counts_file = counts_file
+        self._counted: dict[str, int] = {}
         self._sessions: dict[str, Session] = {}
         self._connections: set[Connection] = set()
         self._subscribers: dict[str, list[tuple[Session, int]]] = {}
         for client_id, filters in (recovered(sessions_file) if sessions_file else {}).items():
             if isinstance(filters, dict):
-                self._sessions[client_id] = Session(client_id, True, filters)
+                self._sessions[client_id] = Session(client_id, True, self.backlog, filters)
 
     async def serve(self, listening: socket.socket) -> asyncio.Server:
         """Serve the connections to `listening`, which is bound."""
@@ -75,6 +89,10 @@ class Broker:
     def take_in(self, connection: Connection, connect: mqtt.Connect) -> None:
         """Take a client in; an earlier connection of the same client gives way (section 3.1.4)."""
         session = self._sessions.get(connect.client_id)
+        if session is None and len(self._sessions) >= budgets.SESSIONS:
+            reason = f"there are {budgets.SESSIONS} clients already, and no more are taken in"
+            connection.refuse(reason, mqtt.UNAVAILABLE)
+            return
         if session is not None and session.connection is not None:
             session.connection.close("another connection took its client id over")
             session.detach()
@@ -82,7 +100,7 @@ class Broker:
         if session is None or not is_resumed:
             if session is not None:
                 self._forget(session)
-            session = self._sessions[connect.client_id] = Session(connect.client_id, connect.keep_session)
+            session = self._sessions[connect.client_id] = Session(connect.client_id, connect.keep_session, self.backlog)
         self._connections.add(connection)
         connection.accept(session, session_present=is_resumed)
 
@@ -121,6 +139,13 @@ class Broker:
         if not mqtt.is_filter(topic_filter):
             log.warning("%s asked for %r, which is no topic filter", connection.client_id, topic_filter)
             return mqtt.REFUSED_FILTER
+        filters = connection.session.filters
+        if len(topic_filter) > budgets.TOPIC_CHARACTERS or len(filters.keys() | {topic_filter}) > budgets.FILTERS:
+            log.warning(
+                "%s asked for one filter too many or too long: allowed are %d of %d characters",
+                *(connection.client_id, budgets.FILTERS, budgets.TOPIC_CHARACTERS),
+            )
+            return mqtt.REFUSED_FILTER
         connection.session.filters[topic_filter] = min(qos, 1)
         self._subscriptions_changed(connection.session)
         return min(qos, 1)
@@ -131,14 +156,15 @@ class Broker:
         self._subscriptions_changed(connection.session)
 
     def _find_subscribers(self, topic: str) -> list[tuple[Session, int]]:
-        if len(self._subscribers) >= _REMEMBERED_TOPICS:
-            self._subscribers.clear()
         found = []
         for session in self._sessions.values():
             granted = [qos for topic_filter, qos in session.filters.items() if mqtt.matches(topic_filter, topic)]
             if granted:
                 found.append((session, max(granted)))
-        self._subscribers[topic] = found
+        if len(topic) <= budgets.TOPIC_CHARACTERS:
+            if len(self._subscribers) >= budgets.REMEMBERED_TOPICS:
+                self._subscribers.clear()
+            self._subscribers[topic] = found
         return found
 
     def _forget(self, session: Session) -> None:
@@ -167,12 +193,29 @@ class Broker:
                     f"silent for more than one and a half times its keep-alive of {connection.keep_alive} s"
                 )
         for session in list(self._sessions.values()):
-            if session.is_over(now):
+            if reason := session.why_over(now):
+                connection = session.connection
+                session.detach()
+                log.warning("%s is given up: %s", session.client_id, reason)
+                if connection is not None:
+                    connection.close(reason, logging.WARNING)
                 self._forget(session)
+        self._tell_counts()
         self.watch()
 
+    def _tell_counts(self) -> None:
+        counts = {"dropped": self.backlog.dropped, "forgotten": self.backlog.forgotten, "bytes": self.backlog.bytes}
+        if self._counts_file is None or counts == self._counted:
+            return
+        try:
+            write_json(self._counts_file, counts, durable=False)
+        except OSError as error:
+            log.error("what was given up is not told: %s", error)
+        else:
+            self._counted = counts
 
-async def _main(port: int, sessions_file: Path | None) -> None:
+
+async def _main(port: int, sessions_file: Path | None, counts_file: Path | None) -> None:
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -181,7 +224,7 @@ async def _main(port: int, sessions_file: Path | None) -> None:
         raise SystemExit(
             f"port {port} of {LOOPBACK} cannot be used ({error.strerror}): free it, or use another"
         ) from error
-    server = await Broker(sessions_file).serve(listening)
+    server = await Broker(sessions_file, counts_file=counts_file).serve(listening)
     print(listening.getsockname()[1], flush=True)
     await until_stopped()
     server.close()
@@ -191,6 +234,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="The broker of a site's local bus.")
     parser.add_argument("--port", type=int, default=0, help="port of 127.0.0.1; any free one where left out")
     parser.add_argument("--sessions", type=Path, help="file that remembers the kept sessions")
+    parser.add_argument("--counts", type=Path, help="file that tells what was given up")
     log_to(sys.stderr, "%(asctime)s %(levelname)s %(message)s")
     arguments = parser.parse_args()
-    asyncio.run(_main(arguments.port, arguments.sessions))
+    asyncio.run(_main(arguments.port, arguments.sessions, arguments.counts))

@@ -7,11 +7,14 @@ import socket
 from collections.abc import Coroutine
 from typing import Any, Protocol, cast
 
+from pm_contracts import budgets
 from pm_sandbox.core_device import mqtt
 from pm_sandbox.core_device.broker_session import Session
 
 #: Seconds in which a client has to send its CONNECT: "a reasonable amount of time" (section 3.1.4).
 CONNECT_SECONDS = 20.0
+#: Bytes to be sent that are not gathered any longer: with them the system says whether the client reads.
+_GATHERED_BYTES = 64 * 1024
 
 log = logging.getLogger("broker")
 
@@ -61,6 +64,7 @@ class Connection(asyncio.Protocol):
         self._reader = mqtt.PacketReader()
         self._loop = asyncio.get_running_loop()
         self._outgoing: list[bytes] = []
+        self._outgoing_bytes = 0
         self._open = True
         self._admission: asyncio.Task[None] | None = None
         self._will: mqtt.Publish | None = None
@@ -137,6 +141,9 @@ class Connection(asyncio.Protocol):
         if not self._outgoing:
             self._loop.call_soon(self._flush)
         self._outgoing.append(packet)
+        self._outgoing_bytes += len(packet)
+        if self._outgoing_bytes > _GATHERED_BYTES:
+            self._flush()
 
     def close(self, reason: str, level: int = logging.INFO) -> None:
         """End the connection."""
@@ -150,9 +157,11 @@ class Connection(asyncio.Protocol):
             self.close(f"it has not said who it is within {CONNECT_SECONDS:.0f} s")
 
     def _flush(self) -> None:
-        packets, self._outgoing = self._outgoing, []
+        packets, self._outgoing, self._outgoing_bytes = self._outgoing, [], 0
         if self._open and packets:
             self._transport.write(b"".join(packets))
+            if self._transport.get_write_buffer_size() > budgets.BROKER_UNREAD_BYTES:
+                self.close("it reads none of its answers", logging.WARNING)
 
     def _handle(self, kind: int, flags: int, body: bytes) -> None:
         if not self.client_id:

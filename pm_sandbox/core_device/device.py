@@ -161,11 +161,13 @@ class CoreDevice:
         """The device's status.
 
         Returns:
-            `thing_name`, `nucleus` (its `kind` and `version`), `pid`, `broker_port`, `broker_pid` and `broker_restarts`
-            (of the local bus), `device_port` (where the plant's devices discover through this uplink), `client_devices`
-            (`port`, `connected`, `carried`, and the counters of `admission` and `shadows`; empty if none are
-            served), `uplink` (`up` or `cut`), `connected` (whether the nucleus is, to the cloud), `not_run` (name ->
-            reason), `components` (name -> `version`, `state`, `pid`, `restarts`, `failures` in a row, `problem`,
+            `thing_name`, `nucleus` (its `kind` and `version`), `pid`, `broker_port`, `broker_pid`, `broker_restarts`
+            and `broker_counts` (of the local bus: messages `dropped`, subscribers `forgotten`, `bytes` that wait; empty
+            before the first count), `device_port` (where the plant's devices discover through this uplink),
+            `client_devices` (`port`, `connected`, `carried`, `dropped`, and the counters of `admission` and `shadows`;
+            empty if none are served), `uplink` (`up` or `cut`), `connected` (whether the nucleus is, to the cloud),
+            `not_run` (name -> reason), `components` (name -> `version`, `state`, `pid`, `restarts`, `failures` in a
+            row, `problem`,
             `cpu_percent`, `cpu_seconds`, `memory_bytes`) and `deployments` (oldest first, each with `deployment_id`,
             `name`, `target`, `status`, `code`, `detail`, and `cause`, which the cloud does not hear).
         """

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from pm_sandbox.core_device.component_log import ComponentLog
+from pm_sandbox.state_files import recovered
 from pm_sandbox.surroundings import python
 
 #: Seconds before a broker that has ended is started anew; doubled each time that it ends within `_SETTLED` seconds.
@@ -28,6 +29,7 @@ class LocalBus:
         """A broker with its log and what it remembers in `directory`."""
         self._directory = directory
         self._log = ComponentLog(directory / "broker.log")
+        self._counts_file = directory / "broker-counts.json"
         self._keeping: asyncio.Task[None] | None = None
         self.port = 0
         self.restarts = 0
@@ -36,6 +38,11 @@ class LocalBus:
     def pid(self) -> int:
         """The broker's process."""
         return self._process.pid
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The broker's own count since it began: messages `dropped`, subscribers `forgotten`, `bytes` that wait."""
+        return recovered(self._counts_file)
 
     async def start(self) -> None:
         """Start it, and keep it running until `stop`.
@@ -57,6 +64,7 @@ class LocalBus:
         self._log.close()
 
     async def _start(self) -> None:
+        self._counts_file.unlink(missing_ok=True)
         output = self._log.open_pipe()
         try:
             self._process = await asyncio.create_subprocess_exec(
@@ -64,6 +72,7 @@ class LocalBus:
                     "pm_sandbox.core_device.broker",
                     *("--port", str(self.port)),
                     *("--sessions", str(self._directory / "broker-sessions.json")),
+                    *("--counts", str(self._counts_file)),
                 ),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,

@@ -6,6 +6,8 @@ Section numbers are those of the OASIS standard "MQTT Version 3.1.1".
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from pm_contracts.budgets import PACKET_BYTES
+
 CONNECT, CONNACK, PUBLISH, PUBACK = 1, 2, 3, 4
 PUBREC, PUBREL, PUBCOMP = 5, 6, 7
 SUBSCRIBE, SUBACK, UNSUBSCRIBE, UNSUBACK = 8, 9, 10, 11
@@ -13,10 +15,8 @@ PINGREQ, PINGRESP, DISCONNECT = 12, 13, 14
 
 PINGRESP_PACKET = bytes((PINGRESP << 4, 0))
 #: Return codes of a CONNACK (section 3.2.2.3).
-ACCEPTED, WRONG_VERSION, WRONG_CLIENT_ID, NOT_AUTHORIZED = 0, 1, 2, 5
+ACCEPTED, WRONG_VERSION, WRONG_CLIENT_ID, UNAVAILABLE, NOT_AUTHORIZED = 0, 1, 2, 3, 5
 REFUSED_FILTER = 0x80
-#: Bytes; twice what AWS IoT Core takes ("Message size", 128 KB), so that the contract and not the bus refuses.
-MAXIMUM_PACKET_BYTES = 256 * 1024
 
 
 class ProtocolViolation(ValueError):
@@ -67,7 +67,7 @@ class PacketReader:
         """Yield the (type, flags, body) of each packet that is complete with `data`.
 
         Raises:
-            ProtocolViolation: if a packet is longer than `MAXIMUM_PACKET_BYTES`, or its length is no length.
+            ProtocolViolation: if a packet is longer than `PACKET_BYTES`, or its length is no length.
         """
         buffer = self._buffer
         buffer += data
@@ -87,8 +87,8 @@ class PacketReader:
                         raise ProtocolViolation("a packet's length takes more than four bytes (section 2.2.3)")
                 else:
                     return
-                if length > MAXIMUM_PACKET_BYTES:
-                    raise ProtocolViolation(f"a packet of {length} bytes; at most {MAXIMUM_PACKET_BYTES} are allowed")
+                if length > PACKET_BYTES:
+                    raise ProtocolViolation(f"a packet of {length} bytes; at most {PACKET_BYTES} are allowed")
                 if position + length > end:
                     return
                 first = buffer[start]

@@ -4,8 +4,9 @@ import asyncio
 import logging
 from typing import cast
 
+from pm_contracts import budgets
 from pm_sandbox.core_device import mqtt
-from pm_sandbox.core_device.broker_session import Delivery, Session
+from pm_sandbox.core_device.broker_session import OVERHEAD_BYTES, Backlog, Delivery, Session
 
 _RETRY = (0.1, 5.0)
 
@@ -24,8 +25,12 @@ class BusLink:
         self._address = (host, port)
         self._client_id = client_id
         #: The bus, as a subscriber to all that it is given.
-        self._bus = Session("bus", True)
+        self._bus = Session("bus", True, Backlog(budgets.CLIENT_DEVICES_BYTES, budgets.CLIENT_DEVICES_BYTES))
         self.carried = 0
+
+    def has_room(self, topic: str, payload: bytes) -> bool:
+        """True if a message can wait here without another having to go for it."""
+        return self._bus.has_room(len(topic) + len(payload) + OVERHEAD_BYTES)
 
     def carry(self, delivery: Delivery) -> None:
         """Send a message on, now or when the bus is there."""

@@ -9,10 +9,11 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
+from pm_contracts import budgets
 from pm_sandbox.core_device import mqtt
 from pm_sandbox.core_device.broker import Broker
 from pm_sandbox.core_device.broker_connection import Connection
-from pm_sandbox.core_device.broker_session import Delivery, Receipt
+from pm_sandbox.core_device.broker_session import OVERHEAD_BYTES, Backlog, Delivery, Receipt
 from pm_sandbox.core_device.client_devices.admission import Admission
 from pm_sandbox.core_device.client_devices.bus_link import BusLink
 from pm_sandbox.core_device.client_devices.configuration import SHADOW_FILTER, Configuration
@@ -61,7 +62,7 @@ class Gateway(Broker):
         self, configuration: Configuration, admission: Admission, bus: BusLink, status_file: Path, sessions_file: Path
     ) -> None:
         """Let in whom `admission` and `configuration` allow; `status_file` tells how it is doing."""
-        super().__init__(sessions_file)
+        super().__init__(sessions_file, Backlog(budgets.CLIENT_DEVICE_BYTES, budgets.CLIENT_DEVICES_BYTES))
         self._configuration = configuration
         self._admission = admission
         self._bus = bus
@@ -104,6 +105,12 @@ class Gateway(Broker):
             log.warning("%s: %s", thing, self._refuse("Publish", f"it may not publish on {topic}"))
             publisher.session.unreleased.discard(message.packet_id)
             return
+        is_bridged = any(mqtt.matches(wanted, topic) for wanted in self._configuration.bridged)
+        if is_bridged and not self._bus.has_room(topic, message.payload):
+            # The device keeps what it hears nothing of, and sends it again.
+            log.warning("%s: %s", thing, self._refuse("Room", f"{topic}: too much waits for the local bus"))
+            publisher.session.unreleased.discard(message.packet_id)
+            return
         receipt = Receipt(publisher, message.packet_id, message.qos) if message.qos else None
         if message.retain:
             self._retain(message)
@@ -112,7 +119,7 @@ class Gateway(Broker):
             self.shadows.handle(owner, request, message.payload)
             self.write_status()
         else:
-            if any(mqtt.matches(wanted, topic) for wanted in self._configuration.bridged):
+            if is_bridged:
                 # The bus takes everything at least once; what came at most once then has nobody to tell.
                 receipt_of_bus = receipt or Receipt(_Nobody(), 0)
                 receipt_of_bus.missing += 1
@@ -140,8 +147,8 @@ class Gateway(Broker):
         self._retained.pop(message.topic, None)
         if not message.payload:
             return
-        kept = sum(len(topic) + len(payload) for topic, payload in self._retained.items())
-        if kept + len(message.topic) + len(message.payload) > RETAINED_BYTES:
+        kept = [*self._retained.items(), (message.topic, message.payload)]
+        if sum(len(topic) + len(payload) + OVERHEAD_BYTES for topic, payload in kept) > RETAINED_BYTES:
             self._refuse("Retain", f"{message.topic}: {RETAINED_BYTES} bytes of retained messages are kept at most")
             return
         self._retained[message.topic] = message.payload
@@ -177,6 +184,7 @@ class Gateway(Broker):
             "port": self.port,
             "connected": sorted(thing for thing in self._sessions if self.is_connected(thing)),
             "carried": self._bus.carried,
+            "dropped": self.backlog.dropped,
             "admission": dict(self._admission.counters),
             "shadows": dict(self.shadows.counters) if self.shadows is not None else {},
         }

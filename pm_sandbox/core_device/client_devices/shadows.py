@@ -21,10 +21,17 @@ from pm_sandbox.state_files import recovered, write_json
 
 #: Seconds between looks at what the cloud desires, and after which an unreachable cloud is tried again.
 LOOK_AGAIN = 5.0
+#: Bytes of a shadow's state as JSON: "Maximum size of a JSON state document", AWS IoT Device Shadow service quotas, and
+#: `shadowDocumentSizeLimitBytes` of the shadow manager.
+SHADOW_BYTES = 8 * 1024
 
 log = logging.getLogger("client_devices")
 
 Publish = Callable[[str, bytes], None]
+
+
+class _TooLarge(ValueError):
+    """A state that would exceed what a shadow holds."""
 
 
 class Shadows:
@@ -56,7 +63,8 @@ class Shadows:
             answer = self._update(thing, document) if request == "update" else self._get(thing, request)
         except (ValueError, RecursionError) as error:
             self.counters["rejected"] += 1
-            self._publish(f"{base}/rejected", json.dumps({"code": 400, "message": str(error)}).encode())
+            code = 413 if isinstance(error, _TooLarge) else 400
+            self._publish(f"{base}/rejected", json.dumps({"code": code, "message": str(error)}).encode())
             return
         self._publish(f"{base}/accepted", json.dumps(answer).encode())
 
@@ -79,8 +87,14 @@ class Shadows:
         state = document.get("state")
         if not isinstance(state, dict) or not isinstance(state.get("reported"), dict) or set(state) != {"reported"}:
             raise ValueError("a device reports: state must hold an object `reported` and nothing else")
-        shadow = self._shadow(thing)
-        _merge(shadow["reported"], state["reported"])
+        shadow = self._shadows.get(thing) or _new()
+        reported = copy.deepcopy(shadow["reported"])
+        _merge(reported, state["reported"])
+        size = len(json.dumps({"desired": shadow["desired"], "reported": reported}, separators=(",", ":")).encode())
+        if size > SHADOW_BYTES:
+            raise _TooLarge(f"the shadow would have {size} bytes, and {SHADOW_BYTES} are allowed")
+        self._shadows[thing] = shadow
+        shadow["reported"] = reported
         shadow["version"] += 1
         shadow["to_send"] = True
         self.counters["updates"] += 1

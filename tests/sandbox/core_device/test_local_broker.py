@@ -1,16 +1,22 @@
 """The broker of the local bus as the process that a device runs, with paho clients and raw sockets against it.
 
-It proves no rate. Whether what is left out of MQTT (quality of service 2, wills) is missed is for the components'
-own tests.
+It proves no rate, and memory on Linux alone. Whether what is left out of MQTT (quality of service 2, wills) is missed
+is for the components' own tests.
 """
 
 import asyncio
+import contextlib
 import json
+import os
+import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 import paho.mqtt.client as mqtt
 import psutil
@@ -19,10 +25,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from paho.mqtt.enums import CallbackAPIVersion
 
+from pm_contracts import budgets
+from pm_edge.runtime.mqtt_bus import MqttBus
 from pm_sandbox.core_device import broker_session
 from pm_sandbox.core_device.broker import Broker
-from pm_sandbox.core_device.broker_session import WINDOW, Receipt, Session
-from pm_sandbox.core_device.mqtt import PacketReader, ProtocolViolation, is_filter, matches, publish_head
+from pm_sandbox.core_device.broker_connection import Connection
+from pm_sandbox.core_device.broker_session import WINDOW, Backlog, Delivery, Receipt, Session
+from pm_sandbox.core_device.mqtt import (
+    REFUSED_FILTER,
+    UNAVAILABLE,
+    PacketReader,
+    ProtocolViolation,
+    is_filter,
+    matches,
+    publish_head,
+)
+from pm_sandbox.core_device.mqtt import connect as connect_packet
+from tests.waiting import eventually
 
 LIMIT = 60.0
 
@@ -295,7 +314,7 @@ def test_a_file_of_sessions_that_is_damaged_and_cannot_be_written_does_not_end_t
 
     async def run() -> None:
         broker = Broker(file)
-        broker._sessions["away"] = Session("away", True, {"pm/#": 1})
+        broker._sessions["away"] = Session("away", True, broker.backlog, {"pm/#": 1})
         broker._check()
         assert broker._sessions == {}
 
@@ -308,7 +327,6 @@ def test_who_stays_away_for_too_long_is_forgotten_and_its_publishers_are_release
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(broker_session, "KEPT_SECONDS", -1.0)
-    monkeypatch.setattr(broker_session, "WAITING", 3)
     file = tmp_path / "sessions.json"
     file.write_text(json.dumps({"away": {"pm/#": 1}}))
 
@@ -325,7 +343,8 @@ def test_who_stays_away_for_too_long_is_forgotten_and_its_publishers_are_release
             raise AssertionError(reason)
 
     async def run() -> None:
-        broker = Broker(file)
+        size = Delivery("pm/a", b"x", None).size  # type: ignore[arg-type]
+        broker = Broker(file, Backlog(3 * size, 100 * size))
         publisher = Publisher()
         for packet_id in range(1, 6):
             broker.carry("pm/a", b"x", Receipt(publisher, packet_id))
@@ -335,6 +354,217 @@ def test_who_stays_away_for_too_long_is_forgotten_and_its_publishers_are_release
         assert [packet[-1] for packet in publisher.sent] == [1, 2, 3, 4, 5]
 
     asyncio.run(run())
+
+
+class Peer:
+    """The other end of a session, which takes all that it is sent."""
+
+    writable = True
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+
+    def send(self, packet: bytes) -> None:
+        self.sent.append(packet)
+
+    def close(self, reason: str, level: int = 0) -> None:
+        raise AssertionError(reason)
+
+
+def test_what_waits_is_bounded_in_bytes_for_one_subscriber_and_for_all() -> None:
+    async def run() -> None:
+        backlog = Backlog(10_000, 15_000)
+        first, second, third = (Session(name, True, backlog) for name in ("first", "second", "third"))
+        publisher = Peer()
+
+        def deliver(session: Session, size: int) -> None:
+            receipt = Receipt(publisher, 7)
+            receipt.missing = 1
+            session.deliver(Delivery("a", b"x" * (size - broker_session.OVERHEAD_BYTES - 1), receipt))
+
+        for _ in range(100):
+            deliver(first, 1_000)
+        assert (first.bytes, first.dropped) == (10_000, 90)
+        for _ in range(100):
+            deliver(second, 500)
+        # Together no more than allowed, and whoever has most gives it up.
+        assert backlog.bytes == first.bytes + second.bytes == 15_000
+        assert abs(first.bytes - second.bytes) <= 1_000
+        deliver(third, 1_000)
+        assert (third.bytes, third.dropped) == (1_000, 0)
+        deliver(third, 10_001)
+        assert third.dropped == 2, "one that is larger than all the room, and what it was to replace"
+        dropped = first.dropped + second.dropped + third.dropped
+        assert backlog.dropped == dropped == len(publisher.sent), "no publisher waits for what is given up"
+        for session in (first, second, third):
+            session.end()
+        assert (backlog.bytes, backlog.forgotten) == (0, 2)
+
+    asyncio.run(run())
+
+
+def test_what_is_under_way_to_one_subscriber_is_bounded_in_bytes_and_one_message_always_goes() -> None:
+    async def run() -> None:
+        session, peer, publisher = Session("one", True, Backlog(10**9, 10**9)), Peer(), Peer()
+        session.attach(peer)
+        for _ in range(100):
+            receipt = Receipt(publisher, 7)
+            receipt.missing = 1
+            session.deliver(Delivery("a", b"x" * 250_000, receipt))
+        assert len(peer.sent) == budgets.BROKER_FLIGHT_BYTES // 250_000 == 4
+        session.acknowledged(1)
+        assert len(peer.sent) == 5
+        large = Receipt(publisher, 7)
+        large.missing = 1
+        other = Session("other", True, Backlog(10**9, 10**9))
+        other.attach(lone := Peer())
+        other.deliver(Delivery("a", b"x" * 2 * budgets.BROKER_FLIGHT_BYTES, large))
+        assert len(lone.sent) == 1
+
+    asyncio.run(run())
+
+
+def test_a_hundred_thousand_made_up_topics_are_not_all_remembered() -> None:
+    async def run() -> None:
+        broker = Broker()
+        for number in range(100_000):
+            broker.carry(f"pm/made-up-{number}", b"", None)
+        assert 0 < len(broker._subscribers) <= budgets.REMEMBERED_TOPICS
+        known = len(broker._subscribers)
+        broker.carry("x" * 60_000, b"", None)
+        assert len(broker._subscribers) == known
+
+    asyncio.run(run())
+
+
+def test_large_messages_for_a_subscriber_that_acknowledges_none_leave_the_broker_within_its_budget() -> None:
+    with own_broker() as (process, port, _):
+        keeper = Keeper(port, "keeper", "pm/large/#")
+        keeper.connect(acknowledge=False)
+        with socket.create_connection(("127.0.0.1", port)) as publisher:
+            publisher.sendall(connect_packet("flood"))
+            payload = b"x" * 250_000
+            head = publish_head("pm/large/a/reading", len(payload), 1)
+            for number in range(1_200):
+                publisher.sendall(head + (number + 1).to_bytes(2, "big") + payload)
+            publisher.sendall(b"\xc0\x00")  # PINGREQ: its answer comes after all of them were taken
+            publisher.settimeout(LIMIT)
+            answers = b""
+            while not answers.endswith(b"\xd0\x00"):
+                answers += publisher.recv(65536)
+            peak = psutil.Process(process.pid).memory_info().rss
+        assert len(keeper.heard) <= 5
+        keeper.vanish()
+    assert peak < budgets.PROCESS_BYTES[budgets.LOCAL_BROKER] / 2, f"{peak / budgets.MEBIBYTE:.0f} MiB"
+
+
+def test_who_reads_none_of_the_answers_is_disconnected(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port)) as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.sendall(connect_packet("deaf"))
+        with pytest.raises(ConnectionError):
+            for _ in range(1_000):
+                deaf.sendall(b"\xc0\x00" * 50_000)
+
+
+def test_sessions_and_filters_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budgets, "SESSIONS", 2)
+
+    async def run() -> None:
+        broker = Broker()
+        server = await broker.serve(socket.create_server(("127.0.0.1", 0)))
+        port = server.sockets[0].getsockname()[1]
+        opened = []
+        for name, code in (("one", 0), ("two", 0), ("three", UNAVAILABLE), ("two", 0)):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            opened.append(writer)
+            writer.write(connect_packet(name))
+            assert await asyncio.wait_for(reader.readexactly(4), LIMIT) == bytes((0x20, 2, 0, code)), name
+        [session] = [each for each in broker._sessions.values() if each.client_id == "two"]
+        connection = cast(Connection, session.connection)
+        granted = [broker.subscribe(connection, f"pm/{number}", 1) for number in range(budgets.FILTERS + 3)]
+        assert granted == [1] * budgets.FILTERS + [REFUSED_FILTER] * 3
+        assert broker.subscribe(connection, "pm/0", 0) == 0, "one that it has may be changed"
+        broker.unsubscribe(connection, "pm/1")
+        assert broker.subscribe(connection, "x" * 1_000, 1) == REFUSED_FILTER
+        for writer in opened:
+            writer.close()
+        server.close()
+
+    asyncio.run(run())
+
+
+@contextlib.contextmanager
+def own_broker(
+    kept_seconds: float = broker_session.KEPT_SECONDS,
+) -> Iterator[tuple["subprocess.Popen[str]", int, Path]]:
+    """A broker of the test's own with another patience; process, port and the file of what it gave up."""
+    program = (
+        "import runpy; from pm_sandbox.core_device import broker_session, broker;"
+        f"broker_session.KEPT_SECONDS = {kept_seconds}; broker._CHECK = 0.2; import sys, asyncio;"
+        "asyncio.run(broker._main(0, None, __import__('pathlib').Path(sys.argv[1])))"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        counts = Path(folder) / "counts.json"
+        with subprocess.Popen(
+            [sys.executable, "-c", program, str(counts)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as running:
+            assert running.stdout is not None
+            try:
+                yield running, int(running.stdout.readline()), counts
+            finally:
+                running.kill()
+
+
+#: A component that prints what it hears.
+_LISTENER = """
+import sys, threading
+from pm_edge.runtime.mqtt_bus import MqttBus
+bus = MqttBus("127.0.0.1", int(sys.argv[1]), "listener")
+bus.subscribe("pm/frozen/#", lambda topic, payload: print(payload.decode(), flush=True))
+print("ready", flush=True)
+threading.Event().wait()
+"""
+
+
+def test_a_frozen_subscriber_is_given_up_and_told_and_holds_nobody_up_and_comes_back_when_it_thaws() -> None:
+    with (
+        own_broker(kept_seconds=2.0) as (_, port, counts),
+        subprocess.Popen([sys.executable, "-c", _LISTENER, str(port)], stdout=subprocess.PIPE, text=True) as listener,
+    ):
+        assert listener.stdout is not None
+        assert listener.stdout.readline() == "ready\n"
+        os.kill(listener.pid, signal.SIGSTOP)
+        heard: list[bytes] = []
+        other, publisher = MqttBus("127.0.0.1", port, "other"), MqttBus("127.0.0.1", port, "publisher")
+        other.subscribe("pm/frozen/#", lambda _, payload: heard.append(payload))
+        sent = [b"%d" % number for number in range(1_000)]
+        for payload in sent:
+            publisher.publish("pm/frozen/a/reading", payload)
+        assert publisher.flush(LIMIT), "the publisher is let go"
+        assert eventually(lambda: len(heard) == len(sent), "the other subscriber to hear all")
+        assert heard == sent
+        told = eventually(lambda: counts.exists() and json.loads(counts.read_text()), "what was given up")
+        assert told["forgotten"] == 1
+        assert 0 < told["dropped"] <= len(sent)
+        os.kill(listener.pid, signal.SIGCONT)
+        lines = listener.stdout
+        again = iter(lambda: lines.readline().strip(), None)
+        heard.clear()
+        stop = threading.Event()
+        repeating = threading.Thread(target=_repeat, args=(publisher, stop))
+        repeating.start()
+        assert next(line for line in again if line == "after")
+        stop.set()
+        repeating.join()
+        for bus in (other, publisher):
+            bus.close()
+        listener.kill()
+
+
+def _repeat(publisher: MqttBus, stop: threading.Event) -> None:
+    while not stop.wait(0.1):
+        publisher.publish("pm/frozen/a/reading", b"after")
 
 
 def test_the_later_of_two_clients_with_one_id_stays(connect: Connect) -> None:
