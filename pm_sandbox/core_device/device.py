@@ -167,9 +167,9 @@ class CoreDevice:
             `client_devices` (`port`, `connected`, `carried`, `dropped`, and the counters of `admission` and `shadows`;
             empty if none are served), `uplink` (`up` or `cut`), `connected` (whether the nucleus is, to the cloud),
             `not_run` (name -> reason), `components` (name -> `version`, `state`, `pid`, `restarts`, `failures` in a
-            row, `problem`,
-            `cpu_percent`, `cpu_seconds`, `memory_bytes`) and `deployments` (oldest first, each with `deployment_id`,
-            `name`, `target`, `status`, `code`, `detail`, and `cause`, which the cloud does not hear).
+            row, `problem`, `cpu_percent`, `cpu_seconds`, `memory_bytes`) and `deployments` (oldest first, each with
+            `deployment_id`, `name`, `target`, `status`, `code`, `detail`, and `cause`, which the cloud does not
+            hear).
         """
         status: dict[str, Any] = self._call("status")
         return status
