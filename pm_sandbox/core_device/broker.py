@@ -194,11 +194,11 @@ class Broker:
                 )
         for session in list(self._sessions.values()):
             if reason := session.why_over(now):
-                connection = session.connection
+                its_connection = session.connection
                 session.detach()
                 log.warning("%s is given up: %s", session.client_id, reason)
-                if connection is not None:
-                    connection.close(reason, logging.WARNING)
+                if its_connection is not None:
+                    its_connection.close(reason, logging.WARNING)
                 self._forget(session)
         self._tell_counts()
         self.watch()
