@@ -119,6 +119,12 @@ class Forecast(_Message, frozen=True, kw_only=True):
     last_value: Annotated[float, Meta(description="the latest value at issue: what persistence would have said")]
     model_version: ModelVersion
 
+    def __post_init__(self) -> None:
+        # The one time that is no part of an identity: whoever makes an alert of it must not meet one that UTC has not.
+        if self.target_time.utcoffset():
+            force_setattr(self, "target_time", self.target_time.astimezone(dt.UTC))
+        super().__post_init__()
+
 
 class Outcome(Forecast, frozen=True, kw_only=True):
     """A forecast and what came true."""

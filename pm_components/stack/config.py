@@ -162,7 +162,9 @@ def parse(values: Mapping[str, str]) -> Config:
             raise ConfigError(f"{NAMESPACE}:{key}: there is no such key, allowed are {', '.join(sorted(fields))}")
         try:
             plain[key] = text if key in texts or text == tiers.OF_TIER else json.loads(text)
-        except ValueError as error:
+            # Half of a character, which JSON can escape, is in no value that can be passed on.
+            json.dumps(plain[key], ensure_ascii=False).encode()
+        except (ValueError, RecursionError) as error:
             raise ConfigError(f"{NAMESPACE}:{key}: found {text!r}, allowed is JSON ({error})") from error
     tier = plain.setdefault("tier", tiers.PROD)
     if tier in tiers.DEFAULTS:

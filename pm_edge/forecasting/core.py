@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from pm_contracts.forecast_features import MEMORY_HOURS
-from pm_contracts.measurements import AirQualityMeasurements
+from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS, AirQualityMeasurements
 from pm_contracts.messages import PERSISTENCE, AirQualityReading, Forecast, Outcome, Refused
 from pm_edge.forecasting.features import SECONDS_PER_HOUR, FeatureWindow, Hour, Placement
 from pm_edge.forecasting.interval import AdaptiveInterval, IntervalState
@@ -229,6 +229,9 @@ def _values(measurements: AirQualityMeasurements) -> tuple[float | None, ...]:
 
 def _restore(state: dict[str, Any]) -> _State:
     try:
-        return msgspec.convert(state, _State, str_keys=True)
-    except msgspec.ValidationError as error:
+        restored = msgspec.convert(state, _State, str_keys=True)
+        for _, _, values in restored.hours:
+            msgspec.convert(dict(zip(AIR_QUALITY_MEASUREMENTS, values, strict=True)), AirQualityMeasurements)
+        return restored
+    except (msgspec.ValidationError, ValueError) as error:
         raise Refused(f"the forecaster's state: {error}") from error

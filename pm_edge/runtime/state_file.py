@@ -93,9 +93,12 @@ def decode_state(content: bytes) -> dict[str, Any]:
         if zlib.crc32(content) != int(found[1], 16):
             raise ValueError("its checksum is another than the one that was written")
     try:
-        state = json.loads(content)
+        state = json.loads(content.decode())
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     if not isinstance(state, dict):
         raise ValueError("it is no JSON object")
+    if b"\\u" in content:
+        # Half of a character, which JSON can escape and nobody can encode, would end whoever looks at it.
+        json.dumps(state, ensure_ascii=False).encode()
     return state

@@ -84,7 +84,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--cases", type=positive, default=CASES, help=f"at each boundary, fewer at slow ones; {CASES:,} by default"
     )
-    parser.add_argument("--seconds", type=positive_seconds, help="for all of them together, about; no limit by default")
+    parser.add_argument(
+        "--seconds", type=positive_seconds, help="for all of them together, beside getting ready; no limit by default"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the cases; 0 by default")
     parser.add_argument("--corpus", type=Path, default=corpus.FOLDER, help="where failing inputs are kept")
     parser.add_argument("--file", type=Path, default=FILE, help="where the figures are written")

@@ -1,7 +1,6 @@
 """A run of the fuzzer over boundaries, some at a time."""
 
 import os
-import time
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -35,13 +34,13 @@ def run(
     Args:
         boundaries: Which.
         cases: Inputs at each, times its share.
-        seconds: For all of them together, about; without end where None.
+        seconds: For all of them together, beside what they take to get ready; without end where None.
         seed: Of the inputs.
         folder: The corpus; failures are kept there.
         advance: Called with what a boundary has come to so far, and whether that is all.
     """
     slots = os.cpu_count() or 1
-    ends = None if seconds is None else time.monotonic() + seconds
+    each = None if seconds is None else seconds * slots / len(boundaries)
     waiting = list(boundaries)
     running: list[Trial] = []
     results: list[Tried] = []
@@ -50,11 +49,7 @@ def run(
             while waiting and len(running) < slots:
                 boundary = waiting.pop(0)
                 known = corpus.kept(boundary.name, folder)
-                until = None
-                if ends is not None:
-                    now = time.monotonic()
-                    until = now + max(0.0, ends - now) * slots / (len(waiting) + len(running) + 1)
-                running.append(Trial(boundary, known, max(1, int(cases * boundary.share)), seed, until))
+                running.append(Trial(boundary, known, max(1, int(cases * boundary.share)), seed, each))
             wait([trial.sentinel for trial in running], _LOOK_EVERY)
             for trial in list(running):
                 trial.poll()

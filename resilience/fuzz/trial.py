@@ -21,6 +21,8 @@ from resilience.fuzz.boundary import Boundary, Opened
 
 #: Seconds of the processor that an input may take: a thousand times those of the slowest good one.
 PROCESSOR_SECONDS = 10.0
+#: Cases of a boundary that are tried whatever the time.
+AT_LEAST = 20
 #: Seconds on the clock that one may take, where it waits for what never comes.
 WAITED_SECONDS = 100.0
 #: Bytes that a boundary's process may grow by once it is ready.
@@ -51,7 +53,7 @@ class Trial:
     """
 
     def __init__(
-        self, boundary: Boundary, corpus: Sequence[bytes], cases: int, seed: int, until: float | None = None
+        self, boundary: Boundary, corpus: Sequence[bytes], cases: int, seed: int, seconds: float | None = None
     ) -> None:
         """Begin.
 
@@ -60,13 +62,13 @@ class Trial:
             corpus: Inputs that come first.
             cases: Inputs made by the seed after them, at most.
             seed: Of these.
-            until: Time on the monotonic clock after which no more are made.
+            seconds: After which no more are made, but for the first `AT_LEAST`; they begin when the boundary is ready.
         """
         self.boundary = boundary
         self.cases = 0
         self.failures: list[Failure] = []
         self.done = False
-        self._work = _Work(boundary, list(corpus), len(corpus) + cases, seed, until)
+        self._work = _Work(boundary, list(corpus), len(corpus) + cases, seed, seconds)
         self._at = _FORK.Value("q", -1, lock=False)
         self._start(0)
 
@@ -140,7 +142,7 @@ class _Work(NamedTuple):
     corpus: list[bytes]
     inputs: int
     seed: int
-    until: float | None
+    seconds: float | None
 
     def content(self, opened: Opened, number: int) -> bytes:
         """The input of a number, the same in each process."""
@@ -152,8 +154,9 @@ class _Work(NamedTuple):
 
     def numbers(self, first: int) -> Iterator[int]:
         """The numbers of the inputs from `first` on, as long as there is time."""
+        ends = None if self.seconds is None else time.monotonic() + self.seconds
         for number in range(first, self.inputs):
-            if number >= len(self.corpus) and self.until is not None and time.monotonic() >= self.until:
+            if number >= len(self.corpus) + AT_LEAST and ends is not None and time.monotonic() >= ends:
                 return
             yield number
 

@@ -59,6 +59,15 @@ def test_the_identity_is_of_the_message_and_of_nothing_else():
     assert zone.event_time.utcoffset() == dt.timedelta(0)
 
 
+def test_a_forecast_is_for_a_time_that_utc_has():
+    fields = {"site": "lindau", "device": "air-1", "issued_at": "2014-03-01T05:00:00Z", "horizon_hours": 1, "value": 1,
+              "lower": 1, "upper": 1, "interval_level": 0.9, "last_value": 1, "model_version": "v1",
+              "target_time": "2014-03-01T07:00:00+01:00"}  # fmt: skip
+    assert m.decode(json.dumps(fields).encode(), m.Forecast).target_time == dt.datetime(2014, 3, 1, 6, tzinfo=dt.UTC)
+    with pytest.raises(m.Refused):
+        m.decode(json.dumps(fields | {"target_time": "0001-01-01T00:00:00+23:59"}).encode(), m.Forecast)
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

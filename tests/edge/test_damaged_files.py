@@ -344,6 +344,14 @@ def test_a_state_nested_without_end_is_put_aside(tmp_path):
     assert path.with_name("forecaster.json.damaged").exists()
 
 
+@pytest.mark.parametrize("half", [b"\\ud800", b"\xed\xa0\x80"])
+def test_a_state_with_half_of_a_character_is_put_aside(tmp_path, half):
+    path = tmp_path / "forecaster.json"
+    path.write_bytes(b'{"air-1": {"model_version": "%b"}}' % half)
+    assert StateFile(path).load() == {}
+    assert path.with_name("forecaster.json.damaged").exists()
+
+
 def test_a_component_publishes_the_dead_letter_of_a_state_that_it_could_not_use(tmp_path):
     path = tmp_path / "state" / "forecaster.json"
     path.parent.mkdir()

@@ -14,9 +14,10 @@ import pytest
 from resilience.fuzz import corpus
 from resilience.fuzz.boundaries import BOUNDARIES
 from resilience.fuzz.boundary import Opened
+from resilience.fuzz.trial import AT_LEAST
 
 ROOT = Path(__file__).resolve().parents[2]
-SECONDS = 8
+SECONDS = 6
 
 
 def python(*arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -36,9 +37,8 @@ def test_a_short_run_tries_each_boundary_and_finds_nothing(tmp_path):
     assert found["failures"] == 0, ended.stdout
     assert ended.returncode == 0
     assert set(found["boundaries"]) == set(known)
-    too_few = {name for name, cases in found["boundaries"].items() if cases < len(known[name])}
-    assert not too_few, "inputs of the corpus come first, whatever the time"
-    assert sum(found["boundaries"].values()) > sum(map(len, known.values()))
+    too_few = {name for name, cases in found["boundaries"].items() if cases < len(known[name]) + AT_LEAST}
+    assert not too_few, "inputs of the corpus come first, and some others whatever the time"
 
 
 @pytest.fixture(scope="module")

@@ -6,25 +6,40 @@ from resilience.fuzz.boundary import Boundary, Opened
 
 
 def _rules(_folder: Path) -> Opened:
-    from ministack.services import iot
-
-    from pm_contracts.messages import encode
+    from pm_components.aws import rule_statements
+    from pm_contracts.messages import Refused, decode, encode
     from pm_contracts.tables import TABLES
-    from pm_sandbox.cloud.extensions import rules
-    from resilience.fuzz.samples import messages
+    from pm_contracts.topics import parse_topic
+    from pm_sandbox.cloud import rule_sql
+    from resilience.fuzz.samples import SITE, STATION, messages
 
-    statements = [sql for table in TABLES for sql in table.rule_statements.values()]
-    statements.append("SELECT *, topic(2) AS site, timestamp() AS at FROM 'pm/+/+/reading' WHERE site = topic(2)")
-    parsed = [(sql, rules._parse(sql)) for sql in statements]
+    # By topic filter: the types of device whose messages have tables of their own; an empty one where they have not.
+    types: dict[str, list[str]] = {}
+    for table in TABLES:
+        for topic_filter in table.topic_filters:
+            types.setdefault(topic_filter, []).append(table.device_type)
+    channels = []
+    for topic_filter, device_types in types.items():
+        topic = topic_filter.replace("+", SITE, 1).replace("+", STATION)
+        for sites in (None, [SITE], [SITE, "gera"]):
+            written = [rule_statements.accepted(topic_filter, sites, each) for each in device_types]
+            refusal = rule_statements.refused(topic_filter, sites, [each for each in device_types if each])
+            channels.append((topic, [rule_sql.parse(one) for one in written], rule_sql.parse(refusal)))
 
     def door(content: bytes) -> None:
-        message = rules._decode(content)
-        for sql, rule in parsed:
-            topic = rule.filter.replace("+", "lindau", 1).replace("+", "air-1")
-            if rule.where:
-                iot._eval_where(rule.where, topic, content, message, "lindau-core-uplink")
-            if not rule.whole_message:
-                iot._rule_event(sql, topic, content, "lindau-core-uplink", message=message)
+        for topic, accepting, refusing in channels:
+            message = rule_sql.Message.of(topic, content, "lindau-core-uplink")
+            accepted = [statement for statement in accepting if statement.takes(message)]
+            takers = [*accepted, *([refusing] if refusing.takes(message) else [])]
+            assert len(takers) == 1, f"{len(takers)} rules take what comes on {topic}"
+            takers[0].event(message)
+            if accepted:
+                try:
+                    decoded = decode(content, parse_topic(topic).message_type)
+                except Refused:  # what reads the table or the queue refuses it
+                    continue
+                assert decoded.site == SITE, f"a message of {decoded.site} is taken on {topic}"
+                assert getattr(decoded, "device", STATION) == STATION or topic.count("/") == 2, "another device's"
 
     return Opened(door, [encode(message) for message in messages()])
 

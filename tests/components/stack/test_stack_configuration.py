@@ -143,6 +143,12 @@ def test_only_development_releases_a_model_without_a_trial_and_a_trial_needs_a_c
     assert parse(tier="dev", sites=[nobody])
 
 
+@pytest.mark.parametrize("text", ['["\\ud800@example.com"]', "[" * 100_000])
+def test_a_value_that_nobody_can_pass_on_is_named(text: str) -> None:
+    with pytest.raises(config.ConfigError, match="pm:alert_emails: found "):
+        config.parse({"sites": "[]", "alert_emails": text})
+
+
 def test_a_missing_key_is_named() -> None:
     with pytest.raises(config.ConfigError, match="missing required field `sites`"):
         config.parse({})

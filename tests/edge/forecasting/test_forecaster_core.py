@@ -178,6 +178,13 @@ def test_a_state_that_is_none_is_refused(state: dict[str, Any]) -> None:
         Forecaster("lindau", "air-1", None, state)
 
 
+@pytest.mark.parametrize("measurements", [[1.0], [1.0] * 9, [-5.0] + [1.0] * 7, [1.0] * 5 + [-2.0, 0.0, 0.0]])
+def test_a_state_with_an_hour_that_no_station_reports_is_refused(measurements: list[float]) -> None:
+    state = Forecaster("lindau", "air-1").state() | {"hours": [[1, 1, measurements]]}
+    with pytest.raises(Refused, match="the forecaster's state: "):
+        Forecaster("lindau", "air-1", None, state)
+
+
 def test_a_new_model_is_used_from_the_next_reading_on_without_losing_the_window(
     model: ForecastModel, constant_forecast_model: ForecastFiles
 ) -> None:
