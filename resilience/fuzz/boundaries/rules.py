@@ -1,6 +1,7 @@
 """Messages that AWS IoT's rules are held against, in the emulated cloud's SQL."""
 
 from pathlib import Path
+from typing import Any
 
 from resilience.fuzz.boundary import Boundary, Opened
 
@@ -35,7 +36,7 @@ def _rules(_folder: Path) -> Opened:
             takers[0].event(message)
             if accepted:
                 try:
-                    decoded = decode(content, parse_topic(topic).message_type)
+                    decoded: Any = decode(content, parse_topic(topic).message_type)
                 except Refused:  # what reads the table or the queue refuses it
                     continue
                 assert decoded.site == SITE, f"a message of {decoded.site} is taken on {topic}"
