@@ -36,8 +36,9 @@ JOURNAL_BYTES = INBOX_BYTES + 2 * BATCH_BYTES
 WAL_BYTES = 16 * MEBIBYTE
 #: Messages that wait in memory while the disk takes no more.
 OUTBOX_MEMORY_BYTES = 64 * MEBIBYTE
-#: Ids of the messages that the outbox knows, in its file beside those of `outboxMebibytes`.
-OUTBOX_IDS_BYTES = 16 * MEBIBYTE
+#: In the outbox's file beside what `outboxMebibytes` allows: the ids that it knows, and the rows of a transaction,
+#: which come before the oldest go.
+OUTBOX_BESIDE_BYTES = 16 * MEBIBYTE + 2 * BATCH_BYTES
 #: Part of the outbox that dead letters take at most: they may fill what nobody else needs, and this much is plenty.
 OUTBOX_DEAD_LETTERS_SHARE = 1 / 8
 #: The dead letters kept on the device, with the log beside the file.

@@ -74,7 +74,7 @@ class Component:
         self.stopping = threading.Event()
         self._state = state
         self._failure = ""
-        self._trouble = ""
+        self._trouble = self._last_words = ""
         self._last_end = last_end.told(settings.data_directory, name)
         self._is_ready = False
         self.begins_anew = False
@@ -205,7 +205,7 @@ class Component:
 
     def tell_end(self, reason: str) -> None:
         """Publish a last status that says why the component ends, as far as its bus lets it within some seconds."""
-        self._state, self._trouble = "stopping", reason
+        self._last_words = reason
         # A bus that is away may hold a publisher for as long as it is.
         teller = threading.Thread(target=self._tell_end, name="last-status", daemon=True)
         teller.start()
@@ -234,9 +234,9 @@ class Component:
             site=self.settings.site,
             component=self.name,
             reported_at=dt.datetime.now(dt.UTC),
-            state=self._state,
+            state="stopping" if self._last_words else self._state,
             counters=self.counters.snapshot(),
-            reason=(self._trouble or self._last_end)[: last_end.MAXIMUM_REASON],
+            reason=(self._last_words or self._trouble or self._last_end)[: last_end.MAXIMUM_REASON],
         )
 
 

@@ -118,7 +118,7 @@ class Store:
 
         Args:
             path: of the file; SQLite keeps two more beside it.
-            maximum_bytes: of the messages that wait. The file takes a fifth more at most, and the ids.
+            maximum_bytes: of the messages that wait. The file takes a fifth more, and `budgets.OUTBOX_BESIDE_BYTES`.
             priorities: all there are, not negative; the lowest number leaves first.
             last_row: rows up to it are not used.
             bounds: bytes that the messages of a priority take at most, where that is less.
@@ -127,7 +127,7 @@ class Store:
             sqlite3.DatabaseError: if the file is no database, or damaged, or the disk does not let us.
         """
         self._maximum = maximum_bytes
-        self._maximum_in_file = int(maximum_bytes * _FILE_SHARE) + budgets.OUTBOX_IDS_BYTES
+        self._maximum_used = int(maximum_bytes * _FILE_SHARE) + budgets.OUTBOX_BESIDE_BYTES - 2 * budgets.BATCH_BYTES
         self._bounds = bounds or {}
         self.priorities = sorted(priorities)
         # Transactions are begun here, not by the module.
@@ -406,7 +406,7 @@ class Store:
         for priority, bound in self._bounds.items():
             dropped += self._drop(priority, held[priority] - bound)
         freed = -sum(size for _, _, size in dropped)
-        excess = max(held.total() - freed - self._maximum, used_bytes(self._database) - self._maximum_in_file)
+        excess = max(held.total() - freed - self._maximum, used_bytes(self._database) - self._maximum_used)
         for priority in reversed(self.priorities):
             further = self._drop(priority, excess)
             excess += sum(size for _, _, size in further)
