@@ -39,6 +39,8 @@ OUTBOX_MEMORY_BYTES = 64 * MEBIBYTE
 #: In the outbox's file beside what `outboxMebibytes` allows: the ids that it knows, and the rows of a transaction,
 #: which come before the oldest go.
 OUTBOX_BESIDE_BYTES = 16 * MEBIBYTE + 2 * BATCH_BYTES
+#: Damaged files that are kept aside of each.
+DAMAGED_FILES = 3
 #: Part of the outbox that dead letters take at most: they may fill what nobody else needs, and this much is plenty.
 OUTBOX_DEAD_LETTERS_SHARE = 1 / 8
 #: The dead letters kept on the device, with the log beside the file.

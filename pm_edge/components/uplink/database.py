@@ -7,6 +7,7 @@ are bounded by bytes, and what a version before has left of it is cut when the f
 import contextlib
 import logging
 import os
+import re
 import sqlite3
 import threading
 import time
@@ -150,15 +151,28 @@ def _number(database: sqlite3.Connection, pragma: str) -> int:
 
 def put_aside(path: Path, reason: str) -> PutAside:
     """Keep a closed file that is damaged under another name, with what SQLite keeps beside it."""
-    moment = int(time.time())
-    while path.with_name(aside := f"{path.name}.damaged-{moment}").exists():
-        moment += 1
+    before = _put_aside_before(path)
+    # Later than the one before, whatever the clock says: the oldest go first.
+    moment = max(int(time.time()), before[-1][0] + 1 if before else 0)
+    aside = f"{path.name}.damaged-{moment}"
     for suffix in ("", "-wal", "-shm"):
         file = path.with_name(path.name + suffix)
         if file.exists():
             file.rename(path.with_name(aside + suffix))
     _log.error("%s is damaged (%s): it is kept as %s, and a new one begun", path, reason, aside)
+    # A disk that damages its files again and again must not be filled with them.
+    for _, file in before[: max(len(before) + 1 - budgets.DAMAGED_FILES, 0)]:
+        _log.warning("%s is deleted: of damaged files the latest %d are kept", file, budgets.DAMAGED_FILES)
+        for suffix in ("", "-wal", "-shm"):
+            file.with_name(file.name + suffix).unlink(missing_ok=True)
     return PutAside(path.name, aside, reason)
+
+
+def _put_aside_before(path: Path) -> list[tuple[int, Path]]:
+    """The files that were put aside, each after its number, the oldest first."""
+    pattern = re.compile(re.escape(path.name) + r"\.damaged-(\d+)")
+    found = ((pattern.fullmatch(file.name), file) for file in path.parent.glob(f"{path.name}.damaged-*"))
+    return sorted((int(matched[1]), file) for matched, file in found if matched)
 
 
 def _is_damage_on_opening(error: sqlite3.DatabaseError, path: Path) -> bool:

@@ -142,6 +142,16 @@ def test_what_waited_in_memory_moves_to_the_disk_in_small_transactions(tmp_path,
     outbox.close()
 
 
+def test_a_disk_that_damages_files_again_and_again_is_not_filled_with_them(tmp_path):
+    path = tmp_path / "outbox.sqlite"
+    for number in range(budgets.DAMAGED_FILES + 3):
+        path.write_bytes(b"no database, but long enough to have a header" * 100 + b"%d" % number)
+        Outbox(path, 10**6, [0]).close()
+    kept = sorted(tmp_path.glob("outbox.sqlite.damaged-*"))
+    assert [file.read_bytes()[-1:] for file in kept] == [b"%d" % number for number in range(3, 3 + len(kept))]
+    assert len(kept) == budgets.DAMAGED_FILES
+
+
 def test_a_sum_that_is_damaged_is_passed_over(tmp_path):
     path = tmp_path / "dead-letters.sqlite"
     DeadLetterStore(path).close()

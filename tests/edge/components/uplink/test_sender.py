@@ -121,7 +121,8 @@ def test_what_the_cloud_does_not_acknowledge_is_said_once_and_sent_again_until_i
     cloud.stop()
     silent.close()
     assert set(silent.heard) == payloads
-    assert len(sender.delivered) == len(payloads)
+    # One may be sent again where its acknowledgement was late: nothing notes here what was delivered in between.
+    assert len(set(sender.delivered)) == len(payloads)
     assert caplog.text.count("the cloud acknowledges nothing within") == 1
     assert f"({TOPIC}, for one)" in caplog.text
     assert caplog.text.count("the cloud acknowledges messages again") == 1
