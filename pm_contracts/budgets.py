@@ -64,6 +64,13 @@ STATUS_FORGOTTEN_SECONDS = 600.0
 COMMANDS = 100
 COMMANDS_BYTES = MEBIBYTE
 
+# A model.
+
+#: Memory for loading a model and for its answers, beside copies of its file: the file, what is read of it, the weights,
+#: and the weights in the order in which they are multiplied.
+MODEL_BYTES = 64 * MEBIBYTE
+MODEL_COPIES = 5
+
 # State files of components with a model.
 
 #: Written for state on average: a small one with each status, a large one as seldom as its size demands. Flash wears

@@ -9,11 +9,12 @@ restart; in its place comes the one that was in use before it, or else the newes
 
 import contextlib
 import logging
+import os
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from pm_contracts.messages import Refused
-from pm_edge.runtime.files import write_atomically
+from pm_edge.runtime.files import read_limited, write_atomically
 from pm_edge.runtime.models import Model, load_model
 
 CURRENT = "current"
@@ -60,8 +61,8 @@ class ModelStore(Generic[_Model]):
             model = self._load(target)
         except Refused as error:
             self.refused += 1
-            self.reason = f"{target}: {error}"
-            if not (target / GIVEN_UP).exists():
+            self.reason = _readable(f"{target}: {error}")
+            if self._is_ours(target) and not os.path.lexists(target / GIVEN_UP):
                 _leave(target / REFUSED, str(error))
                 self._seen = _identity(target)
             return None if self._in_use else self._fall_back()
@@ -101,15 +102,28 @@ class ModelStore(Generic[_Model]):
         return None
 
     def _load(self, directory: Path) -> _Model:
-        if (directory / GIVEN_UP).exists():
-            reason = (directory / GIVEN_UP).read_text(errors="replace")
+        if not self._is_ours(directory):
+            raise Refused(f"it is no folder in {self._directory.name}")
+        if os.path.lexists(directory / GIVEN_UP):
+            reason = read_limited(directory / GIVEN_UP, _MAXIMUM_REASON).decode(errors="replace")
             raise Refused(f"it was given up before: {reason}")
-        return load_model(directory, self._type)
+        try:
+            return load_model(directory, self._type)
+        except Refused:
+            raise
+        except Exception as error:  # whatever it is, it is the model's: the component goes on without it
+            raise Refused(f"{type(error).__name__}: {error}") from error
+
+    def _is_ours(self, target: Path) -> bool:
+        try:
+            return target.is_dir() and target.parent == self._directory.resolve()
+        except OSError:
+            return False
 
     def _target(self, link: str) -> Path | None:
         try:
             return (self._directory / link).resolve(strict=True)
-        except OSError:
+        except (OSError, RuntimeError):  # the latter for a link that leads to itself
             return None
 
     def _note(self, target: Path) -> None:
@@ -118,15 +132,20 @@ class ModelStore(Generic[_Model]):
         link, new = self._directory / IN_USE, self._directory / f"{IN_USE}.new"
         try:
             new.unlink(missing_ok=True)
-            new.symlink_to(target.name if target.parent == self._directory.resolve() else target)
+            new.symlink_to(target.name)
             new.replace(link)
         except OSError as error:
             _log.error("which model is in use is not noted: %s", error)
 
 
+def _readable(text: str) -> str:
+    """The text with what is no UTF-8, as a folder's name may be, written in ASCII."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def _leave(path: Path, reason: str) -> None:
     try:
-        write_atomically(path, reason[:_MAXIMUM_REASON].encode())
+        write_atomically(path, reason[:_MAXIMUM_REASON].encode(errors="backslashreplace")[:_MAXIMUM_REASON])
     except OSError as error:
         _log.error("why the model is not used is not noted in %s: %s", path, error)
 

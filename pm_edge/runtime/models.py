@@ -1,10 +1,11 @@
 """The models on a device: verified, loaded into onnxruntime, and never trusted unread.
 
 `load_model` verifies the file against its manifest, loads it, asks it the manifest's own questions and looks how long
-it takes for them; a model that fails any of this is refused with a reason.
+it takes for them, all of it in a process of its own first; a model that fails any of this is refused with a reason.
 """
 
 import functools
+import logging
 import math
 import struct
 from abc import ABC
@@ -16,7 +17,6 @@ from typing import ClassVar, TypeVar
 import numpy as np
 import onnxruntime
 
-from pm_contracts import model_graph
 from pm_contracts.manifest import (
     MANIFEST_FILE,
     MAXIMUM_MANIFEST_BYTES,
@@ -26,11 +26,14 @@ from pm_contracts.manifest import (
 )
 from pm_contracts.messages import Refused
 from pm_contracts.model_kinds import ModelKind, decode_manifest
+from pm_edge.runtime import quarantine
 from pm_edge.runtime.files import read_limited
 
 #: Answers of which the fastest must keep to the manifest's time; the first one of a session sets it up as well.
 _TIMED_ANSWERS = 3
 _NAN = math.nan
+
+_log = logging.getLogger(__name__)
 
 
 class Model(ABC):
@@ -59,7 +62,7 @@ class Model(ABC):
         self._allowed_seconds = manifest.maximum_answer_milliseconds / 1000
         try:
             self._session = onnxruntime.InferenceSession(content, _options(), providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime's own exceptions share no narrower base
+        except Exception as error:  # as in `ask`
             raise Refused(f"{MODEL_FILE} cannot be loaded: {error}") from error
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         width = len(manifest.features)
@@ -79,7 +82,15 @@ class Model(ABC):
         self._check(manifest)
 
     def ask(self, values: Sequence[float]) -> list[float]:
-        """The answer to one row, timed."""
+        """The answer to one row, timed; NaN, which is nonsense, where there is none."""
+        try:
+            return self._ask(values)
+        except Exception as error:  # onnxruntime's own exceptions share no narrower base
+            _log.warning("model %s cannot answer: %s", self.version, error)
+            self.too_slow = False
+            return [_NAN] * self.outputs
+
+    def _ask(self, values: Sequence[float]) -> list[float]:
         self._write(*values)
         began = perf_counter()
         self._session.run_with_iobinding(self._binding)
@@ -104,8 +115,8 @@ class Model(ABC):
             raise Refused(f"{MANIFEST_FILE}: checked.outputs must be {len(checked.inputs)} x {self.outputs}")
         questions = [numbers(row) for row in checked.inputs]
         try:
-            answers = [self.ask(question) for question in questions]
-        except Exception as error:  # as above
+            answers = [self._ask(question) for question in questions]
+        except Exception as error:  # as in `ask`
             raise Refused(f"{MODEL_FILE} cannot answer: {error}") from error
         difference = float(np.max(np.abs(np.array(answers) - expected)))
         if not difference <= checked.tolerance:  # so that NaN is refused too
@@ -114,7 +125,7 @@ class Model(ABC):
                 f"they differ by {difference:.3g}, and {checked.tolerance:.3g} is allowed"
             )
         for _ in range(_TIMED_ANSWERS):
-            self.ask(questions[0])
+            self._ask(questions[0])
             if not self.too_slow:
                 return
         allowed = f"{manifest.maximum_answer_milliseconds:g} ms of processor time"
@@ -144,9 +155,9 @@ def load_model(
         accept(described, content)
     manifest = decode_manifest(described)
     manifest.verify(content)
-    model_graph.check(content)
     if not isinstance(manifest, as_type.kind.manifest):
         raise Refused(f"{MANIFEST_FILE}: a model of another kind than {as_type.kind.name!r}")
+    quarantine.examine(described, content, as_type)
     return as_type(manifest, content)
 
 

@@ -55,7 +55,8 @@ class FaultDetector:
         )  # fmt: skip
         self._site = site
         self.models = ModelInUse(self.counters, model)
-        self._explained: tuple[FaultModel, TreeContributions] | None = None
+        #: What explains the answers of the latest model that called a fault; None where it cannot be explained.
+        self._explained: tuple[FaultModel, TreeContributions | None] | None = None
         self._machines: dict[str, _Machine] = {}
         if state is not None:
             try:
@@ -146,8 +147,12 @@ class FaultDetector:
                 # Only here: it takes 3 MB and time to start, and most fault detectors wait long for a fault.
                 from pm_edge.components.fault_detector.contributions import TreeContributions
 
+                self._explained = model, None
                 self._explained = model, TreeContributions(model.content)
-            changes = self._explained[1](np.array(measurements, dtype=np.float32))  # None becomes NaN
+            if (explain := self._explained[1]) is None:
+                self.counters["unexplained"] += 1
+                return []
+            changes = explain(np.array(measurements, dtype=np.float32))  # None becomes NaN
         except Exception:  # whatever it is: an alert without a reason is better than none
             self.counters["unexplained"] += 1
             return []

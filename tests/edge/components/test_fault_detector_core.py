@@ -14,6 +14,7 @@ import pytest
 from pm_contracts.manifest import FaultManifest
 from pm_contracts.measurements import MachineMeasurements
 from pm_contracts.messages import Alert, FaultScore, MachineReading, Refused
+from pm_edge.components.fault_detector import contributions
 from pm_edge.components.fault_detector.core import HEALTHY_TO_CLEAR, FaultDetector
 from pm_edge.components.fault_detector.model import FaultModel
 from pm_edge.runtime.model_in_use import PATIENCE
@@ -132,6 +133,18 @@ def test_a_fault_that_cannot_be_explained_raises_its_alert_all_the_same(simple_f
     assert alert.state == "active"
     assert "aa_000" not in alert.text
     assert detector.counters["unexplained"] == 1
+
+
+def test_trees_too_large_to_explain_are_looked_at_once(model: FaultModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contributions, "_MAXIMUM_STEPS", 1)
+    looked_at: list[bytes] = []
+    leaves = contributions._leaves
+    monkeypatch.setattr(contributions, "_leaves", lambda trees: looked_at.append(b"") or leaves(trees))
+    detector = FaultDetector("lindau", model)
+    scores = [detector.score(reading(day, FAULTY)) for day in range(3)]
+    assert [score and score.top_contributions for score in scores] == [[], [], []]
+    assert detector.counters["unexplained"] == 3
+    assert len(looked_at) == 1
 
 
 def test_a_restart_from_the_state_neither_repeats_nor_forgets_an_alert(model: FaultModel) -> None:

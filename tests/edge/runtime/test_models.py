@@ -247,3 +247,98 @@ def test_a_fault_model_takes_missing_measurements(simple_fault_model: FaultFiles
     model = FaultModel(*simple_fault_model())
     rows = [[first] + [None] * 169 for first in (None, 98.0, 100.0)]
     assert [model.probability(row) for row in rows] == pytest.approx([0.018, 0.018, 0.881], abs=1e-3)
+
+
+def test_a_model_that_fails_at_an_answer_gives_nonsense_and_goes_on(
+    simple_fault_model: FaultFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = FaultModel(*simple_fault_model())
+
+    class Broken:
+        def run_with_iobinding(self, binding: object) -> None:
+            raise RuntimeError("\x1b a failure of onnxruntime's own")
+
+    whole, model._session = model._session, Broken()
+    assert model.probability([0.0] * 170) is None
+    model._session = whole
+    assert model.probability([0.0] * 170) is not None
+
+
+def odd(name: str) -> Callable[[Path], object]:
+    """One oddity that a folder with a good model in it may have, given the folder of its version."""
+
+    def pipe(path: Path) -> None:
+        path.unlink(missing_ok=True)
+        os.mkfifo(path)
+
+    def linked(path: Path, target: str) -> None:
+        path.unlink(missing_ok=True)
+        path.symlink_to(target)
+
+    def instead(path: Path) -> None:
+        path.unlink(missing_ok=True)
+        path.mkdir()
+
+    def renamed(version: Path) -> None:
+        strange = os.fsencode(version.parent) + b"/\xff\n\x1b"
+        os.rename(version, strange)  # noqa: PTH104
+        turn(version.parents[1], "forecast", os.fsdecode(strange))
+
+    def current(version: Path, target: str) -> None:
+        turn(version.parents[1], "forecast", target)
+
+    oddities: dict[str, Callable[[Path], object]] = {
+        "a pipe for the model": lambda version: pipe(version / MODEL_FILE),
+        "a pipe for the manifest": lambda version: pipe(version / MANIFEST_FILE),
+        "a pipe for a note": lambda version: pipe(version / "given-up"),
+        "a device for the model": lambda version: linked(version / MODEL_FILE, "/dev/zero"),
+        "a link that leads to itself": lambda version: linked(version / MODEL_FILE, MODEL_FILE),
+        "a link to nowhere": lambda version: linked(version / MANIFEST_FILE, "nowhere"),
+        "a folder for the model": lambda version: instead(version / MODEL_FILE),
+        "a folder for the manifest": lambda version: instead(version / MANIFEST_FILE),
+        "a folder for a note": lambda version: (version / "given-up").mkdir(),
+        "a folder for a refusal": lambda version: [
+            (version / name).mkdir() or pipe(version / MODEL_FILE) for name in (REFUSED, f"{REFUSED}.new")
+        ],
+        "a manifest that is no UTF-8": lambda version: (version / MANIFEST_FILE).write_bytes(b'{"kind": "\xff"}'),
+        "a manifest of many brackets": lambda version: (version / MANIFEST_FILE).write_bytes(b"[" * 1_000_000),
+        "a version that is no UTF-8": renamed,
+        "a version elsewhere": lambda version: current(version, "../elsewhere"),
+        "a version in a version": lambda version: current(version, f"{version.name}/.."),
+        "a file for the version": lambda version: current(version, f"{version.name}/{MODEL_FILE}"),
+        "a device for the version": lambda version: current(version, "/dev/zero"),
+        "a version that leads to itself": lambda version: current(version, "current"),
+        "a version that is gone": lambda version: current(version, "gone"),
+        "a name that is too long": lambda version: current(version, "/".join(["x" * 250] * 10)),
+    }
+    return oddities[name]
+
+
+ODDITIES = (
+    "a pipe for the model", "a pipe for the manifest", "a pipe for a note", "a device for the model",
+    "a link that leads to itself", "a link to nowhere", "a folder for the model", "a folder for the manifest",
+    "a folder for a note", "a folder for a refusal", "a manifest that is no UTF-8", "a manifest of many brackets",
+    "a version that is no UTF-8", "a version elsewhere", "a version in a version", "a file for the version",
+    "a device for the version", "a version that leads to itself", "a version that is gone", "a name that is too long",
+)  # fmt: skip
+#: A good model under a strange name is one; where no version can be found, none was refused.
+_NOT_REFUSED = ("a version that is no UTF-8", *ODDITIES[-3:])
+
+
+@pytest.mark.parametrize("what", ODDITIES)
+def test_a_folder_of_oddities_ends_no_component_and_costs_no_wait(
+    tmp_path: Path, constant_forecast_model: ForecastFiles, what: str
+) -> None:
+    ship(tmp_path, *constant_forecast_model(3.0))
+    version = ship(tmp_path, *constant_forecast_model(4.0))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    odd(what)(version)
+    store = ModelStore(tmp_path, ForecastModel)
+    model = store.poll()
+    assert store.refused == (what not in _NOT_REFUSED)
+    assert store.reason.encode().decode() == store.reason, "a status can carry it"
+    assert model is not None or what in _NOT_REFUSED
+    assert store.poll() is None
+    store.give_up("it must not raise either")
+    assert not list(elsewhere.iterdir())
