@@ -8,10 +8,13 @@ from types import SimpleNamespace
 import pytest
 
 from pm_contracts import budgets
+from pm_edge.components.fault_detector.model import FaultModel
 from pm_edge.runtime import checkpoint as checkpoint_module
 from pm_edge.runtime.checkpoint import Checkpoint
 from pm_edge.runtime.component import Component
+from pm_edge.runtime.inference import Inference
 from pm_edge.runtime.settings import Settings
+from pm_edge.runtime.state_file import StateFile
 
 
 class Bus:
@@ -62,3 +65,43 @@ def test_a_journal_that_grows_long_has_the_state_written_before_its_time(checkpo
     assert checkpoint.is_due
     checkpoint.begin()
     assert not checkpoint.is_due
+
+
+class Large(Inference):
+    """A component with a large state, which answers nothing."""
+
+    name = "large"
+
+    def begin(self, state, model):
+        pass
+
+    def answer(self, reading):
+        pass
+
+    def in_use(self):
+        return {}
+
+    def state(self):
+        return {"machine-01": "x" * 13_000_000}
+
+    def counts(self):
+        return {}
+
+
+def test_a_component_with_a_large_state_saves_it_in_its_time_and_at_its_end(tmp_path, clock, monkeypatch):
+    saves: list[int] = []
+    monkeypatch.setattr(
+        StateFile, "save", lambda file, state: saves.append(len(state)) or setattr(file, "size", 13e6) or 1
+    )
+    component = Component("pm.Large", Settings("lindau", {}, tmp_path), Bus())  # type: ignore[arg-type]
+    large = Large(component, FaultModel)
+    for second in range(0, 40, 2):
+        clock.now = float(second)
+        large._arrived("pm/lindau/machine-01/reading", b"{}")
+        large._look_around()
+    assert len(saves) == 1
+    large._look_around(is_last=True)
+    assert len(saves) == 2
+    large._arrived("pm/lindau/machine-01/reading", b"x" * 250_000)
+    assert sum(path.stat().st_size for path in (tmp_path / "journal").iterdir()) == 0
+    assert component.counters.snapshot()["refused"] == 21
