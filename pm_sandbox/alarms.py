@@ -3,6 +3,7 @@
 import json
 from typing import Any, NamedTuple
 
+from pm_components.functions.alarm_keeper.alarms import CLEARED
 from pm_components.functions.alarm_keeper.core import ACKNOWLEDGEMENT
 from pm_sandbox.cloud import Cloud
 
@@ -19,13 +20,18 @@ class AlarmRow(NamedTuple):
     escalated: bool
     text: str
 
+    @property
+    def is_active(self) -> bool:
+        """True if somebody should look after it: it is raised, or flaps and may be again at any moment."""
+        return self.state != CLEARED
+
 
 def alarms(cloud: Cloud, outputs: dict[str, Any]) -> list[AlarmRow]:
     """All alarms that are remembered: the active ones first, then by the time they were raised, the latest first."""
     pages = cloud.client("dynamodb").get_paginator("scan").paginate(TableName=outputs["alarm_table"])
     rows = [_row(item) for page in pages for item in page["Items"]]
     rows.sort(key=lambda row: row.raised_at, reverse=True)
-    return sorted(rows, key=lambda row: row.state != "active")
+    return sorted(rows, key=lambda row: not row.is_active)
 
 
 def acknowledge(cloud: Cloud, outputs: dict[str, Any], *, site: str, dedupe_key: str, by: str, note: str = "") -> None:

@@ -14,6 +14,7 @@ from pm_sandbox.terminal import printable
 alarms_app = typer.Typer(no_args_is_help=True, help="List alarms and acknowledge them.")
 
 _COLOURS = {("active", "critical"): "red", ("active", "warning"): "yellow"}
+_COLOURS |= {("flapping", severity): colour for (_, severity), colour in _COLOURS.items()}
 
 
 def register(app: typer.Typer) -> None:
@@ -34,7 +35,7 @@ def list_alarms(
 
     factory = attached(directory)
     found = alarms(factory.cloud, factory.deployment.outputs)
-    rows = [row for row in found if everything or row.state == "active"]
+    rows = [row for row in found if everything or row.is_active]
     if not rows:
         console.print("There are no alarms.")
         return
@@ -69,10 +70,10 @@ def acknowledge(
     cloud, outputs = factory.cloud, factory.deployment.outputs
     known = {(row.site, row.dedupe_key): row for row in alarms(cloud, outputs)}
     found = known.get((site, alarm))
-    active = [f"{row.site} {row.dedupe_key}" for row in known.values() if row.state == "active"]
+    active = [f"{row.site} {row.dedupe_key}" for row in known.values() if row.is_active]
     if found is None:
         fail(f"there is no alarm {alarm!r} at {site!r}; active are: {', '.join(active) or 'none'}")
-    if found.state != "active":
+    if not found.is_active:
         fail(f"{alarm} at {site} is {found.state}: there is nothing to take on")
     if found.acknowledged_by:
         fail(f"{found.acknowledged_by} has taken {alarm} at {site} on already")

@@ -13,10 +13,13 @@ _COUNTED = (
     ("detector", ("Taken", "Repeated", "Late", "Alerts", "Failed")),
     (
         "forwarder",
-        ("Forwarded", "Repeated", "Deduplicated", "Late", "Acknowledged", "Escalated", "Needless", "Failed"),
+        (
+            "Forwarded", "Gathered", "Digested", "Repeated", "Deduplicated", "Late", "Outdated", "Flapping", "Flapped",
+            "Settled", "Unsettled", "Acknowledged", "Escalated", "Needless", "Failed",
+        ),
     ),
     ("announcer", ("Announced", "Failed")),
-)
+)  # fmt: skip
 #: The function that starts the making of models.
 START = "start"
 _STARTS = ("Started", "AlreadyRunning", "CoolingDown", "Ignored", "Failed")

@@ -1,4 +1,4 @@
-"""The resources behind an alarm's life: a table, and schedules that escalate one that nobody acknowledges in time."""
+"""The resources behind an alarm's life: tables, and schedules for all that happens when nothing comes in time."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -26,11 +26,11 @@ class AlarmLifeCycle(NamedTuple):
 def alarm_life_cycle(
     name: str, queue: aws.sqs.Queue, alarms: pulumi.Input[AlarmArgs], *, parent: pulumi.Resource
 ) -> AlarmLifeCycle:
-    """The table `{name}-alarm-table`, the schedule group `{name}-escalations` and the role of its schedules.
+    """The tables `{name}-alarm-table` and `{name}-digest-table`, the schedules' group `{name}-escalations` and role.
 
     Args:
         name: logical name of the component.
-        queue: where escalations go: the queue of the function that keeps the alarms.
+        queue: where the schedules' messages go: the queue of the function that keeps the alarms.
         alarms: how insistent they are.
         parent: the component.
     """
@@ -45,6 +45,15 @@ def alarm_life_cycle(
         point_in_time_recovery={"enabled": True},
         opts=options,
     )
+    digests = aws.dynamodb.Table(
+        f"{name}-digest-table",
+        name=naming.physical_name(name, "digests"),
+        billing_mode="PAY_PER_REQUEST",
+        hash_key="site",
+        range_key="entry",
+        attributes=[{"name": "site", "type": "S"}, {"name": "entry", "type": "S"}],
+        opts=options,
+    )
     group = aws.scheduler.ScheduleGroup(
         f"{name}-escalations", name=naming.physical_name(name, "escalations"), opts=options
     )
@@ -57,6 +66,7 @@ def alarm_life_cycle(
     schedules = naming.arn("scheduler", pulumi.Output.concat("schedule/", group.name, f"/{NAME_PREFIX}*"), parent)
     statements = [
         allow(["dynamodb:GetItem", "dynamodb:PutItem"], [table.arn]),
+        allow(["dynamodb:UpdateItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:BatchWriteItem"], [digests.arn]),
         allow(["scheduler:CreateSchedule", "scheduler:DeleteSchedule"], [schedules]),
         allow(
             ["iam:PassRole"],
@@ -66,6 +76,7 @@ def alarm_life_cycle(
     ]
     environment: dict[str, pulumi.Input[str]] = {
         "ALARM_TABLE": table.name,
+        "DIGEST_TABLE": digests.name,
         "ALARM_POLICY": checked(alarms, policy_text),
         "SCHEDULE_GROUP": group.name,
         "SCHEDULE_ROLE_ARN": role.arn,

@@ -31,7 +31,9 @@ from pm_components.fault_alerting.settings import (
 )
 from pm_components.functions.alarm_keeper.core import ESCALATION
 from pm_components.functions.announcer.core import PREFIX
+from pm_components.functions.spoken_digest import DIGEST
 from pm_contracts import topics
+from pm_contracts.messages import Alert
 
 #: Seconds that an alert may wait before that is an alarm itself.
 ALERT_AGE_SECONDS = 300
@@ -228,7 +230,7 @@ class FaultAlerting(pulumi.ComponentResource):
             _ALARM_KEEPER,
             "alarm_keeper",
             queue,
-            description="Keeps the alarms, and brings each alert to the alert topic once",
+            description="Keeps the alarms, and brings each alert to the alert topic, alone or in a digest",
             statements=[
                 allow(["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"], [sent.arn]),
                 allow(["sns:Publish"], [self._topic.arn]),
@@ -236,8 +238,9 @@ class FaultAlerting(pulumi.ComponentResource):
                 *life_cycle.statements,
             ],
             environment={"SENT_TABLE": sent.name, "TOPIC_ARN": self._topic.arn, **life_cycle.environment},
-            batch_size=10,
-            batching_window_seconds=0,
+            # About 0.1 s each: a storm is through in minutes, and a batch ends long before the function's time does.
+            batch_size=50,
+            batching_window_seconds=1,
             reserved_concurrency=args.get("reserved_concurrency"),
         )
         return life_cycle.table
@@ -272,14 +275,14 @@ class FaultAlerting(pulumi.ComponentResource):
             endpoint=queue.queue.arn,
             raw_message_delivery=True,
             # CloudWatch alarms come by the same topic, and are not for the floor.
-            filter_policy=pulumi.Output.json_dumps({"kind": ["alert"]}),
+            filter_policy=pulumi.Output.json_dumps({"kind": [Alert.kind, DIGEST]}),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
         )
         self._work_off(
             "announcer",
             "announcer",
             queue,
-            description="Speaks each alert into a recording for the floor",
+            description="Speaks each alert and digest into a recording for the floor",
             statements=[
                 allow(["polly:SynthesizeSpeech"], ["*"]),
                 allow(["s3:PutObject"], [pulumi.Output.concat(bucket.arn, f"/{PREFIX}/*")]),

@@ -47,7 +47,7 @@ class FaultAlertingSettings(Settings, frozen=True, kw_only=True):
     detector: DetectorSettings = DetectorSettings()
     """The acceptable range of forecasts."""
     alarms: AlarmSettings = AlarmSettings()
-    """Reminders of active alarms, and escalation of those that nobody acknowledges."""
+    """Reminders of active alarms, escalation of those that nobody acknowledges, and digests of many at once."""
     reserved_concurrency: ReservedConcurrency | None = None
     """Executions that the account keeps for telling alerts, so that nothing else in it delays them. By default none: a
     new account has ten in all and lets nobody reserve any."""
@@ -66,11 +66,13 @@ class DetectorArgs(TypedDict, total=False):
 
 
 class AlarmArgs(TypedDict, total=False):
-    """The settings of reminders and escalations."""
+    """The settings of reminders, escalations and digests."""
 
     dedupe_seconds: pulumi.Input[int]
     escalation_seconds: pulumi.Input[int]
     escalation_severities: pulumi.Input[Sequence[pulumi.Input[str]]]
+    mail_limit: pulumi.Input[int]
+    digest_seconds: pulumi.Input[int]
 
 
 class FaultAlertingSettingsArgs(TypedDict, total=False):

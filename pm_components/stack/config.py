@@ -92,7 +92,7 @@ class Config(Settings, frozen=True, kw_only=True):
     escalation_emails: list[_Email] = msgspec.field(default_factory=list)
     """Addresses that are mailed to when nobody has acknowledged an alarm in time."""
     alarms: AlarmSettings = AlarmSettings()
-    """Reminders and escalation of alarms."""
+    """Reminders, escalation and digests of alarms."""
     flow_control: FlowControl = _SITE.flow_control
     """Hold uplinks to the limits of AWS IoT Core."""
     python: AbsolutePath = _SITE.python

@@ -13,6 +13,8 @@ from pm_edge.runtime.files import write_atomically
 
 #: The last fifth of the series is live; of a five-year series the last year.
 LIVE_SHARE = 5
+#: Years pass in minutes here: as many alerts in ten minutes are no storm.
+_MAIL_LIMIT = 1000
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Plan:
     end: dt.datetime = sources.END
     cut_messages: int = 5000
     live_per_second: int = 800
-    config: dict[str, Any] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=lambda: {"alarms": {"mail_limit": _MAIL_LIMIT}})
     seed: int = 0
 
     @classmethod

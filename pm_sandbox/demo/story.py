@@ -127,6 +127,7 @@ class _Story:
         self.operator = factory.operator
         self.outputs = factory.deployment.outputs
         self.outcome_queue = factory.deployment.physical_id("aws:sqs/queue:Queue", "alerting-detector-queue")
+        self.alert_queue = factory.deployment.physical_id("aws:sqs/queue:Queue", "alerting-forwarder-queue")
         [self.core_device] = factory.core_devices.values()
         self.statuses, self.meter, self.progress = statuses, meter, progress
 
@@ -246,20 +247,23 @@ class _Story:
         waiting = self._waiting_in(self.outcome_queue)
         self.progress.step("Judging what came true", waiting)
         self._until(lambda: waiting - self._waiting_in(self.outcome_queue), waiting, "outcomes judged")
-        _, told = self.operator.count("alert", f"site = '{self.site}'")
+        alarms = self.operator.query(f"SELECT DISTINCT dedupe_key FROM alert WHERE site = '{self.site}'")
         _, raised = self.operator.count("alert", f"site = '{self.site}' AND state = 'active'")
         bucket = self.outputs["announcements_bucket"]
-        self.progress.step("Waiting for e-mails and speech", told)
-        self._until(lambda: min(len(self._announcements(bucket)), len(self._mails())), told, "alerts mailed and spoken")
+        self.progress.step("Waiting for e-mails and speech", len(alarms))
+        self._until(
+            lambda: min(len(self._announcements(bucket)), len(self._mails())), len(alarms), "alarms mailed and spoken"
+        )
         mails: list[Path] = []
         spoken: list[str] = []
 
         def all_mailed_are_spoken() -> bool:
             nonlocal mails, spoken
+            worked_off = self._waiting_in(self.alert_queue) == 0
             mails, spoken = self._mails(), self._announcements(bucket)
-            return len(mails) == len(spoken)
+            return worked_off and len(mails) == len(spoken)
 
-        # An alert on forecast quality may be mailed before the lake has it, and then has an announcement to come, too.
+        # Not each alert has a mail of its own: a repeat is only counted.
         self._await(all_mailed_are_spoken, "the last announcement")
         (out / "mail").mkdir()
         for mail in mails:

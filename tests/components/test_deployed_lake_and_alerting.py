@@ -29,10 +29,10 @@ from pm_components.analytics_store.component import AnalyticsStore
 from pm_components.fault_alerting.component import FaultAlerting
 
 alerting = FaultAlerting("alerting", {
-    "sites": ["lindau"],
+    "sites": ["lindau", "gera"],
     "emails": ["shift@example.com"],
     "escalation_emails": ["boss@example.com"],
-    "alarms": {"escalation_seconds": 8},
+    "alarms": {"escalation_seconds": 8, "digest_seconds": 10},
     "detector": {"window": 20, "minimum_count": 10, "maximum_share": 0.3, "clear_share": 0.1},
 })
 store = AnalyticsStore("store", {"sites": ["lindau", "bremen"], "alarm_topic_arns": [alerting.topic_arn]})
@@ -181,16 +181,16 @@ def test_forecasts_out_of_range_reach_the_lake_the_mail_and_the_floor_once(deplo
     assert item["alert"] == {"S": "active"}
 
 
-def fault(machine: str, state: str = "active") -> Alert:
+def fault(machine: str, state: str = "active", site: str = "lindau", severity: str = "critical") -> Alert:
     return Alert(
-        site="lindau",
+        site=site,
         device=machine,
         cause="fault",
-        severity="critical",
+        severity=severity,
         state=state,
         raised_at=START if state == "active" else START + dt.timedelta(days=1),
         dedupe_key=f"fault/{machine}",
-        text=f"{machine} at lindau is about to fail.",
+        text=f"{machine} at {site} is about to fail.",
     )
 
 
@@ -244,6 +244,21 @@ def test_an_alert_of_a_site_that_comes_twice_is_mailed_once(deployed: Deployed) 
     eventually(lambda: _drained(deployed, "pm-test-alerting-forwarder"), "an empty queue")
     assert len(of_machine()) == 1
     assert len(sent) == 1
+
+
+def test_a_storm_is_mailed_and_spoken_as_one_digest_though_nothing_more_comes(deployed: Deployed) -> None:
+    for number in range(30):
+        deployed.publish("pm/gera/alert", encode(fault(f"machine-{number:02}", site="gera", severity="warning")))
+
+    def subjects() -> list[str]:
+        return [mail["Subject"] for mail in deployed.mails() if "gera" in mail["Subject"]]
+
+    digest = "[DIGEST] gera: 20 notifications"
+    eventually(lambda: digest in subjects(), "the digest")
+    assert len(subjects()) == 11, "half of the limit is for critical alarms"
+    today = f"announcements/gera/{dt.datetime.now(dt.UTC):%Y}/"
+    eventually(lambda: deployed.keys(deployed.outputs["announcements_bucket"], today), "the digest to be spoken")
+    assert sum(row.site == "gera" for row in alarms(deployed.cloud, deployed.outputs)) == 30
 
 
 def test_a_message_that_is_no_outcome_ends_as_a_dead_letter(deployed: Deployed) -> None:

@@ -199,6 +199,8 @@ def every_option() -> list[tuple[str, str, dict[str, Any]]]:
                     "dedupeSeconds": 600,
                     "escalationSeconds": 900,
                     "escalationSeverities": ["critical"],
+                    "mailLimit": 50,
+                    "digestSeconds": 300,
                 },
                 "escalationEmails": ["head@example.com"],
                 "reservedConcurrency": 2,

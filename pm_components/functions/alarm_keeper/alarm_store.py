@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from pm_components.functions.alarm_keeper.alarms import CLEARED, Alarm
+from pm_components.functions.alarm_keeper.alarms import CLEARED, FLAPPING, Alarm
 from pm_components.functions.versioned_items import VersionedItems
 
 
@@ -39,13 +39,13 @@ class AlarmStore:
         attributes = {
             "record": {"S": msgspec.json.encode(alarm).decode()},
             # For people who look into the table; the function itself reads `record` alone.
-            "state": {"S": alarm.state},
+            "state": {"S": FLAPPING if alarm.flapping else alarm.state},
             "severity": {"S": alarm.alert.severity},
             "raised_at": {"S": alarm.alert.raised_at.isoformat()},
             "acknowledged_by": {"S": alarm.acknowledged_by},
             "escalated": {"BOOL": alarm.escalated_at is not None},
             "text": {"S": alarm.alert.text},
         }
-        if alarm.state == CLEARED:
+        if alarm.state == CLEARED and not alarm.flapping:
             attributes["expires_at"] = {"N": str(int(self._clock()) + self._keep_seconds)}
         self._items.save(alarm.name, attributes, version)

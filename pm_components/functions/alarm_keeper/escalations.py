@@ -44,7 +44,7 @@ class Escalations:
     def begin(self, alarm: Alarm) -> None:
         """Let the time for an alarm's acknowledgement begin; it goes on where it has begun."""
         alert = alarm.alert
-        message = Escalation(site=alert.site, dedupe_key=alert.dedupe_key, raised_at=alert.raised_at)
+        message = Escalation(site=alert.site, dedupe_key=alert.dedupe_key, raised_at=alarm.awaits_since)
         try:
             self._client.create_schedule(
                 Name=schedule_name(alarm),
@@ -71,5 +71,5 @@ class Escalations:
 
 def schedule_name(alarm: Alarm) -> str:
     """The name of an alarm's schedule; raised anew it has another one. 64 characters are allowed."""
-    identity = f"{alarm.name}|{alarm.alert.raised_at.isoformat()}"
+    identity = f"{alarm.name}|{alarm.awaits_since.isoformat()}"
     return NAME_PREFIX + hashlib.blake2b(identity.encode(), digest_size=16).hexdigest()

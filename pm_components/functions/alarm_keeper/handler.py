@@ -1,7 +1,8 @@
-"""The alarm keeper, fed by SQS: the sites' alerts, acknowledgements and escalations -> the SNS alert topic.
+"""The alarm keeper, fed by SQS: the sites' alerts, acknowledgements and timers -> the SNS alert topic.
 
-Each alert is told once. An acknowledgement carries the message attribute `kind`, which a rule of AWS IoT cannot set: no
-device can acknowledge an alarm.
+Each alert is told once at most: alone, with others in a digest, or as one of those that its alarm's next mail counts.
+An acknowledgement carries the message attribute `kind`, which a rule of AWS IoT cannot set: no device can acknowledge
+an alarm.
 """
 
 import datetime as dt
@@ -20,15 +21,21 @@ from pm_components.functions.alarm_keeper.alarms import (
     Alarm,
     Escalation,
     Policy,
+    Settling,
     Step,
     alarm_name,
     on_acknowledgement,
     on_alert,
     on_escalation,
+    on_settling,
 )
 from pm_components.functions.alarm_keeper.core import Notification
+from pm_components.functions.alarm_keeper.digest_store import DigestStore
+from pm_components.functions.alarm_keeper.digests import DigestDue
 from pm_components.functions.alarm_keeper.escalations import Escalations
 from pm_components.functions.alarm_keeper.once import Once
+from pm_components.functions.alarm_keeper.outlet import Outlet
+from pm_components.functions.alarm_keeper.timers import Timers
 from pm_components.functions.batches import work_off_each
 from pm_components.functions.versioned_items import retry_conflicts
 from pm_contracts.messages import Alert, Refused, decode
@@ -40,7 +47,7 @@ KEEP_SECONDS = 90 * 24 * 3600
 
 
 class _Head(msgspec.Struct):
-    """The field by which an escalation differs from an alert."""
+    """The field by which a timer's message differs from an alert."""
 
     kind: str = ""
 
@@ -52,7 +59,8 @@ class AlarmKeeper:
         store: where alarms are kept.
         once: which alerts were told.
         escalations: the times for acknowledgements.
-        publish: brings a notification to the alert topic.
+        timers: the times in which flapping alarms settle.
+        outlet: the way to the people.
         policy: how insistent alarms are.
         now: the time, UTC.
     """
@@ -62,14 +70,16 @@ class AlarmKeeper:
         store: AlarmStore,
         once: Once,
         escalations: Escalations,
-        publish: Callable[[Notification], None],
+        timers: Timers,
+        outlet: Outlet,
         policy: Policy,
-        now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
+        now: Callable[[], dt.datetime],
     ) -> None:
         self._store = store
         self._once = once
         self._escalations = escalations
-        self._publish = publish
+        self._timers = timers
+        self._outlet = outlet
         self._policy = policy
         self._now = now
 
@@ -77,49 +87,81 @@ class AlarmKeeper:
         """Work off one record of SQS; the word for what was done.
 
         Raises:
-            Refused: if it is no message of the three kinds, or acknowledges what was never raised.
+            Refused: if it is no message that it knows, or acknowledges what was never raised.
         """
         body = record["body"].encode()
         kind = record.get("messageAttributes", {}).get("kind", {}).get("stringValue")
         if kind == core.ACKNOWLEDGEMENT:
             return self.acknowledge(_decoded(body, Acknowledgement))
-        if _decoded(body, _Head).kind == Escalation.__name__:
+        timer = _decoded(body, _Head).kind
+        if timer == Escalation.__name__:
             return self.escalate(_decoded(body, Escalation))
+        if timer == Settling.__name__:
+            return self.settle(_decoded(body, Settling))
+        if timer == DigestDue.__name__:
+            return self._outlet.digest(_decoded(body, DigestDue))
         return self.forward(decode(body, Alert))
 
     def forward(self, alert: Alert) -> str:
         """Bring one alert to the topic, unless it was brought there before or its alarm is told of already."""
-        told = [True]
+        now = self._now()
 
-        def tell(_: Alarm) -> None:
+        def tell(before: Alarm | None, alarm: Alarm) -> str:
+            word = "Repeated"
+
+            def notify() -> None:
+                nonlocal word
+                out = core.notification(alert, alarm, before.left_out if before else 0)
+                word = "" if self._outlet.tell(out, alert) else "Gathered"
+
             # Told once whatever fails after it: a record that comes again only brings the rest to its end.
-            told[0] = self._once.do(alert.message_id, lambda: self._publish(core.notification(alert)))
+            self._once.do(alert.message_id, notify)
+            return word
 
         name = alarm_name(alert.site, alert.dedupe_key)
-        did = self._take(name, lambda alarm: on_alert(alarm, alert, self._policy), tell)
-        return did if told[0] else "Repeated"
+        return self._take(name, lambda alarm: on_alert(alarm, alert, self._policy, now), tell)
 
     def acknowledge(self, given: Acknowledgement) -> str:
         """Note that someone has taken an alarm on, and tell the others."""
         now = self._now()
         name = alarm_name(given.site, given.dedupe_key)
-        return self._take(
-            name,
-            lambda alarm: on_acknowledgement(alarm, given, now),
-            lambda alarm: self._publish(core.acknowledged(alarm)),
-        )
+        return self._take(name, lambda alarm: on_acknowledgement(alarm, given, now), self._telling(core.acknowledged))
 
     def escalate(self, given: Escalation) -> str:
         """Tell those who are told of alarms that nobody has acknowledged."""
         now = self._now()
         name = alarm_name(given.site, given.dedupe_key)
-        return self._take(
-            name, lambda alarm: on_escalation(alarm, given, now), lambda alarm: self._publish(core.escalated(alarm))
-        )
+        return self._take(name, lambda alarm: on_escalation(alarm, given, now), self._telling(core.escalated))
 
-    def _take(self, name: str, decide: Callable[[Alarm | None], Step], tell: Callable[[Alarm], None]) -> str:
-        """Decide on an alarm, do what follows and save it: in this order, so that at worst it is done twice."""
-        told = False
+    def settle(self, given: Settling) -> str:
+        """Tell that an alarm has stopped flapping, if it has."""
+        now = self._now()
+        name = alarm_name(given.site, given.dedupe_key)
+        return self._take(name, lambda alarm: on_settling(alarm, self._policy, now), self._telling(core.settled))
+
+    def _telling(self, text: Callable[[Alarm, int], Notification]) -> Callable[[Alarm | None, Alarm], str]:
+        """Tell of a change of an alarm, with the number of alerts that nobody was told of before it."""
+
+        def tell(before: Alarm | None, alarm: Alarm) -> str:
+            out = text(alarm, before.left_out if before else 0)
+            return "" if self._outlet.tell(out, alarm.alert) else "Gathered"
+
+        return tell
+
+    def _take(
+        self, name: str, decide: Callable[[Alarm | None], Step], tell: Callable[[Alarm | None, Alarm], str]
+    ) -> str:
+        """Decide on an alarm, do what follows and save it: in this order, so that at worst it is done twice.
+
+        Args:
+            name: the alarm's.
+            decide: takes the alarm; answers what follows.
+            tell: takes the alarm before and after; answers what became of it, "" if people know by now.
+
+        Returns:
+            The word for what was done.
+        """
+        told: str | None = None
 
         def attempt() -> str:
             nonlocal told
@@ -128,16 +170,17 @@ class AlarmKeeper:
             alarm = step.alarm or before
             if alarm is None:
                 return step.did
-            if step.tell and not told:
-                tell(alarm)
-                told = True
+            if step.tell and told is None:
+                told = tell(before, alarm)
             if step.schedule:
                 self._escalations.begin(alarm)
+            if step.settles_at:
+                self._timers.begin(Settling(site=alarm.alert.site, dedupe_key=alarm.alert.dedupe_key), step.settles_at)
             if step.settle and before is not None:
                 self._escalations.end(before)
             if step.alarm is not None:
                 self._store.save(step.alarm, version)
-            return step.did
+            return told or step.did
 
         return retry_conflicts(name, attempt)
 
@@ -165,19 +208,27 @@ def _keeper() -> AlarmKeeper:
             MessageAttributes=attributes,
         )
 
+    schedules = {
+        "group": os.environ["SCHEDULE_GROUP"],
+        "queue_arn": os.environ["QUEUE_ARN"],
+        "role_arn": os.environ["SCHEDULE_ROLE_ARN"],
+    }
+    scheduler = boto3.client("scheduler")
+    timers = Timers(scheduler, **schedules)
+    digests = DigestStore(dynamodb, os.environ["DIGEST_TABLE"], window_seconds=policy.digest_seconds)
     return AlarmKeeper(
         AlarmStore(dynamodb, os.environ["ALARM_TABLE"], keep_seconds=KEEP_SECONDS),
         Once(dynamodb, os.environ["SENT_TABLE"], lease_seconds=LEASE_SECONDS, keep_seconds=KEEP_SECONDS),
-        Escalations(
-            boto3.client("scheduler"),
-            group=os.environ["SCHEDULE_GROUP"],
-            queue_arn=os.environ["QUEUE_ARN"],
-            role_arn=os.environ["SCHEDULE_ROLE_ARN"],
-            after_seconds=policy.escalation_seconds,
-        ),
-        publish,
+        Escalations(scheduler, **schedules, after_seconds=policy.escalation_seconds),
+        timers,
+        Outlet(publish, digests, timers, policy, _now),
         policy,
+        _now,
     )
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
 
 
 def handle(event: dict[str, Any], _context: Any) -> dict[str, Any]:

@@ -1,26 +1,38 @@
-"""Alerts from the alert topic (by way of SQS) -> speech of Amazon Polly -> recordings in S3."""
+"""Alerts and digests from the alert topic (by way of SQS) -> speech of Amazon Polly -> recordings in S3."""
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import boto3
+import msgspec
 
 from pm_components.functions.announcer.core import object_key, spoken_text
 from pm_components.functions.batches import work_off_each
-from pm_contracts.messages import Alert, decode
+from pm_components.functions.spoken_digest import DIGEST, SpokenDigest
+from pm_contracts.messages import Alert, Refused, decode
 
 
-def announce(body: bytes, speak: Callable[[str], bytes], store: Callable[[str, bytes], None]) -> str:
-    """Record one alert.
+def announce(record: Mapping[str, Any], speak: Callable[[str], bytes], store: Callable[[str, bytes], None]) -> str:
+    """Record one alert, or one digest.
 
     Raises:
-        Refused: if `body` is no alert.
+        Refused: if the record's body is neither.
     """
-    alert = decode(body, Alert)
-    store(object_key(alert), speak(spoken_text(alert)))
+    news = _news(record)
+    store(object_key(news), speak(spoken_text(news)))
     return "Announced"
+
+
+def _news(record: Mapping[str, Any]) -> Alert | SpokenDigest:
+    body = record["body"].encode()
+    if record.get("messageAttributes", {}).get("kind", {}).get("stringValue") != DIGEST:
+        return decode(body, Alert)
+    try:
+        return msgspec.json.decode(body, type=SpokenDigest)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise Refused(f"{SpokenDigest.__name__}: {error}") from error
 
 
 @functools.cache
@@ -44,4 +56,4 @@ def _means() -> tuple[Callable[[str], bytes], Callable[[str, bytes], None]]:
 
 def handle(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """The Lambda handler."""
-    return work_off_each(event, lambda record: announce(record["body"].encode(), *_means()))
+    return work_off_each(event, lambda record: announce(record, *_means()))

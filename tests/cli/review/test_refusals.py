@@ -41,7 +41,13 @@ SMALLEST: dict[str, Any] = {
     ],
     "alert_emails": ["a@b.c"],
     "escalation_emails": ["a@b.c"],
-    "alarms": {"dedupe_seconds": 0, "escalation_seconds": 0, "escalation_severities": []},
+    "alarms": {
+        "dedupe_seconds": 0,
+        "escalation_seconds": 0,
+        "escalation_severities": [],
+        "mail_limit": 1,
+        "digest_seconds": 1,
+    },
     "lake": {"customer_key": False, "scan_limit_bytes": 10_485_760},
     "detector": {"window": 1, "minimum_count": 1, "maximum_share": 0, "clear_share": 0, "tolerance": 0.001},
     "training": {
@@ -91,6 +97,8 @@ LARGEST: dict[str, Any] = {
         "dedupe_seconds": 604_800,
         "escalation_seconds": 604_800,
         "escalation_severities": ["warning", "critical"],
+        "mail_limit": 1000,
+        "digest_seconds": 86_400,
     },
     "lake": {"customer_key": True, "scan_limit_bytes": 10**15},
     "detector": {"window": 1000, "minimum_count": 1000, "maximum_share": 1, "clear_share": 1, "tolerance": 10},

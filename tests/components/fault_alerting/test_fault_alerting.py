@@ -45,7 +45,7 @@ def test_registers_exactly_these_resources(alerting: Any) -> None:
         "aws:lambda/layerVersion:LayerVersion": 1,
         "aws:lambda/function:Function": 3,
         "aws:lambda/eventSourceMapping:EventSourceMapping": 3,
-        "aws:dynamodb/table:Table": 3,
+        "aws:dynamodb/table:Table": 4,
         "aws:scheduler/scheduleGroup:ScheduleGroup": 1,
         "aws:s3/bucket:Bucket": 1,
         "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": 1,
@@ -82,7 +82,7 @@ def test_people_and_the_announcer_hear_the_topic(alerting: Any) -> None:
         "protocol": "sqs",
         "endpoint": "arn:of:alerting-announcer-queue",
         "rawMessageDelivery": True,
-        "filterPolicy": '{"kind": ["alert"]}',
+        "filterPolicy": '{"kind": ["alert", "digest"]}',
     }
     assert alerting.statements("alerting-announcer-queue-policy") == [
         {
@@ -219,6 +219,10 @@ def test_functions_may_do_this_and_nothing_else(alerting: Any) -> None:
         (["kms:Decrypt", "kms:GenerateDataKey"], ["arn:of:alerting-key"]),
         (["dynamodb:GetItem", "dynamodb:PutItem"], ["arn:of:alerting-alarm-table"]),
         (
+            ["dynamodb:UpdateItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:BatchWriteItem"],
+            ["arn:of:alerting-digest-table"],
+        ),
+        (
             ["scheduler:CreateSchedule", "scheduler:DeleteSchedule"],
             ["arn:aws:scheduler:eu-central-1:123456789012:schedule/pm-test-alerting-escalations/alarm-*"],
         ),
@@ -333,6 +337,8 @@ def test_an_escalation_is_sent_by_a_role_that_may_do_nothing_else(alerting: Any)
         "dedupe_seconds": 3600,
         "escalation_seconds": 900,
         "escalation_severities": ["critical"],
+        "mail_limit": 20,
+        "digest_seconds": 600,
     }
 
 

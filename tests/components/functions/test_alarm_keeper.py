@@ -87,6 +87,22 @@ def alarm_table(cloud: Cloud) -> Iterator[str]:
 
 
 @pytest.fixture
+def digest_table(cloud: Cloud) -> Iterator[str]:
+    client, name = cloud.client("dynamodb"), f"digests-{uuid.uuid4().hex[:8]}"
+    client.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[
+            {"AttributeName": "site", "KeyType": "HASH"},
+            {"AttributeName": "entry", "KeyType": "RANGE"},
+        ],
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in ("site", "entry")],
+    )
+    yield name
+    client.delete_table(TableName=name)
+
+
+@pytest.fixture
 def schedule_group(cloud: Cloud) -> str:
     name = f"escalations-{uuid.uuid4().hex[:8]}"
     cloud.client("scheduler").create_schedule_group(Name=name)
@@ -144,6 +160,7 @@ def test_the_handler_publishes_to_the_topic_and_reports_the_poison(
     cloud: Cloud,
     table: str,
     alarm_table: str,
+    digest_table: str,
     schedule_group: str,
     monkeypatch: pytest.MonkeyPatch,
     subscribed: Callable[[], list[dict[str, Any]]],
@@ -152,6 +169,7 @@ def test_the_handler_publishes_to_the_topic_and_reports_the_poison(
     settings = {
         "SENT_TABLE": table,
         "ALARM_TABLE": alarm_table,
+        "DIGEST_TABLE": digest_table,
         "ALARM_POLICY": msgspec.json.encode(POLICY).decode(),
         "SCHEDULE_GROUP": schedule_group,
         "SCHEDULE_ROLE_ARN": ROLE,

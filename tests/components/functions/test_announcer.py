@@ -12,6 +12,7 @@ import pytest
 
 from pm_components.functions.announcer import handler
 from pm_components.functions.announcer.core import object_key, spoken_text
+from pm_components.functions.spoken_digest import DIGEST, SpokenDigest
 from pm_contracts.messages import Alert, encode
 from pm_sandbox.cloud import Cloud
 
@@ -25,12 +26,16 @@ ALERT = Alert(
     dedupe_key="fault/machine-03",
     text="Machine 03 at lindau is about to fail.",
 )
+MANY = SpokenDigest(
+    site="lindau", digest_id="5" * 32, made_at=ALERT.raised_at, urgent=False, text="lindau has had 9 more messages."
+)
 CLEARED = msgspec.structs.replace(ALERT, state="cleared", message_id="")
 
 
 def test_what_is_said() -> None:
     assert spoken_text(ALERT) == "Attention, please. Machine 03 at lindau is about to fail."
     assert spoken_text(CLEARED) == "All clear. Machine 03 at lindau is about to fail."
+    assert spoken_text(MANY) == "Please note. lindau has had 9 more messages."
 
 
 def test_a_recording_lies_by_site_and_day_and_each_alert_has_its_own() -> None:
@@ -50,15 +55,20 @@ def test_the_handler_leaves_a_recording_and_reports_the_poison(cloud: Cloud, mon
     for key, value in {**cloud.environment(), **environment}.items():
         monkeypatch.setenv(key, value)
     handler._means.cache_clear()
+    digest = {"kind": {"stringValue": DIGEST, "dataType": "String"}}
     event = {
         "Records": [
             {"messageId": "poison", "body": "no alert"},
             {"messageId": "good", "body": encode(ALERT).decode()},
+            {"messageId": "many", "body": msgspec.json.encode(MANY).decode(), "messageAttributes": digest},
+            {"messageId": "no digest", "body": encode(ALERT).decode(), "messageAttributes": digest},
         ]
     }
-    assert handler.handle(event, None) == {"batchItemFailures": [{"itemIdentifier": "poison"}]}
-    (found,) = cloud.client("s3").list_objects_v2(Bucket=bucket)["Contents"]
-    assert found["Key"] == object_key(ALERT)
+    assert handler.handle(event, None) == {
+        "batchItemFailures": [{"itemIdentifier": "poison"}, {"itemIdentifier": "no digest"}]
+    }
+    found, many = cloud.client("s3").list_objects_v2(Bucket=bucket)["Contents"]
+    assert {found["Key"], many["Key"]} == {object_key(ALERT), object_key(MANY)}
     recording = cloud.client("s3").get_object(Bucket=bucket, Key=found["Key"])
     assert recording["ContentType"] == "audio/mpeg"
     audio = recording["Body"].read()
