@@ -23,7 +23,7 @@ _ATTEMPTS = 5
 class Admission(NamedTuple):
     """The answer to one who wants to notify."""
 
-    count: int
+    number: int
     """The number of the notification in its window; 0 if it is one too many."""
     ends_at: int
     """End of the window, seconds since the epoch."""

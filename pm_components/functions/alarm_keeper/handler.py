@@ -219,7 +219,7 @@ def _keeper() -> AlarmKeeper:
     return AlarmKeeper(
         AlarmStore(dynamodb, os.environ["ALARM_TABLE"], keep_seconds=KEEP_SECONDS),
         Once(dynamodb, os.environ["SENT_TABLE"], lease_seconds=LEASE_SECONDS, keep_seconds=KEEP_SECONDS),
-        Escalations(scheduler, **schedules, after_seconds=policy.escalation_seconds),
+        Escalations(scheduler, after_seconds=policy.escalation_seconds, now=_now, **schedules),
         timers,
         Outlet(publish, digests, timers, policy, _now),
         policy,

@@ -48,16 +48,16 @@ class Outlet:
         """
         gathered = Gathered.of(notification, alert)
         limit = self._policy.mail_limit if gathered.is_urgent else (self._policy.mail_limit + 1) // 2
-        count, ends_at = self._store.admit(alert.site, limit, self._now().timestamp())
+        number, ends_at = self._store.admit(alert.site, limit, self._now().timestamp())
         end = dt.datetime.fromtimestamp(ends_at, dt.UTC)
-        if not count:
+        if not number:
             # Before what it is for, so that nothing waits that nobody comes for; once a window in each process.
             if self._timed != (alert.site, ends_at):
                 self._timers.begin(DigestDue(site=alert.site), end)
                 self._timed = alert.site, ends_at
             self._store.gather(gathered, ends_at)
             return False
-        if count == limit:
+        if number == limit:
             what = "notifications" if gathered.is_urgent else "warnings and all-clears"
             note = f"Further {what} of {alert.site} are gathered until {end:%H:%M:%S} UTC; then a digest lists them."
             notification = notification._replace(text=f"{notification.text}\n\n{note}")

@@ -312,7 +312,7 @@ def test_functions_at_once_count_the_notifications_of_a_site_without_a_conflict(
         admitted: list[int] = []
 
         def work() -> None:
-            admitted.extend(watched.digests.admit("lindau", 20, NOW.timestamp()).count for _ in range(50))
+            admitted.extend(watched.digests.admit("lindau", 20, NOW.timestamp()).number for _ in range(50))
 
         threads = [threading.Thread(target=work) for _ in range(4)]
         for thread in threads:
