@@ -11,7 +11,7 @@ import msgspec
 from pm_components.functions.alarm_keeper.alarms import CLEARED, Policy
 from pm_components.functions.alarm_keeper.core import ACKNOWLEDGEMENT, CAUSES, ESCALATION, SUBJECT_LENGTH, Notification
 from pm_components.functions.spoken_digest import DIGEST, SpokenDigest
-from pm_contracts.messages import Alert
+from pm_contracts.messages import Alert, Name
 
 #: Alarms that a digest names; a line has about 150 characters, and SNS takes 256 KB.
 NAMED = 50
@@ -22,7 +22,7 @@ _SPOKEN = 3
 class DigestDue(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag=True):
     """A window of a site's notifications is over."""
 
-    site: str
+    site: Name
     again: bool = False
     """True for a second look, for what was still under way at the first."""
 

@@ -1,5 +1,6 @@
 """Records that Lambda functions are given: by queues, by buckets, by fleet provisioning."""
 
+import contextlib
 import datetime as dt
 import json
 from pathlib import Path
@@ -31,25 +32,44 @@ class _Once:
         return True
 
 
-class _NoEscalations:
+class _NoSchedules:
     """Nobody is told later."""
 
-    def begin(self, _alarm: Any) -> None:
+    def begin(self, *_: Any) -> None:
         pass
 
     def end(self, _alarm: Any) -> None:
         pass
 
 
+class _NoStorm:
+    """A site's notifications never exceed their limit."""
+
+    def admit(self, _site: str, limit: int, _now: float) -> tuple[int, int]:
+        return limit, 0
+
+    def gathered(self, _site: str, _now: float) -> dict[str, Any]:
+        return {}
+
+    def forget(self, _site: str, _entries: list[str]) -> None:
+        pass
+
+
 def _alarm_keeper(_folder: Path) -> Opened:
     from pm_components.functions.alarm_keeper.alarms import Policy
     from pm_components.functions.alarm_keeper.handler import AlarmKeeper
+    from pm_components.functions.alarm_keeper.outlet import Outlet
     from pm_contracts.messages import Refused, encode
     from resilience.fuzz.samples import SITE, messages
 
+    def now() -> dt.datetime:
+        return dt.datetime(2030, 1, 1, tzinfo=dt.UTC)
+
     store = _Store(None)
     told: list[Any] = []
-    keeper = AlarmKeeper(store, _Once(), _NoEscalations(), told.append, Policy())  # type: ignore[arg-type]
+    schedules: Any = _NoSchedules()
+    outlet = Outlet(told.append, _NoStorm(), schedules, Policy(), now)  # type: ignore[arg-type]
+    keeper = AlarmKeeper(store, _Once(), schedules, schedules, outlet, Policy(), now)  # type: ignore[arg-type]
 
     def door(content: bytes) -> None:
         told.clear()
@@ -67,8 +87,13 @@ def _alarm_keeper(_folder: Path) -> Opened:
 
     given = {"site": SITE, "dedupe_key": "fault/machine-01", "by": "Ada", "note": "on my way"}
     late = {"kind": "Escalation", "site": SITE, "dedupe_key": "fault/machine-01", "raised_at": "2014-03-01T05:00:00Z"}
+    timers = [
+        late,
+        {"kind": "Settling", "site": SITE, "dedupe_key": "fault/machine-01"},
+        {"kind": "DigestDue", "site": SITE},
+    ]
     alerts = [encode(message) for message in messages() if message.kind == "alert"]
-    return Opened(door, [*alerts, json.dumps(given).encode(), json.dumps(late).encode()], (Refused,))
+    return Opened(door, [*alerts, *(json.dumps(one).encode() for one in (given, *timers))], (Refused,))
 
 
 def _forecast_quality(_folder: Path) -> Opened:
@@ -106,16 +131,29 @@ def _start_training(_folder: Path) -> Opened:
 
 def _announcer(_folder: Path) -> Opened:
     from pm_components.functions.announcer.handler import announce
+    from pm_components.functions.spoken_digest import DIGEST
     from pm_contracts.messages import Refused, encode
-    from resilience.fuzz.samples import messages
+    from resilience.fuzz.samples import SITE, messages
 
     def store(key: str, _recording: bytes) -> None:
         assert ".." not in key.split("/"), "a key that leads out of its folder"
 
     def door(content: bytes) -> None:
-        announce(content, lambda text: text.encode(), store)
+        body = content.decode(errors="replace")
+        attributes = {"kind": {"stringValue": DIGEST, "dataType": "String"}}
+        for record in ({"body": body}, {"body": body, "messageAttributes": attributes}):
+            with contextlib.suppress(Refused):
+                announce(record, lambda text: text.encode(), store)
 
-    return Opened(door, [encode(message) for message in messages() if message.kind == "alert"], (Refused,))
+    digest = {
+        "site": SITE,
+        "digest_id": "5" * 32,
+        "made_at": "2014-03-01T05:00:00Z",
+        "urgent": True,
+        "text": "Many alarms.",
+    }
+    alerts = [encode(message) for message in messages() if message.kind == "alert"]
+    return Opened(door, [*alerts, json.dumps(digest).encode()], (Refused,))
 
 
 def _dead_letters(_folder: Path) -> Opened:
