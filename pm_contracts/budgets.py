@@ -83,8 +83,14 @@ STATE_JOURNAL_BYTES = 8 * MEBIBYTE
 
 #: Messages that come before the component has subscribed to them.
 EARLY_BYTES = 8 * MEBIBYTE
-#: Publishes under way at once, of one component.
+#: Messages that wait for a callback of a component where the bus cannot be held back.
+BUS_HELD_BYTES = 16 * MEBIBYTE
+#: Publishes under way at once, of one component, and of one that publishes while it answers a message: to wait would be
+#: to wait for itself.
 BUS_WINDOW_BYTES = 8 * MEBIBYTE
+BUS_CALLBACK_BYTES = 32 * MEBIBYTE
+#: Statuses under way, which nobody waits for.
+BUS_PASSING_BYTES = 8 * STATUS_BYTES
 #: Topics whose callbacks, subscribers or routes are remembered: a site of 1,000 devices has some thousands.
 REMEMBERED_TOPICS = 10_000
 #: Messages that wait for one subscriber of the local broker; past it the oldest goes, or who does not take them.

@@ -9,6 +9,9 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
+from pm_contracts import budgets
+from pm_edge.runtime.window import Room
+
 #: Called with topic and payload, in the order of arrival, on one thread of the bus. It may publish. While it works,
 #: nothing more is taken from the bus: a component that cannot keep up holds the others back instead of losing messages.
 Callback = Callable[[str, bytes], None]
@@ -16,8 +19,9 @@ Callback = Callable[[str, bytes], None]
 GREENGRASS_VARIABLE = "AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT"
 BROKER_VARIABLE = "PM_LOCAL_BROKER"
 
-#: Publishes under way at once; `Bus.publish` waits when there are as many.
+#: Publishes under way at once; `Bus.publish` waits when there are as many, or as many bytes of them.
 WINDOW = 200
+ROOM = Room(WINDOW, budgets.BUS_WINDOW_BYTES)
 #: Seconds that a callback has to return when no more messages are to be taken; one that waits to publish then fails.
 STOP_SECONDS = 3.0
 
@@ -34,13 +38,19 @@ class TooLargeError(ValueError):
 
 
 class Bus(Protocol):
-    """A connection to the local bus."""
+    """A connection to the local bus.
+
+    Attributes:
+        dropped: Messages that came and had no room to wait for their callback.
+    """
+
+    dropped: int
 
     def largest_payload(self, topic: str) -> int:
         """Bytes of the largest payload that the bus carries on `topic`."""
 
     def publish(self, topic: str, payload: bytes) -> None:
-        """Send a message at least once. Waits while `WINDOW` messages are under way, also through a reconnect.
+        """Send a message at least once. Waits while `ROOM` is taken, also through a reconnect.
 
         Raises:
             BusError: if the bus is closed, or has refused this or an earlier message.

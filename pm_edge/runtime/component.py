@@ -222,6 +222,8 @@ class Component:
     def _publish_status(self, each_status: Callable[[], None] | None) -> None:
         if each_status is not None:
             each_status()
+        if self.bus.dropped:
+            self.counters.set("bus_dropped", self.bus.dropped)
         # A status must not wait for a subscriber that is away, which may be this component itself.
         try:
             self.bus.publish_at_most_once(self._topic, encode(self._status()))

@@ -22,8 +22,9 @@ from awsiot.greengrasscoreipc.client import (
     SubscribeToTopicStreamHandler,
 )
 
+from pm_contracts import budgets
 from pm_contracts.messages import MAXIMUM_MESSAGE_BYTES
-from pm_edge.runtime.bus import GREENGRASS_VARIABLE, STOP_SECONDS, WINDOW, BusError, Callback, TooLargeError, guarded
+from pm_edge.runtime.bus import GREENGRASS_VARIABLE, ROOM, STOP_SECONDS, BusError, Callback, TooLargeError, guarded
 from pm_edge.runtime.callback_threads import keep_thread_state
 from pm_edge.runtime.window import Window
 
@@ -37,6 +38,8 @@ LITE_SOCKET = "gg-ipc.socket"
 LITE_FRAME_BYTES = 10_000
 #: Bytes of a frame beside topic and Base64 payload: 260 of a publish, fewer on the way to a subscriber, and some room.
 _FRAME_OVERHEAD = 300
+#: Bytes that a message takes in memory beside its topic and payload while it waits for its callback.
+_HELD_OVERHEAD = 1_000
 #: The token of this component, which the nucleus sets.
 _TOKEN_VARIABLE = "SVCUID"  # noqa: S105 - the name of a variable
 
@@ -60,7 +63,8 @@ class GreengrassBus:
     within an hour. So there the bus connects again, as long as it takes, and sends again, in its order, what was not
     acknowledged.
 
-    Messages that have come and wait for a callback are held in memory: a nucleus has no way to be held back.
+    Messages that have come and wait for a callback are held in memory, for a nucleus has no way to be held back. What
+    is more than `BUS_HELD_BYTES` is dropped, and counted.
     """
 
     def __init__(self, component: str) -> None:
@@ -72,7 +76,7 @@ class GreengrassBus:
         socket_path = os.environ[GREENGRASS_VARIABLE]
         self._component = component
         self._is_lite = Path(socket_path).name == LITE_SOCKET
-        self._window = Window(WINDOW)
+        self._window = Window(ROOM)
         #: By the window's ticket, in the order of publishing.
         self._under_way: dict[int, _Sent] = {}
         self._subscriptions: dict[str, Callback] = {}
@@ -83,6 +87,9 @@ class GreengrassBus:
         self._shows_token = True
         self._lost = threading.Event()
         self._ending = threading.Event()
+        #: Of the messages that wait for their callbacks.
+        self._held_bytes = 0
+        self.dropped = 0
         # One thread: with more, callbacks would come out of order.
         self._callbacks = concurrent.futures.ThreadPoolExecutor(1, "bus-callbacks")
         threads = io.EventLoopGroup(1)
@@ -110,7 +117,7 @@ class GreengrassBus:
         """See `Bus.publish`."""
         self._refuse_too_large(topic, payload)
         try:
-            ticket = self._window.enter()
+            ticket = self._window.enter(len(payload))
         except RuntimeError as error:
             raise BusError(f"cannot publish on {topic}: {error}") from error
         self._publish(ticket, _Sent(topic, payload))
@@ -119,7 +126,7 @@ class GreengrassBus:
         """See `Bus.publish_at_most_once`; it is dropped while the nucleus is away or takes nothing."""
         self._refuse_too_large(topic, payload)
         try:
-            ticket = self._window.enter_at_once()
+            ticket = self._window.enter_at_once(len(payload))
         except RuntimeError as error:
             raise BusError(f"cannot publish on {topic}: {error}") from error
         if ticket is not None:
@@ -235,11 +242,26 @@ class GreengrassBus:
 
     def arrived(self, call: Callback, message: model.BinaryMessage) -> None:
         """Have `call` called with a message from the nucleus, after those before it."""
-        if self._is_receiving and message.context is not None:
-            try:
-                self._callbacks.submit(call, message.context.topic, bytes(message.message or b""))
-            except RuntimeError:
-                _log.debug("a message that came at the end is dropped")
+        if not self._is_receiving or message.context is None:
+            return
+        topic, payload = message.context.topic, bytes(message.message or b"")
+        size = len(topic) + len(payload) + _HELD_OVERHEAD
+        with self._lock:
+            if self._held_bytes + size > budgets.BUS_HELD_BYTES:
+                if not self.dropped:
+                    _log.error("more comes than this component can work off: what has no room is dropped")
+                self.dropped += 1
+                return
+            self._held_bytes += size
+        try:
+            self._callbacks.submit(self._call, call, topic, payload, size)
+        except RuntimeError:
+            _log.debug("a message that came at the end is dropped")
+
+    def _call(self, call: Callback, topic: str, payload: bytes, size: int) -> None:
+        with self._lock:
+            self._held_bytes -= size
+        call(topic, payload)
 
     def _introduction(self) -> MessageAmendment:
         # A token is forgotten with the process of lite that gave it. There a component may give its name instead, for

@@ -11,10 +11,11 @@ from typing import Any
 
 from awscrt import io, mqtt
 
+from pm_contracts import budgets
 from pm_contracts.messages import MAXIMUM_MESSAGE_BYTES
-from pm_edge.runtime.bus import STOP_SECONDS, WINDOW, BusError, Callback, guarded
+from pm_edge.runtime.bus import ROOM, STOP_SECONDS, WINDOW, BusError, Callback, guarded
 from pm_edge.runtime.callback_threads import keep_thread_state
-from pm_edge.runtime.window import Window
+from pm_edge.runtime.window import Room, Window
 
 _log = logging.getLogger(__name__)
 
@@ -26,9 +27,11 @@ _KEEP_ALIVE_SECONDS = 30
 _NOTIFY_VARIABLE = "NOTIFY_SOCKET"
 #: Publishes under way at once when a callback publishes. It must not wait for itself where the broker acknowledges a
 #: message only when its subscribers have; what it was given bounds what it says.
-_CALLBACK_WINDOW = 20 * WINDOW
-#: Messages of a session from before this process, kept until the component has subscribed to them again.
-_EARLY = 1_000
+_CALLBACK_ROOM = Room(20 * WINDOW, budgets.BUS_CALLBACK_BYTES)
+#: Bytes that a message takes in memory beside its topic and payload.
+_OVERHEAD_BYTES = 250
+#: Publishes at most once under way at once: the library keeps them while there is no connection.
+_PASSING_ROOM = Room(8, budgets.BUS_PASSING_BYTES)
 
 
 class MqttBus:
@@ -50,11 +53,14 @@ class MqttBus:
         """
         self._address = (host, port)
         self._client_id = client_id
-        self._window = Window(WINDOW)
+        self._window = Window(ROOM)
+        self._passing = Window(_PASSING_ROOM)
         self._receiving = True
         self._callbacks: dict[str, Callback] = {}
-        self._callbacks_of: dict[str, list[Callback]] = {}
-        self._early: deque[tuple[str, bytes]] = deque(maxlen=_EARLY)
+        #: Messages of a session from before this process, until the component has subscribed to them again.
+        self._early: deque[tuple[str, bytes]] = deque()
+        self._early_bytes = 0
+        self.dropped = 0
         self._receiver_thread = 0
         self._dispatching = threading.RLock()
         self._publisher = _connection(host, port, f"{client_id}-publisher")
@@ -69,7 +75,7 @@ class MqttBus:
         """See `Bus.publish`."""
         is_callback = threading.get_ident() == self._receiver_thread
         try:
-            ticket = self._window.enter(_CALLBACK_WINDOW if is_callback else WINDOW)
+            ticket = self._window.enter(len(payload), _CALLBACK_ROOM if is_callback else None)
         except RuntimeError as error:
             raise BusError(f"cannot publish on {topic}: {error}") from error
         future, _ = self._publisher.publish(topic, payload, mqtt.QoS.AT_LEAST_ONCE)
@@ -79,15 +85,16 @@ class MqttBus:
         """See `Bus.publish_at_most_once`."""
         if self._window.closed is not None:
             raise BusError(f"cannot publish on {topic}: closed: {self._window.closed}")
-        future, _ = self._publisher.publish(topic, payload, mqtt.QoS.AT_MOST_ONCE)
-        future.add_done_callback(lambda done: done.exception())
+        ticket = self._passing.enter_at_once(len(payload))
+        if ticket is not None:
+            future, _ = self._publisher.publish(topic, payload, mqtt.QoS.AT_MOST_ONCE)
+            future.add_done_callback(functools.partial(self._passed, ticket))
 
     def subscribe(self, topic_filter: str, callback: Callback) -> None:
         """See `Bus.subscribe`."""
         with self._dispatching:
             self._callbacks[topic_filter] = guarded(callback)
-            self._callbacks_of.clear()
-            early, self._early = self._early, deque(maxlen=_EARLY)
+            early, self._early, self._early_bytes = self._early, deque(), 0
             for topic, payload in early:
                 self._dispatch(topic, payload)
         if self._subscriber is None:
@@ -145,14 +152,25 @@ class MqttBus:
             self._dispatch(topic, payload)
 
     def _dispatch(self, topic: str, payload: bytes) -> None:
-        callbacks = self._callbacks_of.get(topic)
-        if callbacks is None:
-            callbacks = [call for wanted, call in self._callbacks.items() if _matches(wanted, topic)]
-            self._callbacks_of[topic] = callbacks
+        callbacks = [call for wanted, call in self._callbacks.items() if _matches(wanted, topic)]
         if not callbacks:
-            self._early.append((topic, payload))
+            self._keep_early(topic, payload)
         for call in callbacks:
             call(topic, payload)
+
+    def _keep_early(self, topic: str, payload: bytes) -> None:
+        self._early.append((topic, payload))
+        self._early_bytes += len(topic) + len(payload) + _OVERHEAD_BYTES
+        while self._early_bytes > budgets.EARLY_BYTES:
+            topic, payload = self._early.popleft()
+            self._early_bytes -= len(topic) + len(payload) + _OVERHEAD_BYTES
+            if not self.dropped:
+                _log.warning("more came than has room before this component subscribes to it: the oldest is dropped")
+            self.dropped += 1
+
+    def _passed(self, ticket: int, future: "concurrent.futures.Future[Any]") -> None:
+        future.exception()  # of one that is lost, which nobody has to know
+        self._passing.leave(ticket)
 
     def _answered(self, ticket: int, future: "concurrent.futures.Future[Any]") -> None:
         error = future.exception()

@@ -194,6 +194,8 @@ def test_an_outbox_that_is_damaged_while_it_is_open_begins_anew_and_no_key_comes
 class Bus:
     """A bus that keeps what is published."""
 
+    dropped = 0
+
     def __init__(self) -> None:
         self.published: list[tuple[str, bytes]] = []
 

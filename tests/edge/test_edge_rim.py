@@ -27,7 +27,7 @@ from pm_edge.runtime.files import write_atomically
 from pm_edge.runtime.journal import Journal
 from pm_edge.runtime.settings import Settings, argument_parser, parse_settings, settings_of
 from pm_edge.runtime.state_file import StateFile
-from pm_edge.runtime.window import Window
+from pm_edge.runtime.window import Room, Window
 
 ROOT = Path(__file__).parents[2]
 
@@ -222,7 +222,7 @@ def test_counters_and_window_count():
     counters.count("readings", 4)
     counters.set("buffered", 7)
     assert counters.snapshot() == {"readings": 5, "buffered": 7}
-    window = Window(2)
+    window = Window(Room(2, 100))
     first = window.enter()
     second = window.enter()
     assert not window.wait_for_earlier(0)

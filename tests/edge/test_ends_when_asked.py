@@ -45,9 +45,9 @@ LIMIT = 60.0
 _RUN = f"""
 import runpy, sys
 from pm_edge.runtime import bus
-bus.WINDOW = {WINDOW}
+bus.ROOM = bus.ROOM._replace(operations={WINDOW})
 from pm_edge.runtime import mqtt_bus
-mqtt_bus._CALLBACK_WINDOW = {WINDOW}
+mqtt_bus._CALLBACK_ROOM = bus.ROOM
 mqtt_bus._CONNECT_SECONDS = 0.5
 from pm_edge.runtime import component
 component.STATUS_SECONDS = 0.2

@@ -19,6 +19,7 @@ from awscrt import NativeResource
 from awscrt.eventstream.rpc import ClientContinuation
 from awsiot.eventstreamrpc import ClientOperation
 
+from pm_contracts import budgets
 from pm_contracts.messages import Command, DeadLetter, decode, encode
 from pm_edge.runtime import greengrass_bus
 from pm_edge.runtime.bus import WINDOW, BusError, TooLargeError
@@ -26,7 +27,7 @@ from pm_edge.runtime.component import Component
 from pm_edge.runtime.connect import connect
 from pm_edge.runtime.inference import subscribe_to_readings
 from pm_edge.runtime.settings import Settings
-from pm_edge.runtime.window import Window
+from pm_edge.runtime.window import Room, Window
 from tests.edge.fake_nucleus import CLASSIC_SOCKET, LITE_SOCKET, TOKEN, Nucleus
 from tests.waiting import eventually
 
@@ -375,8 +376,41 @@ def test_two_hundred_devices_take_one_subscription_and_others_are_not_heard(lite
     component.bus.close()
 
 
+def test_what_waits_for_a_slow_callback_is_bounded_in_bytes_and_the_rest_is_counted_and_told(
+    nucleus, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(budgets, "BUS_HELD_BYTES", 100_000)
+    entered, go = threading.Event(), threading.Event()
+    heard: list[bytes] = []
+
+    def slow(topic: str, payload: bytes) -> None:
+        entered.set()
+        assert go.wait(60)
+        heard.append(payload)
+
+    bus = connect("lindau", "pm.Test")
+    bus.subscribe("pm/lindau/+/reading", slow)
+    sent = [b"%05d" % number + b"x" * 5_000 for number in range(100)]
+    for payload in sent:
+        bus.publish("pm/lindau/air-1/reading", payload)
+    assert entered.wait(60)
+    assert bus.flush(60), "no publisher waits"
+    # One is being worked off.
+    held = 1 + 100_000 // (len("pm/lindau/air-1/reading") + len(sent[0]) + 1_000)
+    eventually(lambda: bus.dropped == len(sent) - held, f"all but {held} to be dropped: {bus.dropped}")
+    go.set()
+    eventually(lambda: len(heard) == held, "what was held to be worked off")
+    assert heard == sent[:held]
+    bus.publish("pm/lindau/air-1/reading", b"after")
+    eventually(lambda: heard[-1] == b"after", "it goes on")
+    component = Component("pm.Test", Settings("lindau", {}, tmp_path), bus)
+    component._publish_status(None)
+    assert component.counters.snapshot()["bus_dropped"] == bus.dropped
+    bus.close()
+
+
 def test_a_window_that_is_closed_says_why_and_lets_no_one_wait():
-    window = Window(1)
+    window = Window(Room(1, 100))
     ticket = window.enter()
     assert window.enter_at_once() is None
     window.close(BusError("gone"))

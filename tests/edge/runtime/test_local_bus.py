@@ -3,6 +3,7 @@
 Not proved here: Greengrass's local publish/subscribe, which has a test of its own.
 """
 
+import os
 import re
 import signal
 import socket
@@ -13,10 +14,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from pm_contracts import budgets
 from pm_edge.runtime import mqtt_bus
 from pm_edge.runtime.bus import WINDOW, BusError
 from pm_edge.runtime.connect import connect
 from pm_edge.runtime.mqtt_bus import MqttBus
+from pm_edge.runtime.window import Room
+from tests.waiting import eventually
 
 _AMQTT = """
 import asyncio, sys
@@ -196,7 +200,7 @@ def test_a_broker_that_answers_late_is_waited_for(broker, monkeypatch):
 
 
 def test_when_the_broker_is_gone_for_good_nobody_waits_for_ever(broker, monkeypatch):
-    monkeypatch.setattr(mqtt_bus, "_CALLBACK_WINDOW", 10)
+    monkeypatch.setattr(mqtt_bus, "_CALLBACK_ROOM", Room(10, 1_000))
     monkeypatch.setattr(mqtt_bus, "STOP_SECONDS", 0.2)
     bus = MqttBus("127.0.0.1", broker.port, "left")
     entered, let_go = threading.Event(), threading.Event()
@@ -220,6 +224,51 @@ def test_when_the_broker_is_gone_for_good_nobody_waits_for_ever(broker, monkeypa
     assert "could not be answered within" in said[0]
     assert not bus.flush(60)
     bus.close()
+
+
+def test_while_the_broker_is_frozen_what_is_published_is_bounded_in_bytes_and_statuses_wait_for_nobody():
+    broker = BrokerProcess(*OURS)
+    bus = MqttBus("127.0.0.1", broker.port, "test")
+    os.kill(broker.process.pid, signal.SIGSTOP)
+    payload, taken = b"x" * 100_000, []
+    count = 2 * budgets.BUS_WINDOW_BYTES // len(payload)
+
+    def publish() -> None:
+        for number in range(count):
+            bus.publish("pm/lindau/dead-letter", payload)
+            taken.append(number)
+
+    publishing = threading.Thread(target=publish)
+    publishing.start()
+    fitting = budgets.BUS_WINDOW_BYTES // len(payload)
+    eventually(lambda: len(taken) == fitting, "as many as have room to be taken")
+    for _ in range(1_000):
+        bus.publish_at_most_once("pm/lindau/status", b"x" * 1_000)
+    assert len(bus._passing._under_way) <= 8
+    assert len(taken) == fitting
+    os.kill(broker.process.pid, signal.SIGCONT)
+    publishing.join(60)
+    assert bus.flush(60)
+    eventually(lambda: bus._passing.enter_at_once() is not None, "statuses to go again")
+    bus.close()
+    broker.kill()
+
+
+def test_a_hundred_thousand_topics_that_nobody_subscribed_to_are_held_within_the_budget_and_the_rest_counted(
+    bus, caplog
+):
+    payload = b"x" * 1_000
+    for number in range(100_000):
+        bus._arrived(f"pm/made-up-{number}", payload)
+    kept = list(bus._early)
+    assert sum(len(topic) + len(payload) for topic, payload in kept) <= budgets.EARLY_BYTES
+    assert len(kept) > 1_000
+    assert bus.dropped == 100_000 - len(kept)
+    assert "more came than has room" in caplog.text
+    heard: list[str] = []
+    bus.subscribe("pm/+", lambda topic, _: heard.append(topic))
+    assert heard == [topic for topic, _ in kept], "the latest, in their order"
+    assert (list(bus._early), bus._early_bytes) == ([], 0)
 
 
 def test_after_its_end_a_bus_refuses_to_publish(broker):
