@@ -51,9 +51,16 @@ class _Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     identity: ClassVar[tuple[str, ...]] = ()
     #: One word for the kind of message: the lake's table of that name, the dead letters' label.
     kind: ClassVar[str] = ""
+    #: The field with the time of the event that the message is about, by which readers order; empty where none do.
+    time_field: ClassVar[str] = ""
 
     site: Name
     message_id: Annotated[str, Meta(description="32 hex digits, a hash of the identity; filled in where left out")] = ""
+
+    @property
+    def happened_at(self) -> dt.datetime | None:
+        """The time of the event that the message is about, UTC; None where nobody orders by it."""
+        return getattr(self, self.time_field) if self.time_field else None
 
     def __post_init__(self) -> None:
         parts = [self.kind]
@@ -76,6 +83,7 @@ class _Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 class _Reading(_Message, frozen=True, kw_only=True):
     identity: ClassVar[tuple[str, ...]] = ("site", "device", "sequence", "event_time")
+    time_field: ClassVar[str] = "event_time"
 
     device: Name
     sequence: Annotated[Count, Meta(description="grows by one with each reading of the device")]
@@ -107,6 +115,7 @@ class Forecast(_Message, frozen=True, kw_only=True):
 
     kind: ClassVar[str] = "forecast"
     identity: ClassVar[tuple[str, ...]] = ("site", "device", "issued_at", "horizon_hours", "model_version")
+    time_field: ClassVar[str] = "issued_at"
 
     device: Name
     issued_at: Annotated[Time, Meta(description="event time of the latest reading that the forecast used, UTC")]
@@ -130,6 +139,7 @@ class Outcome(Forecast, frozen=True, kw_only=True):
     """A forecast and what came true."""
 
     kind: ClassVar[str] = "outcome"
+    time_field: ClassVar[str] = "target_time"
 
     actual: Annotated[float, Meta(description="the value measured at the target time")]
     inside_interval: bool
@@ -153,6 +163,7 @@ class FaultScore(_Message, frozen=True, kw_only=True):
 
     kind: ClassVar[str] = "fault_score"
     identity: ClassVar[tuple[str, ...]] = ("site", "device", "sequence", "event_time", "model_version")
+    time_field: ClassVar[str] = "event_time"
 
     device: Name
     sequence: Count
@@ -171,6 +182,7 @@ class Alert(_Message, frozen=True, kw_only=True):
 
     kind: ClassVar[str] = "alert"
     identity: ClassVar[tuple[str, ...]] = ("site", "dedupe_key", "state", "raised_at")
+    time_field: ClassVar[str] = "raised_at"
 
     device: Name
     cause: Annotated[str, Meta(pattern=rf"^({CAUSE_FAULT}|{CAUSE_FORECAST_QUALITY})\Z")]

@@ -30,6 +30,11 @@ class SiteDevices(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
             raise ValueError(f"devices: found {COMMAND!r}, a level of the site's own topics, allowed is another name")
 
 
+def thing_name(site: str, device: str) -> str:
+    """The thing of a device of `site`; no name of a site or device holds the character between them."""
+    return f"{site}_{device}"
+
+
 def encode(site: str, devices: Mapping[str, str]) -> bytes:
     """The file's content, the same for the same devices.
 

@@ -80,7 +80,7 @@ def alarm_life_cycle(
         "ALARM_POLICY": checked(alarms, policy_text),
         "SCHEDULE_GROUP": group.name,
         "SCHEDULE_ROLE_ARN": role.arn,
-        "QUEUE_ARN": queue.arn,
+        "QUEUE_URL": queue.url,
     }
     return AlarmLifeCycle(table, statements, environment)
 

@@ -34,6 +34,7 @@ from pm_components.functions.announcer.core import PREFIX
 from pm_components.functions.spoken_digest import DIGEST
 from pm_contracts import topics
 from pm_contracts.messages import Alert
+from pm_contracts.site_devices import thing_name
 
 #: Seconds that an alert may wait before that is an alarm itself.
 ALERT_AGE_SECONDS = 300
@@ -158,15 +159,15 @@ class FaultAlerting(pulumi.ComponentResource):
         batching_window_seconds: int,
         reserved_concurrency: Optional[pulumi.Input[int]] = None,
     ) -> None:
-        """The function that works off `queue`; what it refuses comes again, and in the end is a dead letter."""
+        """The function that works off `queue`; it makes dead letters of what it refuses, and what fails comes again."""
         receive = allow(["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"], [queue.queue.arn])
         made = lambda_function(
             f"{self._name}-{word}",
             package,
             parent=self,
             description=description,
-            statements=[receive, *statements],
-            environment=environment,
+            statements=[receive, allow(["sqs:SendMessage"], [queue.dead_letters.arn]), *statements],
+            environment={**environment, "DEAD_LETTERS_URL": queue.dead_letters.url},
             layers=[self._layer.arn],
             timeout_seconds=_TIMEOUT_SECONDS,
             reserved_concurrency=reserved_concurrency,
@@ -205,6 +206,7 @@ class FaultAlerting(pulumi.ComponentResource):
             statements=[
                 allow(["dynamodb:GetItem", "dynamodb:PutItem"], [table.arn]),
                 allow(["iot:Publish"], told),
+                self._of_the_registry(),
             ],
             environment={
                 "FORECAST_QUALITY_TABLE": table.name,
@@ -235,6 +237,7 @@ class FaultAlerting(pulumi.ComponentResource):
                 allow(["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"], [sent.arn]),
                 allow(["sns:Publish"], [self._topic.arn]),
                 allow(["kms:Decrypt", "kms:GenerateDataKey"], [self._key.arn]),
+                self._of_the_registry(),
                 *life_cycle.statements,
             ],
             environment={"SENT_TABLE": sent.name, "TOPIC_ARN": self._topic.arn, **life_cycle.environment},
@@ -244,6 +247,10 @@ class FaultAlerting(pulumi.ComponentResource):
             reserved_concurrency=args.get("reserved_concurrency"),
         )
         return life_cycle.table
+
+    def _of_the_registry(self) -> Statement:
+        """The grant to look the sites' devices up."""
+        return allow(["iot:DescribeThing"], [naming.arn("iot", f"thing/{thing_name('*', '*')}", self)])
 
     def _announcer(self, queue: WorkQueue, args: FaultAlertingArgs) -> PrivateBucket:
         bucket = private_bucket(

@@ -75,10 +75,12 @@ def training_start(
         description="Starts a retraining by schedule or for drift, unless one runs",
         statements=[
             allow(["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"], [queue.queue.arn]),
+            allow(["sqs:SendMessage"], [queue.dead_letters.arn]),
             allow(["states:ListExecutions", "states:StartExecution"], [state_machine_arn]),
         ],
         environment={
             "STATE_MACHINE_ARN": state_machine_arn,
+            "DEAD_LETTERS_URL": queue.dead_letters.url,
             "COOLDOWN_SECONDS": checked(causes.drift_cooldown_seconds, _cooldown),
         },
         layers=[layer_arn],

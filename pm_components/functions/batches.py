@@ -1,5 +1,11 @@
-"""Batches from SQS: each record succeeds or fails by itself, so that a bad one never takes the good ones with it."""
+"""Batches from SQS: each record succeeds or fails by itself, so that a bad one never takes the good ones with it.
 
+One that fails comes again. One that is refused would be refused again: it goes to the dead letters at once, and has the
+reason with it, as the message attribute `reason`.
+"""
+
+import datetime as dt
+import functools
 import json
 import logging
 import os
@@ -7,9 +13,13 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import boto3
+
 from pm_contracts.logs import one_line
+from pm_contracts.messages import Refused
 
 METRIC_NAMESPACE = "PredictiveMaintenance"
+_REASON_CHARACTERS = 1000
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +34,8 @@ def work_off_each(event: Mapping[str, Any], work: Callable[[Mapping[str, Any]], 
 
     Args:
         event: the event of an SQS event source.
-        work: takes a record; answers one word for what it did, which is counted; raises where it could not.
+        work: takes a record; answers one word for what it did, which is counted; raises `Refused` for one that is not
+            to come again, and anything else where it could not be done.
     """
     counts: dict[str, int] = {}
     failed: list[str] = []
@@ -32,17 +43,51 @@ def work_off_each(event: Mapping[str, Any], work: Callable[[Mapping[str, Any]], 
         try:
             word = work(record)
         except Exception as error:  # whatever it is, the other records must not suffer from it
-            log_failure(record["messageId"], error)
-            failed.append(record["messageId"])
-            word = "Failed"
+            word = settle(record, error, failed)
         counts[word] = counts.get(word, 0) + 1
     count(counts)
     return failures(failed)
 
 
-def log_failure(record_id: str, error: Exception) -> None:
-    """Log that a record failed, and why; SQS will deliver it again."""
+def settle(record: Mapping[str, Any], error: Exception, failed: list[str]) -> str:
+    """Make a dead letter of a record that was refused; any other, and one that could not be put there, has failed.
+
+    Args:
+        record: of SQS.
+        error: what came of it.
+        failed: takes the id of a record that is to come again.
+
+    Returns:
+        The word for what became of it, which is counted.
+    """
+    record_id = record["messageId"]
     log.error("record %s failed: %s: %s", record_id, type(error).__name__, one_line(str(error)))
+    if isinstance(error, Refused):
+        try:
+            _put_aside(record["body"], one_line(str(error))[:_REASON_CHARACTERS])
+        except Exception as down:  # of the queue: then it comes again, and in the end SQS puts it there
+            log.error("record %s is no dead letter yet: %s", record_id, one_line(str(down)))
+        else:
+            return "Refused"
+    failed.append(record_id)
+    return "Failed"
+
+
+def arrived_at(record: Mapping[str, Any]) -> dt.datetime:
+    """When a record of SQS came into its queue, by the cloud's own clock, UTC."""
+    return dt.datetime.fromtimestamp(int(record["attributes"]["SentTimestamp"]) / 1000, dt.UTC)
+
+
+def _put_aside(body: str, reason: str) -> None:
+    attribute = {"DataType": "String", "StringValue": reason or "none was given"}
+    _sqs().send_message(
+        QueueUrl=os.environ["DEAD_LETTERS_URL"], MessageBody=body, MessageAttributes={"reason": attribute}
+    )
+
+
+@functools.cache
+def _sqs() -> Any:
+    return boto3.client("sqs")
 
 
 def count(counts: Mapping[str, int]) -> None:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from pm_components.greengrass_site.public_components import AUTH, BRIDGE, SHADOWS, Release
 from pm_contracts import topics
+from pm_contracts.site_devices import thing_name
 
 #: As "Interact with client device shadows" of the developer guide has the bridge carry them, both ways.
 _SHADOW_TOPICS = "$aws/things/+/shadow/#"
@@ -20,11 +21,6 @@ class PublicComponent(NamedTuple):
 
     version: str
     configuration: dict[str, Any]
-
-
-def thing_name(site: str, device: str) -> str:
-    """The thing of a device of `site`; no name of a site or device holds the character between them."""
-    return f"{site}_{device}"
 
 
 def components(site: str, devices: Mapping[str, str], releases: Mapping[str, Release]) -> dict[str, PublicComponent]:

@@ -20,8 +20,8 @@ from collections.abc import Sequence
 
 from pm_components.aws.limits import IOT_POLICY_CHARACTERS
 from pm_components.aws.permissions import POLICY_VERSION, Statement, allow
-from pm_components.greengrass_site import client_devices
 from pm_contracts import topics
+from pm_contracts.site_devices import thing_name
 
 _CORE = "${iot:Certificate.Subject.CommonName}"
 #: Suffix of the client id of a core device's uplink, after its thing's name.
@@ -117,10 +117,10 @@ def serving_policy(site: str, core_devices: Sequence[str], iot_arn: str) -> str:
     Raises:
         ValueError: if there are more core devices than the policy has room for.
     """
-    devices = f"{iot_arn}thing/{client_devices.thing_name(site, '*')}"
+    devices = f"{iot_arn}thing/{thing_name(site, '*')}"
     # The shadows of the devices, which it keeps in step, and the one that says where it can be reached itself.
     shadows = [
-        f"$aws/things/{client_devices.thing_name(site, '*')}/shadow/*",
+        f"$aws/things/{thing_name(site, '*')}/shadow/*",
         f"$aws/things/{_CORE}-gci/shadow/*",
     ]
     return _document(
@@ -160,7 +160,7 @@ def client_device_policy(site: str, iot_arn: str) -> str:
 
     What it may say to a core device is the core device's to decide (`client_devices.components`).
     """
-    return _document([allow(["greengrass:Discover"], [f"{iot_arn}thing/{client_devices.thing_name(site, '*')}"])])
+    return _document([allow(["greengrass:Discover"], [f"{iot_arn}thing/{thing_name(site, '*')}"])])
 
 
 def _document(statements: Sequence[Statement], mend: str = "") -> str:

@@ -8,7 +8,7 @@ import pulumi_aws as aws
 
 from pm_components.aws import naming
 from pm_components.aws.group_names import canary_group_name, code_group_name, model_group_name
-from pm_components.greengrass_site import client_devices
+from pm_contracts.site_devices import thing_name
 
 
 class SiteGroups(NamedTuple):
@@ -50,7 +50,7 @@ def site_things(
     for device, kind in devices.items():
         aws.iot.Thing(
             f"{name}-{device}-thing",
-            name=client_devices.thing_name(site, device),
+            name=thing_name(site, device),
             thing_type_name=types[kind].name,
             attributes={"site": site, "device": device},
             opts=options,

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from pm_contracts.event_times import PATIENCE
 from pm_contracts.forecast_features import MEMORY_HOURS
 from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS, AirQualityMeasurements
 from pm_contracts.messages import PERSISTENCE, AirQualityReading, Forecast, Outcome, Refused
@@ -27,8 +28,6 @@ from pm_edge.runtime.model_in_use import ModelInUse
 LARGEST_VALUE = 2000.0
 #: The share of outcomes that persistence's interval is made to hold; a model brings its own.
 PERSISTENCE_LEVEL = 0.9
-#: After so many readings in a row that are too late, it was the latest that was wrong (a clock far ahead): start anew.
-TOO_LATE_PATIENCE = 24
 _HORIZON = dt.timedelta(hours=1)
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
@@ -139,7 +138,8 @@ class Forecaster:
     def _too_late(self, reading: AirQualityReading) -> list[Forecast | Outcome]:
         self.counters["too_late"] += 1
         self._too_late_in_a_row += 1
-        if self._too_late_in_a_row < TOO_LATE_PATIENCE:
+        # After so many it was the latest that was wrong (a clock far ahead): it starts anew.
+        if self._too_late_in_a_row < PATIENCE:
             return []
         self._too_late_in_a_row = 0
         self.counters["restarts"] += 1

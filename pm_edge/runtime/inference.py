@@ -1,6 +1,7 @@
 """The frame of components with a model: readings in, the model as it changes, and the state across restarts."""
 
 import contextlib
+import datetime as dt
 import functools
 import logging
 import threading
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from pm_contracts import topics
+from pm_contracts.event_times import PatientClock
 from pm_contracts.messages import MAXIMUM_MESSAGE_BYTES, Reading, Refused, decode
 from pm_edge.runtime.bus import Callback, guarded
 from pm_edge.runtime.checkpoint import Checkpoint
@@ -27,16 +29,17 @@ _Reading = TypeVar("_Reading", bound=Reading)
 _Model = TypeVar("_Model", bound=Model)
 
 
-def read(topic: str, payload: bytes, as_type: type[_Reading]) -> _Reading:
-    """The reading in `payload`, of the site and device that `topic` names.
+def read(topic: str, payload: bytes, as_type: type[_Reading], clock: PatientClock) -> _Reading:
+    """The reading in `payload`, of the site and device that `topic` names, by `clock` no reading of the future.
 
     Raises:
-        Refused: if it is none, or of another. The uplink, which sees the same message, makes the dead letter.
+        Refused: if it is none, of another, or ahead. The uplink, which sees the same message, makes the dead letter.
     """
     reading = decode(payload, as_type)
     expected = topics.device_topic(reading.site, reading.device, topics.READING)
     if topic != expected:
         raise Refused(f"a reading of {expected} came on {topic}")
+    clock.require_past(reading, dt.datetime.now(dt.UTC))
     return reading
 
 
@@ -126,6 +129,7 @@ class Inference(ABC, Generic[_Reading, _Model]):
         self._lock = threading.Lock()
         self._to_use: _Model | None = None
         self._unsaved = False
+        self._clock = PatientClock()
         component.counters.set("refused", 0)
         self.begin(self._checkpoint.load(), self._models.poll())
 
@@ -171,7 +175,7 @@ class Inference(ABC, Generic[_Reading, _Model]):
         # Whatever comes of it: with the next state that is saved, the journal lets go of it.
         self._unsaved = True
         try:
-            reading = read(topic, payload, cast(type[_Reading], self._kind.reading))
+            reading = read(topic, payload, cast(type[_Reading], self._kind.reading), self._clock)
         except Refused as error:
             self._component.counters.count("refused")
             _log.warning("refused, on %s: %s", topic, error)

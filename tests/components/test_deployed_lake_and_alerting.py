@@ -18,6 +18,7 @@ import pytest
 
 from pm_contracts.measurements import AIR_QUALITY_MEASUREMENTS, AirQualityMeasurements
 from pm_contracts.messages import AirQualityReading, Alert, Outcome, encode
+from pm_contracts.site_devices import thing_name
 from pm_sandbox.alarms import AlarmRow, acknowledge, alarms
 from pm_sandbox.cloud import Cloud
 from pm_sandbox.deployer import Deployment, deploy
@@ -36,7 +37,7 @@ alerting = FaultAlerting("alerting", {
     "detector": {"window": 20, "minimum_count": 10, "maximum_share": 0.3, "clear_share": 0.1},
 })
 store = AnalyticsStore("store", {"sites": ["lindau", "bremen"], "alarm_topic_arns": [alerting.topic_arn]})
-for name in ("database", "workgroup", "lake_bucket"):
+for name in ("database", "workgroup", "lake_bucket", "dead_letter_queue_url"):
     pulumi.export(name, getattr(store, name))
 for name in ("announcements_bucket", "detector_table", "alarm_table", "alarm_queue_url", "dead_letter_queue_urls"):
     pulumi.export(name, getattr(alerting, name))
@@ -87,6 +88,11 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     (program / "__main__.py").write_text(PROGRAM)
     with Cloud.start(tmp_path_factory.mktemp("deployed-cloud")) as cloud:
         deployment: Deployment = deploy(program, "test", cloud)
+        for device in ("air-1", "machine-03", "machine-07", "machine-08"):  # as `GreengrassSite` registers them
+            attributes = {"site": "lindau", "device": device}
+            cloud.client("iot").create_thing(
+                thingName=thing_name("lindau", device), attributePayload={"attributes": attributes}
+            )
         sqs = cloud.client("sqs")
         for word in ("detector", "forwarder"):  # not to wait three minutes before each further delivery
             url = sqs.get_queue_url(QueueName=f"pm-test-alerting-{word}")["QueueUrl"]
@@ -272,6 +278,89 @@ def test_a_message_that_is_no_outcome_ends_as_a_dead_letter(deployed: Deployed) 
 
     (letter,) = eventually(letters, "the dead letter")
     assert json.loads(letter["Body"]) == body
+
+
+def test_whoever_speaks_for_another_is_heard_as_a_dead_letter_alone(deployed: Deployed) -> None:
+    """A core device of lindau, on topics that its policy allows: as another site, as another device, as the cloud."""
+    escalation = {"site": "lindau", "dedupe_key": "fault/machine-03", "raised_at": START.isoformat()}
+    raised = {**json.loads(encode(fault("machine-99"))), "message_id": ""}
+    said = {**json.loads(encode(outcome(500, inside=False))), "message_id": ""}
+    read = {**json.loads(encode(reading(500))), "message_id": ""}
+    in_2099 = "2099-01-01T00:00:00Z"
+    to_alerting = [
+        ("pm/lindau/alert", {**raised, "site": "bremen", "state": "cleared"}),
+        ("pm/lindau/air-1/outcome", {**said, "site": "bremen"}),
+        ("pm/lindau/air-1/outcome", {**said, "device": "air-2"}),
+    ]
+    to_store = [
+        *((topic, {**read, **forged}) for topic in ("pm/lindau/air-1/reading", "pm/lindau/air-1/history")
+          for forged in ({"site": "bremen"}, {"device": "air-2"}, {"site": "bremen/ingest_day=2020-01-01"})),
+        *to_alerting,
+    ]  # fmt: skip
+    to_functions = {
+        "forwarder": [
+            ("pm/lindau/alert", raised),
+            ("pm/lindau/alert", {**json.loads(encode(fault("machine-03"))), "message_id": "", "raised_at": in_2099}),
+        ],
+        "detector": [
+            ("pm/lindau/air-1/outcome", {**said, "target_time": in_2099}),
+            ("pm/lindau/air-9/outcome", {**said, "device": "air-9"}),
+        ],
+    }
+    for topic, forged in [*to_store, *(one for forgeries in to_functions.values() for one in forgeries)]:
+        deployed.publish(topic, json.dumps(forged).encode())
+    deployed.publish("pm/lindau/alert", json.dumps({**escalation, "kind": "Escalation"}).encode())
+
+    (rules,) = (url for url in deployed.outputs["dead_letter_queue_urls"] if "alert-rules" in url)
+    assert _letters(deployed, rules, len(to_alerting)) == sorted(topic for topic, _ in to_alerting)
+    assert _letters(deployed, deployed.outputs["dead_letter_queue_url"], len(to_store)) == sorted(
+        topic for topic, _ in to_store
+    )
+    for word, forgeries in to_functions.items():
+        (url,) = (url for url in deployed.outputs["dead_letter_queue_urls"] if word in url)
+        reasons = _reasons(deployed, url, {json.dumps(forged) for _, forged in forgeries})
+        assert any("ahead of its arrival" in reason for reason in reasons)
+        assert any("has none of that name in the registry" in reason for reason in reasons)
+    eventually(lambda: _drained(deployed, "pm-test-alerting-forwarder"), "an empty queue")
+    subjects = " ".join(mail["Subject"] for mail in deployed.mails())
+    for word in ("bremen", "machine-99", "[ESCALATED] lindau/machine-03"):
+        assert word not in subjects
+    assert {key.split("/")[1] for key in deployed.keys(deployed.outputs["lake_bucket"], "air_quality_reading/")} <= {
+        "site=lindau"
+    }
+
+
+def _received(deployed: Deployed, url: str) -> list[Any]:
+    sqs = deployed.cloud.client("sqs")
+    found = sqs.receive_message(
+        QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"], VisibilityTimeout=600
+    )
+    return list(found.get("Messages", []))
+
+
+def _letters(deployed: Deployed, url: str, count: int) -> list[str]:
+    """The topics of so many dead letters of refusing rules, sorted."""
+    letters: list[dict[str, Any]] = []
+
+    def all_there() -> bool:
+        letters.extend(json.loads(message["Body"]) for message in _received(deployed, url))
+        return len([one for one in letters if "reason" in one]) >= count
+
+    eventually(all_there, "the dead letters")
+    return sorted(one["topic"] for one in letters if "reason" in one)
+
+
+def _reasons(deployed: Deployed, url: str, bodies: set[str]) -> list[str]:
+    """The reasons of the dead letters of a function with these bodies."""
+    reasons: dict[str, str] = {}
+
+    def all_there() -> bool:
+        for message in _received(deployed, url):
+            reasons[message["Body"]] = message.get("MessageAttributes", {}).get("reason", {}).get("StringValue", "")
+        return bodies <= reasons.keys()
+
+    eventually(all_there, "the dead letters")
+    return [reasons[body] for body in bodies]
 
 
 def _drained(deployed: Deployed, name: str) -> bool:

@@ -12,8 +12,8 @@ import sqlite3
 import psutil
 
 from pm_contracts import topics
+from pm_contracts.event_times import PATIENCE
 from pm_contracts.messages import AirQualityReading, DeadLetter, Forecast, decode, encode
-from pm_edge.forecasting.core import TOO_LATE_PATIENCE
 
 TOPIC = topics.device_topic("lindau", "air-1", topics.READING)
 
@@ -88,8 +88,8 @@ def test_a_station_s_clock_that_jumps_ahead_costs_a_day_of_forecasts_and_no_read
     plant.publish([*first, *jumped, *later])
     plant.until(lambda: plant.counter("pm.Forecaster", "restarts") == restarts + 1, "it to begin anew")
     plant.settle()
-    assert plant.counter("pm.Forecaster", "too_late") - too_late == TOO_LATE_PATIENCE
+    assert plant.counter("pm.Forecaster", "too_late") - too_late == PATIENCE
     plant.assert_all_in_lake([*first, *jumped, *later])
     forecast_at = {decode(p, Forecast).issued_at for p in plant.on(topics.FORECAST)}
     missing = [r for r in [*first, *later] if r.event_time not in forecast_at]
-    assert [r.event_time for r in missing] == [r.event_time for r in later[: TOO_LATE_PATIENCE - 1]]
+    assert [r.event_time for r in missing] == [r.event_time for r in later[: PATIENCE - 1]]

@@ -5,9 +5,8 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from pm_components.functions.alarm_keeper.alarms import Alarm, Escalation
+from pm_components.functions.alarm_keeper.later import target
 
 NAME_PREFIX = "alarm-"
 
@@ -18,7 +17,7 @@ class Escalations:
     Args:
         client: a boto3 client of EventBridge Scheduler.
         group: the schedule group.
-        queue_arn: where the message goes.
+        queue_url: where the message goes.
         role_arn: the role that sends it.
         after_seconds: the time for an acknowledgement.
         now: the time, UTC.
@@ -29,14 +28,14 @@ class Escalations:
         client: Any,
         *,
         group: str,
-        queue_arn: str,
+        queue_url: str,
         role_arn: str,
         after_seconds: int,
         now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
     ) -> None:
         self._client = client
         self._group = group
-        self._queue_arn = queue_arn
+        self._queue_url = queue_url
         self._role_arn = role_arn
         self._after = dt.timedelta(seconds=after_seconds)
         self._now = now
@@ -52,11 +51,7 @@ class Escalations:
                 ScheduleExpression=f"at({self._now() + self._after:%Y-%m-%dT%H:%M:%S})",
                 FlexibleTimeWindow={"Mode": "OFF"},
                 ActionAfterCompletion="DELETE",
-                Target={
-                    "Arn": self._queue_arn,
-                    "RoleArn": self._role_arn,
-                    "Input": msgspec.json.encode(message).decode(),
-                },
+                Target=target(self._queue_url, self._role_arn, message),
             )
         except self._client.exceptions.ConflictException:
             return

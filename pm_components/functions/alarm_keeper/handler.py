@@ -1,8 +1,8 @@
 """The alarm keeper, fed by SQS: the sites' alerts, acknowledgements and timers -> the SNS alert topic.
 
 Each alert is told once at most: alone, with others in a digest, or as one of those that its alarm's next mail counts.
-An acknowledgement carries the message attribute `kind`, which a rule of AWS IoT cannot set: no device can acknowledge
-an alarm.
+An acknowledgement and what a timer sends carry the message attribute `kind`, which a rule of AWS IoT cannot set ("SQS",
+AWS IoT rule actions, has no parameter for it): no device can acknowledge an alarm, or escalate one.
 """
 
 import datetime as dt
@@ -33,23 +33,20 @@ from pm_components.functions.alarm_keeper.core import Notification
 from pm_components.functions.alarm_keeper.digest_store import DigestStore
 from pm_components.functions.alarm_keeper.digests import DigestDue
 from pm_components.functions.alarm_keeper.escalations import Escalations
+from pm_components.functions.alarm_keeper.later import TIMER
 from pm_components.functions.alarm_keeper.once import Once
 from pm_components.functions.alarm_keeper.outlet import Outlet
 from pm_components.functions.alarm_keeper.timers import Timers
-from pm_components.functions.batches import work_off_each
+from pm_components.functions.batches import arrived_at, work_off_each
+from pm_components.functions.registered_devices import RegisteredDevices
 from pm_components.functions.versioned_items import retry_conflicts
+from pm_contracts.event_times import require_past
 from pm_contracts.messages import Alert, Refused, decode
 
 #: Longer than the function may run, so that a lease that has ended was left by one that died.
 LEASE_SECONDS = 60
 #: Longer than a site may be offline and then send an alert again.
 KEEP_SECONDS = 90 * 24 * 3600
-
-
-class _Head(msgspec.Struct):
-    """The field by which a timer's message differs from an alert."""
-
-    kind: str = ""
 
 
 class AlarmKeeper:
@@ -62,6 +59,7 @@ class AlarmKeeper:
         timers: the times in which flapping alarms settle.
         outlet: the way to the people.
         policy: how insistent alarms are.
+        devices: whose alerts are heard.
         now: the time, UTC.
     """
 
@@ -73,6 +71,7 @@ class AlarmKeeper:
         timers: Timers,
         outlet: Outlet,
         policy: Policy,
+        devices: RegisteredDevices,
         now: Callable[[], dt.datetime],
     ) -> None:
         self._store = store
@@ -81,26 +80,32 @@ class AlarmKeeper:
         self._timers = timers
         self._outlet = outlet
         self._policy = policy
+        self._devices = devices
         self._now = now
 
     def work(self, record: Mapping[str, Any]) -> str:
         """Work off one record of SQS; the word for what was done.
 
         Raises:
-            Refused: if it is no message that it knows, or acknowledges what was never raised.
+            Refused: if it is no message that it knows, acknowledges what was never raised, or is an alert of a device
+                that the site does not have, or of a time to come.
         """
         body = record["body"].encode()
         kind = record.get("messageAttributes", {}).get("kind", {}).get("stringValue")
         if kind == core.ACKNOWLEDGEMENT:
             return self.acknowledge(_decoded(body, Acknowledgement))
-        timer = _decoded(body, _Head).kind
-        if timer == Escalation.__name__:
-            return self.escalate(_decoded(body, Escalation))
-        if timer == Settling.__name__:
-            return self.settle(_decoded(body, Settling))
-        if timer == DigestDue.__name__:
-            return self._outlet.digest(_decoded(body, DigestDue))
-        return self.forward(decode(body, Alert))
+        if kind == TIMER:
+            return self.end(_decoded(body, Escalation | Settling | DigestDue))
+        alert = decode(body, Alert)
+        require_past(alert, arrived_at(record))
+        self._devices.require(alert.site, alert.device)
+        return self.forward(alert)
+
+    def end(self, timer: Escalation | Settling | DigestDue) -> str:
+        """Do what is due at the end of a timer."""
+        if isinstance(timer, Escalation):
+            return self.escalate(timer)
+        return self.settle(timer) if isinstance(timer, Settling) else self._outlet.digest(timer)
 
     def forward(self, alert: Alert) -> str:
         """Bring one alert to the topic, unless it was brought there before or its alarm is told of already."""
@@ -189,7 +194,7 @@ def _decoded(body: bytes, as_type: Any) -> Any:
     try:
         return msgspec.json.decode(body, type=as_type)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Refused(f"{as_type.__name__}: {error}") from error
+        raise Refused(f"{getattr(as_type, '__name__', as_type)}: {error}") from error
 
 
 @functools.cache
@@ -210,7 +215,7 @@ def _keeper() -> AlarmKeeper:
 
     schedules = {
         "group": os.environ["SCHEDULE_GROUP"],
-        "queue_arn": os.environ["QUEUE_ARN"],
+        "queue_url": os.environ["QUEUE_URL"],
         "role_arn": os.environ["SCHEDULE_ROLE_ARN"],
     }
     scheduler = boto3.client("scheduler")
@@ -223,6 +228,7 @@ def _keeper() -> AlarmKeeper:
         timers,
         Outlet(publish, digests, timers, policy, _now),
         policy,
+        RegisteredDevices(boto3.client("iot")),
         _now,
     )
 

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from pm_components.functions.alarm_keeper.escalations import NAME_PREFIX
+from pm_components.functions.alarm_keeper.later import target
 
 
 class Timers:
@@ -15,14 +16,14 @@ class Timers:
     Args:
         client: a boto3 client of EventBridge Scheduler.
         group: the schedule group.
-        queue_arn: where the message goes.
+        queue_url: where the message goes.
         role_arn: the role that sends it.
     """
 
-    def __init__(self, client: Any, *, group: str, queue_arn: str, role_arn: str) -> None:
+    def __init__(self, client: Any, *, group: str, queue_url: str, role_arn: str) -> None:
         self._client = client
         self._group = group
-        self._queue_arn = queue_arn
+        self._queue_url = queue_url
         self._role_arn = role_arn
 
     def begin(self, message: msgspec.Struct, due: dt.datetime) -> None:
@@ -37,7 +38,7 @@ class Timers:
                 ScheduleExpression=f"at({at})",
                 FlexibleTimeWindow={"Mode": "OFF"},
                 ActionAfterCompletion="DELETE",
-                Target={"Arn": self._queue_arn, "RoleArn": self._role_arn, "Input": body},
+                Target=target(self._queue_url, self._role_arn, message),
             )
         except self._client.exceptions.ConflictException:
             return

@@ -14,11 +14,13 @@ from typing import Any
 import boto3
 import msgspec
 
-from pm_components.functions.batches import count, failures, log_failure
+from pm_components.functions.batches import arrived_at, count, failures, settle
 from pm_components.functions.forecast_quality.core import Counts, Rule, State, observe
 from pm_components.functions.forecast_quality.store import StateStore
+from pm_components.functions.registered_devices import RegisteredDevices
 from pm_components.functions.versioned_items import Conflict, retry_conflicts
 from pm_contracts import topics
+from pm_contracts.event_times import require_past
 from pm_contracts.messages import Outcome, decode, encode
 
 
@@ -29,26 +31,29 @@ class ForecastQuality:
         store: where states are kept.
         publish: takes a topic and a payload, returns once the broker has it.
         rule: when forecasts have left the acceptable range.
+        devices: whose outcomes count.
     """
 
-    def __init__(self, store: StateStore, publish: Any, rule: Rule) -> None:
+    def __init__(self, store: StateStore, publish: Any, rule: Rule, devices: RegisteredDevices) -> None:
         self._store = store
         self._publish = publish
         self._rule = rule
+        self._devices = devices
 
     def handle(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """Work off a batch of SQS records; those that could not be are reported, and come again."""
-        groups: defaultdict[tuple[str, str], list[tuple[str, Outcome]]] = defaultdict(list)
+        groups: defaultdict[tuple[str, str], list[tuple[Mapping[str, Any], Outcome]]] = defaultdict(list)
         failed: list[str] = []
-        counts = {"Taken": 0, "Repeated": 0, "Late": 0, "Alerts": 0}
+        counts = {"Taken": 0, "Repeated": 0, "Late": 0, "Alerts": 0, "Refused": 0, "Failed": 0}
         for record in event["Records"]:
             try:
                 outcome = decode(record["body"].encode(), Outcome)
+                require_past(outcome, arrived_at(record))
+                self._devices.require(outcome.site, outcome.device)
             except Exception as error:  # whatever it is, the other records must not suffer from it
-                log_failure(record["messageId"], error)
-                failed.append(record["messageId"])
+                counts[settle(record, error, failed)] += 1
             else:
-                groups[outcome.site, outcome.device].append((record["messageId"], outcome))
+                groups[outcome.site, outcome.device].append((record, outcome))
         waiting = [(*key, members) for key, members in groups.items()]
         while waiting:
             site, device, members = waiting.pop(0)
@@ -59,15 +64,13 @@ class ForecastQuality:
                     # Nor must the device's other records suffer from one of them.
                     waiting += [(site, device, [member]) for member in members]
                     continue
-                for record_id, _ in members:
-                    log_failure(record_id, error)
-                    failed.append(record_id)
+                for record, _ in members:
+                    counts[settle(record, error, failed)] += 1
                 continue
             counts["Taken"] += done.taken
             counts["Repeated"] += done.repeated
             counts["Late"] += done.late
             counts["Alerts"] += alerts
-        counts["Failed"] = len(failed)
         count(counts)
         return failures(failed)
 
@@ -108,6 +111,7 @@ def _forecast_quality() -> ForecastQuality:
         StateStore(boto3.client("dynamodb"), os.environ["FORECAST_QUALITY_TABLE"]),
         lambda topic, payload: iot.publish(topic=topic, qos=1, payload=payload),
         msgspec.json.decode(os.environ["FORECAST_QUALITY_RULE"], type=Rule),
+        RegisteredDevices(boto3.client("iot")),
     )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from pm_contracts.event_times import PATIENCE
 from pm_contracts.measurements import MACHINE_MEASUREMENTS
 from pm_contracts.messages import CAUSE_FAULT, Alert, Contribution, FaultScore, MachineReading, Refused
 from pm_edge.components.fault_detector.model import FaultModel
@@ -35,6 +36,8 @@ class _Machine(msgspec.Struct, forbid_unknown_fields=True):
     #: The latest score that decided about the alert; an older one decides nothing.
     decided: dt.datetime | None = None
     decided_sequence: int = -1
+    #: Scores in a row that were older.
+    older_in_a_row: int = 0
 
 
 class FaultDetector:
@@ -112,12 +115,16 @@ class FaultDetector:
         """The score's effect on its machine's alert: raised, cleared, or nothing new.
 
         A score older than the latest one that was decided on changes nothing. It is older by its time and its sequence:
-        after a clock that was far ahead the sequence tells what is new, after a device that counts anew the time.
+        after a clock that was far ahead the sequence tells what is new, after a device that counts anew the time. After
+        so many older ones in a row as `PATIENCE` has, it was the latest that was wrong.
         """
         machine = self._machines.setdefault(score.device, _Machine(score.event_time, score.sequence))
         decided = machine.decided
         if decided is not None and score.event_time <= decided and score.sequence <= machine.decided_sequence:
-            return []
+            machine.older_in_a_row += 1
+            if machine.older_in_a_row < PATIENCE:
+                return []
+        machine.older_in_a_row = 0
         machine.decided, machine.decided_sequence = score.event_time, score.sequence
         if score.faulty:
             machine.healthy_in_a_row = 0

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pm_contracts import topics
+from pm_contracts.event_times import PatientClock
 from pm_contracts.measurements import AIR_QUALITY
 from pm_contracts.messages import AirQualityReading, Outcome, Refused, TrialOutcome
 from pm_edge.forecasting.core import Forecaster
@@ -35,6 +36,7 @@ class Challenger:
         """Begin with the windows that the forecaster has saved."""
         self._component = component
         self._version = model.version
+        self._clock = PatientClock()
         component.counters.set("refused", 0)
         component.counters.set("trial_outcomes", 0)
         saved = _saved(component.settings.data_directory / "state" / "forecaster.json")
@@ -49,7 +51,7 @@ class Challenger:
     def arrived(self, topic: str, payload: bytes) -> None:
         """Answer a reading; what a forecast of the model on trial has come to is published."""
         try:
-            reading = read(topic, payload, AirQualityReading)
+            reading = read(topic, payload, AirQualityReading, self._clock)
         except Refused as error:
             self._component.counters.count("refused")
             _log.warning("refused, on %s: %s", topic, error)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from pm_contracts import topics
 from pm_contracts.measurements import AIR_QUALITY, MACHINE
-from pm_contracts.messages import AirQualityReading, Command, MachineReading, Message, Refused, decode
+from pm_contracts.messages import AirQualityReading, Alert, Command, MachineReading, Message, Refused, decode
 from pm_contracts.model_kinds import MODEL_KINDS
 
 
@@ -81,6 +81,8 @@ class Admission:
             raise Refused(f"site {message.site!r} in a message on {topic}: it must be {self._site!r}")
         if route.device and message.device != route.device:  # type: ignore[union-attr]
             raise Refused(f"device {message.device!r} in a message on {topic}: it must be {route.device!r}")  # type: ignore[union-attr]
+        if isinstance(message, Alert) and message.device not in self._devices:
+            raise Refused(f"device {message.device!r} in an alert: known are {', '.join(sorted(self._devices))}")
         return message, route
 
     def knows(self, topic: str) -> bool:

@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable
 
 from pm_contracts import budgets, topics
+from pm_contracts.event_times import PatientClock
 from pm_contracts.messages import MAXIMUM_MESSAGE_BYTES, DeadLetter, Message, Status, encode
 from pm_edge.components.uplink.admission import Admission, Priority, Route
 from pm_edge.components.uplink.cloud import Cloud
@@ -77,6 +78,7 @@ class Uplink:
         self._component = component
         self._counters = component.counters
         self._admission = admission
+        self._clock = PatientClock()
         self._outbox = outbox
         self._dead_letters = dead_letters
         self._cloud: Cloud | None = None
@@ -253,15 +255,17 @@ class Uplink:
     def _judge(self, entry: Entry, kept: _Kept) -> None:
         """Judge what has come from the local bus."""
         now = time.monotonic()
-        _, arrived_at, topic, payload = entry
+        _, seconds, topic, payload = entry
+        arrived_at = dt.datetime.fromtimestamp(seconds, dt.UTC)
         try:
             message, route = self._admission.check(topic, payload)
+            self._clock.require_past(message, arrived_at)
             encoded = encode(message)
             if isinstance(message, Status):
                 self._statuses.put(message.component, topic, encoded, now)
         except ValueError as error:
             self._counters.count(_REFUSED)
-            self._tell_of(topic, payload, str(error), kept, dt.datetime.fromtimestamp(arrived_at, dt.UTC))
+            self._tell_of(topic, payload, str(error), kept, arrived_at)
             return
         if route.priority is None:
             return

@@ -204,19 +204,24 @@ def test_functions_may_do_this_and_nothing_else(alerting: Any) -> None:
             "Action": ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"],
             "Resource": [f"arn:of:alerting-{word}-queue"],
         }
-        return [(statement["Action"], statement["Resource"]) for statement in rest]
+        put_aside, *others = [(statement["Action"], statement["Resource"]) for statement in rest]
+        assert put_aside == (["sqs:SendMessage"], [f"arn:of:alerting-{word}-dead-letters"])
+        return others
 
+    registry = (["iot:DescribeThing"], ["arn:aws:iot:eu-central-1:123456789012:thing/*_*"])
     assert beyond_log_and_queue("detector") == [
         (["dynamodb:GetItem", "dynamodb:PutItem"], ["arn:of:alerting-detector-table"]),
         (
             ["iot:Publish"],
             [f"arn:aws:iot:eu-central-1:123456789012:topic/{topic}" for topic in ("pm/*/alert", "pm-cloud/*/drift")],
         ),
+        registry,
     ]
     assert beyond_log_and_queue("forwarder") == [
         (["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"], ["arn:of:alerting-sent-table"]),
         (["sns:Publish"], ["arn:of:alerting-topic"]),
         (["kms:Decrypt", "kms:GenerateDataKey"], ["arn:of:alerting-key"]),
+        registry,
         (["dynamodb:GetItem", "dynamodb:PutItem"], ["arn:of:alerting-alarm-table"]),
         (
             ["dynamodb:UpdateItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:BatchWriteItem"],

@@ -324,6 +324,7 @@ def test_drift_starts_the_state_machine_unless_switched_off(record: Record) -> N
     assert function["environment"]["variables"] == {
         "STATE_MACHINE_ARN": "arn:of:pipeline-state-machine",
         "COOLDOWN_SECONDS": "600",
+        "DEAD_LETTERS_URL": "https://queue/pipeline-start-dead-letters",
     }
     (rule,) = _pipeline(record, drift_enabled=False).of_type("aws:iot/topicRule:TopicRule").values()
     assert rule["enabled"] is False

@@ -1,11 +1,13 @@
 """The variables of every function ("Defined runtime environment variables", AWS Lambda guide); a keeper of alarms."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from pm_components.functions import batches
 from pm_sandbox.cloud import Cloud
-from tests.components.functions.watched_keeper import WatchedKeeper, watched_keeper
+from tests.components.functions.watched_keeper import Registry, WatchedKeeper, watched_keeper
 
 
 @pytest.fixture(autouse=True)
@@ -19,3 +21,16 @@ def watched(cloud: Cloud) -> Iterator[WatchedKeeper]:
     """A keeper of alarms with its ways out in sight."""
     with watched_keeper(cloud) as watched:
         yield watched
+
+
+@pytest.fixture(autouse=True)
+def dead_letters(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """The dead letters that functions make, each with its reason."""
+    letters: list[tuple[str, str]] = []
+    monkeypatch.setattr(batches, "_put_aside", lambda body, reason: letters.append((body, reason)))
+    return letters
+
+
+@pytest.fixture
+def registry() -> Any:
+    return Registry("air-1", "air-2")

@@ -22,7 +22,7 @@ from pm_sandbox.cloud import Cloud
 
 POLICY = Policy(dedupe_seconds=3600, escalation_seconds=900, escalation_severities=["critical"])
 ROLE = "arn:aws:iam::000000000000:role/escalation"
-QUEUE = "arn:aws:sqs:eu-central-1:000000000000:alarms"
+QUEUE = "https://sqs.eu-central-1.amazonaws.com/000000000000/alarms"
 
 
 def alert(**changes: Any) -> Alert:
@@ -165,6 +165,7 @@ def test_the_handler_publishes_to_the_topic_and_reports_the_poison(
     monkeypatch: pytest.MonkeyPatch,
     subscribed: Callable[[], list[dict[str, Any]]],
     topic: str,
+    dead_letters: list[tuple[str, str]],
 ) -> None:
     settings = {
         "SENT_TABLE": table,
@@ -173,15 +174,22 @@ def test_the_handler_publishes_to_the_topic_and_reports_the_poison(
         "ALARM_POLICY": msgspec.json.encode(POLICY).decode(),
         "SCHEDULE_GROUP": schedule_group,
         "SCHEDULE_ROLE_ARN": ROLE,
-        "QUEUE_ARN": QUEUE,
+        "QUEUE_URL": QUEUE,
         "TOPIC_ARN": topic,
     }
     for key, value in {**cloud.environment(), **settings}.items():
         monkeypatch.setenv(key, value)
     handler._keeper.cache_clear()
-    good = {"messageId": "good", "body": encode(alert()).decode()}
-    event = {"Records": [{"messageId": "poison", "body": "{"}, good, {**good, "messageId": "again"}]}
-    assert handler.handle(event, None) == {"batchItemFailures": [{"itemIdentifier": "poison"}]}
+    cloud.client("iot").create_thing(
+        thingName="lindau_machine-03", attributePayload={"attributes": {"site": "lindau", "device": "machine-03"}}
+    )
+    arrived = {"attributes": {"SentTimestamp": "1700000000000"}}
+    good = {"messageId": "good", "body": encode(alert()).decode(), **arrived}
+    stranger = {"messageId": "stranger", "body": encode(alert(device="machine-04")).decode(), **arrived}
+    event = {"Records": [{"messageId": "poison", "body": "{"}, stranger, good, {**good, "messageId": "again"}]}
+    assert handler.handle(event, None) == {"batchItemFailures": []}
+    assert [body for body, _ in dead_letters] == ["{", stranger["body"]]
+    assert "has none of that name in the registry" in dead_letters[1][1]
     (message,) = subscribed()
     assert decode(message["Body"].encode(), Alert) == alert()
 

@@ -4,6 +4,7 @@ Not proved here: what is told when alerts flap, come out of order or in a storm 
 fires and its message arrives (test_deployed_lake_and_alerting.py), and that AWS's Scheduler takes the same requests.
 """
 
+import datetime as dt
 import json
 from typing import Any
 
@@ -14,7 +15,7 @@ from pm_components.fault_alerting.alarm_life_cycle import policy_text
 from pm_components.functions.alarm_keeper.alarms import Escalation
 from pm_components.functions.versioned_items import Conflict
 from pm_contracts.messages import Refused, encode
-from tests.components.functions.watched_keeper import NOW, WatchedKeeper, alert, texts
+from tests.components.functions.watched_keeper import NOW, WatchedKeeper, alert, record, texts
 
 
 def test_an_alert_that_comes_again_is_told_once(watched: WatchedKeeper) -> None:
@@ -61,7 +62,9 @@ def test_a_critical_alarm_waits_for_its_acknowledgement_and_a_warning_does_not(w
     (schedule,) = watched.schedules()
     assert schedule["ScheduleExpression"] == "at(2030-01-01T12:15:00)"
     assert schedule["ActionAfterCompletion"] == "DELETE"
-    message = msgspec.json.decode(schedule["Target"]["Input"], type=Escalation)
+    sent = json.loads(schedule["Target"]["Input"])
+    assert sent["QueueUrl"] == "https://sqs.eu-central-1.amazonaws.com/000000000000/alarms"
+    message = msgspec.json.decode(sent["MessageBody"], type=Escalation)
     assert (message.site, message.dedupe_key, message.raised_at) == (
         "lindau",
         "fault/machine-03",
@@ -73,13 +76,13 @@ def test_a_critical_alarm_waits_for_its_acknowledgement_and_a_warning_does_not(w
 
 def test_an_acknowledged_alarm_is_told_and_not_escalated(watched: WatchedKeeper) -> None:
     watched.words(alert())
-    escalation = watched.schedules()[0]["Target"]["Input"]
+    (escalation,) = watched.schedules()
     assert watched.acknowledge(note="on my way") == "Acknowledged"
     assert watched.schedules() == []
     assert watched.subjects() == ["[CRITICAL]", "[ACKNOWLEDGED]"]
     assert "Ada has taken it on. They say: on my way" in texts(watched.told)[-1]
     # It was under way already when it was taken back.
-    assert watched.keeper.work({"body": escalation}) == "Needless"
+    assert watched.end(escalation) == "Needless"
     assert watched.acknowledge("Bob") == "Needless"
     alarm, _ = watched.store.load("lindau/fault/machine-03")
     assert alarm is not None
@@ -88,8 +91,8 @@ def test_an_acknowledged_alarm_is_told_and_not_escalated(watched: WatchedKeeper)
 
 def test_what_nobody_acknowledges_is_escalated_once(watched: WatchedKeeper) -> None:
     watched.words(alert())
-    body = watched.schedules()[0]["Target"]["Input"]
-    assert [watched.keeper.work({"body": body}) for _ in range(2)] == ["Escalated", "Needless"]
+    (escalation,) = watched.schedules()
+    assert [watched.end(escalation) for _ in range(2)] == ["Escalated", "Needless"]
     assert watched.subjects() == ["[CRITICAL]", "[ESCALATED]"]
     assert watched.told[-1].attributes["kind"] == "escalation"
     assert watched.acknowledge() == "Acknowledged", "late, and still possible"
@@ -97,9 +100,9 @@ def test_what_nobody_acknowledges_is_escalated_once(watched: WatchedKeeper) -> N
 
 def test_the_escalation_of_an_earlier_alarm_does_not_touch_the_next(watched: WatchedKeeper) -> None:
     watched.words(alert())
-    body = watched.schedules()[0]["Target"]["Input"]
+    (escalation,) = watched.schedules()
     watched.words(alert(5, "cleared"), alert(10))
-    assert watched.keeper.work({"body": body}) == "Needless"
+    assert watched.end(escalation) == "Needless"
 
 
 def test_what_was_never_raised_cannot_be_acknowledged(watched: WatchedKeeper) -> None:
@@ -111,7 +114,42 @@ def test_a_device_cannot_acknowledge(watched: WatchedKeeper) -> None:
     watched.words(alert())
     body = json.dumps({"site": "lindau", "dedupe_key": "fault/machine-03", "by": "nobody"})
     with pytest.raises(Refused):
-        watched.keeper.work({"body": body, "messageAttributes": {}})
+        watched.keeper.work(record(body))
+
+
+@pytest.mark.parametrize(
+    "timer",
+    [
+        {"kind": "Escalation", "site": "lindau", "dedupe_key": "fault/machine-03", "raised_at": "2014-05-06T00:00:00Z"},
+        {"kind": "Settling", "site": "lindau", "dedupe_key": "fault/machine-03"},
+        {"kind": "DigestDue", "site": "lindau"},
+    ],
+)
+def test_a_device_is_no_timer(watched: WatchedKeeper, timer: dict[str, str]) -> None:
+    """A message that a rule brings has no attributes, whatever it says of itself."""
+    watched.words(alert())
+    with pytest.raises(Refused):
+        watched.keeper.work(record(json.dumps(timer)))
+    assert watched.subjects() == ["[CRITICAL]"]
+
+
+def test_an_alert_of_a_device_that_the_site_does_not_have_is_refused(watched: WatchedKeeper) -> None:
+    with pytest.raises(Refused, match="device 'pump-1': site 'lindau' has none of that name"):
+        watched.words(alert(device="pump-1"))
+    assert watched.told == []
+
+
+def test_an_alert_of_a_time_to_come_does_not_freeze_its_alarm(watched: WatchedKeeper) -> None:
+    watched.words(alert())
+    in_2099 = msgspec.structs.replace(
+        alert(), raised_at=dt.datetime(2099, 1, 1, tzinfo=dt.UTC), state="cleared", message_id=""
+    )
+    with pytest.raises(Refused, match="raised_at is 2099-01-01T00:00:00"):
+        watched.words(in_2099)
+    assert watched.words(alert(5, "cleared")) == ["Forwarded"]
+    alarm, _ = watched.store.load("lindau/fault/machine-03")
+    assert alarm is not None
+    assert (alarm.state, alarm.latest_at) == ("cleared", alert(5).raised_at)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +157,7 @@ def test_a_device_cannot_acknowledge(watched: WatchedKeeper) -> None:
 )
 def test_what_is_no_message_is_refused(watched: WatchedKeeper, body: str) -> None:
     with pytest.raises(Refused):
-        watched.keeper.work({"body": body})
+        watched.keeper.work(record(body))
     assert watched.told == []
 
 

@@ -43,7 +43,9 @@ def test_a_recording_lies_by_site_and_day_and_each_alert_has_its_own() -> None:
     assert object_key(CLEARED) != object_key(ALERT)
 
 
-def test_the_handler_leaves_a_recording_and_reports_the_poison(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_handler_leaves_a_recording_and_puts_the_poison_aside(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, dead_letters: list[tuple[str, str]]
+) -> None:
     bucket = f"announcements-{uuid.uuid4().hex[:8]}"
     cloud.client("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": cloud.region})
     environment = {
@@ -64,9 +66,8 @@ def test_the_handler_leaves_a_recording_and_reports_the_poison(cloud: Cloud, mon
             {"messageId": "no digest", "body": encode(ALERT).decode(), "messageAttributes": digest},
         ]
     }
-    assert handler.handle(event, None) == {
-        "batchItemFailures": [{"itemIdentifier": "poison"}, {"itemIdentifier": "no digest"}]
-    }
+    assert handler.handle(event, None) == {"batchItemFailures": []}
+    assert [body for body, _ in dead_letters] == ["no alert", encode(ALERT).decode()]
     found, many = cloud.client("s3").list_objects_v2(Bucket=bucket)["Contents"]
     assert {found["Key"], many["Key"]} == {object_key(ALERT), object_key(MANY)}
     recording = cloud.client("s3").get_object(Bucket=bucket, Key=found["Key"])

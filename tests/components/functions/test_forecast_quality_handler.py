@@ -26,7 +26,7 @@ RULE = Rule(window=10, minimum_count=5, maximum_share=0.3, clear_share=0.2)
 START = dt.datetime(2014, 1, 1, tzinfo=dt.UTC)
 
 
-def record(hour: int, inside: bool = True, device: str = "air-1") -> dict[str, str]:
+def record(hour: int, inside: bool = True, device: str = "air-1") -> dict[str, Any]:
     outcome = Outcome(
         site="lindau",
         device=device,
@@ -42,7 +42,12 @@ def record(hour: int, inside: bool = True, device: str = "air-1") -> dict[str, s
         actual=10.0,
         inside_interval=inside,
     )
-    return {"messageId": f"{device}-{hour}", "body": encode(outcome).decode()}
+    arrived_at = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    return {
+        "messageId": f"{device}-{hour}",
+        "body": encode(outcome).decode(),
+        "attributes": {"SentTimestamp": str(int(arrived_at.timestamp() * 1000))},
+    }
 
 
 @pytest.fixture
@@ -79,9 +84,9 @@ def broker() -> Broker:
 
 
 def test_batches_of_two_devices_become_states_and_one_alert(
-    store: StateStore, broker: Broker, capsys: pytest.CaptureFixture[str]
+    store: StateStore, broker: Broker, registry: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    quality = ForecastQuality(store, broker.publish, RULE)
+    quality = ForecastQuality(store, broker.publish, RULE, registry)
     records = [record(hour, inside=False) for hour in range(6)] + [record(hour, device="air-2") for hour in range(6)]
     for start in range(0, len(records), 5):
         assert quality.handle({"Records": records[start : start + 5]}) == {"batchItemFailures": []}
@@ -99,31 +104,48 @@ def test_batches_of_two_devices_become_states_and_one_alert(
     assert {line["FunctionName"] for line in counts} == {"pm-test-function"}
 
 
-def test_a_record_that_is_no_outcome_fails_alone(store: StateStore, broker: Broker) -> None:
-    quality = ForecastQuality(store, broker.publish, RULE)
+def test_a_record_that_is_no_outcome_fails_alone(
+    store: StateStore, broker: Broker, registry: Any, dead_letters: list[tuple[str, str]]
+) -> None:
+    quality = ForecastQuality(store, broker.publish, RULE, registry)
     bad = {"messageId": "bad", "body": '{"site": "lindau"}'}
-    assert quality.handle({"Records": [record(0), bad, record(1)]}) == {
-        "batchItemFailures": [{"itemIdentifier": "bad"}]
-    }
+    assert quality.handle({"Records": [record(0), bad, record(1)]}) == {"batchItemFailures": []}
+    assert [body for body, _ in dead_letters] == [bad["body"]]
     state, _ = store.load("lindau/air-1")
     assert len(state.outcomes) == 2
 
 
-def test_a_record_that_breaks_the_decoder_fails_alone(store: StateStore, broker: Broker) -> None:
-    quality = ForecastQuality(store, broker.publish, RULE)
+def test_a_record_that_breaks_the_decoder_fails_alone(
+    store: StateStore, broker: Broker, registry: Any, dead_letters: list[tuple[str, str]]
+) -> None:
+    quality = ForecastQuality(store, broker.publish, RULE, registry)
     bad = [
         {"messageId": "no UTF-8", "body": "\ud800"},
         {"messageId": "deep", "body": "[" * 60_000},
         {"messageId": "line break", "body": record(7)["body"].replace("lindau", "lindau\\n")},
     ]
     assert quality.handle({"Records": [record(0), *bad, record(1)]}) == {
-        "batchItemFailures": [{"itemIdentifier": one["messageId"]} for one in bad]
+        "batchItemFailures": [{"itemIdentifier": "no UTF-8"}]
     }
+    assert [body for body, _ in dead_letters] == [one["body"] for one in bad[1:]]
     assert len(store.load("lindau/air-1")[0].outcomes) == 2
 
 
+def test_outcomes_of_a_time_to_come_and_of_strangers_are_refused_and_silence_nothing(
+    store: StateStore, broker: Broker, registry: Any, dead_letters: list[tuple[str, str]]
+) -> None:
+    quality = ForecastQuality(store, broker.publish, RULE, registry)
+    ahead = [record(85 * 365 * 24 + hour) for hour in range(48)]
+    assert quality.handle({"Records": [*ahead, record(0, device="air-9")]}) == {"batchItemFailures": []}
+    assert len(dead_letters) == 49
+    assert "target_time is 2098" in dead_letters[0][1]
+    assert "device 'air-9'" in dead_letters[-1][1]
+    quality.handle({"Records": [record(hour, inside=False) for hour in range(6)]})
+    assert [alert.state for alert in broker.alerts] == ["active"]
+
+
 def test_an_outcome_that_its_device_chokes_on_does_not_hold_up_the_others(
-    store: StateStore, broker: Broker, monkeypatch: pytest.MonkeyPatch
+    store: StateStore, broker: Broker, registry: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save = store.save
 
@@ -133,14 +155,14 @@ def test_an_outcome_that_its_device_chokes_on_does_not_hold_up_the_others(
         return save(detector, state, version)
 
     monkeypatch.setattr(store, "save", choking)
-    quality = ForecastQuality(store, broker.publish, RULE)
+    quality = ForecastQuality(store, broker.publish, RULE, registry)
     failed = quality.handle({"Records": [record(hour) for hour in range(5)]})
     assert failed == {"batchItemFailures": [{"itemIdentifier": "air-1-2"}]}
     assert len(store.load("lindau/air-1")[0].outcomes) == 4
 
 
-def test_an_alert_outlives_a_broker_that_is_down(store: StateStore, broker: Broker) -> None:
-    quality = ForecastQuality(store, broker.publish, RULE)
+def test_an_alert_outlives_a_broker_that_is_down(store: StateStore, broker: Broker, registry: Any) -> None:
+    quality = ForecastQuality(store, broker.publish, RULE, registry)
     batch = {"Records": [record(hour, inside=False) for hour in range(6)]}
     broker.down = True
     assert len(quality.handle(batch)["batchItemFailures"]) == 6
@@ -167,26 +189,30 @@ def test_the_store_refuses_to_write_over_a_state_that_it_has_not_seen(store: Sta
     assert store.load("lindau/air-1") == (State(active=True), version + 1)
 
 
-def test_a_batch_that_is_overtaken_while_it_publishes_does_not_publish_again(store: StateStore, broker: Broker) -> None:
-    overtaking = ForecastQuality(store, lambda topic, payload: None, RULE)
+def test_a_batch_that_is_overtaken_while_it_publishes_does_not_publish_again(
+    store: StateStore, broker: Broker, registry: Any
+) -> None:
+    overtaking = ForecastQuality(store, lambda topic, payload: None, RULE, registry)
 
     def publish(topic: str, payload: bytes) -> None:
         broker.publish(topic, payload)
         assert overtaking.handle({"Records": [record(6)]}) == {"batchItemFailures": []}
 
-    quality = ForecastQuality(store, publish, RULE)
+    quality = ForecastQuality(store, publish, RULE, registry)
     assert quality.handle({"Records": [record(hour, inside=False) for hour in range(6)]}) == {"batchItemFailures": []}
     assert len(broker.alerts) == 1
     state, _ = store.load("lindau/air-1")
     assert (len(state.outcomes), state.pending) == (7, [])
 
 
-def test_functions_at_once_wait_for_one_another_and_lose_nothing(store: StateStore, broker: Broker) -> None:
+def test_functions_at_once_wait_for_one_another_and_lose_nothing(
+    store: StateStore, broker: Broker, registry: Any
+) -> None:
     rule = Rule(window=1000, minimum_count=1000, maximum_share=0.3, clear_share=0.2)
     failed: list[Any] = []
 
     def work(first: int) -> None:
-        quality = ForecastQuality(store, broker.publish, rule)
+        quality = ForecastQuality(store, broker.publish, rule, registry)
         for hour in range(first, 60, 3):
             failed.extend(quality.handle({"Records": [record(hour)]})["batchItemFailures"])
 

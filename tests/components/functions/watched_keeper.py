@@ -5,7 +5,7 @@ import json
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 from pm_components.functions.alarm_keeper.alarm_store import AlarmStore
 from pm_components.functions.alarm_keeper.alarms import Policy
@@ -16,7 +16,8 @@ from pm_components.functions.alarm_keeper.handler import AlarmKeeper
 from pm_components.functions.alarm_keeper.once import Once
 from pm_components.functions.alarm_keeper.outlet import Outlet
 from pm_components.functions.alarm_keeper.timers import Timers
-from pm_contracts.messages import Alert, encode
+from pm_components.functions.registered_devices import RegisteredDevices
+from pm_contracts.messages import Alert, Refused, encode
 from pm_sandbox.cloud import Cloud
 
 START = dt.datetime(2014, 5, 6, tzinfo=dt.UTC)
@@ -39,6 +40,22 @@ def alert(minutes: float = 0, state: str = "active", severity: str = "critical",
     )
 
 
+class Registry:
+    """Devices of `lindau` by what their names begin with, in place of AWS IoT's registry."""
+
+    def __init__(self, *prefixes: str) -> None:
+        self.prefixes = prefixes
+
+    def require(self, site: str, device: str) -> None:
+        if site != "lindau" or not device.startswith(self.prefixes):
+            raise Refused(f"device {device!r}: site {site!r} has none of that name in the registry")
+
+
+def record(body: str, arrived_at: dt.datetime = NOW) -> dict[str, Any]:
+    """A record of SQS as a rule of AWS IoT makes one."""
+    return {"body": body, "attributes": {"SentTimestamp": str(int(arrived_at.timestamp() * 1000))}}
+
+
 class WatchedKeeper:
     """A keeper of alarms whose clock stands still until it is moved.
 
@@ -55,7 +72,7 @@ class WatchedKeeper:
         self.store = AlarmStore(client, f"alarms-{suffix}", keep_seconds=3600, clock=lambda: 1_000_000.0)
         schedules = {
             "group": self.group,
-            "queue_arn": "arn:aws:sqs:eu-central-1:000000000000:alarms",
+            "queue_url": "https://sqs.eu-central-1.amazonaws.com/000000000000/alarms",
             "role_arn": "arn:aws:iam::000000000000:role/escalation",
         }
         timers = Timers(self.scheduler, **schedules)
@@ -67,11 +84,20 @@ class WatchedKeeper:
             timers,
             Outlet(self.told.append, self.digests, timers, policy, lambda: self.now),
             policy,
+            cast(RegisteredDevices, Registry("machine-")),
             lambda: self.now,
         )
 
     def words(self, *messages: Alert) -> list[str]:
-        return [self.keeper.work({"body": encode(message).decode()}) for message in messages]
+        return [self.keeper.work(record(encode(message).decode())) for message in messages]
+
+    def end(self, schedule: dict[str, Any]) -> str:
+        """Bring the message of a schedule, which is sent by SendMessage of SQS."""
+        assert schedule["Target"]["Arn"] == "arn:aws:scheduler:::aws-sdk:sqs:sendMessage"
+        sent = json.loads(schedule["Target"]["Input"])
+        kind = sent["MessageAttributes"]["kind"]
+        attributes = {"kind": {"stringValue": kind["StringValue"], "dataType": kind["DataType"]}}
+        return self.keeper.work({"body": sent["MessageBody"], "messageAttributes": attributes})
 
     def acknowledge(self, by: str = "Ada", key: str = "fault/machine-03", note: str = "") -> str:
         body = json.dumps({"site": "lindau", "dedupe_key": key, "by": by, "note": note})
@@ -93,7 +119,7 @@ class WatchedKeeper:
             at, name, schedule = due[0]
             self.now = max(at, self.now)
             self.scheduler.delete_schedule(Name=name, GroupName=self.group)
-            words.append(self.keeper.work({"body": schedule["Target"]["Input"]}))
+            words.append(self.end(schedule))
         self.now = end
         return words
 

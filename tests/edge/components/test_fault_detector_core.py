@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from pm_contracts import event_times
 from pm_contracts.manifest import FaultManifest
 from pm_contracts.measurements import MachineMeasurements
 from pm_contracts.messages import Alert, FaultScore, MachineReading, Refused
@@ -113,6 +114,16 @@ def test_a_late_reading_is_scored_and_decides_nothing(model: FaultModel) -> None
     assert late.faulty
     assert detector.alerts(late) == []
     assert detector.counters["late"] == 1
+
+
+def test_a_count_and_a_clock_far_ahead_do_not_silence_the_machine_for_good(model: FaultModel) -> None:
+    detector = FaultDetector("lindau", model)
+    ahead = msgspec.structs.replace(reading(9_000, HEALTHY), sequence=2**62, message_id="")
+    assert alerts_of(detector, reading(0, HEALTHY), ahead) == []
+    days = range(1, event_times.PATIENCE)
+    assert alerts_of(detector, *(reading(day, FAULTY) for day in days)) == []
+    (alert,) = alerts_of(detector, reading(event_times.PATIENCE, FAULTY))
+    assert (alert.state, alert.raised_at) == ("active", reading(event_times.PATIENCE, FAULTY).event_time)
 
 
 def test_a_clock_far_ahead_does_not_silence_the_machine(model: FaultModel) -> None:

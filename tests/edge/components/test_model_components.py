@@ -215,21 +215,24 @@ def test_what_is_no_reading_is_counted_and_the_good_ones_are_answered(ear, floor
         site=site, device="air-2", sequence=0, event_time=air[0].event_time, measurements=air[0].measurements
     )
     ear.bus.publish(topic, encode(foreign))
+    in_2099 = msgspec.structs.replace(air[0], event_time=dt.datetime(2099, 1, 1, tzinfo=dt.UTC), message_id="")
+    ear.bus.publish(topic, encode(in_2099))
     feed(ear, [air[0], air[0], air[1]])
-    ear.wait_for_counter(FORECASTER, "refused", 2)
+    ear.wait_for_counter(FORECASTER, "refused", 3)
     ear.wait_for_counter(FORECASTER, "repeated", 1)
     ear.wait(lambda: len(forecasts(ear)) == 2, "forecasts of the good readings")
 
 
-def test_a_reading_that_cannot_be_answered_stands_in_nobody_s_way_after_a_kill(ear, floor, tmp_path, site, air):
-    last_hour = dt.datetime(9999, 12, 31, 23, tzinfo=dt.UTC)  # there is none after it to forecast
+def test_a_reading_of_a_time_to_come_stands_in_nobody_s_way_after_a_kill(ear, floor, tmp_path, site, air):
+    last_hour = dt.datetime(9999, 12, 31, 23, tzinfo=dt.UTC)
     bad = msgspec.structs.replace(air[0], event_time=last_hour, message_id="")
     left = Journal(tmp_path / "journal", "forecaster")
     left.append(0.0, topics.device_topic(site, "air-1", topics.READING), encode(bad))
     left.close()
     floor.start("pm_edge.components.forecaster")
     ear.wait_for_counter(FORECASTER, "recovered", 1)
-    assert "was not processed" in floor.log("pm_edge.components.forecaster")
+    ear.wait_for_counter(FORECASTER, "refused", 1)
+    assert "ahead of its arrival" in floor.log("pm_edge.components.forecaster")
 
 
 def test_where_nothing_but_garbage_comes_the_journal_does_not_grow(ear, floor, site, tmp_path):

@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
+from pm_contracts import event_times
 from pm_contracts.forecast_features import LOOK_BACK_HOURS, MEMORY_HOURS
 from pm_contracts.manifest import ForecastManifest
 from pm_contracts.measurements import AirQualityMeasurements
 from pm_contracts.messages import PERSISTENCE, AirQualityReading, Forecast, Outcome, Refused, encode
-from pm_edge.forecasting.core import TOO_LATE_PATIENCE, Forecaster
+from pm_edge.forecasting.core import Forecaster
 from pm_edge.forecasting.interval import AdaptiveInterval
 from pm_edge.forecasting.model import ForecastModel
 from pm_edge.runtime.model_in_use import PATIENCE
@@ -149,12 +150,12 @@ def test_a_reading_too_late_to_matter_is_counted_only() -> None:
 def test_a_clock_far_ahead_does_not_silence_the_station() -> None:
     forecaster = Forecaster("lindau", "air-1")
     observe(forecaster, reading(0), reading(24 * 365 * 50))
-    silent = observe(forecaster, *(reading(hour) for hour in range(1, TOO_LATE_PATIENCE)))
+    silent = observe(forecaster, *(reading(hour) for hour in range(1, event_times.PATIENCE)))
     assert silent == []
-    (forecast,) = forecaster.observe(reading(TOO_LATE_PATIENCE))
-    assert forecast.issued_at == START + dt.timedelta(hours=TOO_LATE_PATIENCE)
+    (forecast,) = forecaster.observe(reading(event_times.PATIENCE))
+    assert forecast.issued_at == START + dt.timedelta(hours=event_times.PATIENCE)
     assert forecaster.counters["restarts"] == 1
-    assert forecaster.counters["readings"] == 2 + TOO_LATE_PATIENCE
+    assert forecaster.counters["readings"] == 2 + event_times.PATIENCE
 
 
 def test_a_restart_from_the_state_goes_on_as_if_nothing_had_been(model: ForecastModel) -> None:

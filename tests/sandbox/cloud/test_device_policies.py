@@ -14,7 +14,8 @@ import paho.mqtt.client as mqtt
 import pytest
 
 from pm_components.aws.limits import IOT_SUBSCRIPTIONS_PER_CONNECTION
-from pm_components.greengrass_site import client_devices, device_policies
+from pm_components.greengrass_site import device_policies
+from pm_contracts.site_devices import thing_name
 from pm_sandbox.cloud import Cloud
 from pm_sandbox.core_device.identity import Identity, enroll
 from tests.sandbox.cloud.conftest import Account, connected, document
@@ -110,7 +111,7 @@ def test_a_core_device_may_work_on_each_of_its_connections(account: Any, suffix:
     """A nucleus opens `thing#2` for more subscriptions than one connection takes, and publishes on all in turn."""
     core = Core(account, f"{account.prefix}-core", exclusive=exclusive)
     own = f"$aws/things/{core.thing}"
-    device = f"$aws/things/{client_devices.thing_name(SITE, 'air-1')}"
+    device = f"$aws/things/{thing_name(SITE, 'air-1')}"
     connection = core.connect(f"{core.thing}{suffix}")
     for topic_filter in (f"{own}/jobs/notify-next", f"{own}/shadow/#", f"{device}/shadow/update/+"):
         assert subscribed(connection, topic_filter), topic_filter

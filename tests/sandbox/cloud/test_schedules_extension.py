@@ -80,6 +80,56 @@ def test_a_target_that_the_role_does_not_allow_gets_nothing(cloud: Cloud, servic
     assert f"schedule/{name}/one starts nothing" in cloud.log_file.read_text()
 
 
+SEND_MESSAGE = "arn:aws:scheduler:::aws-sdk:sqs:sendMessage"
+
+
+def sent(url: str) -> dict[str, Any]:
+    """A universal target's input: a message with an attribute, by the parameters of SendMessage."""
+    attributes = {"kind": {"DataType": "String", "StringValue": "escalation"}}
+    return {"QueueUrl": url, "MessageBody": "now", "MessageAttributes": attributes}
+
+
+def test_a_universal_target_sends_a_message_with_attributes_where_the_role_allows_it(cloud: Cloud) -> None:
+    (url, arn), (other_url, _) = queue(cloud), queue(cloud)
+    sender = role(cloud, "scheduler.amazonaws.com", {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": arn})
+    name, scheduler = group(cloud), cloud.client("scheduler")
+    for key, to in (("one", url), ("other", other_url)):
+        target = {"Arn": SEND_MESSAGE, "RoleArn": sender, "Input": json.dumps(sent(to))}
+        scheduler.create_schedule(Name=key, GroupName=name, **{**at_once(arn, sender), "Target": target})
+
+    def messages() -> list[dict[str, Any]]:
+        found = cloud.client("sqs").receive_message(QueueUrl=url, MessageAttributeNames=["All"], WaitTimeSeconds=20)
+        return list(found.get("Messages", []))
+
+    (message,) = eventually(messages, "what it sends")
+    assert message["Body"] == "now"
+    assert message["MessageAttributes"]["kind"]["StringValue"] == "escalation"
+    eventually(lambda: not scheduler.list_schedules(GroupName=name)["Schedules"], "the schedules to go")
+    assert received(cloud, other_url, 0) == []
+    assert f"schedule/{name}/other starts nothing" in cloud.log_file.read_text()
+
+
+@pytest.mark.parametrize(
+    ("target", "given", "told"),
+    [
+        ("arn:aws:scheduler:::aws-sdk:sqs:getQueueUrl", "{}", "is not honoured here"),
+        ("arn:aws:scheduler:::aws-sdk:sns:publish", "{}", "is not honoured here"),
+        (SEND_MESSAGE, "now", "must be a JSON object"),
+        (SEND_MESSAGE, '{"QueueUrl": "u"}', "SendMessage needs MessageBody"),
+        (SEND_MESSAGE, '{"QueueUrl": "u", "MessageBody": "b", "Body": "b"}', "SendMessage has no parameter Body"),
+    ],
+)
+def test_a_universal_target_that_cannot_be_honoured_is_refused(
+    cloud: Cloud, target: str, given: str, told: str
+) -> None:
+    name, scheduler = group(cloud), cloud.client("scheduler")
+    schedule = at_once(target, role(cloud, "scheduler.amazonaws.com"))
+    schedule["Target"]["Input"] = given
+    with pytest.raises(botocore.exceptions.ClientError, match=told):
+        scheduler.create_schedule(Name="one", GroupName=name, **schedule)
+    assert scheduler.list_schedules(GroupName=name)["Schedules"] == []
+
+
 def test_permissions_hold_schedules_to_their_group(cloud: Cloud) -> None:
     allowed, other = group(cloud), group(cloud)
     resource = f"arn:aws:scheduler:{cloud.region}:{cloud.account_id}:schedule/{allowed}/alarm-*"

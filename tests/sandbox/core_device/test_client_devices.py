@@ -22,6 +22,7 @@ import pytest
 
 from pm_components.greengrass_site import client_devices, device_policies, public_components
 from pm_contracts.messages import Reading, decode
+from pm_contracts.site_devices import thing_name
 from pm_sandbox.cloud import Cloud
 from pm_sandbox.core_device import CoreDevice, CoreDeviceError
 from pm_sandbox.core_device.identity import enroll
@@ -56,7 +57,7 @@ def core(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cor
     iot.create_thing(thingName=CORE)
     iot.add_thing_to_thing_group(thingName=CORE, thingGroupName=SITE)
     for device in DEVICES:
-        iot.create_thing(thingName=client_devices.thing_name(SITE, device))
+        iot.create_thing(thingName=thing_name(SITE, device))
     for name, document in (
         ("core", device_policies.core_device_policy(SITE, head, f"{head}rolealias/{SITE}")),
         ("serving", device_policies.serving_policy(SITE, [CORE], head)),

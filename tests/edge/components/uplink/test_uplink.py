@@ -265,6 +265,11 @@ def test_started_on_a_full_disk_it_waits_for_room(ear, floor, cloud_side, site):
     assert [decode(payload, Reading) for payload in cloud_side.on(topics.READING)] == sent
 
 
+def _alert(site: str, device: str) -> bytes:
+    fields = {"site": site, "device": device, "cause": "fault", "severity": "critical", "state": "active"}
+    return json.dumps({**fields, "raised_at": "2014-01-01T00:00:00Z", "dedupe_key": "fault", "text": "Look!"}).encode()
+
+
 def _broken(reading: AirQualityReading, **changes: object) -> bytes:
     return json.dumps(json.loads(encode(reading)) | changes).encode()
 
@@ -290,6 +295,8 @@ def test_what_is_refused_becomes_a_dead_letter_here_and_in_the_cloud_and_the_goo
         (f"pm/{site}/air-1/gossip", b"{}", "allowed are"),
         (topic, b'{"x":"' + b"y" * 200_000 + b'"}', "at most 131072"),
         (topic, _broken(good, message_id="", event_time="0001-01-01T00:00:00+10:00"), "out of range"),
+        (topic, _broken(good, message_id="", event_time="2099-01-01T00:00:00+00:00"), "ahead of its arrival"),
+        (topics.site_topic(site, topics.ALERT), _alert(site, "air-7"), "device 'air-7' in an alert: known are air-1"),
     ]
     ear.bus.publish(topic, encode(good))
     for bad_topic, payload, _ in bad:
