@@ -9,7 +9,7 @@ import datetime as dt
 
 from pm_contracts.messages import Message, Refused
 
-#: How far a message may be ahead of its arrival: more than clocks that are set drift, less than a wrong time zone.
+#: The time that a message may be ahead of its arrival: more than clocks that are set drift, less than a time zone.
 TOLERANCE = dt.timedelta(minutes=30)
 #: Messages of a device in a row after which it is not they that are wrong.
 PATIENCE = 24

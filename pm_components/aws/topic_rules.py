@@ -1,4 +1,4 @@
-"""What the topic rules of AWS IoT of a component have in common: their dead letters, and the rule that refuses."""
+"""The common parts of a component's topic rules of AWS IoT: their dead letters, and the rule that refuses."""
 
 from typing import NamedTuple
 
@@ -20,12 +20,12 @@ class QueueAction(NamedTuple):
 
     @property
     def action(self) -> "aws.iot.TopicRuleSqsArgsDict":
-        """What is done with a message that a rule takes."""
+        """The action on a message that a rule takes."""
         return {"queue_url": self.queue.url, "role_arn": self.role.arn, "use_base64": False}
 
     @property
     def error_action(self) -> "aws.iot.TopicRuleErrorActionArgsDict":
-        """What is done where an action fails."""
+        """The action where another one fails."""
         return {"sqs": {"queue_url": self.queue.url, "role_arn": self.role.arn, "use_base64": False}}
 
 

@@ -74,7 +74,7 @@ def settle(record: Mapping[str, Any], error: Exception, failed: list[str]) -> st
 
 
 def arrived_at(record: Mapping[str, Any]) -> dt.datetime:
-    """When a record of SQS came into its queue, by the cloud's own clock, UTC."""
+    """The time at which a record of SQS came into its queue, by the cloud's own clock, UTC."""
     return dt.datetime.fromtimestamp(int(record["attributes"]["SentTimestamp"]) / 1000, dt.UTC)
 
 
