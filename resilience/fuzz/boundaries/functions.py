@@ -55,6 +55,13 @@ class _NoStorm:
         pass
 
 
+class _Everybody:
+    """Each device is registered."""
+
+    def require(self, _site: str, _device: str) -> None:
+        pass
+
+
 def _alarm_keeper(_folder: Path) -> Opened:
     from pm_components.functions.alarm_keeper.alarms import Policy
     from pm_components.functions.alarm_keeper.handler import AlarmKeeper
@@ -69,16 +76,18 @@ def _alarm_keeper(_folder: Path) -> Opened:
     told: list[Any] = []
     schedules: Any = _NoSchedules()
     outlet = Outlet(told.append, _NoStorm(), schedules, Policy(), now)  # type: ignore[arg-type]
-    keeper = AlarmKeeper(store, _Once(), schedules, schedules, outlet, Policy(), now)  # type: ignore[arg-type]
+    devices: Any = _Everybody()
+    keeper = AlarmKeeper(store, _Once(), schedules, schedules, outlet, Policy(), devices, now)  # type: ignore[arg-type]
+    arrived = {"SentTimestamp": str(int(now().timestamp() * 1000))}
 
     def door(content: bytes) -> None:
         told.clear()
         store.items.clear()
         body = content.decode(errors="replace")
-        attributes = {"kind": {"stringValue": "acknowledgement", "dataType": "String"}}
-        for record in ({"body": body}, {"body": body}, {"body": body, "messageAttributes": attributes}):
+        for kind in ("", "", "acknowledgement", "timer"):
+            attributes = {"kind": {"stringValue": kind, "dataType": "String"}} if kind else {}
             try:
-                keeper.work(record)
+                keeper.work({"body": body, "attributes": arrived, "messageAttributes": attributes})
             except Refused:
                 continue
         for notification in told:
