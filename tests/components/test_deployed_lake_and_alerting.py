@@ -88,11 +88,14 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     (program / "__main__.py").write_text(PROGRAM)
     with Cloud.start(tmp_path_factory.mktemp("deployed-cloud")) as cloud:
         deployment: Deployment = deploy(program, "test", cloud)
-        for device in ("air-1", "machine-03", "machine-07", "machine-08"):  # as `GreengrassSite` registers them
-            attributes = {"site": "lindau", "device": device}
-            cloud.client("iot").create_thing(
-                thingName=thing_name("lindau", device), attributePayload={"attributes": attributes}
-            )
+        registered = {"lindau": ["air-1", "machine-03", "machine-07", "machine-08"]}
+        registered["gera"] = [f"machine-{number:02}" for number in range(30)]
+        for site, devices in registered.items():
+            for device in devices:  # as `GreengrassSite` registers them
+                cloud.client("iot").create_thing(
+                    thingName=thing_name(site, device),
+                    attributePayload={"attributes": {"site": site, "device": device}},
+                )
         sqs = cloud.client("sqs")
         for word in ("detector", "forwarder"):  # not to wait three minutes before each further delivery
             url = sqs.get_queue_url(QueueName=f"pm-test-alerting-{word}")["QueueUrl"]
@@ -300,6 +303,7 @@ def test_whoever_speaks_for_another_is_heard_as_a_dead_letter_alone(deployed: De
     to_functions = {
         "forwarder": [
             ("pm/lindau/alert", raised),
+            ("pm/lindau/alert", {**escalation, "kind": "Escalation"}),
             ("pm/lindau/alert", {**json.loads(encode(fault("machine-03"))), "message_id": "", "raised_at": in_2099}),
         ],
         "detector": [
@@ -309,8 +313,6 @@ def test_whoever_speaks_for_another_is_heard_as_a_dead_letter_alone(deployed: De
     }
     for topic, forged in [*to_store, *(one for forgeries in to_functions.values() for one in forgeries)]:
         deployed.publish(topic, json.dumps(forged).encode())
-    deployed.publish("pm/lindau/alert", json.dumps({**escalation, "kind": "Escalation"}).encode())
-
     (rules,) = (url for url in deployed.outputs["dead_letter_queue_urls"] if "alert-rules" in url)
     assert _letters(deployed, rules, len(to_alerting)) == sorted(topic for topic, _ in to_alerting)
     assert _letters(deployed, deployed.outputs["dead_letter_queue_url"], len(to_store)) == sorted(
@@ -321,9 +323,8 @@ def test_whoever_speaks_for_another_is_heard_as_a_dead_letter_alone(deployed: De
         reasons = _reasons(deployed, url, {json.dumps(forged) for _, forged in forgeries})
         assert any("ahead of its arrival" in reason for reason in reasons)
         assert any("has none of that name in the registry" in reason for reason in reasons)
-    eventually(lambda: _drained(deployed, "pm-test-alerting-forwarder"), "an empty queue")
     subjects = " ".join(mail["Subject"] for mail in deployed.mails())
-    for word in ("bremen", "machine-99", "[ESCALATED] lindau/machine-03"):
+    for word in ("bremen", "machine-99"):
         assert word not in subjects
     assert {key.split("/")[1] for key in deployed.keys(deployed.outputs["lake_bucket"], "air_quality_reading/")} <= {
         "site=lindau"

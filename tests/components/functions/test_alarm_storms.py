@@ -254,7 +254,7 @@ class _Memory:
         self._admitted = 0
         self.outlet = Outlet(self.told.append, cast(Any, self), cast(Any, self), POLICY, lambda: NOW)
         this = cast(Any, self)
-        self.keeper = AlarmKeeper(this, this, this, this, self.outlet, POLICY, lambda: NOW)
+        self.keeper = AlarmKeeper(this, this, this, this, self.outlet, POLICY, this, lambda: NOW)
 
     def load(self, name: str) -> tuple[Alarm | None, int]:
         return self.alarms.get(name), 0
