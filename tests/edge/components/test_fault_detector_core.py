@@ -92,6 +92,13 @@ def test_a_fault_raises_one_alert_until_it_is_cleared(model: FaultModel) -> None
     assert detector.counters["alerts_cleared"] == 1
 
 
+def test_a_probability_that_swings_around_the_threshold_raises_one_alert(model: FaultModel) -> None:
+    courses = ([FAULTY, HEALTHY] * 100, [FAULTY, *[HEALTHY] * (HEALTHY_TO_CLEAR - 1)] * 100)
+    for course in courses:
+        alerts = alerts_of(FaultDetector("lindau", model), *(reading(day, aa) for day, aa in enumerate(course)))
+        assert [alert.state for alert in alerts] == ["active"]
+
+
 def test_machines_do_not_share_an_alert(model: FaultModel) -> None:
     alerts = alerts_of(
         FaultDetector("lindau", model), reading(0, FAULTY, "machine-01"), reading(0, FAULTY, "machine-02")
