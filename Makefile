@@ -10,7 +10,7 @@ DATA ?=
 # Of `make picture`.
 CHROMIUM ?= chromium
 
-.PHONY: help setup sagemaker demo test test-slow test-engine bench fuzz check format lock picture architecture new-component new-policy clean
+.PHONY: help setup sagemaker demo test test-slow test-engine bench drill fuzz check format lock picture architecture new-component new-policy clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -67,6 +67,9 @@ test-engine: setup ## run the tests with Pulumi's own engine, built from source 
 
 bench: setup ## measure the figures into out/bench.json
 	$(BIN)/python -m bench
+
+drill: setup ## hurt a running factory for 5 minutes, counted into out/drill.json (SECONDS=60 SEED=7)
+	$(BIN)/python -m resilience.drill $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
 fuzz: setup ## try damaged input at each boundary, counted into out/fuzz.json (SECONDS=60 SEED=7 ONLY=csv)
 	$(BIN)/python -m resilience.fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))

@@ -13,7 +13,7 @@ _BETWEEN = b"\0"
 
 def _messages(as_type: Any, _folder: Path) -> Opened:
     from pm_contracts.messages import Refused, decode, encode
-    from resilience.fuzz.samples import messages
+    from resilience.samples import messages
 
     def door(content: bytes) -> None:
         message = decode(content, as_type)
@@ -44,7 +44,7 @@ def _admission(_folder: Path) -> Opened:
     from pm_contracts import topics
     from pm_contracts.messages import encode
     from pm_edge.components.uplink.admission import Admission
-    from resilience.fuzz.samples import SITE, messages
+    from resilience.samples import SITE, messages
 
     admission = Admission(SITE, _DEVICES)
 

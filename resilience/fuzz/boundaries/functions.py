@@ -67,7 +67,7 @@ def _alarm_keeper(_folder: Path) -> Opened:
     from pm_components.functions.alarm_keeper.handler import AlarmKeeper
     from pm_components.functions.alarm_keeper.outlet import Outlet
     from pm_contracts.messages import Refused, encode
-    from resilience.fuzz.samples import SITE, messages
+    from resilience.samples import SITE, messages
 
     def now() -> dt.datetime:
         return dt.datetime(2030, 1, 1, tzinfo=dt.UTC)
@@ -108,7 +108,7 @@ def _alarm_keeper(_folder: Path) -> Opened:
 def _forecast_quality(_folder: Path) -> Opened:
     from pm_components.functions.forecast_quality.core import Rule, State, from_json, observe, to_json
     from pm_contracts.messages import Outcome, Refused, decode, encode
-    from resilience.fuzz.samples import messages
+    from resilience.samples import messages
 
     rules = (Rule(window=1, minimum_count=1), Rule(tolerance=0.1))
 
@@ -126,7 +126,7 @@ def _forecast_quality(_folder: Path) -> Opened:
 def _start_training(_folder: Path) -> Opened:
     from pm_components.functions.start_training.core import Executions, cause, decide, execution_input
     from pm_contracts.messages import Refused, encode
-    from resilience.fuzz.samples import messages
+    from resilience.samples import messages
 
     now = dt.datetime(2030, 1, 1, tzinfo=dt.UTC)
 
@@ -142,7 +142,7 @@ def _announcer(_folder: Path) -> Opened:
     from pm_components.functions.announcer.handler import announce
     from pm_components.functions.spoken_digest import DIGEST
     from pm_contracts.messages import Refused, encode
-    from resilience.fuzz.samples import SITE, messages
+    from resilience.samples import SITE, messages
 
     def store(key: str, _recording: bytes) -> None:
         assert ".." not in key.split("/"), "a key that leads out of its folder"
@@ -170,7 +170,7 @@ def _dead_letters(_folder: Path) -> Opened:
 
     from pm_components.functions.replay_dead_letters.core import notified_key, of_error_action, of_error_object
     from pm_contracts.messages import encode
-    from resilience.fuzz.samples import messages
+    from resilience.samples import messages
 
     def door(content: bytes) -> None:
         of_error_object("errors/alert/2026/x", content, "errors/")

@@ -12,7 +12,7 @@ def _rules(_folder: Path) -> Opened:
     from pm_contracts.tables import TABLES
     from pm_contracts.topics import parse_topic
     from pm_sandbox.cloud import rule_sql
-    from resilience.fuzz.samples import SITE, STATION, messages
+    from resilience.samples import SITE, STATION, messages
 
     # By topic filter: the types of device whose messages have tables of their own; an empty one where they have not.
     types: dict[str, list[str]] = {}

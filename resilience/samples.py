@@ -1,4 +1,4 @@
-"""Good messages of each kind, and small models that a device takes: what damaged input is made of."""
+"""Good messages of each kind, of which damaged input and forged messages are made."""
 
 import datetime as dt
 import functools
