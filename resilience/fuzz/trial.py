@@ -21,7 +21,7 @@ from resilience.fuzz.boundary import Boundary, Opened
 
 #: Seconds of the processor that an input may take: a thousand times those of the slowest good one.
 PROCESSOR_SECONDS = 10.0
-#: Cases of a boundary that are tried whatever the time.
+#: Cases of a boundary that are tried whatever the time, times its share.
 AT_LEAST = 20
 #: Seconds on the clock that one may take, where it waits for what never comes.
 WAITED_SECONDS = 100.0
@@ -62,7 +62,7 @@ class Trial:
             corpus: Inputs that come first.
             cases: Inputs made by the seed after them, at most.
             seed: Of these.
-            seconds: After which no more are made, but for the first `AT_LEAST`; they begin when the boundary is ready.
+            seconds: After which no more are made, but for some; they begin when the boundary is ready.
         """
         self.boundary = boundary
         self.cases = 0
@@ -154,9 +154,10 @@ class _Work(NamedTuple):
 
     def numbers(self, first: int) -> Iterator[int]:
         """The numbers of the inputs from `first` on, as long as there is time."""
+        at_least = len(self.corpus) + max(1, int(AT_LEAST * self.boundary.share))
         ends = None if self.seconds is None else time.monotonic() + self.seconds
         for number in range(first, self.inputs):
-            if number >= len(self.corpus) + AT_LEAST and ends is not None and time.monotonic() >= ends:
+            if number >= at_least and ends is not None and time.monotonic() >= ends:
                 return
             yield number
 

@@ -1,5 +1,6 @@
 """Models on their way to a device: archive, manifest, metrics, and the graph itself."""
 
+import contextlib
 import functools
 import gzip
 import hashlib
@@ -77,31 +78,37 @@ def _metrics(_folder: Path) -> Opened:
     return Opened(door, [files[METRICS_FILE]], (Refused,))
 
 
-def _graph(folder: Path) -> Opened:
+def _graph(_folder: Path) -> Opened:
+    from pm_contracts import model_graph
+    from pm_contracts.manifest import MODEL_FILE
+    from pm_contracts.messages import Refused
+
+    return Opened(model_graph.check, [files[MODEL_FILE] for files in _by_kind().values()], (Refused,))
+
+
+def _model(folder: Path) -> Opened:
     from pm_contracts.manifest import MANIFEST_FILE, MODEL_FILE
     from pm_contracts.messages import Refused
     from pm_edge.components.fault_detector.model import FaultModel
     from pm_edge.forecasting.model import ForecastModel
     from pm_edge.runtime.models import load_model
-    from resilience.small_models import fault_model, forecast_model
 
     directory = folder / "model"
-    manifests = {name: json.loads(files[MANIFEST_FILE]) for name, files in _by_kind().items()}
     types: dict[str, Any] = {"forecast": ForecastModel, "fault": FaultModel}
+    manifests = {kind: json.loads(files[MANIFEST_FILE]) for kind, files in _by_kind().items()}
 
     def door(content: bytes) -> None:
+        """Load it as a device does, with the manifest of each kind and the checksum that an attacker would write."""
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir()
         (directory / MODEL_FILE).write_bytes(content)
         for kind, manifest in manifests.items():
             matching = {**manifest, "model_sha256": hashlib.sha256(content).hexdigest(), "model_bytes": len(content)}
             (directory / MANIFEST_FILE).write_text(json.dumps(matching))
-            try:
+            with contextlib.suppress(Refused):
                 load_model(directory, types[kind])
-            except Refused:
-                continue
 
-    return Opened(door, [files[MODEL_FILE] for files in (forecast_model(1.0), fault_model())], (Refused,))
+    return Opened(door, [files[MODEL_FILE] for files in _by_kind().values()])
 
 
 def _by_kind() -> dict[str, dict[str, bytes]]:
@@ -115,4 +122,6 @@ BOUNDARIES = (
     Boundary("model_archive", functools.partial(_archive, False), 0.1),
     Boundary("model_archive_unpacked", functools.partial(_archive, True), 0.1),
     Boundary("metrics", _metrics, 0.1),
+    Boundary("model_graph", _graph, 0.3),
+    Boundary("model_file", _model, 0.01),
 )
