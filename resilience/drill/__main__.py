@@ -4,7 +4,6 @@ import argparse
 import json
 import logging
 import secrets
-import signal
 import sys
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from resilience.arguments import positive_seconds
 from resilience.drill.faults import FAULTS, STARVED_SECONDS
 from resilience.drill.run import run
 from resilience.drill.verdict import Result
+from resilience.interruption import interrupt_once
 from resilience.tables import new_table
 
 OUT = Path(__file__).resolve().parents[2] / "out"
@@ -103,7 +103,7 @@ def _print(console: Terminal, result: Result) -> None:
         style = "red" if peak > result.budgets[process] else "green"
         shown = marked(f"[{style}]{{}}[/]", f"{peak / _MEBIBYTE:.0f}")
         memory.add_row(process, shown, f"{result.budgets[process] / _MEBIBYTE:.0f}")
-    counts = new_table(f"Readings of healthy devices in {result.seconds:.0f} s", "Count", "Number")
+    counts = new_table(f"In {result.seconds:.0f} s", "Readings", "Number")
     counts.add_row("sent", f"{result.readings:,}")
     for name in ("lost", "doubled", "forged", "starved"):
         number = getattr(result, name)
@@ -138,5 +138,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    interrupt_once()
     main()

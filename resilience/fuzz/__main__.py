@@ -12,6 +12,7 @@ from resilience.arguments import positive, positive_seconds
 from resilience.fuzz import corpus
 from resilience.fuzz.boundaries import BOUNDARIES
 from resilience.fuzz.run import Tried, run
+from resilience.interruption import interrupt_once
 from resilience.tables import new_table
 
 FILE = Path(__file__).resolve().parents[2] / "out" / "fuzz.json"
@@ -56,7 +57,7 @@ def main() -> None:
         except KeyboardInterrupt:
             console.print("interrupted: nothing is written")
             sys.exit(130)
-    table = new_table("Boundaries: an input is taken, or refused as declared", "Boundary", "Cases", "Failures")
+    table = new_table("Inputs tried", "Boundary", "Cases", "Failures")
     for tried in sorted(results):
         style = "red" if tried.failures else "green"
         table.add_row(tried.name, f"{tried.cases:,}", marked(f"[{style}]{{}}[/]", len(tried.failures)))
@@ -94,4 +95,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    interrupt_once()
     main()

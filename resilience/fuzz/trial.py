@@ -164,7 +164,9 @@ class _Work(NamedTuple):
 
 def _run(work: _Work, first: int, lost: str, at: Any, reports: Connection) -> None:
     """Try the inputs from `first` on; that one is only told where another process was `lost` on it."""
+    # Ctrl-C is for whoever started us, who ends us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1)
     os.dup2(silence, 2)
