@@ -1,7 +1,9 @@
 """The arrival of readings at AWS IoT Core: which came, and when."""
 
+import math
 import threading
 import time
+from collections.abc import Mapping
 
 import msgspec
 
@@ -25,32 +27,30 @@ class Arrivals(CloudEar):
             RuntimeError: if the cloud does not let it.
         """
         self._at: dict[str, float] = {}
-        self._news = threading.Condition()
+        self._lock = threading.Lock()
         self._decoder = msgspec.json.Decoder(_Identity)
         super().__init__(cloud, "pm-drill", topics.device_topic(SITE, "+", topics.READING), self._arrived)
 
-    def await_all(self, sent: dict[str, float], seconds: float) -> set[str]:
-        """The readings of `sent`, by the time at which each was, that did not come within so many seconds after.
-
-        Args:
-            sent: Times on the monotonic clock by `message_id`.
-            seconds: That each may take.
-        """
-
-        def is_settled() -> bool:
-            now = time.monotonic()
+    def all_told(self, sent: Mapping[str, float], seconds: float) -> bool:
+        """True once each reading of `sent` has come, or is late; see `late`."""
+        now = time.monotonic()
+        with self._lock:
             return all(reading in self._at or now > at + seconds for reading, at in sent.items())
 
-        latest = max(sent.values(), default=0.0)
-        with self._news:
-            self._news.wait_for(is_settled, max(0.0, latest + seconds - time.monotonic()) + 1)
-            return {reading for reading, at in sent.items() if self._at.get(reading, float("inf")) > at + seconds}
+    def late(self, sent: Mapping[str, float], seconds: float) -> set[str]:
+        """The readings of `sent` that did not come in time.
+
+        Args:
+            sent: When each was sent, on the monotonic clock, by its `message_id`.
+            seconds: That each may take.
+        """
+        with self._lock:
+            return {reading for reading, at in sent.items() if self._at.get(reading, math.inf) > at + seconds}
 
     def _arrived(self, _topic: str, payload: bytes) -> None:
         try:
             message_id = self._decoder.decode(payload).message_id
         except (msgspec.MsgspecError, UnicodeDecodeError):
             return
-        with self._news:
+        with self._lock:
             self._at.setdefault(message_id, time.monotonic())
-            self._news.notify_all()

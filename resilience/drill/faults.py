@@ -112,17 +112,19 @@ def _talkative(payloads: Callable[[Field], bytes], per_second: float, field: Fie
     """The broken device talks, and each reading of the others is to come in time nevertheless."""
     topic = topics.device_topic(SITE, field.broken.name, topics.READING)
     before = field.sent
+    meanwhile: dict[str, float] = {}
     with field.broken_device() as connection:
         began = time.monotonic()
         said = 0
-        while (passed := time.monotonic() - began) < seconds:
+        # It goes on until the last of them is told: who is starved must not be helped by its end.
+        while (passed := time.monotonic() - began) < seconds or not field.arrivals.all_told(meanwhile, STARVED_SECONDS):
+            if passed < seconds:
+                meanwhile = {reading: at for reading, at in field.sent.items() if reading not in before}
             due = int(passed * per_second) - said
             connection.say((topic, payloads(field)) for _ in range(due))
             said += due
             field.wait(_STEP_SECONDS)
-        meanwhile = {reading: at for reading, at in field.sent.items() if reading not in before}
-        # It goes on while the last readings are on their way: who is starved must not be helped by its end.
-        field.starved |= field.arrivals.await_all(meanwhile, STARVED_SECONDS)
+    field.starved |= field.arrivals.late(meanwhile, STARVED_SECONDS)
 
 
 def _frozen(field: Field, seconds: float) -> None:
