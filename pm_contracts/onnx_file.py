@@ -359,7 +359,7 @@ class _Reader:
         return content
 
 
-#: How each kind of field may be written.
+#: The ways in which each kind of field may be written.
 _WIRES = {
     "integer": (_VARINT,),
     "float": (_FIXED32,),

@@ -13,7 +13,7 @@ import pulumi_aws as aws
 
 from pm_components.aws import naming
 from pm_components.aws.alarms import TopicArns
-from pm_components.aws.lambda_function import lambda_function
+from pm_components.aws.lambda_function import contracts_layer, lambda_function
 from pm_components.aws.limits import SQS_EVENT_SOURCE_CONCURRENCY_MINIMUM
 from pm_components.aws.permissions import allow, service_role
 from pm_components.aws.queues import WorkQueue, work_queue
@@ -103,7 +103,7 @@ def _function(
             "THING_NAME": thing_name,
             "THING_GROUPS": pulumi.Output.all(*thing_groups).apply(json.dumps),
         },
-        layers=[],
+        layers=[contracts_layer(word, parent=parent).arn],
         timeout_seconds=_TIMEOUT_SECONDS,
     )
     return aws.lambda_.EventSourceMapping(

@@ -36,7 +36,7 @@ SECONDS = 25
 _MAXIMUM_REASON = 2000
 _LENGTH = struct.Struct("!Q")
 _PACKAGES = ("numpy", "onnxruntime", "msgspec", __name__)
-#: How onnxruntime says so.
+#: The words of onnxruntime for it.
 _NO_MEMORY = "bad_alloc"
 #: Beside those of `_PACKAGES`: all of the environment that a process in quarantine has.
 _ENVIRONMENT = ("LD_LIBRARY_PATH",)

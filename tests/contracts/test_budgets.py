@@ -9,7 +9,7 @@ import pm_edge.components
 from pm_contracts import budgets
 from pm_edge.runtime.settings import component_name
 
-#: They install something, and end.
+#: Components that install something, and end.
 _WITHOUT_A_PROCESS = {"pm.PythonRuntime", "pm.SiteDevices", "pm.ForecastModel", "pm.FaultModel"}
 
 

@@ -1,4 +1,4 @@
-"""What a site may still notify of in a window, and what waits for its digest, in DynamoDB.
+"""The notifications that a site has left in a window, and those that wait for its digest, in DynamoDB.
 
 The window is one item a site, counted by atomic additions: functions that run at once never wait for one another.
 """

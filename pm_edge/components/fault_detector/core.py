@@ -58,7 +58,7 @@ class FaultDetector:
         )  # fmt: skip
         self._site = site
         self.models = ModelInUse(self.counters, model)
-        #: What explains the answers of the latest model that called a fault; None where it cannot be explained.
+        #: The explainer of the latest model that called a fault; None where it cannot be explained.
         self._explained: tuple[FaultModel, TreeContributions | None] | None = None
         self._machines: dict[str, _Machine] = {}
         if state is not None:

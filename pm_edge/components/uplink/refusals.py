@@ -1,4 +1,4 @@
-"""What was refused, told without drowning what was accepted: repeats of one topic are summed up in one dead letter.
+"""Refusals, told without drowning what was accepted: repeats of one topic are summed up in one dead letter.
 
 The first refusals of a topic, each for another reason, have a dead letter of their own at once. What follows within the
 period is one dead letter at its end: how many, from when to when, and one of them. Topics that are none of the site's

@@ -18,7 +18,7 @@ class Statuses:
 
     def __init__(self) -> None:
         self._latest: dict[str, tuple[str, bytes]] = {}
-        #: When each of the plant's own was heard last.
+        #: The time when each of the plant's own was heard last.
         self._heard: dict[str, float] = {}
         self._bucket = Bucket(_BURST_SECONDS)
 

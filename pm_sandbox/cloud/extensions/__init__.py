@@ -11,6 +11,7 @@ MODULES: tuple[str, ...] = (
     "rules",
     "athena",
     "lambda_sources",
+    "lambda_imports",
     "state_paths",
     "step_functions",
     "role_aliases",

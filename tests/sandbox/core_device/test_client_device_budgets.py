@@ -1,4 +1,4 @@
-"""What devices make the gateway keep: bounded in bytes, and what has no room is refused and counted, not taken.
+"""Messages that devices make the gateway keep: bounded in bytes; one without room is refused and counted, not taken.
 
 The gateway is an object here. Not proved: TLS, and the memory of its process.
 """
