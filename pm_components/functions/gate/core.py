@@ -111,9 +111,13 @@ def _figures(validation: Any, reference: Reference) -> tuple[dict[str, float], l
 
 def _number(validation: Any, name: str) -> float | None:
     value = validation.get(name) if isinstance(validation, Mapping) else None
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-        return float(value)
-    return None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:  # JSON bounds no integer
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _beats_the_reference(reference: Reference, figures: Mapping[str, float], policy: Policy) -> tuple[bool, str]:

@@ -234,7 +234,7 @@ def test_a_fault_model_must_cost_less_than_alarming_never_or_always(cost: float,
     assert verdict("fault", cost=cost).passed is passed
 
 
-@pytest.mark.parametrize("value", [None, "20", True, float("nan"), float("inf")])
+@pytest.mark.parametrize("value", [None, "20", True, float("nan"), float("inf"), 10**400])
 def test_a_figure_that_is_no_number_fails_and_is_named(value: Any) -> None:
     found = model_archive.read(packed(files()))
     found.metrics["validation"]["rmse"] = value
