@@ -257,6 +257,7 @@ class GreengrassSite(pulumi.ComponentResource):
                     "artifact_bucket": args["artifact_bucket"],
                     "nucleus": {"kind": nucleus.kind, "version": nucleus.version},
                     "instance_type": instance_type,
+                    "checksums": args["host_checksums"],
                     "python": args["python"],
                     "data_directory": args["data_directory"],
                     "alarm_topic_arns": args.get("alarm_topic_arns", []),

@@ -9,11 +9,12 @@ import pulumi_aws as aws
 
 from pm_components.aws import archives, naming, packaging
 from pm_components.aws.permissions import allow, service_role
-from pm_components.aws.plain import plain_list
+from pm_components.aws.plain import plain_list, plain_mapping
 from pm_components.aws.settings import with_defaults
 from pm_components.aws.tagging import OwnershipArgs, tagged_options
 from pm_components.greengrass_site.core_device_scripts import user_data
 from pm_components.greengrass_site.core_device_termination import host_termination
+from pm_components.greengrass_site.host_downloads import checked_downloads
 from pm_components.greengrass_site.nuclei import NucleusKind
 from pm_components.greengrass_site.nucleus_args import stated_nucleus
 from pm_components.greengrass_site.settings import CoreDeviceHostSettings, CoreDeviceHostSettingsArgs
@@ -140,6 +141,8 @@ class CoreDeviceHost(pulumi.ComponentResource):
         packages = self._packages(args["artifact_bucket"])
         profile = self._profile(args, volume)
         nucleus = stated_nucleus(args["nucleus"], "CoreDeviceHost.nucleus")
+        checksums = plain_mapping(args["checksums"], "CoreDeviceHost.checksums")
+        downloads = checked_downloads(nucleus, checksums, "CoreDeviceHost.checksums")
         image = aws.ssm.get_parameter_output(
             name=_IMAGE_PARAMETERS[nucleus.kind], opts=pulumi.InvokeOutputOptions(parent=self)
         )
@@ -153,7 +156,11 @@ class CoreDeviceHost(pulumi.ComponentResource):
             volume=volume.id,
             python=args["python"],
             data_directory=args["data_directory"],
-        ).apply(lambda known: user_data(nucleus, unused=packaging.patterns(packaging.EDGE_UNUSED), **known))
+        ).apply(
+            lambda known: user_data(
+                nucleus, unused=packaging.patterns(packaging.EDGE_UNUSED), downloads=downloads, **known
+            )
+        )
         # A name of its own for each nucleus: one that has become another would keep its image, as said below.
         words = ("template",) if nucleus.kind is NucleusKind.CLASSIC else (str(nucleus.kind), "template")
         return aws.ec2.LaunchTemplate(

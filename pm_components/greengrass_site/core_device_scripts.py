@@ -13,21 +13,12 @@ from typing import Any
 import yaml
 
 from pm_components.aws.limits import EC2_USER_DATA_BYTES
+from pm_components.greengrass_site.host_downloads import Download
 from pm_components.greengrass_site.nuclei import Nucleus, NucleusKind
 
-_PLUGIN_URL = (
-    "https://d2s8p88vqu9w66.cloudfront.net/releases/"
-    "aws-greengrass-FleetProvisioningByClaim/fleetprovisioningbyclaim-1.2.1.jar"
-)
-#: A version of the nucleus. Classic: as AWS's own Dockerfile fetches one, in
-#: https://github.com/aws-greengrass/aws-greengrass-docker. Lite: its release on GitHub.
-_NUCLEUS_URLS = {
-    NucleusKind.CLASSIC: "https://d2s8p88vqu9w66.cloudfront.net/releases/greengrass-{version}.zip",
-    NucleusKind.LITE: (
-        "https://github.com/aws-greengrass/aws-greengrass-lite/releases/download/v{version}/"
-        "aws-greengrass-lite-deb-x86-64.zip"
-    ),
-}
+#: SHA-256 of the public key of the authority that AWS IoT's endpoints are trusted by: "SHA-256 Hash of Subject Public
+#: Key Information" of Amazon Root CA 1, https://www.amazontrust.com/repository/.
+_ROOT_KEY_SHA256 = "fbe3018031f9586bcbf41727e417b7d1c45c2f47f93be372a17b96b50757d5a2"
 #: Configuration that nucleus lite's package writes (`debian/postinst`), with its own user for the components. It is
 #: read after `/etc/greengrass/config.yaml`, and wins (`ggconfig_load_dir` of ggconfigd).
 _LITE_CONFIGURATION = "/etc/greengrass/config.d/greengrass-lite.yaml"
@@ -51,6 +42,7 @@ def user_data(
     unused: Sequence[str],
     python: str,
     data_directory: str,
+    downloads: Mapping[str, Download],
 ) -> str:
     """The script that makes an instance a core device: of Amazon Linux 2023, or of Debian 12 for nucleus lite.
 
@@ -66,6 +58,7 @@ def user_data(
         unused: what of the packages to delete: paths and patterns in `site-packages`.
         python: the interpreter to make, `ENVIRONMENT/bin/python`.
         data_directory: of the components.
+        downloads: what no package manager checks, by name (`host_downloads.checked_downloads`).
 
     Raises:
         ValueError: if `python` is in no virtual environment, `data_directory` has white space, or the script is
@@ -102,8 +95,8 @@ def user_data(
         "environment": shlex.quote(python.removesuffix("/bin/python")),
         "data": shlex.quote(data_directory),
         "identity": shlex.quote(identity),
-        "nucleus_url": _NUCLEUS_URLS[nucleus.kind].format(version=nucleus.version),
-        "plugin_url": _PLUGIN_URL,
+        "root_key": _ROOT_KEY_SHA256,
+        **{name: f"{download.url} {download.sha256}" for name, download in downloads.items()},
         "version": nucleus.version,
         "credentials": _LITE_CREDENTIALS,
         "lite_configuration": _LITE_CONFIGURATION,
@@ -189,6 +182,14 @@ set -euo pipefail
 umask 077
 export AWS_DEFAULT_REGION={region}
 fetch() {{ curl --fail --silent --show-error --location --proto '=https' --proto-redir '=https' -o "$1" "$2"; }}
+# Fetches a file, and goes on only if it is what it is to be: FILE URL SHA256.
+fetch_known() {{
+  fetch "$1" "$2"
+  if ! echo "$3  $1" | sha256sum --check --status; then
+    echo "$2 is not the file with the SHA-256 $3, but with $(sha256sum "$1")" >&2
+    exit 1
+  fi
+}}
 # Tries a command again for as long as the instance before this one may take to end.
 patiently() {{
   for _ in $(seq {attempts}); do
@@ -200,16 +201,15 @@ patiently() {{
 }}
 """
 
-_AMAZON_LINUX = """dnf install -y java-17-amazon-corretto-headless python3.11 unzip
+_AMAZON_LINUX = """dnf install -y java-17-amazon-corretto-headless openssl python3.11 unzip
 id ggc_user >/dev/null 2>&1 || useradd --system --create-home ggc_user
 """
 
 # An image of Debian has no agent of Session Manager: "Manually installing SSM Agent on Debian Server instances".
 _DEBIAN = """export DEBIAN_FRONTEND=noninteractive
 apt-get update
-apt-get install -y awscli ca-certificates curl python3.11 python3.11-venv unzip
-fetch /root/amazon-ssm-agent.deb \\
-  https://s3.{region}.amazonaws.com/amazon-ssm-{region}/latest/debian_amd64/amazon-ssm-agent.deb
+apt-get install -y awscli ca-certificates curl openssl python3.11 python3.11-venv unzip
+fetch_known /root/amazon-ssm-agent.deb {session_manager_agent}
 dpkg -i /root/amazon-ssm-agent.deb
 """
 
@@ -243,6 +243,11 @@ patiently name_is_free
 install -d -m 755 {data}
 install -d -m 700 /root/claim
 fetch /root/claim/root-ca.pem https://www.amazontrust.com/repository/AmazonRootCA1.pem
+root_key=$(openssl x509 -in /root/claim/root-ca.pem -pubkey -noout | openssl pkey -pubin -outform DER | sha256sum)
+if [ "$root_key" != "{root_key}  -" ]; then
+  echo "the authority that was fetched has another public key than Amazon Root CA 1: $root_key" >&2
+  exit 1
+fi
 aws iot create-provisioning-claim --template-name {template} > /root/claim/claim.json
 python3.11 - <<'CLAIM'
 import json, pathlib
@@ -265,8 +270,8 @@ openssl ecparam -name prime256v1 -genkey -noout | openssl pkcs8 -topk8 -nocrypt 
 openssl req -new -key {identity}/private-key.pem -subj {subject} -out /root/claim/request.pem
 
 # The nucleus, which enrols by the claim and starts with the system.
-fetch /root/nucleus.zip {nucleus_url}
-fetch /root/fleet-provisioning.jar {plugin_url}
+fetch_known /root/nucleus.zip {nucleus}
+fetch_known /root/fleet-provisioning.jar {provisioning_plugin}
 unzip -q -o /root/nucleus.zip -d /root/nucleus
 install -d -m 755 /greengrass  # made by the nucleus it would be root's alone, and the components run as ggc_user
 java -Droot=/greengrass/v2 -Dlog.store=FILE -jar /root/nucleus/lib/Greengrass.jar \\
@@ -283,7 +288,7 @@ chown -R ggc_user: "$(dirname {identity})"
 """
 
 _LITE = """# Nucleus lite, whose package makes the users ggcore, for itself, and gg_component, for the components.
-fetch /root/nucleus.zip {nucleus_url}
+fetch_known /root/nucleus.zip {nucleus}
 unzip -q -o /root/nucleus.zip -d /root/nucleus
 apt-get install -y /root/nucleus/aws-greengrass-lite-{version}-Linux.deb
 # In place of the package's own configuration, by which the components would run as ggcore.

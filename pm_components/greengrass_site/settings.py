@@ -13,6 +13,7 @@ from pm_contracts.messages import NAME_PATTERN
 
 FlowControl = Annotated[str, Meta(pattern=r"^(aws|none)\Z", description="aws or none")]
 Name = Annotated[str, Meta(pattern=NAME_PATTERN, description="1 to 32 of a-z, 0-9 and inner hyphens")]
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z", description="SHA-256, 64 hexadecimal digits")]
 SerialNumber = Annotated[
     str, Meta(pattern=r"^[A-Za-z0-9._:-]{1,64}\Z", description="1 to 64 of letters, digits, '.', '_', ':' and '-'")
 ]
@@ -42,6 +43,10 @@ class CoreDeviceHostSettings(CoreDeviceSettings, frozen=True, kw_only=True):
 
     instance_type: InstanceType = "t3.small"
     """Instance type, of x86_64 and built on the AWS Nitro System."""
+    checksums: dict[str, Sha256] = msgspec.field(default_factory=dict)
+    """SHA-256 of what its instances download and run as root, all of it required: `nucleus`, and `provisioning_plugin`
+    with `classic` or `session_manager_agent` with `lite`. An instance runs nothing else. Known while the program
+    runs."""
     nucleus: NucleusSettings = NucleusSettings()
     """Its nucleus, in the stated version: `classic` on Amazon Linux 2023, or `lite` on Debian 12, which runs no client
     device components."""
@@ -61,6 +66,9 @@ class SiteSettings(Settings, frozen=True, kw_only=True):
     host_instance_type: InstanceType | None = None
     """Instance type of an EC2 host that plays the first core device, which then needs a serial number; by default none,
     since the plant has hardware of its own. Known while the program runs."""
+    host_checksums: dict[str, Sha256] = msgspec.field(default_factory=dict)
+    """SHA-256 of what the EC2 host downloads and runs as root, all of it required where there is one: `nucleus`, and
+    `provisioning_plugin` with `classic` or `session_manager_agent` with `lite`. Known while the program runs."""
     nucleus: NucleusSettings = NucleusSettings()
     """Nucleus of the core devices; `lite` goes with `client_devices` false. The EC2 host gets it, and the releases of
     AWS's client device components are chosen for it. A version that is stated for `classic` is deployed too
@@ -101,6 +109,7 @@ class CoreDeviceHostSettingsArgs(CoreDeviceArgs, total=False):
     """`CoreDeviceHostSettings` as arguments."""
 
     instance_type: pulumi.Input[str]
+    checksums: pulumi.Input[Mapping[str, pulumi.Input[str]]]
     nucleus: pulumi.Input[NucleusArgs]
 
 
@@ -111,6 +120,7 @@ class GreengrassSiteSettingsArgs(CoreDeviceArgs, total=False):
     client_devices: pulumi.Input[bool]
     serial_numbers: pulumi.Input[Mapping[str, pulumi.Input[str]]]
     host_instance_type: pulumi.Input[str]
+    host_checksums: pulumi.Input[Mapping[str, pulumi.Input[str]]]
     nucleus: pulumi.Input[NucleusArgs]
     flow_control: pulumi.Input[str]
     configuration: pulumi.Input[Mapping[str, pulumi.Input[str]]]

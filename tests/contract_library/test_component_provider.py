@@ -104,7 +104,8 @@ def test_an_ownership_without_one_of_its_fields_is_refused_by_its_name(provider:
 
 def test_the_components_within_a_component_are_its_owners_too(provider: Any) -> None:
     ownership = {"tier": "staging", "owner": "plant operations", "costCentre": "4711"}
-    host = {"serialNumbers": {"core": "SN-1"}, "hostInstanceType": "t3.small"}
+    checksums = {"nucleus": "0" * 64, "provisioning_plugin": "0" * 64}
+    host = {"serialNumbers": {"core": "SN-1"}, "hostInstanceType": "t3.small", "hostChecksums": checksums}
     provider.construct("pm:index:GreengrassSite", "lindau", {**SITE, **host, "ownership": ownership})
     tags: dict[str, list[Any]] = {}
     for one in provider.registered():

@@ -268,8 +268,10 @@ def test_what_may_be_switched_on_breaks_no_policy_either() -> None:
     host = {"devices": devices, "host_instance_type": "t3.small"}
     given = {
         "pm:sites": [
-            {**host, "name": "ulm", "core_devices": ["ulm-a", "ulm-b"], "serial_numbers": {"ulm-a": "1"}},
+            {**host, "name": "ulm", "core_devices": ["ulm-a", "ulm-b"], "serial_numbers": {"ulm-a": "1"},
+             "host_checksums": {"nucleus": "0" * 64, "provisioning_plugin": "0" * 64}},
             {**host, "name": "linz", "core_devices": ["linz-a"], "serial_numbers": {"linz-a": "2"},
+             "host_checksums": {"nucleus": "0" * 64, "session_manager_agent": "0" * 64},
              "nucleus": {"kind": "lite"}, "client_devices": False},
         ],
         "pm:lake": {"customer_key": True},

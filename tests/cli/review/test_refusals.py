@@ -36,6 +36,7 @@ SMALLEST: dict[str, Any] = {
             "core_devices": ["b"],
             "serial_numbers": {"b": ":"},
             "host_instance_type": "t3.nano",
+            "host_checksums": {"nucleus": "0" * 64, "provisioning_plugin": "0" * 64},
             "devices": [{"name": "c", "type": "air_quality"}],
         }
     ],
@@ -85,6 +86,7 @@ LARGEST: dict[str, Any] = {
             "canary_devices": [f"{_LONG}{number + 4}"],
             "serial_numbers": {f"{_LONG}{number + 2}": f"{number}{'s' * 63}"},
             "host_instance_type": "m5.24xlarge",
+            "host_checksums": {"nucleus": "0" * 64, "provisioning_plugin": "0" * 64},
             "devices": [
                 {"name": f"{_LONG}{index}", "type": "machine" if index % 2 else "air_quality"} for index in range(7, 10)
             ],
@@ -127,6 +129,7 @@ LITE: dict[str, Any] = {
             "core_devices": ["lindau-core"],
             "serial_numbers": {"lindau-core": "4711"},
             "host_instance_type": "t3.small",
+            "host_checksums": {"nucleus": "0" * 64, "session_manager_agent": "0" * 64},
             "nucleus": {"kind": "lite"},
             "client_devices": False,
             "devices": [{"name": "machine-01", "type": "machine"}],

@@ -3,15 +3,20 @@
 What the script asks of AWS, packages and the nucleus is answered by small programs; files, modes and shell are real.
 """
 
+import hashlib
 import os
 import re
+import shutil
 import subprocess
 import textwrap
+import warnings
 from collections.abc import Mapping
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import yaml
+from cryptography import x509
 
 #: Paths below `/` in the script, kept below the machine's folder instead.
 _PATHS = re.compile(r"(?<![\w./-])/(root|etc|var/lib|opt|greengrass|dev/disk)\b")
@@ -34,7 +39,11 @@ _COMMANDS: dict[str, str] = {
     "dnf": "exit 0",
     "dpkg": "exit 0",
     "sleep": 'echo "$1" >> "$MACHINE/slept"',
-    "curl": 'while [ "$1" != -o ]; do shift; done; echo fetched > "$2"',
+    "curl": """
+        while [ "$1" != -o ]; do shift; done
+        echo "$3" >> "$MACHINE/fetched"
+        case "$3" in *AmazonRootCA1.pem) cp "$MACHINE/authority.pem" "$2" ;; *) echo fetched > "$2" ;; esac
+    """,
     "unzip": "exit 0",
     "blkid": "exit 0",
     "mkfs.ext4": 'echo "${@: -1}" >> "$MACHINE/made"',
@@ -87,17 +96,39 @@ _COMMANDS: dict[str, str] = {
 }
 
 
+#: What `curl` fetches here.
+FETCHED_SHA256 = hashlib.sha256(b"fetched\n").hexdigest()
+
+
+def amazon_root(directory: Path) -> Path:
+    """A file with the authority of AWS IoT's endpoints, as the world's trust stores have it."""
+    certificates = re.findall(
+        r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n",
+        (files("botocore") / "cacert.pem").read_text(),
+        re.DOTALL,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # some old authority's serial number
+        subjects = [x509.load_pem_x509_certificate(text.encode()).subject.rfc4514_string() for text in certificates]
+    file = directory / "amazon-root.pem"
+    file.write_text(certificates[subjects.index("CN=Amazon Root CA 1,O=Amazon,C=US")])
+    return file
+
+
 class Machine:
     """A machine in `directory` that runs a script once."""
 
-    def __init__(self, directory: Path, commands: Mapping[str, str] | None = None) -> None:
-        """A machine whose commands are those above, `commands` in their place."""
+    def __init__(
+        self, directory: Path, commands: Mapping[str, str] | None = None, authority: Path | None = None
+    ) -> None:
+        """A machine whose commands are those above, `commands` in their place, that is given Amazon's authority."""
         self.root = directory / "machine"
         self._programs = directory / "programs"
         for folder in (self.root / "etc", self.root / "root", self.root / "var" / "lib", self._programs):
             folder.mkdir(parents=True)
         (self.root / "var" / "lib" / "cloud" / "data").mkdir(parents=True)
         (self.root / "var" / "lib" / "cloud" / "data" / "instance-id").write_text("i-0123456789abcdef0\n")
+        shutil.copy(authority or amazon_root(directory), self.root / "authority.pem")
         for name, body in {**_COMMANDS, **(commands or {})}.items():
             program = self._programs / name
             program.write_text("#!/bin/bash\n" + textwrap.dedent(body))

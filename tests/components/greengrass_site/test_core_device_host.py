@@ -17,13 +17,18 @@ import yaml
 
 from pm_components.greengrass_site.core_device_host import CoreDeviceHost, CoreDeviceHostArgs
 from pm_components.greengrass_site.core_device_scripts import user_data
+from pm_components.greengrass_site.host_downloads import checked_downloads
 from pm_components.greengrass_site.nuclei import DEFAULT_VERSIONS, Nucleus, NucleusKind
-from tests.components.greengrass_site.host_machine import Machine
+from tests.components.greengrass_site.host_machine import FETCHED_SHA256, Machine
 
 Record = Callable[[Callable[[], dict[str, Any]]], Any]
 CLASSIC = Nucleus()
 LITE = Nucleus(NucleusKind.LITE, DEFAULT_VERSIONS[NucleusKind.LITE])
-SCRIPT = {
+CHECKSUMS = {
+    NucleusKind.CLASSIC: {"nucleus": FETCHED_SHA256, "provisioning_plugin": FETCHED_SHA256},
+    NucleusKind.LITE: {"nucleus": FETCHED_SHA256, "session_manager_agent": FETCHED_SHA256},
+}
+SCRIPT: dict[str, Any] = {
     "thing_name": "ulm-core",
     "serial_number": "4711",
     "template": "pm-test-ulm",
@@ -37,6 +42,11 @@ SCRIPT = {
 }
 
 
+def script_of(nucleus: Nucleus, **more: Any) -> str:
+    """The script of a host with `nucleus`, whose downloads are those of the machine."""
+    return user_data(nucleus, downloads=checked_downloads(nucleus, CHECKSUMS[nucleus.kind], "checksums"), **more)
+
+
 def _host(record: Record, **more: Any) -> Any:
     def program() -> dict[str, Any]:
         made = CoreDeviceHost(
@@ -48,7 +58,7 @@ def _host(record: Record, **more: Any) -> Any:
                 role_alias="pm-test-ulm-token-exchange",
                 thing_groups=["pm-test-ulm", "pm-test-ulm-model"],
                 artifact_bucket="artifacts",
-                **more,
+                **{"checksums": CHECKSUMS[NucleusKind(more.get("nucleus", {}).get("kind", "classic"))], **more},
             ),
         )
         return {key: getattr(made, key) for key in CoreDeviceHost.__annotations__}
@@ -199,7 +209,7 @@ def test_the_instance_may_enrol_by_its_template_and_be_logged_in_to_and_nothing_
 
 @pytest.mark.parametrize("nucleus", [CLASSIC, LITE])
 def test_a_shell_reads_the_script_and_it_holds_no_secret(nucleus: Nucleus) -> None:
-    script = user_data(nucleus, **{**SCRIPT, "thing_name": "ulm core's"})
+    script = script_of(nucleus, **{**SCRIPT, "thing_name": "ulm core's"})
     done = subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "PRIVATE KEY" not in script
@@ -212,7 +222,7 @@ def test_a_shell_reads_the_script_and_it_holds_no_secret(nucleus: Nucleus) -> No
 
 
 def test_the_nucleus_is_told_where_the_script_puts_things() -> None:
-    script = user_data(CLASSIC, **SCRIPT)
+    script = script_of(CLASSIC, **SCRIPT)
     services = _configuration(script)["services"]
     plugin = services["aws.greengrass.FleetProvisioningByClaim"]["configuration"]
     assert plugin["templateParameters"] == {"SerialNumber": "4711"}
@@ -222,7 +232,7 @@ def test_the_nucleus_is_told_where_the_script_puts_things() -> None:
 
 
 def test_nucleus_lite_comes_as_a_package_and_enrols_under_the_things_name() -> None:
-    script = user_data(LITE, **SCRIPT)
+    script = script_of(LITE, **SCRIPT)
     found = _configuration(script)
     # docs/fleet_provisioning/fleet_provisioning.md of aws-greengrass-lite: these stay empty until it has enrolled.
     system = found["system"]
@@ -254,12 +264,12 @@ def test_nucleus_lite_comes_as_a_package_and_enrols_under_the_things_name() -> N
     assert -1 not in places
     assert places[:-1] == sorted(places[:-1])
     assert "java" not in script
-    assert "apt-get" not in user_data(CLASSIC, **SCRIPT)
+    assert "apt-get" not in script_of(CLASSIC, **SCRIPT)
 
 
 def test_the_components_user_reaches_what_the_classic_nucleus_makes(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
-    done = machine.run(user_data(CLASSIC, **SCRIPT))
+    done = machine.run(script_of(CLASSIC, **SCRIPT))
     assert (done.returncode, done.stderr) == (0, "")
     # The script's umask lets nobody in; each folder on the way must say otherwise.
     assert machine.mode("/greengrass") == 0o755
@@ -272,7 +282,7 @@ def test_the_components_user_reaches_what_the_classic_nucleus_makes(tmp_path: Pa
 def test_the_components_of_nucleus_lite_run_as_their_own_user(tmp_path: Path) -> None:
     """The package's file in `config.d` says `ggcore`, and wins over `config.yaml`."""
     machine = Machine(tmp_path)
-    done = machine.run(user_data(LITE, **SCRIPT))
+    done = machine.run(script_of(LITE, **SCRIPT))
     assert (done.returncode, done.stderr) == (0, "")
     nucleus = machine.lite_configuration()["services"]["aws.greengrass.NucleusLite"]["configuration"]
     assert nucleus["runWithDefault"] == {"posixUser": "gg_component:gg_component"}
@@ -308,7 +318,7 @@ def test_a_host_waits_for_volume_and_name_of_the_one_before_it(nucleus: Nucleus,
     (old / "identity").mkdir(parents=True)
     (old / "identity" / "certificate.pem").write_text("of the host before")
     (old / "outbox.sqlite").write_text("not sent yet")
-    done = machine.run(user_data(nucleus, **SCRIPT))
+    done = machine.run(script_of(nucleus, **SCRIPT))
     assert done.returncode == 0, done.stderr
     assert machine.noted("attach") == [
         "--volume-id vol-0123456789abcdef0 --instance-id i-0123456789abcdef0 --device /dev/sdf"
@@ -324,7 +334,7 @@ def test_a_host_waits_for_volume_and_name_of_the_one_before_it(nucleus: Nucleus,
 
 def test_a_new_volume_gets_a_file_system_and_is_mounted_at_each_start(tmp_path: Path) -> None:
     machine = Machine(tmp_path, {"blkid": "exit 2"})
-    done = machine.run(user_data(CLASSIC, **SCRIPT))
+    done = machine.run(script_of(CLASSIC, **SCRIPT))
     assert done.returncode == 0, done.stderr
     (made,) = machine.noted("made")
     assert made.endswith("/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_vol0123456789abcdef0")
@@ -335,14 +345,14 @@ def test_a_new_volume_gets_a_file_system_and_is_mounted_at_each_start(tmp_path: 
 
 def test_a_name_that_never_gets_free_ends_the_script_with_the_reason(tmp_path: Path) -> None:
     machine = Machine(tmp_path, {"aws": _STILL_THERE.replace("-gt 3 ", "-gt 1000 "), "seq": "echo 1 2 3"})
-    done = machine.run(user_data(CLASSIC, **SCRIPT))
+    done = machine.run(script_of(CLASSIC, **SCRIPT))
     assert done.returncode == 1
     assert "given up after 240 tries, 15 s apart: name_is_free" in done.stderr
     assert machine.noted("claimed") == []
 
 
 def test_nucleus_lite_is_one_that_restarts_components_whose_configuration_has_changed() -> None:
-    script = user_data(LITE, **SCRIPT)
+    script = script_of(LITE, **SCRIPT)
     (version,) = re.findall(r"releases/download/v([0-9.]+)/", script)
     assert tuple(int(part) for part in version.split(".")) >= (2, 6, 0)
     assert f"aws-greengrass-lite-{version}-Linux.deb" in script
@@ -371,6 +381,67 @@ def test_the_nucleus_comes_in_the_version_that_is_stated(record: Record) -> None
         assert "nucleus-latest" not in script
 
 
+@pytest.mark.parametrize("nucleus", [CLASSIC, LITE])
+def test_every_download_of_the_script_has_a_version_and_is_compared_before_it_is_used(
+    nucleus: Nucleus, tmp_path: Path
+) -> None:
+    script = script_of(nucleus, **SCRIPT)
+    assert "latest" not in script
+    for download in re.findall(r"^ *fetch(?:_known)? .*$", script, re.MULTILINE):
+        if download != '  fetch "$1" "$2"':
+            assert "AmazonRootCA1.pem" in download or download.endswith(f" {FETCHED_SHA256}"), download
+    assert len(re.findall(r"\bcurl ", script)) == 1 + (nucleus.kind is NucleusKind.LITE), "and apt-get's package"
+    names = sorted(CHECKSUMS[nucleus.kind])
+    for number, name in enumerate(names):
+        checksums = {**CHECKSUMS[nucleus.kind], name: "0" * 64}
+        text = user_data(nucleus, downloads=checked_downloads(nucleus, checksums, "checksums"), **SCRIPT)
+        machine = Machine(tmp_path / str(number), _WITNESSES)
+        done = machine.run(text)
+        assert done.returncode == 1
+        assert f"is not the file with the SHA-256 {'0' * 64}, but with {FETCHED_SHA256}" in done.stderr
+        url = checked_downloads(nucleus, checksums, "checksums")[name].url
+        assert machine.noted("fetched")[-1] == url, "nothing is done after it"
+        assert not [ran for ran in machine.noted("ran") if Path(url).name.rpartition(".")[0] in ran]
+
+
+#: Commands that note what they are given to run or unpack.
+_WITNESSES = {
+    "dpkg": 'echo "dpkg $@" >> "$MACHINE/ran"',
+    "unzip": 'echo "unzip $@ of $(tail -1 "$MACHINE/fetched")" >> "$MACHINE/ran"',
+    "java": 'echo "java $@" >> "$MACHINE/ran"',
+}
+
+
+def test_an_authority_with_another_key_ends_the_script_before_anyone_is_trusted_by_it(tmp_path: Path) -> None:
+    other = tmp_path / "other.pem"
+    request = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "/dev/null", "-days", "1"]
+    subprocess.run([*request, "-subj", "/CN=Amazon Root CA 1", "-out", other], check=True, capture_output=True)
+    machine = Machine(tmp_path, authority=other)
+    done = machine.run(script_of(CLASSIC, **SCRIPT))
+    assert done.returncode == 1
+    assert "another public key than Amazon Root CA 1" in done.stderr
+    assert not (machine.root / "root" / "claim" / "claim.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("checksums", "reason"),
+    [
+        ({}, "found none, needed are those of nucleus, provisioning_plugin: an instance runs them as root"),
+        ({"nucleus": "0" * 64}, "found nucleus, needed are"),
+        ({**CHECKSUMS[NucleusKind.LITE]}, "found nucleus, session_manager_agent, needed are"),
+        ({"nucleus": "0" * 63, "provisioning_plugin": "0" * 64}, "nucleus: found '0{63}', allowed is a SHA-256"),
+        ({"nucleus": "0" * 64, "provisioning_plugin": "0" * 64 + "\n"}, "plugin: found .*, allowed is a SHA-256"),
+    ],
+)
+def test_a_host_whose_downloads_are_not_known_is_refused_with_their_urls(
+    record: Record, checksums: dict[str, str], reason: str
+) -> None:
+    with pytest.raises(ValueError, match=f"CoreDeviceHost.checksums.*{reason}") as refused:
+        _host(record, checksums=checksums)
+    if "needed" in reason:
+        assert f"https://d2s8p88vqu9w66.cloudfront.net/releases/greengrass-{CLASSIC.version}.zip" in str(refused.value)
+
+
 @pytest.mark.parametrize(
     ("args", "reason"),
     [
@@ -381,7 +452,7 @@ def test_the_nucleus_comes_in_the_version_that_is_stated(record: Record) -> None
 )
 def test_what_the_script_cannot_do_is_refused(args: dict[str, str], reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
-        user_data(CLASSIC, **{**SCRIPT, **args})
+        script_of(CLASSIC, **{**SCRIPT, **args})
 
 
 def test_a_nucleus_that_there_is_none_of_is_refused(record: Record) -> None:

@@ -363,7 +363,8 @@ def test_a_device_may_speak_to_the_core_device_for_itself_alone(record: Record) 
 
 def test_without_client_devices_nucleus_lite_can_run_all_of_it(record: Record, versions: dict[str, str]) -> None:
     host = {"serial_numbers": {"core-a": "4711"}, "host_instance_type": "t3.micro", "nucleus": {"kind": "lite"}}
-    site = _site(record, client_devices=False, **host)
+    checksums = {"nucleus": "0" * 64, "session_manager_agent": "0" * 64}
+    site = _site(record, client_devices=False, host_checksums=checksums, **host)
     (template,) = site.of_type("aws:ec2/launchTemplate:LaunchTemplate").values()
     assert "greengrass-lite.target" in base64.b64decode(template["userData"]).decode()
     (deployment,) = site.of_type("aws-native:greengrassv2:Deployment").values()

@@ -38,6 +38,7 @@ site = GreengrassSite("ulm", {
     "data_directory": config.require("data_directory"),
     "serial_numbers": {"ulm-a": "4711", "ulm-b": "4712"},
     "host_instance_type": "t3.small",
+    "host_checksums": {"nucleus": "0" * 64, "provisioning_plugin": "0" * 64},
 })
 pulumi.export("site", {output: getattr(site, output) for output in OUTPUTS})
 """
