@@ -1,7 +1,7 @@
 """`CoreDeviceHost`: an EC2 instance that plays a core device, for a factory without hardware of its own."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NotRequired, Optional
 
 import pulumi
@@ -56,6 +56,9 @@ class CoreDeviceHostArgs(CoreDeviceHostSettingsArgs):
     again. The list is known while the program runs, the names need not be."""
     artifact_bucket: pulumi.Input[str]
     """Name of the bucket that keeps the list of its Python packages, below `hosts/`."""
+    checksums: pulumi.Input[Mapping[str, pulumi.Input[str]]]
+    """SHA-256 of what its instances download and run as root: `nucleus`, and `provisioning_plugin` with `classic` or
+    `session_manager_agent` with `lite`. An instance runs nothing else. Known while the program runs."""
     alarm_topic_arns: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]]]
     """SNS topics that hear when the name of an instance that has ended could not be freed; default none."""
     ownership: NotRequired[OwnershipArgs]

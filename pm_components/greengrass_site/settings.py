@@ -43,10 +43,6 @@ class CoreDeviceHostSettings(CoreDeviceSettings, frozen=True, kw_only=True):
 
     instance_type: InstanceType = "t3.small"
     """Instance type, of x86_64 and built on the AWS Nitro System."""
-    checksums: dict[str, Sha256] = msgspec.field(default_factory=dict)
-    """SHA-256 of what its instances download and run as root, all of it required: `nucleus`, and `provisioning_plugin`
-    with `classic` or `session_manager_agent` with `lite`. An instance runs nothing else. Known while the program
-    runs."""
     nucleus: NucleusSettings = NucleusSettings()
     """Its nucleus, in the stated version: `classic` on Amazon Linux 2023, or `lite` on Debian 12, which runs no client
     device components."""
@@ -109,7 +105,6 @@ class CoreDeviceHostSettingsArgs(CoreDeviceArgs, total=False):
     """`CoreDeviceHostSettings` as arguments."""
 
     instance_type: pulumi.Input[str]
-    checksums: pulumi.Input[Mapping[str, pulumi.Input[str]]]
     nucleus: pulumi.Input[NucleusArgs]
 
 

@@ -33,6 +33,7 @@ REQUIRED: dict[str, dict[str, Any]] = {
         "roleAlias": "alias",
         "thingGroups": ["group"],
         "artifactBucket": "artifacts",
+        "checksums": {"nucleus": "0" * 64, "provisioning_plugin": "0" * 64},
     },
     "pm:index:EdgeComponents": {"artifactBucket": "artifacts"},
     "pm:index:FaultAlerting": {},

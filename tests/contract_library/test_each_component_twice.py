@@ -30,7 +30,7 @@ def defaults(number: int) -> list[Instance]:
     lake = {name: f"${{store.{name}}}" for name in ("lakeBucket", "database", "workgroup")}
     core = f"core-{number}"
     host = {"thingName": core, "serialNumber": "1", "provisioningTemplate": "template", "roleAlias": "alias"}
-    host |= {"thingGroups": ["group"]}
+    host |= {"thingGroups": ["group"], "checksums": {"nucleus": "0" * 64, "provisioning_plugin": "0" * 64}}
     devices = {"press": "machine", "hall": "air_quality"}
     return [
         ("pm:index:FaultAlerting", "alerting", {"emails": ["operator@example.com"]}),
