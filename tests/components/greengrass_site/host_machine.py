@@ -96,7 +96,7 @@ _COMMANDS: dict[str, str] = {
 }
 
 
-#: What `curl` fetches here.
+#: SHA-256 of all that `curl` fetches here.
 FETCHED_SHA256 = hashlib.sha256(b"fetched\n").hexdigest()
 
 

@@ -226,6 +226,7 @@ def test_the_settings_of_a_site_are_arguments_of_the_component() -> None:
         "serial_numbers": {"core-a": "4711"},
         "canary_devices": [],
         "client_devices": False,
+        "host_checksums": {},
         "nucleus": {"kind": "classic"},
         "configuration": {"pm.Uplink": {"outboxMebibytes": "64"}},
     }
