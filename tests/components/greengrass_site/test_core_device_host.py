@@ -95,6 +95,7 @@ def test_registers_exactly_these_resources(host: Any) -> None:
         "aws:cloudwatch/metricAlarm:MetricAlarm": 1,
         "aws:cloudwatch/logGroup:LogGroup": 1,
         "aws:lambda/function:Function": 1,
+        "aws:lambda/layerVersion:LayerVersion": 1,
         "aws:lambda/eventSourceMapping:EventSourceMapping": 1,
         "aws:iam/role:Role": 3,
         "aws:iam/rolePolicy:RolePolicy": 3,
