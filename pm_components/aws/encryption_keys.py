@@ -9,7 +9,8 @@ import pulumi_aws as aws
 from pm_components.aws import naming
 from pm_components.aws.permissions import Statement, policy_document
 
-_DELETION_DAYS = 30
+#: Days that a key waits for its deletion, in which it can be had back.
+DELETION_DAYS = 30
 _USE = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo"]
 #: Permissions that a service needs to put a message into an encrypted queue or topic.
 _SEND = ("kms:Decrypt", "kms:GenerateDataKey")
@@ -89,21 +90,23 @@ def rotated_key(
         alias: physical name of the alias `{name}-alias`; none by default.
     """
     options = pulumi.ResourceOptions(parent=parent)
-    root = pulumi.Output.concat("arn:", naming.partition(parent), ":iam::", naming.account_id(parent), ":root")
-    account: Statement = {
-        "Sid": "Account", "Effect": "Allow", "Principal": {"AWS": root}, "Action": "kms:*", "Resource": "*",
-    }  # fmt: skip
     key = aws.kms.Key(
         name,
         description=description,
         enable_key_rotation=True,
-        deletion_window_in_days=_DELETION_DAYS,
-        policy=policy_document([account, *statements, *(_statement(user, parent) for user in users)]),
+        deletion_window_in_days=DELETION_DAYS,
+        policy=policy_document([account_statement(parent), *statements, *(_statement(user, parent) for user in users)]),
         opts=options,
     )
     if alias:
         aws.kms.Alias(f"{name}-alias", name=f"alias/{alias}", target_key_id=key.key_id, opts=options)
     return key
+
+
+def account_statement(parent: pulumi.Resource) -> Statement:
+    """The statement of a key's policy that leaves its use and administration to the account's own policies."""
+    root = pulumi.Output.concat("arn:", naming.partition(parent), ":iam::", naming.account_id(parent), ":root")
+    return {"Sid": "Account", "Effect": "Allow", "Principal": {"AWS": root}, "Action": "kms:*", "Resource": "*"}
 
 
 def data_key(name: str, *, parent: pulumi.Resource, purpose: str) -> aws.kms.Key:

@@ -138,6 +138,11 @@ class ServiceRole(NamedTuple):
     arn: pulumi.Output[str]
 
 
+def role_name(name: str) -> str:
+    """The physical name of the role of `service_role`, by its logical name."""
+    return naming.physical_name(name, maximum=ROLE_NAME_LENGTH)
+
+
 def service_role(name: str, service: str, statements: Sequence[Statement], *, parent: pulumi.Resource) -> ServiceRole:
     """A role that `service` may take on, for this account alone where it tells which; `statements` is all it may do.
 
@@ -156,7 +161,7 @@ def service_role(name: str, service: str, statements: Sequence[Statement], *, pa
     options = pulumi.ResourceOptions(parent=parent)
     role = aws.iam.Role(
         f"{name}-role",
-        name=naming.physical_name(name, maximum=ROLE_NAME_LENGTH),
+        name=role_name(name),
         assume_role_policy=policy_document([trust]),
         opts=options,
     )

@@ -29,6 +29,7 @@ from pm_components.forecast_pipeline.settings import (
     ForecastPipelineSettingsArgs,
     WorkbenchArgs,
 )
+from pm_components.forecast_pipeline.signing_keys import signing_keys
 from pm_components.forecast_pipeline.training_start import Causes, training_start
 from pm_components.forecast_pipeline.workbench import workbench
 from pm_components.functions.trial.core import Policy as TrialPolicy
@@ -64,6 +65,8 @@ class ForecastPipeline(pulumi.ComponentResource):
     state_machine_arn: pulumi.Output[str]
     """The state machine; an execution with the input `{}` makes, judges and ships both models. Schedule and drift start
     none while one runs; who starts one by hand looks first."""
+    model_public_keys: pulumi.Output[list[str]]
+    """The public keys of those that sign models, in PEM, for the argument of the same name of the sites."""
     dead_letter_queue_urls: pulumi.Output[list[str]]
     """The queue of failed starts, by schedule or for drift."""
 
@@ -84,6 +87,9 @@ class ForecastPipeline(pulumi.ComponentResource):
         bucket = self._artifacts = self._artifact_bucket()
         self._bucket = bucket.bucket
         self._objects = permit.Bucket(bucket.arn)
+        signers = [f"{name}-release", *([f"{name}-trial"] if "canary" in args else [])]
+        keys = plain_texts(args["signing_keys"], "ForecastPipeline.signing_keys")
+        self._keys = signing_keys(name, keys, signers, parent=self)
         code = self._training_code()
         functions = self._functions("canary" in args)
         state_machine = self._state_machine(code, functions)
@@ -108,6 +114,7 @@ class ForecastPipeline(pulumi.ComponentResource):
 
         self.artifact_bucket = bucket.bucket
         self.state_machine_arn = state_machine.arn
+        self.model_public_keys = self._keys.public
         self.dead_letter_queue_urls = pulumi.Output.all(starts.queue.dead_letters.url)
         self.register_outputs({output: getattr(self, output) for output in ForecastPipeline.__annotations__})
 
@@ -138,7 +145,7 @@ class ForecastPipeline(pulumi.ComponentResource):
     def _functions(self, on_trial: bool) -> dict[str, LambdaFunction]:
         """The functions that the state machine calls, by what they do."""
         args = self._args
-        make = PipelineFunctions(self._name, self, self._artifacts, self._sites, self._image)
+        make = PipelineFunctions(self._name, self, self._artifacts, self._sites, self._image, self._keys)
         gate = {
             "minimum_skill": args["minimum_skill"],
             "champion_margin": args["champion_margin"],

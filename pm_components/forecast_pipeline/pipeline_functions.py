@@ -16,6 +16,7 @@ from pm_components.aws.lambda_function import LambdaFunction, contracts_layer, l
 from pm_components.aws.limits import MODEL_PACKAGE_GROUP_NAME_LENGTH
 from pm_components.aws.settings import converted
 from pm_components.forecast_pipeline import pipeline_permissions as permit
+from pm_components.forecast_pipeline.signing_keys import SigningKeys
 from pm_components.functions.gate.core import Policy as GatePolicy
 from pm_components.functions.site_groups import SiteGroups, content
 from pm_components.functions.trial.core import Policy as TrialPolicy
@@ -37,6 +38,7 @@ class PipelineFunctions:
         bucket: the artifact bucket.
         sites: whom models are shipped to.
         image_uri: the container image that models are trained in.
+        keys: that sign models.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class PipelineFunctions:
         bucket: PrivateBucket,
         sites: Sequence[str],
         image_uri: pulumi.Input[str],
+        keys: SigningKeys,
     ) -> None:
         self._name = name
         self._parent = parent
@@ -53,6 +56,7 @@ class PipelineFunctions:
         self._objects = permit.Bucket(bucket.arn)
         self._sites = sites
         self._image_uri = image_uri
+        self._keys = keys
         self.layer = contracts_layer(f"{name}-model", parent=parent)
         self._packages = {kind: self._model_package_group(kind) for kind in MODEL_KINDS}
         self._groups_key = self._site_groups()
@@ -87,16 +91,19 @@ class PipelineFunctions:
             "thing_group_arn": self._thing_group_arn(""),
             "thing_groups_key": self._groups_key,
             "data_directory": data_directory,
+            "signing_key": self._keys.signs,
         }
         return self._function(
             "release",
-            "Ships models: component versions and a deployment for each site",
+            "Ships models: signed, a component version each, and a deployment for each site",
             permit.release_statements(
                 self._parent,
                 self._objects,
                 [source.name for source in sources.values()],
                 self._thing_group_arns(model_group_name),
                 self._site_group_arns(),
+                self._packages.values(),
+                self._keys.statement(),
             ),
             {"RELEASE": pulumi.Output.json_dumps(settings)},
             timeout_seconds=300,
@@ -130,6 +137,7 @@ class PipelineFunctions:
             "thing_group_arn": self._thing_group_arn(""),
             "thing_groups_key": self._groups_key,
             "policy": policy,
+            "signing_key": self._keys.signs,
         }
         folder = "pm_components/functions/trial"
         return self._function(
@@ -144,6 +152,7 @@ class PipelineFunctions:
                 package_groups=[self._packages[kind]],
                 workgroup=workgroup,
                 lake_bucket=lake_bucket,
+                sign=self._keys.statement(),
             ),
             {"TRIAL": pulumi.Output.json_dumps(settings)},
             timeout_seconds=300,

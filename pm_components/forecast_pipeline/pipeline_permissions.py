@@ -7,6 +7,7 @@ import pulumi
 from pm_components.aws import naming
 from pm_components.aws.permissions import Statement, allow
 from pm_components.forecast_pipeline.training_jobs import CHECKPOINTS
+from pm_components.functions.signed_releases import PREFIX as RELEASES
 from pm_contracts.model_kinds import MODEL_KINDS
 
 #: Prefix of what functions read of the sites.
@@ -61,11 +62,18 @@ def release_statements(
     component_names: Iterable[str],
     thing_group_arns: Iterable[pulumi.Output[str]],
     site_group_arns: Iterable[pulumi.Output[str]],
+    package_groups: Iterable[pulumi.Output[str]],
+    sign: Statement,
 ) -> list[Statement]:
-    """The release makes versions of the model components and deployments to the model groups."""
+    """The release makes versions of the model components and deployments to the model groups.
+
+    To go back it looks up the models in the registry.
+    """
     return [
         *_shipping_statements(parent, bucket, component_names, thing_group_arns),
         *_lookup_statements(parent, site_group_arns),
+        allow(["sagemaker:DescribeModelPackage"], _model_packages(parent, package_groups)),
+        sign,
     ]
 
 
@@ -79,6 +87,7 @@ def trial_statements(
     package_groups: Iterable[pulumi.Output[str]],
     workgroup: pulumi.Input[str],
     lake_bucket: pulumi.Input[str],
+    sign: Statement,
 ) -> list[Statement]:
     """A trial ships the challenger to the canary groups, reads what was measured, and settles the approval."""
     groups = list(canary_group_arns)
@@ -92,6 +101,7 @@ def trial_statements(
         ),
         allow(["s3:GetObject"], [results]),
         allow(["sagemaker:UpdateModelPackage"], _model_packages(parent, package_groups)),
+        sign,
     ]
 
 
@@ -102,8 +112,12 @@ def _shipping_statements(
     components = [naming.arn("greengrass", f"components:{name}", parent) for name in names]
     versions = [pulumi.Output.concat(component, ":versions:*") for component in components]
     return [
-        allow(["s3:GetObject"], bucket.below("training", "models", SITES)),
-        allow(["s3:PutObject"], bucket.below("models")),
+        # Of what a training job left, the version that was judged.
+        allow(["s3:GetObjectVersion"], bucket.below("training")),
+        allow(["s3:GetObject"], bucket.below("models", RELEASES, SITES)),
+        allow(["s3:PutObject"], bucket.below("models", RELEASES)),
+        # Without it S3 does not say of an object whether it is not there or not allowed (GetObject, S3 API reference).
+        allow(["s3:ListBucket"], [bucket.arn]),
         allow(["greengrass:CreateComponentVersion"], [*components, *versions]),
         allow(["greengrass:DescribeComponent"], versions),
         allow(["greengrass:GetDeployment"], [naming.arn("greengrass", "deployments:*", parent)]),

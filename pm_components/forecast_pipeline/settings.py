@@ -18,6 +18,8 @@ from pm_components.aws.limits import (
 )
 from pm_components.aws.settings import DATA_DIRECTORY, AbsolutePath, Days, MlInstanceType, Settings, Share
 from pm_components.functions.trial.core import Policy
+from pm_contracts.messages import NAME_PATTERN
+from pm_contracts.model_signature import MAXIMUM_KEYS
 
 #: Stands for the stack's region in the address of a container image.
 REGION = "{region}"
@@ -69,6 +71,11 @@ SecurityGroupId = Annotated[
 SecurityGroups = Annotated[
     list[SecurityGroupId],
     Meta(max_length=NOTEBOOK_SECURITY_GROUPS, description=f"{NOTEBOOK_SECURITY_GROUPS} at most"),
+]
+SigningKeyName = Annotated[str, Meta(pattern=NAME_PATTERN, description="1 to 32 of a-z, 0-9 and inner hyphens")]
+SigningKeyNames = Annotated[
+    list[SigningKeyName],
+    Meta(min_length=1, max_length=MAXIMUM_KEYS, description=f"1 to {MAXIMUM_KEYS} different names"),
 ]
 SubnetId = Annotated[
     str,
@@ -138,6 +145,10 @@ class TrainingSettings(Settings, frozen=True, kw_only=True):
     """The schedule of retraining, as EventBridge Scheduler writes it; skipped while a training runs."""
     schedule_enabled: bool = True
     """Run the schedule."""
+    signing_keys: SigningKeyNames = msgspec.field(default_factory=lambda: ["first"])
+    """Names of the keys of AWS KMS that core devices trust: the first one signs models. Keys are changed in three
+    updates: `[first, second]`, and when all core devices have it `[second, first]`, and after the next release
+    `[second]`. Known while the program runs."""
     watch_interval_seconds: Annotated[int, Meta(ge=1, le=3600, description="1 to 3600 seconds")] = 30
     """Seconds between two looks at a rollout."""
     watch_seconds: Annotated[int, Meta(ge=1, le=86_400, description="1 to 86400 seconds")] = 1800
@@ -192,6 +203,7 @@ class TrainingArgs(TypedDict, total=False):
     workbench: WorkbenchArgs
     schedule: pulumi.Input[str]
     schedule_enabled: pulumi.Input[bool]
+    signing_keys: Sequence[str]
     watch_interval_seconds: pulumi.Input[int]
     watch_seconds: pulumi.Input[int]
 

@@ -1,10 +1,11 @@
 """The archive that a training job leaves, `model.tar.gz`: read without trust, checked against its manifest."""
 
 import gzip
+import hashlib
 import io
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -137,18 +138,59 @@ def _metrics(content: bytes) -> dict[str, Any]:
     return metrics
 
 
-def fetch(s3: Any, uri: str) -> bytes:
-    """The object at `s3://bucket/key`.
+class Stored(NamedTuple):
+    """An object's content, and what tells it from all that its address may have held before and after."""
+
+    content: bytes
+    version_id: str
+    made_at: str
+    """When S3 has stored it, ISO 8601."""
+
+    @property
+    def sha256(self) -> str:
+        """The content's SHA-256 in hexadecimal digits."""
+        return hashlib.sha256(self.content).hexdigest()
+
+
+def fetch(s3: Any, uri: str, version_id: str = "") -> Stored:
+    """The object at `s3://bucket/key`: the present version, or the one with `version_id`.
 
     Raises:
-        Refused: if the address is none, or the object is larger than any model may be.
+        Refused: if the address is none, its bucket keeps no versions, or the object is larger than any model may be.
     """
     address = urlsplit(uri)
     if address.scheme != "s3" or not address.netloc or not address.path.strip("/"):
         raise Refused(f"address {uri!r}, allowed is s3://BUCKET/KEY")
-    answer = s3.get_object(Bucket=address.netloc, Key=address.path.lstrip("/"))
+    version = {"VersionId": version_id} if version_id else {}
+    answer = s3.get_object(Bucket=address.netloc, Key=address.path.lstrip("/"), **version)
     largest = sum(_LIMITS.values())
     if answer["ContentLength"] > largest:
         raise Refused(f"{uri} has {answer['ContentLength']} bytes, allowed are {largest}")
-    content: bytes = answer["Body"].read()
-    return content
+    # Of an object from before its bucket was versioned, which another may overwrite in its place, the id is "null".
+    if answer.get("VersionId", "null") == "null":
+        raise Refused(f"{uri} has no version of its own, allowed is an object of a versioned bucket")
+    return Stored(answer["Body"].read(), answer["VersionId"], answer["LastModified"].isoformat())
+
+
+def judged(s3: Any, verdict: Mapping[str, Any]) -> ModelArchive:
+    """The model of a verdict as the gate saw it, whatever lies at its address now.
+
+    Args:
+        s3: client that reads training output.
+        verdict: kind, model_data, version_id and sha256.
+
+    Raises:
+        Refused: if it is another file or another kind of model.
+    """
+    stored = fetch(s3, verdict["model_data"], verdict["version_id"])
+    if stored.sha256 != verdict["sha256"]:
+        raise Refused(
+            f"{verdict['model_data']}, version {verdict['version_id']}, has SHA-256 {stored.sha256}, and the verdict "
+            f"is on {verdict['sha256']}"
+        )
+    model = read(stored.content)
+    if model.kind != verdict["kind"]:
+        raise Refused(
+            f"{verdict['model_data']} is a {model.kind} model, and the verdict is on a {verdict['kind']} model"
+        )
+    return model

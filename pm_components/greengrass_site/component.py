@@ -57,6 +57,9 @@ class GreengrassSiteArgs(GreengrassSiteSettingsArgs):
     """Name of the bucket that keeps component artifacts below `components/` and models below `models/`."""
     component_versions: NotRequired[pulumi.Input[Mapping[str, pulumi.Input[str]]]]
     """Version of each edge component by its name, where they are published already; by default the site does it."""
+    model_public_keys: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]]]
+    """Public keys in PEM, two at most: core devices use models that one of them has signed, and no others. By default
+    none, and so no model."""
     alarm_topic_arns: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]]]
     """SNS topics that hear when that host has ended and its name could not be freed; default none."""
     ownership: NotRequired[OwnershipArgs]
@@ -145,7 +148,15 @@ class GreengrassSite(pulumi.ComponentResource):
             own=plain_keys(args["configuration"], "GreengrassSite.configuration"),
         )
         versions = self._versions(args)
-        deployment = site_deployment(name, settings, versions, args["artifact_bucket"], groups.code, parent=self)
+        deployment = site_deployment(
+            name,
+            settings,
+            versions,
+            args["artifact_bucket"],
+            args.get("model_public_keys", []),
+            groups.code,
+            parent=self,
+        )
 
         self.thing_group = groups.code.name
         self.model_thing_group = groups.model.name

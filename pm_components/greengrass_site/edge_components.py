@@ -53,7 +53,12 @@ class EdgeComponents(pulumi.ComponentResource):
 
 
 def publish(
-    name: str, source: recipes.ComponentSource, bucket: pulumi.Input[str], *, parent: pulumi.Resource
+    name: str,
+    source: recipes.ComponentSource,
+    bucket: pulumi.Input[str],
+    *,
+    parent: pulumi.Resource,
+    more: Optional[pulumi.Output[Mapping[str, bytes]]] = None,
 ) -> pulumi.Output[str]:
     """Register a version of a component, its artifact in `bucket`; gives the version, known once it is there.
 
@@ -62,7 +67,14 @@ def publish(
         source: the component.
         bucket: name of the artifact bucket.
         parent: the component resource that they belong to.
+        more: files of the artifact that only outputs give.
     """
+    none: pulumi.Output[Mapping[str, bytes]] = pulumi.Output.from_input({})
+    added = more or none
+
+    def whole(files: Mapping[str, bytes]) -> recipes.ComponentSource:
+        return source._replace(files={**source.files, **files})
+
     logical = f"{name}-{source.folder.replace('_', '-')}"
     # Stacks may share a bucket, and a stack may publish twice into one.
     prefix = f"components/{naming.physical_name(name)}"
@@ -72,15 +84,21 @@ def publish(
             aws.s3.BucketObjectv2(
                 f"{logical}-artifact",
                 bucket=bucket,
-                key=source.artifact_key(prefix),
-                source=pulumi.FileAsset(str(archives.stored(f"{source.folder}.zip", source.artifact()))),
+                key=added.apply(lambda files: whole(files).artifact_key(prefix)),
+                source=added.apply(
+                    lambda files: pulumi.FileAsset(
+                        str(archives.stored(f"{source.folder}.zip", whole(files).artifact()))
+                    )
+                ),
                 content_type="application/zip",
                 opts=pulumi.ResourceOptions(parent=parent),
             )
         )
     version = greengrassv2.ComponentVersion(
         f"{logical}-component",
-        inline_recipe=pulumi.Output.from_input(bucket).apply(lambda known: source.published(known, prefix).recipe),
+        inline_recipe=pulumi.Output.all(added, bucket).apply(
+            lambda known: whole(known[0]).published(known[1], prefix).recipe
+        ),
         # Greengrass reads the artifact while it registers the version, and keeps its digest.
         opts=pulumi.ResourceOptions(parent=parent, depends_on=artifacts),
     )

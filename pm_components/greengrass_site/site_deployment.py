@@ -15,6 +15,7 @@ from pm_components.aws.lookups import looked_up
 from pm_components.functions.component_recipes import default_configuration, merged
 from pm_components.greengrass_site import client_devices, lite_limits, nuclei, public_components
 from pm_components.greengrass_site.edge_components import publish, sources
+from pm_contracts import model_signature
 
 _UPDATE_SECONDS = 60
 #: Stand-ins for what is not known while the program runs, where a site is held to nucleus lite's limits: the longest
@@ -55,17 +56,19 @@ def site_deployment(
     settings: SiteSettings,
     versions: pulumi.Input[Mapping[str, pulumi.Input[str]]],
     artifact_bucket: pulumi.Input[str],
+    model_keys: pulumi.Input[Sequence[pulumi.Input[str]]],
     group: aws.iot.ThingGroup,
     *,
     parent: pulumi.Resource,
 ) -> greengrassv2.Deployment:
-    """The deployment `{name}-deployment`, the one of its group, and the list of the site's devices that it brings.
+    """The deployment `{name}-deployment`, the one of its group, and the site's devices and keys that it brings.
 
     Args:
         name: logical name.
         settings: what the components are set up with.
         versions: the version of each component by its name.
-        artifact_bucket: name of the bucket that keeps the list of devices.
+        artifact_bucket: name of the bucket that keeps the lists of devices and keys.
+        model_keys: public keys in PEM that models are to be signed by.
         group: the target.
         parent: the component that it belongs to.
 
@@ -94,7 +97,9 @@ def site_deployment(
         lambda given: check(_given(settings, given, given["endpoint"]))
     )
     published: pulumi.Output[Any] = pulumi.Output.from_input(versions)
-    listed = publish(name, devices, artifact_bucket, parent=parent)
+    keys: pulumi.Output[Sequence[str]] = pulumi.Output.from_input(model_keys)
+    trusted = keys.apply(lambda pems: {model_signature.KEYS_FILE: model_signature.encode_keys(pems)})
+    listed = publish(name, devices, artifact_bucket, parent=parent, more=trusted)
     components = {
         source.name: greengrassv2.DeploymentComponentDeploymentSpecificationArgs(
             component_version=listed if source is devices else _version(published, source.name),

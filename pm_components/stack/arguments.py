@@ -70,6 +70,7 @@ def of_site(
         "core_devices": site.core_devices,
         "devices": site.device_types,
         "artifact_bucket": pipeline.artifact_bucket,
+        "model_public_keys": pipeline.model_public_keys,
         "component_versions": edge.versions,
         "alarm_topic_arns": [alerting.topic_arn],
     }

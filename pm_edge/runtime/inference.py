@@ -7,7 +7,6 @@ import logging
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from pm_contracts import topics
@@ -18,7 +17,9 @@ from pm_edge.runtime.checkpoint import Checkpoint
 from pm_edge.runtime.component import Component, Counters
 from pm_edge.runtime.model_in_use import ModelInUse
 from pm_edge.runtime.model_store import ModelStore
+from pm_edge.runtime.model_trust import ModelTrust
 from pm_edge.runtime.models import Model
+from pm_edge.runtime.settings import Settings
 
 _log = logging.getLogger(__name__)
 
@@ -71,9 +72,10 @@ class ModelWatch(Generic[_Model]):
         trouble: What is wrong with the latest model that came; empty if it is in use.
     """
 
-    def __init__(self, data_directory: Path, as_type: type[_Model], counters: Counters) -> None:
-        """Watch the models of one kind in the component's data folder."""
-        self._store = ModelStore(data_directory / "models", as_type)
+    def __init__(self, settings: Settings, as_type: type[_Model], counters: Counters) -> None:
+        """Watch the models of one kind in the component's data folder, for those that are signed for its site."""
+        trust = ModelTrust(settings.site, settings.data_directory)
+        self._store = ModelStore(settings.data_directory / "models", as_type, trust)
         self._counters = counters
         self._refused = 0
         self.version = ""
@@ -124,7 +126,7 @@ class Inference(ABC, Generic[_Reading, _Model]):
         self._site = component.settings.site
         self._kind = model.kind
         self._checkpoint = Checkpoint(component, self.name)
-        self._models = ModelWatch(component.settings.data_directory, model, component.counters)
+        self._models = ModelWatch(component.settings, model, component.counters)
         # Held while a reading is answered: the model is changed between two readings, from the status thread.
         self._lock = threading.Lock()
         self._to_use: _Model | None = None

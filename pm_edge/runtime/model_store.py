@@ -1,10 +1,11 @@
 """The models of one kind on a device: which is in use, which came before it, and which are not to be used again.
 
 A model component puts each version into a directory of its own below `models/{kind}` and turns the link `current` to
-it. The store answers with a link of its own, `in-use`, to what it took up, or with a file in the version's directory
-that says why it refuses it; by either the model component knows how its deployment went. Model components keep what
-either link names. A model that was given up is marked by a file in its directory and not taken up again, also after a
-restart; in its place comes the one that was in use before it, or else the newest other one that can be loaded.
+it. The store takes up what is signed and no step back in time (`model_trust`). It answers with a link of its own,
+`in-use`, to what it took up, or with a file in the version's directory that says why it refuses it; by either the model
+component knows how its deployment went. Model components keep what either link names. A model that was given up is
+marked by a file in its directory and not taken up again, also after a restart; in its place comes the one that was in
+use before it, or else the newest other one that can be loaded.
 """
 
 import contextlib
@@ -14,7 +15,9 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from pm_contracts.messages import Refused
+from pm_contracts.model_signature import RELEASE_FILE, Release
 from pm_edge.runtime.files import read_limited, write_atomically
+from pm_edge.runtime.model_trust import ModelTrust, Newest, Older
 from pm_edge.runtime.models import Model, load_model
 
 CURRENT = "current"
@@ -23,6 +26,8 @@ IN_USE = "in-use"
 GIVEN_UP = "given-up"
 #: In a model's directory: why it was refused.
 REFUSED = "refused"
+#: Beside it, where a newer one was in use: the way back of a failed deployment may end here, and the newer one stays.
+OLDER = "older"
 _MAXIMUM_REASON = 2000
 
 _Model = TypeVar("_Model", bound=Model)
@@ -33,10 +38,12 @@ _log = logging.getLogger(__name__)
 class ModelStore(Generic[_Model]):
     """The models of one kind on a device."""
 
-    def __init__(self, directory: Path, as_type: type[_Model]) -> None:
-        """Watch the models of one kind under `directory`, which need not exist yet."""
+    def __init__(self, directory: Path, as_type: type[_Model], trust: ModelTrust) -> None:
+        """Watch the models of one kind under `directory`, which need not exist yet, for those that `trust` lets in."""
         self._directory = directory / as_type.kind.name
         self._type = as_type
+        self._trust = trust
+        self._newest = Newest(directory / f"{as_type.kind.name}-newest.json")
         self._seen: tuple[str, int] | None = None
         self._in_use: Path | None = None
         self.refused = 0  #: how many models were refused
@@ -58,15 +65,19 @@ class ModelStore(Generic[_Model]):
         if target == self._in_use:  # the link was turned away from it and back
             return None
         try:
-            model = self._load(target)
+            model, release = self._load(target, is_taken_up=target != self._target(IN_USE))
         except Refused as error:
             self.refused += 1
             self.reason = _readable(f"{target}: {error}")
             if self._is_ours(target) and not os.path.lexists(target / GIVEN_UP):
+                if isinstance(error, Older):
+                    _leave(target / OLDER, str(error))
                 _leave(target / REFUSED, str(error))
                 self._seen = _identity(target)
             return None if self._in_use else self._fall_back()
         self._note(target)
+        if release is not None:
+            self._newest.note(release)
         return model
 
     def give_up(self, reason: str) -> _Model | None:
@@ -88,10 +99,12 @@ class ModelStore(Generic[_Model]):
         others = [path.resolve() for path in others if not path.name.endswith(".partial")]
         others.sort(key=lambda path: (path == last, (_identity(path) or ("", 0))[1]), reverse=True)
         for candidate in others:
-            if candidate in (given_up, self._target(CURRENT)):
+            if candidate in (given_up, self._target(CURRENT)) or (
+                candidate != last and os.path.lexists(candidate / REFUSED)
+            ):
                 continue
             try:
-                model = self._load(candidate)
+                model, _ = self._load(candidate, is_taken_up=False)
             except Refused as error:
                 _log.warning("%s is no model to go back to: %s", candidate, error)
                 continue
@@ -101,18 +114,35 @@ class ModelStore(Generic[_Model]):
             (self._directory / IN_USE).unlink(missing_ok=True)
         return None
 
-    def _load(self, directory: Path) -> _Model:
+    def _load(self, directory: Path, *, is_taken_up: bool) -> tuple[_Model, Release | None]:
+        """The model in a directory and its release; where it is to be taken up, the release's age and order count."""
         if not self._is_ours(directory):
             raise Refused(f"it is no folder in {self._directory.name}")
         if os.path.lexists(directory / GIVEN_UP):
             reason = read_limited(directory / GIVEN_UP, _MAXIMUM_REASON).decode(errors="replace")
             raise Refused(f"it was given up before: {reason}")
+        release: Release | None = None
+
+        def accept(manifest: bytes, model: bytes) -> None:
+            nonlocal release
+            if self._is_from_before(directory):
+                _log.warning("%s is not signed: it stays in use until a signed model comes", directory)
+                return
+            release = self._trust.release(directory, self._type.kind.name, manifest, model)
+            if is_taken_up:
+                self._newest.judge(release)
+
         try:
-            return load_model(directory, self._type)
+            return load_model(directory, self._type, accept), release
         except Refused:
             raise
         except Exception as error:  # whatever it is, it is the model's: the component goes on without it
             raise Refused(f"{type(error).__name__}: {error}") from error
+
+    def _is_from_before(self, directory: Path) -> bool:
+        """True of the model in use on a device that has had no signed one yet: it came before there were signatures."""
+        is_signed = os.path.lexists(directory / RELEASE_FILE) or self._newest.known() is not None
+        return directory == self._target(IN_USE) and not is_signed
 
     def _is_ours(self, target: Path) -> bool:
         try:

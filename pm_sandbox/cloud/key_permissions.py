@@ -125,6 +125,7 @@ _USES: Mapping[str, tuple[Callable[[str, Mapping[str, Any]], _Place], tuple[str,
     "sns:Publish": (_topic, _WRITE),
     "s3:PutObject": (_written_object, _WRITE),
     "s3:GetObject": (_read_object, _READ),
+    "s3:GetObjectVersion": (_read_object, _READ),
 }
 
 

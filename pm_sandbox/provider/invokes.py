@@ -1,11 +1,16 @@
 """The providers' functions that a program may call, each with its answer."""
 
+import base64
 import functools
+import textwrap
 from collections.abc import Callable
 from typing import Any
 
 from pm_sandbox.provider.inputs import InputError
 from pm_sandbox.provider.registry import Context
+
+#: Of a line in PEM: RFC 7468, 2.
+_PEM_CHARACTERS = 64
 
 
 @functools.cache
@@ -35,8 +40,26 @@ def _parameter(context: Context, arguments: dict[str, Any]) -> dict[str, Any]:
     return {"id": found["Name"], "name": found["Name"], "type": found["Type"], "value": found["Value"]}
 
 
+def _public_key(context: Context, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The public key of an asymmetric key of KMS."""
+    found = context.client("kms").get_public_key(KeyId=arguments["keyId"])
+    text = base64.b64encode(found["PublicKey"]).decode()
+    lines = "\n".join(textwrap.wrap(text, _PEM_CHARACTERS))
+    return {
+        "id": found["KeyId"],
+        "arn": found["KeyId"],
+        "keyId": arguments["keyId"],
+        "keyUsage": found["KeyUsage"],
+        "customerMasterKeySpec": found["KeySpec"],
+        "signingAlgorithms": found["SigningAlgorithms"],
+        "publicKey": text,
+        "publicKeyPem": f"-----BEGIN PUBLIC KEY-----\n{lines}\n-----END PUBLIC KEY-----\n",
+    }
+
+
 #: Functions that look up what their arguments say; the only arguments allowed.
 LOOKUPS: dict[str, tuple[set[str], Callable[[Context, dict[str, Any]], dict[str, Any]]]] = {
+    "aws:kms/getPublicKey:getPublicKey": ({"keyId"}, _public_key),
     "aws:ssm/getParameter:getParameter": ({"name"}, _parameter),
 }
 FUNCTIONS: dict[str, Callable[[Context], dict[str, Any]]] = {

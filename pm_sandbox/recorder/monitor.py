@@ -18,6 +18,20 @@ from pm_sandbox.recorder import Registered
 from pm_sandbox.recorder.arns import arn
 
 ACCOUNT = "123456789012"
+#: The public key of no private key that anybody has.
+PUBLIC_KEY = """\
+-----BEGIN PUBLIC KEY-----
+MIIBojANBgkqhkiG9w0BAQEFAAOCAY8AMIIBigKCAYEAs9/KmtiTWe0nxieBhjgv
+lmOwcUniHFXuuIiA0AVMksDjLR8tLlrKwRkllZ42OXPIhQN9JliiIrWfkyvcQ8kz
+17UtVHeVohVFYbBsawuCGVp2c8LUcpQbdrPk7O8k0urymtdSJhd8pyOp2Npm/I0F
+l2Wn1otFIW7OZB4au71dSUbl6LddaaDrJlr391Rv2O1a4NX4SlgGrWPHFxpK6sA3
+b7lA4IJ7SsKcCrWj38cv7TLPwLvub/Dwp7ngIyDJ/0v01klY09Gnky2oPMTCCTp6
+ZcScrGLHrCqMmARJQT5yCERrBLnQh2U4Oj53YNAqgZiVjZWCXAatf+IG6JL1Ytup
+pGKtqwJ5b1yJ8ndtIlXGSvvUMXk7VI2RAkxZ7AN6Flfv3YNwJIpe+LljQit6Spam
+frdi970WAoqZyz6AZIJX8bkeLRZCR7pnxZr0N03D6T/VyrdxfUFF9xeNaVPtO91q
+qtzzdhWv4dgIq9r3gO16qLQcc5XRiLpirNXDCSOR5GjTAgMBAAE=
+-----END PUBLIC KEY-----
+"""
 ENDPOINT = "a1b2c3d4e5f6g7-ats.iot.eu-central-1.amazonaws.com"
 
 
@@ -138,4 +152,6 @@ class RecordingMonitor(Monitor):
         if token == "aws:ssm/getParameter:getParameter":  # noqa: S105 - a function's token
             name = arguments["name"]
             return {"id": name, "name": name, "type": "String", "value": f"value-of-{name.rsplit('/', 1)[-1]}"}
+        if token == "aws:kms/getPublicKey:getPublicKey":  # noqa: S105 - a function's token
+            return {"id": arguments["keyId"], "keyId": arguments["keyId"], "publicKeyPem": PUBLIC_KEY}
         return self._provider.invoke(token, arguments)

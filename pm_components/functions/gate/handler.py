@@ -35,20 +35,24 @@ class Gate:
     def handle(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """The verdict on the model of `event` (kind, model_data, training_job), with what the event named.
 
+        It says by version id and SHA-256 on which file it is: another may lie at `model_data` by the time of release.
+
         Raises:
             ValueError: for a kind of model that the gate does not know.
         """
         kind = event["kind"]
         if kind not in MODEL_KINDS:
             raise ValueError(f"kind {kind!r}, allowed are {', '.join(MODEL_KINDS)}")
+        judged = {"model_data": event["model_data"], "training_job": event["training_job"]}
         try:
-            model = model_archive.read(model_archive.fetch(self._s3, event["model_data"]))
+            stored = model_archive.fetch(self._s3, event["model_data"])
+            judged |= {"version_id": stored.version_id, "sha256": stored.sha256, "made_at": stored.made_at}
+            model = model_archive.read(stored.content)
         except Refused as error:
             verdict = Verdict(kind=kind, passed=False, reasons=[str(error)])
         else:
             verdict = judge(model, kind, self._policy, self.champion(kind))
-        answer: dict[str, Any] = msgspec.to_builtins(verdict)
-        return {**answer, "model_data": event["model_data"], "training_job": event["training_job"]}
+        return {**msgspec.to_builtins(verdict), **judged}
 
     def champion(self, kind: str) -> Champion | None:
         """The model of a kind that was approved last; None before the first."""

@@ -9,6 +9,8 @@ from pm_components.functions import registry_texts
 #: "CustomerMetadataProperties" of CreateModelPackage, Amazon SageMaker API reference.
 _METADATA_ENTRIES = 50
 _LEFT_OUT = "figures_left_out"
+#: What says which model it is, and by which file; a rollback asks for the latter.
+_IDENTITY = ("kind", "version", "version_id", "sha256", "made_at", "training_job", "champion")
 
 
 def model_package(verdict: Mapping[str, Any], group: str, image_uri: str) -> dict[str, Any]:
@@ -16,7 +18,7 @@ def model_package(verdict: Mapping[str, Any], group: str, image_uri: str) -> dic
 
     Args:
         verdict: what the gate answered: kind, model_data, training_job, version, passed, on_trial, reasons, metrics,
-            champion.
+            champion; of an archive that could be fetched version_id, sha256 and made_at.
         group: the model package group.
         image_uri: the container image that the model was trained in.
     """
@@ -31,13 +33,13 @@ def model_package(verdict: Mapping[str, Any], group: str, image_uri: str) -> dic
         },
         "CustomerMetadataProperties": _metadata(verdict),
         # A repeated call registers nothing new.
-        "ClientToken": str(uuid.uuid5(uuid.NAMESPACE_URL, verdict["model_data"])),
+        "ClientToken": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{verdict['model_data']}?{verdict.get('version_id', '')}")),
     }
 
 
 def _metadata(verdict: Mapping[str, Any]) -> dict[str, str]:
     """The model and as many of its figures as there is room for, with the number of those left out."""
-    identity = {name: verdict[name] for name in ("version", "training_job", "champion") if verdict[name]}
+    identity = {name: verdict[name] for name in _IDENTITY if verdict.get(name)}
     figures = sorted(_numbers(verdict["metrics"]).items())
     room = _METADATA_ENTRIES - len(identity)
     if len(figures) > room:

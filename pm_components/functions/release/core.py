@@ -1,8 +1,10 @@
-"""The contents of a release: one deployment of models for each site."""
+"""The contents of a release: one deployment of models for each site; and the model of one that goes back."""
 
 import json
 from collections.abc import Mapping
 from typing import Any
+
+from pm_contracts.messages import Refused
 
 
 def deployed(
@@ -30,3 +32,22 @@ def same_versions(one: Mapping[str, Mapping[str, Any]], other: Mapping[str, Mapp
     return {name: component["componentVersion"] for name, component in one.items()} == {
         name: component["componentVersion"] for name, component in other.items()
     }
+
+
+def registered(package: Mapping[str, Any]) -> dict[str, Any]:
+    """The gate's verdict on a model that was approved, as far as it says which file it is on.
+
+    Args:
+        package: the answer of DescribeModelPackage.
+
+    Raises:
+        Refused: if the model is not approved, or was registered without its file's version and SHA-256.
+    """
+    arn = package["ModelPackageArn"]
+    if (status := package["ModelApprovalStatus"]) != "Approved":
+        raise Refused(f"{arn} is {status}, allowed is Approved")
+    kept = package.get("CustomerMetadataProperties", {})
+    if missing := [name for name in ("kind", "version_id", "sha256", "made_at") if name not in kept]:
+        raise Refused(f"{arn} has no {', '.join(missing)} in its metadata, allowed are models registered with them")
+    (container,) = package["InferenceSpecification"]["Containers"]
+    return {**kept, "model_data": container["ModelDataUrl"], "passed": True}

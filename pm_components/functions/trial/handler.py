@@ -23,6 +23,7 @@ from pm_components.functions import model_archive, registry_texts, site_groups
 from pm_components.functions.component_recipes import of_model
 from pm_components.functions.component_versions import ComponentVersions, deployment_policies
 from pm_components.functions.core_devices import BAD, CoreDevices
+from pm_components.functions.signed_releases import ReleaseSigner
 from pm_components.functions.site_groups import SiteGroups
 from pm_components.functions.trial import core
 from pm_contracts.model_kinds import MODEL_KINDS, ModelKind
@@ -48,6 +49,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     thing_groups_key: str
     """Key of the object in the artifact bucket that names the thing groups of each site."""
     policy: core.Policy
+    signing_key: str
+    """ARN of the key that signs releases."""
 
 
 class Trial:
@@ -57,6 +60,7 @@ class Trial:
         clients: by service: s3, greengrassv2, athena, sagemaker.
         core_devices: looks at them.
         versions: makes component versions.
+        signer: signs what is tried.
         settings: where to, and when a model is promoted.
         recipe: the challenger's, with placeholders.
         code: the challenger's code, by path in its artifact.
@@ -68,6 +72,7 @@ class Trial:
         clients: Mapping[str, Any],
         core_devices: CoreDevices,
         versions: ComponentVersions,
+        signer: ReleaseSigner,
         settings: Settings,
         recipe: Mapping[str, Any],
         code: Mapping[str, bytes],
@@ -77,6 +82,7 @@ class Trial:
         self._greengrass = clients["greengrassv2"]
         self._core_devices = core_devices
         self._versions = versions
+        self._signer = signer
         self._settings = settings
         self._recipe = recipe
         self._code = code
@@ -100,8 +106,9 @@ class Trial:
         if not chosen:
             groups = ", ".join(sorted(groups.canary for groups in sites.values()))
             raise NoCanary(f"no core device is in any of {groups}: there is nobody to try it")
-        archive = model_archive.read(model_archive.fetch(self._clients["s3"], model["model_data"]))
-        files = core.artifact_files(self._code, archive.files)
+        archive = model_archive.judged(self._clients["s3"], model)
+        signed = self._signer.signed(archive, model["made_at"], chosen, on_trial=True)
+        files = core.artifact_files(self._code, signed)
         component, version = self._versions.publish(of_model(self._recipe, archive.manifest.version), files)
         started_at = self._now()
         return {
@@ -224,6 +231,7 @@ def _trial() -> Trial:
         clients,
         CoreDevices(boto3.client("iot"), greengrass),
         ComponentVersions(clients["s3"], greengrass, settings.artifact_bucket, settings.component_arn),
+        ReleaseSigner(clients["s3"], boto3.client("kms"), settings.artifact_bucket, settings.signing_key),
         settings,
         json.loads(RECIPE.read_text()),
         _unzipped(CODE.read_bytes()),

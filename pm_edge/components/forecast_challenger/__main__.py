@@ -5,6 +5,7 @@ charge. Nobody acts on its forecasts: only outcomes are published, on a channel 
 that the forecaster has saved, and has no state to keep: a trial that is interrupted goes on from the forecaster's.
 """
 
+import functools
 import logging
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from pm_edge.forecasting.core import Forecaster
 from pm_edge.forecasting.model import ForecastModel
 from pm_edge.runtime.component import Component, ComponentError, main
 from pm_edge.runtime.inference import read, subscribe_to_readings
+from pm_edge.runtime.model_trust import ModelTrust
 from pm_edge.runtime.models import load_model
 from pm_edge.runtime.settings import parse_settings
 from pm_edge.runtime.state_file import decode_state
@@ -94,8 +96,10 @@ def work(component: Component) -> None:
     Raises:
         ComponentError: if the model cannot be used; the deployment that brought it then fails.
     """
+    trust = ModelTrust(component.settings.site, component.settings.data_directory, on_trial=True)
+    accept = functools.partial(trust.release, MODEL_DIRECTORY, ForecastModel.kind.name)
     try:
-        model = load_model(MODEL_DIRECTORY, ForecastModel)
+        model = load_model(MODEL_DIRECTORY, ForecastModel, accept)
     except Refused as error:
         raise ComponentError(f"the model on trial is refused: {error}") from error
     challenger = Challenger(component, model)

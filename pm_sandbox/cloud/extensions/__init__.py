@@ -23,6 +23,7 @@ MODULES: tuple[str, ...] = (
     "polly",
     "mail",
     "keys",
+    "asymmetric_keys",
     "refused_deletions",
     "alarms",
     "queue_attributes",

@@ -75,9 +75,11 @@ def _enforce_with_keys(enforce: Any) -> Any:
         service_context: dict[str, Any] | None = None,
     ) -> Any:
         denied = enforce(access_key_id, iam_action, service, region, resource_arn, service_context)
-        if denied is not None or service not in _CODES:
+        if denied is not None or service not in (*_CODES, "kms"):
             return denied
         principal = iam_evaluator.resolve_principal(access_key_id or "", responses.get_account_id())
+        if service == "kms":
+            return _refused_root(principal, iam_action, region, resource_arn, service_context or {})
         if isinstance(principal, iam_evaluator.AuthError):
             # Nobody in particular: what the bucket's policy gives to all, without a key.
             caller = Caller("anonymous", "", [], [])
@@ -89,6 +91,32 @@ def _enforce_with_keys(enforce: Any) -> Any:
         return None
 
     return enforced
+
+
+def _refused_root(principal: Any, action: str, region: str, key: str, request: dict[str, Any]) -> Any:
+    """The refusal by a key's policy of the account's root, whom the emulator lets do everything; None if there is none.
+
+    "No AWS principal, including the account root user or key creator, has any permissions to a KMS key unless they are
+    explicitly allowed, and never denied": "Key policies in AWS KMS", AWS KMS developer guide.
+    """
+    found = iam_evaluator._resource_policy("kms", key)
+    if found is None or isinstance(principal, iam_evaluator.AuthError) or principal.policies is not None:
+        return None
+    context = iam_evaluator.EvalContext(
+        principal_arn=principal.arn,
+        principal_type=principal.type,
+        principal_account=principal.account,
+        action=action,
+        resource_arn=key,
+        region=region,
+        secure_transport=True,
+        service_context={name.lower(): value for name, value in request.items()},
+    )
+    result = iam_evaluator.evaluate_resource_policy(found[0], context)
+    if result.decision == "Allow":
+        return None
+    result.principal_arn, result.resource_policy_arn = principal.arn, key
+    return result
 
 
 def _context_with_key(context_of: Any) -> Any:

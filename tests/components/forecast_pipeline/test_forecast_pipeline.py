@@ -24,6 +24,7 @@ from pm_components.forecast_pipeline import training_exports
 from pm_components.forecast_pipeline.component import ForecastPipeline, ForecastPipelineArgs
 from pm_components.forecast_pipeline.pipeline_permissions import repository_arn
 from pm_contracts.model_kinds import FAULT, FORECAST, MODEL_KINDS
+from pm_sandbox.recorder.monitor import PUBLIC_KEY
 
 CANARY = {"minimum_outcomes": 24, "interval_seconds": 600}
 Record = Callable[[Callable[[], dict[str, Any]]], Any]
@@ -71,6 +72,7 @@ def test_registers_exactly_these_resources(record: Record) -> None:
         "aws:scheduler/schedule:Schedule": 1,
         "aws:sqs/queue:Queue": 2,
         "aws:iot/topicRule:TopicRule": 1,
+        "aws:kms/key:Key": 1,
         "aws:lambda/eventSourceMapping:EventSourceMapping": 1,
         "aws:cloudwatch/dashboard:Dashboard": 1,
         "aws:cloudwatch/metricAlarm:MetricAlarm": 3,
@@ -82,6 +84,7 @@ def test_outputs_are_those_that_it_promises(record: Record) -> None:
     assert pipeline.outputs == {
         "artifact_bucket": "pm-test-pipeline-artifacts-123456789012",
         "state_machine_arn": "arn:of:pipeline-state-machine",
+        "model_public_keys": [PUBLIC_KEY],
         "dead_letter_queue_urls": [
             "https://queue/pipeline-start-dead-letters",
         ],

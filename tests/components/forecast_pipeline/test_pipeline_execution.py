@@ -146,7 +146,9 @@ def test_a_released_model_arrives_as_component_beside_the_one_that_is_there(pipe
     assert (bucket, key.split("/")[:2]) == (pipeline.outputs["artifact_bucket"], ["models", "pm.ForecastModel"])
     stored = pipeline.cloud.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
     with zipfile.ZipFile(io.BytesIO(stored)) as archive:
-        assert sorted(archive.namelist()) == ["manifest.json", "metrics.json", "model.onnx"]
+        assert sorted(archive.namelist()) == [
+            "manifest.json", "metrics.json", "model.onnx", "release.json", "release.sig",
+        ]  # fmt: skip
         # The hyperparameters of the configuration reached the script.
         assert b'["--seed", "1", ' in archive.read("model.onnx")
 

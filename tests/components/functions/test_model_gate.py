@@ -32,12 +32,12 @@ FORECAST = {"rmse": 20.0, "persistence_rmse": 25.0, "skill": 0.2}
 FAULT = {"cost": 100.0, "never_alarm_cost": 500.0, "always_alarm_cost": 900.0}
 
 
-def files(kind: str = "forecast", **validation: Any) -> dict[str, bytes]:
+def files(kind: str = "forecast", *, model: bytes = MODEL, **validation: Any) -> dict[str, bytes]:
     """The files of a model that is in order."""
     common = {
         "version": "1.120101.42",
-        "model_sha256": hashlib.sha256(MODEL).hexdigest(),
-        "model_bytes": len(MODEL),
+        "model_sha256": hashlib.sha256(model).hexdigest(),
+        "model_bytes": len(model),
         "trained_from": TIME,
         "trained_until": TIME,
         "trained_rows": 10,
@@ -58,7 +58,7 @@ def files(kind: str = "forecast", **validation: Any) -> dict[str, bytes]:
         made = contract.FaultManifest(features=["aa_000"], threshold=0.5, **common)  # type: ignore[arg-type]
     figures = {**(FORECAST if kind == "forecast" else FAULT), **validation}
     return {
-        contract.MODEL_FILE: MODEL,
+        contract.MODEL_FILE: model,
         contract.MANIFEST_FILE: contract.encode_manifest(made),
         contract.METRICS_FILE: json.dumps({"validation": figures}).encode(),
     }

@@ -22,6 +22,7 @@ from pm_contracts import topics
 from pm_contracts.manifest import MANIFEST_FILE, MODEL_FILE, encode_manifest
 from pm_contracts.messages import AirQualityReading, Outcome, TrialOutcome, decode, encode
 from pm_edge.devices.simulator import sources
+from tests.signing import signed, trust
 
 CHALLENGER = "pm.ForecastChallenger"
 FORECASTER = "pm.Forecaster"
@@ -43,7 +44,9 @@ def start(local_broker: int, site: str, tmp_path: Path) -> Iterator[Start]:
     def begin(manifest: bytes, model: bytes) -> subprocess.Popen[bytes]:
         with zipfile.ZipFile(io.BytesIO(recipes.load("forecast_challenger").artifact())) as archive:
             code = {name: archive.read(name) for name in archive.namelist()}
-        files = core.artifact_files(code, {MANIFEST_FILE: manifest, MODEL_FILE: model})
+        trust(tmp_path)
+        model_files = {MANIFEST_FILE: manifest, MODEL_FILE: model}
+        files = core.artifact_files(code, signed(model_files, site, on_trial=True))
         unpacked = tmp_path / "unpacked" / "component"
         with zipfile.ZipFile(io.BytesIO(zipped(files))) as archive:
             archive.extractall(unpacked)

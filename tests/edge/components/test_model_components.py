@@ -44,6 +44,7 @@ from pm_contracts.messages import (
 from pm_edge.devices.simulator import sources
 from pm_edge.runtime.journal import Journal
 from pm_edge.runtime.state_file import decode_state
+from tests.signing import sign_directory, trust
 
 FORECASTER, DETECTOR = "pm.Forecaster", "pm.FaultDetector"
 
@@ -83,18 +84,20 @@ def common(version: str, content: bytes, width: int, answer: list[float]) -> dic
     }
 
 
-def ship(directory: Path, kind: str, manifest: Manifest, content: bytes) -> None:
-    """Put a model where its component would, and turn the link to it."""
+def ship(directory: Path, site: str, kind: str, manifest: Manifest, content: bytes) -> None:
+    """Put a signed model where its component would, and turn the link to it."""
+    trust(directory)
     models = directory / "models" / kind
     version = models / manifest.version
     version.mkdir(parents=True)
     (version / MODEL_FILE).write_bytes(content)
     (version / MANIFEST_FILE).write_bytes(encode_manifest(manifest))
+    sign_directory(version, site)
     (models / "current.new").symlink_to(manifest.version)
     (models / "current.new").rename(models / "current")
 
 
-def ship_forecast(directory: Path, version: str, change: float, cut: bool = False) -> None:
+def ship_forecast(directory: Path, site: str, version: str, change: float, cut: bool = False) -> None:
     answer = [change, 10.0]
     content = constant_model(len(FEATURES), answer)
     manifest = ForecastManifest(
@@ -104,17 +107,17 @@ def ship_forecast(directory: Path, version: str, change: float, cut: bool = Fals
         maximum_change=500.0,
         interval=Interval(level=0.9, scores=[1.0] * 20),
     )
-    ship(directory, "forecast", manifest, content[:-10] if cut else content)
+    ship(directory, site, "forecast", manifest, content[:-10] if cut else content)
 
 
-def ship_fault(directory: Path, version: str, probability: float, threshold: float = 0.5) -> None:
+def ship_fault(directory: Path, site: str, version: str, probability: float, threshold: float = 0.5) -> None:
     content = constant_model(len(MACHINE_MEASUREMENTS), [probability])
     manifest = FaultManifest(
         **common(version, content, len(MACHINE_MEASUREMENTS), [probability]),
         features=list(MACHINE_MEASUREMENTS),
         threshold=threshold,
     )
-    ship(directory, "fault", manifest, content)
+    ship(directory, site, "fault", manifest, content)
 
 
 @pytest.fixture
@@ -145,7 +148,7 @@ def outcomes(ear) -> list[Outcome]:
 
 
 def test_it_forecasts_by_persistence_then_by_the_model_that_comes_and_keeps_it_when_the_next_is_cut(
-    ear, floor, tmp_path, air
+    ear, floor, tmp_path, air, site
 ):
     floor.start("pm_edge.components.forecaster")
     ear.wait_for_state(FORECASTER, "running")
@@ -154,7 +157,7 @@ def test_it_forecasts_by_persistence_then_by_the_model_that_comes_and_keeps_it_w
     ear.wait(lambda: len(outcomes(ear)) == 99, "an outcome for each forecast but the last")
     assert {forecast.model_version for forecast in forecasts(ear)} == {PERSISTENCE}
 
-    ship_forecast(tmp_path, "1.0.1", 5.0)
+    ship_forecast(tmp_path, site, "1.0.1", 5.0)
     ear.wait_for_counter(FORECASTER, "models_loaded", 1)
     feed(ear, air[100:110])
     ear.wait(lambda: len(forecasts(ear)) == 110, "forecasts by the model")
@@ -163,7 +166,7 @@ def test_it_forecasts_by_persistence_then_by_the_model_that_comes_and_keeps_it_w
         assert forecast.value == pytest.approx(forecast.last_value + 5.0)
     assert outcomes(ear)[99].model_version == PERSISTENCE, "the forecast before the change was persistence's"
 
-    ship_forecast(tmp_path, "1.0.2", 7.0, cut=True)
+    ship_forecast(tmp_path, site, "1.0.2", 7.0, cut=True)
     ear.wait_for_counter(FORECASTER, "models_refused", 1)
     feed(ear, air[110:115])
     ear.wait(lambda: len(forecasts(ear)) == 115, "forecasts by the model that stayed")
@@ -171,8 +174,8 @@ def test_it_forecasts_by_persistence_then_by_the_model_that_comes_and_keeps_it_w
     assert "bytes, and the manifest says" in floor.log("pm_edge.components.forecaster")
 
 
-def test_a_restart_keeps_the_window_and_the_forecast_that_waits_for_its_outcome(ear, floor, tmp_path, air):
-    ship_forecast(tmp_path, "1.0.1", 5.0)
+def test_a_restart_keeps_the_window_and_the_forecast_that_waits_for_its_outcome(ear, floor, tmp_path, air, site):
+    ship_forecast(tmp_path, site, "1.0.1", 5.0)
     first = floor.start("pm_edge.components.forecaster")
     ear.wait_for_counter(FORECASTER, "models_loaded", 1)
     feed(ear, air[:100])
@@ -245,7 +248,7 @@ def test_where_nothing_but_garbage_comes_the_journal_does_not_grow(ear, floor, s
 
 
 def test_the_fault_detector_scores_from_its_first_model_on_and_raises_the_alert_once_also_over_a_restart(
-    ear, floor, tmp_path, machine
+    ear, floor, tmp_path, machine, site
 ):
     def scores() -> list[FaultScore]:
         return [decode(payload, FaultScore) for payload in ear.on(topics.FAULT)]
@@ -258,7 +261,7 @@ def test_the_fault_detector_scores_from_its_first_model_on_and_raises_the_alert_
     feed(ear, machine[:5])
     ear.wait_for_counter(DETECTOR, "without_model", 5)
     assert scores() == []
-    ship_fault(tmp_path, "1.0.1", 0.9)
+    ship_fault(tmp_path, site, "1.0.1", 0.9)
     ear.wait_for_counter(DETECTOR, "models_loaded", 1)
     feed(ear, machine[5:8])
     ear.wait(lambda: len(scores()) == 3, "scores")
@@ -274,7 +277,7 @@ def test_the_fault_detector_scores_from_its_first_model_on_and_raises_the_alert_
     feed(ear, machine[8:10])
     ear.wait(lambda: len(scores()) == 2, "scores after the restart")
     assert alerts() == [], "the alert was raised before the restart"
-    ship_fault(tmp_path, "1.0.2", 0.1)
+    ship_fault(tmp_path, site, "1.0.2", 0.1)
     ear.wait_for_counter(DETECTOR, "models_loaded", 2)
     feed(ear, machine[10:14])
     ear.wait(lambda: len(alerts()) == 1, "the alert's end")
@@ -283,7 +286,7 @@ def test_the_fault_detector_scores_from_its_first_model_on_and_raises_the_alert_
 
 @pytest.mark.parametrize("component", [FORECASTER, DETECTOR])
 def test_a_model_that_answers_nonsense_is_given_up_once_and_the_one_before_it_answers_the_same_rows(
-    component, ear, floor, tmp_path, air, machine
+    component, ear, floor, tmp_path, air, machine, site
 ):
     module, channel, kind, ship_model, readings = {
         FORECASTER: ("pm_edge.components.forecaster", topics.FORECAST, "forecast", ship_forecast, air),
@@ -294,13 +297,13 @@ def test_a_model_that_answers_nonsense_is_given_up_once_and_the_one_before_it_an
         return [json.loads(payload)["model_version"] for payload in ear.on(channel)]
 
     good, bad = (5.0, 900.0) if component == FORECASTER else (0.1, 2.0)
-    ship_model(tmp_path, "1.0.1", good)
+    ship_model(tmp_path, site, "1.0.1", good)
     first = floor.start(module)
     ear.wait_for_counter(component, "models_loaded", 1)
     before = len(readings) // 2
     feed(ear, readings[:before])
     ear.wait(lambda: len(versions()) == before, "answers by the good model")
-    ship_model(tmp_path, "1.0.2", bad)
+    ship_model(tmp_path, site, "1.0.2", bad)
     ear.wait_for_counter(component, "models_loaded", 2)
     feed(ear, readings[before : before + 5])
     ear.wait(lambda: len(versions()) == before + 5, "an answer to each reading")
@@ -323,9 +326,9 @@ def test_a_model_that_answers_nonsense_is_given_up_once_and_the_one_before_it_an
     assert versions()[-1] == "1.0.1"
 
 
-def test_the_model_of_another_kind_is_refused(ear, floor, tmp_path):
-    ship_fault(tmp_path, "1.0.1", 0.9)
+def test_the_model_of_another_kind_is_refused(ear, floor, tmp_path, site):
+    ship_fault(tmp_path, site, "1.0.1", 0.9)
     (tmp_path / "models" / "fault").rename(tmp_path / "models" / "forecast")
     floor.start("pm_edge.components.forecaster")
     ear.wait_for_counter(FORECASTER, "models_refused", 1)
-    assert "a model of another kind than 'forecast'" in floor.log("pm_edge.components.forecaster")
+    assert "release.json is of a fault model, allowed is a forecast model" in floor.log("pm_edge.components.forecaster")

@@ -25,8 +25,10 @@ from pm_contracts.messages import Refused
 from pm_edge.components.fault_detector.model import FaultModel
 from pm_edge.forecasting.model import ForecastModel
 from pm_edge.runtime.model_store import REFUSED, ModelStore
+from pm_edge.runtime.model_trust import ModelTrust
 from pm_edge.runtime.models import load_model
 from pm_ml.export import describe
+from tests.signing import sign_directory, trust
 
 ForecastFiles = Callable[..., tuple[ForecastManifest, bytes]]
 FaultFiles = Callable[..., tuple[FaultManifest, bytes]]
@@ -36,7 +38,14 @@ def put(directory: Path, manifest: Manifest, content: bytes) -> Path:
     directory.mkdir(parents=True)
     (directory / MANIFEST_FILE).write_bytes(encode_manifest(manifest))
     (directory / MODEL_FILE).write_bytes(content)
+    sign_directory(directory, "ulm")
     return directory
+
+
+def store_of(models: Path) -> ModelStore[ForecastModel]:
+    """The store of a component's start, which trusts the key of this run."""
+    trust(models)
+    return ModelStore(models, ForecastModel, ModelTrust("ulm", models))
 
 
 def turn(models: Path, kind: str, version: str) -> None:
@@ -47,7 +56,7 @@ def turn(models: Path, kind: str, version: str) -> None:
 
 
 def test_a_store_gives_each_model_once(tmp_path: Path, constant_forecast_model: ForecastFiles) -> None:
-    store = ModelStore(tmp_path, ForecastModel)
+    store = store_of(tmp_path)
     assert store.poll() is None, "there is no model yet"
 
     for change in (3.0, 4.0):
@@ -67,7 +76,7 @@ def test_a_store_gives_each_model_once(tmp_path: Path, constant_forecast_model: 
 def test_a_cut_model_is_refused_once_and_the_next_one_is_taken(
     tmp_path: Path, constant_forecast_model: ForecastFiles
 ) -> None:
-    store = ModelStore(tmp_path, ForecastModel)
+    store = store_of(tmp_path)
     manifest, content = constant_forecast_model(1.0)
     put(tmp_path / "forecast" / "cut", manifest, content[:-100])
     turn(tmp_path, "forecast", "cut")
@@ -99,7 +108,7 @@ def ship(models: Path, manifest: Manifest, content: bytes, kind: str = "forecast
 def test_a_model_that_is_given_up_stays_so_and_the_one_before_comes_back_also_after_restarts(
     tmp_path: Path, constant_forecast_model: ForecastFiles
 ) -> None:
-    store = ModelStore(tmp_path, ForecastModel)
+    store = store_of(tmp_path)
     good = ship(tmp_path, *constant_forecast_model(3.0))
     assert store.poll() is not None
     bad = ship(tmp_path, *constant_forecast_model(4.0))
@@ -110,7 +119,7 @@ def test_a_model_that_is_given_up_stays_so_and_the_one_before_comes_back_also_af
     assert store.poll() is None, "the link still says the bad one, which is not tried again"
     assert store.refused == 0
     for _ in range(2):
-        restarted = ModelStore(tmp_path, ForecastModel)
+        restarted = store_of(tmp_path)
         found = restarted.poll()
         assert found is not None
         assert found.version == good.name
@@ -128,26 +137,26 @@ def test_after_a_restart_a_model_that_turns_bad_goes_for_the_one_that_lies_besid
     tmp_path: Path, constant_forecast_model: ForecastFiles
 ) -> None:
     good = ship(tmp_path, *constant_forecast_model(3.0))
-    assert ModelStore(tmp_path, ForecastModel).poll() is not None
+    assert store_of(tmp_path).poll() is not None
     ship(tmp_path, *constant_forecast_model(4.0))
-    assert ModelStore(tmp_path, ForecastModel).poll() is not None
-    restarted = ModelStore(tmp_path, ForecastModel)
+    assert store_of(tmp_path).poll() is not None
+    restarted = store_of(tmp_path)
     assert restarted.poll() is not None
     back = restarted.give_up("nonsense")
     assert back is not None
     assert back.version == good.name
     assert restarted.give_up("nonsense too") is None, "there is none left"
-    assert ModelStore(tmp_path, ForecastModel).poll() is None
+    assert store_of(tmp_path).poll() is None
 
 
 def test_a_model_that_came_damaged_while_the_component_was_away_leaves_the_one_before_in_use(
     tmp_path: Path, constant_forecast_model: ForecastFiles
 ) -> None:
     good = ship(tmp_path, *constant_forecast_model(3.0))
-    assert ModelStore(tmp_path, ForecastModel).poll() is not None
+    assert store_of(tmp_path).poll() is not None
     manifest, content = constant_forecast_model(4.0)
     ship(tmp_path, manifest, damaged(content))
-    restarted = ModelStore(tmp_path, ForecastModel)
+    restarted = store_of(tmp_path)
     found = restarted.poll()
     assert found is not None
     assert (found.version, restarted.refused) == (good.name, 1)
