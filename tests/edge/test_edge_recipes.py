@@ -16,7 +16,9 @@ import pytest
 
 from pm_components.aws import recipes
 from pm_contracts import site_devices, topics
+from pm_contracts.model_signature import KEYS_FILE, decode_keys, encode_keys
 from pm_edge.runtime.settings import argument_parser, component_name, parse_settings
+from tests.signing import public_pem
 from tests.waiting import eventually
 
 COMPONENTS = Path(__file__).parents[2] / "pm_edge" / "components"
@@ -260,6 +262,10 @@ def test_a_model_s_install_waits_for_the_word_of_who_uses_it(folder, kind, tmp_p
     refused = _installation(folder, tmp_path, "1.0.3", "three", 600, check=False)
     user.join()
     assert (refused.returncode, refused.stderr) == (1, f"{kind} model: 1.0.3 is refused: its checksum is wrong\n")
+    # Only the way back of a failed deployment ends at a model that is older than the one in use, and succeeds.
+    (models / "1.0.3" / "older").write_text("")
+    assert _installation(folder, tmp_path, "1.0.3", "three", 600, check=False).returncode == 0
+    (models / "1.0.3" / "older").unlink()
     # The nucleus tries it twice more.
     assert _installation(folder, tmp_path, "1.0.3", "three", 600, check=False).stderr == refused.stderr
     _install(folder, tmp_path, "1.0.2", "two", 600)
@@ -293,6 +299,7 @@ def test_a_model_s_install_fails_without_a_model(tmp_path):
 def test_the_list_of_devices_is_installed_whole_and_read_by_a_component(tmp_path):
     unpacked = tmp_path / "artifacts-unarchived" / "pm.SiteDevices" / "1.0.1"
     (unpacked / "devices").mkdir(parents=True)
+    (unpacked / "devices" / "model-keys.json").write_bytes(encode_keys([public_pem()]))
     script = steps_of(recipe_of("site_devices"))["install"]["Script"]
     script = script.replace("{configuration:/dataDirectory}", str(tmp_path / "data"))
     script = script.replace("{iot:thingName}", "lindau-core").replace("{artifacts:decompressedPath}", f"{unpacked}/")
@@ -302,7 +309,8 @@ def test_the_list_of_devices_is_installed_whole_and_read_by_a_component(tmp_path
         (unpacked / "devices" / site_devices.FILE_NAME).write_bytes(site_devices.encode("lindau", devices))
         subprocess.run(["/bin/sh", "-c", script], check=True)
         assert parse_settings("edge.test", "", words).devices == devices
-    assert [path.name for path in folder.iterdir()] == [site_devices.FILE_NAME]
+    assert sorted(path.name for path in folder.iterdir()) == [site_devices.FILE_NAME, KEYS_FILE]
+    assert len(decode_keys((folder / KEYS_FILE).read_bytes())) == 1
 
 
 def _runtime_check(python: str) -> subprocess.CompletedProcess[str]:

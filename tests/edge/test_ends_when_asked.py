@@ -25,6 +25,7 @@ from pm_edge.runtime.bus import GREENGRASS_VARIABLE
 from pm_edge.runtime.model_store import CURRENT
 from tests.edge.fake_nucleus import LITE_SOCKET, TOKEN, Nucleus
 from tests.edge.silent_broker import LOOPBACK, SilentBroker, make_identity
+from tests.signing import sign_directory, trust
 from tests.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
@@ -69,6 +70,7 @@ class Processes:
         shutil.copytree(self._identity, data / "identity")
         shutil.copytree(self._code / "fault", data / "models" / "fault" / "1")
         (data / "models" / "fault" / CURRENT).symlink_to("1")
+        trust(data)
         words = ",".join(f"{name}={device_type}" for name, device_type in devices.items())
         variables = {
             **os.environ,
@@ -121,6 +123,7 @@ def code(tmp_path_factory, constant_forecast_model, simple_fault_model) -> Path:
         (directory / name).mkdir()
         (directory / name / MANIFEST_FILE).write_bytes(encode_manifest(manifest))
         (directory / name / MODEL_FILE).write_bytes(model)
+        sign_directory(directory / name, SITE, on_trial=name == "model")
     return directory
 
 

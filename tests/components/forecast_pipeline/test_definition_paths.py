@@ -41,7 +41,9 @@ FUNCTIONS = {name: name for name in ("gate_arn", "register_arn", "release_arn", 
 TRIAL = training_workflow.Trial(function_arn="trial_arn", interval_seconds=60, maximum_seconds=600)
 GROUPS = {"a": SiteGroups(code="a", model="a-model", canary="a-canary")}
 #: Settings that tell where they are.
-GROUPS_AT = {"thing_group_arn": "arn/", "thing_groups_key": "groups"}
+GROUPS_AT = {"thing_group_arn": "arn/", "thing_groups_key": "groups", "signing_key": "key"}
+#: The same bytes for gate, release and trial.
+GOOD = packed(files())
 #: Values that the trial looks up in the site's own deployment.
 MERGED = {"python": "p", "dataDirectory": "d", "site": "a", "accessControl": {"ipc": {}}}
 
@@ -74,7 +76,8 @@ def s3(archive: bytes) -> Any:
 
     def get_object(*, Key: str, **_: Any) -> dict[str, Any]:  # noqa: N803 - the API's name
         body = content(GROUPS) if Key == GROUPS_AT["thing_groups_key"] else archive
-        return {"ContentLength": len(body), "Body": io.BytesIO(body)}
+        known = {"VersionId": "1", "LastModified": TIME}
+        return {"ContentLength": len(body), "Body": io.BytesIO(body), **known}
 
     client.get_object.side_effect = get_object
     return client
@@ -98,7 +101,7 @@ def made_models(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     monkeypatch.setenv("MODEL_PACKAGE_GROUPS", '{"forecast": "f", "fault": "g"}')
     monkeypatch.setenv("IMAGE_URI", "image")
     made = []
-    archives = [packed(files()), packed(files(rmse=99.0)), packed(files(rmse=None)), packed(files("fault")), b"none"]
+    archives = [GOOD, packed(files(rmse=99.0)), packed(files(rmse=None)), packed(files("fault")), b"none"]
     for archive, champions in itertools.product(archives, ([], [{"ModelPackageArn": "arn"}])):
         sagemaker.list_model_packages.return_value = {"ModelPackageSummaryList": champions}
         policy = GatePolicy(minimum_skill=0.0, champion_margin=0.0, on_trial=["forecast"])
@@ -106,6 +109,12 @@ def made_models(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         verdict = gate.handle({"kind": "forecast", "model_data": "s3://bucket/key", "training_job": "job"})
         made.append(register.handle(verdict, None))
     assert {(model["passed"], model["on_trial"]) for model in made} == {(True, True), (False, False)}
+    return made
+
+
+def signer() -> Any:
+    made = mock.MagicMock()
+    made.signed.side_effect = lambda model, *_, **__: model.files
     return made
 
 
@@ -124,7 +133,7 @@ def trial(archive: bytes) -> Trial:
     versions = mock.MagicMock()
     versions.publish.return_value = ("pm.ForecastChallenger", "1.0.1")
     recipe = {"ComponentDescription": "The challenger."}
-    return Trial(clients, core_devices, versions, settings, recipe, {}, lambda: TIME)
+    return Trial(clients, core_devices, versions, signer(), settings, recipe, {}, lambda: TIME)
 
 
 def function_answers(
@@ -143,10 +152,11 @@ def function_answers(
     versions = mock.MagicMock()
     versions.publish.return_value = ("pm.ForecastModel", "1.0.1")
     templates = {kind: {"ComponentDescription": f"The {kind} model."} for kind in ("forecast", "fault")}
-    shipping = Release(s3(packed(files())), greengrass(), versions, settings, templates)
+    clients = {"s3": s3(GOOD), "greengrassv2": greengrass(), "sagemaker": mock.MagicMock()}
+    shipping = Release(clients, versions, signer(), settings, templates)
     released = shipping.handle({"models": [good, not_made]})
     watch = Watch(trial(b"")._core_devices, watch_seconds=10)
-    trying = trial(packed(files()))
+    trying = trial(GOOD)
     started = trying.start([good, not_made])
     results = [{"decision": decision, "reason": "", "measured": {}} for decision in (CONTINUE, PROMOTE, ROLL_BACK)]
     pairs = ((good, not_made), (good, made[-1]), (not_made, good))

@@ -12,6 +12,7 @@ import json
 import tarfile
 import uuid
 from typing import Any
+from unittest import mock
 
 import botocore.exceptions
 import pytest
@@ -193,6 +194,14 @@ def test_an_address_outside_s3_is_refused(uri: str) -> None:
         model_archive.fetch(None, uri)
 
 
+@pytest.mark.parametrize("version", [{}, {"VersionId": "null"}])
+def test_an_object_that_may_be_overwritten_in_its_place_is_refused(version: dict[str, str]) -> None:
+    s3 = mock.MagicMock()
+    s3.get_object.return_value = {"ContentLength": 1, "Body": io.BytesIO(b"x"), "LastModified": TIME, **version}
+    with pytest.raises(Refused, match="no version of its own, allowed is an object of a versioned bucket"):
+        model_archive.fetch(s3, "s3://bucket/key")
+
+
 def champion(**figures: Any) -> Champion:
     return Champion(arn="arn:aws:sagemaker:model-package/forecast/3", version="1.110101.7", figures=figures)
 
@@ -332,6 +341,9 @@ def test_the_registry_keeps_verdict_and_figures() -> None:
     judged = {
         "kind": "forecast",
         "model_data": "s3://b/k",
+        "version_id": "v.1",
+        "sha256": "ab12",
+        "made_at": "2012-01-01T00:00:00+00:00",
         "training_job": "job-1",
         "version": "1.2.3",
         "passed": False,
@@ -345,7 +357,11 @@ def test_the_registry_keeps_verdict_and_figures() -> None:
     assert request["ModelPackageDescription"] == "too bad"
     assert request["CustomerMetadataProperties"] == {
         "champion": "1.2.2",
+        "kind": "forecast",
+        "made_at": "2012-01-01T00:00:00+00:00",
+        "sha256": "ab12",
         "training_job": "job-1",
+        "version_id": "v.1",
         "validation.persistence_rmse": "25",
         "validation.rmse": "20",
         "validation.skill": "0.2",
@@ -356,7 +372,8 @@ def test_the_registry_keeps_verdict_and_figures() -> None:
     assert waiting["ModelApprovalStatus"] == "PendingManualApproval"
     # Asked again, it is the same request; for another model, another one.
     assert request["ClientToken"] == model_package(judged, "group", "image")["ClientToken"]
-    assert request["ClientToken"] != model_package({**judged, "model_data": "s3://b/l"}, "group", "i")["ClientToken"]
+    for change in ({"model_data": "s3://b/l"}, {"version_id": "v.2"}):
+        assert request["ClientToken"] != model_package({**judged, **change}, "group", "image")["ClientToken"]
 
 
 def test_the_registry_takes_whatever_a_verdict_and_its_figures_say(cloud: Cloud) -> None:
@@ -380,7 +397,7 @@ def test_the_registry_takes_whatever_a_verdict_and_its_figures_say(cloud: Cloud)
     assert kept["ModelPackageDescription"].startswith("first second line [31mred [0m; größer; 5 % < 6 %; xxx")
     metadata = kept["CustomerMetadataProperties"]
     assert len(metadata) == 50
-    assert (metadata["version"], metadata["training_job"], metadata["figures_left_out"]) == ("1.2.3", "job-1", "13")
+    assert (metadata["version"], metadata["training_job"], metadata["figures_left_out"]) == ("1.2.3", "job-1", "14")
     assert metadata["validation.f1 -part 0-"] == "0.333333"
 
 

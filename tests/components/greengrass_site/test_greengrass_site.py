@@ -18,6 +18,7 @@ from pm_components.aws import recipes
 from pm_components.greengrass_site import device_policies, nuclei, public_components
 from pm_components.greengrass_site.component import OUTPUTS, GreengrassSite, GreengrassSiteArgs
 from pm_components.greengrass_site.edge_components import FOLDERS
+from pm_contracts.model_signature import KEYS_FILE, encode_keys
 from pm_sandbox.recorder.monitor import ENDPOINT
 
 Record = Callable[[Callable[[], dict[str, Any]]], Any]
@@ -40,7 +41,9 @@ def _site(record: Record, **args: Any) -> Any:
 def versions() -> dict[str, str]:
     prefix = "components/pm-test-lindau"
     places = {**dict.fromkeys(FOLDERS, f"{prefix}-edge"), "site_devices": prefix}
-    sources = [*map(recipes.load, FOLDERS), recipes.site_devices("lindau", DEVICES)]
+    devices = recipes.site_devices("lindau", DEVICES)
+    devices = devices._replace(files={**devices.files, KEYS_FILE: encode_keys([])})
+    sources = [*map(recipes.load, FOLDERS), devices]
     return {source.name: source.published("artifacts", places[source.folder]).version for source in sources}
 
 
