@@ -4,6 +4,7 @@ The deployed function starts and ends the trial, as the pipeline has it do. Not 
 a trial's outcomes (`tests/components/forecast_pipeline/test_model_trial.py`).
 """
 
+import hashlib
 import io
 import json
 import tarfile
@@ -98,12 +99,16 @@ def test_a_model_on_trial_runs_on_the_canary_device_alone_beside_what_runs_on_bo
             entry.size = len(content)
             archive.addfile(entry, io.BytesIO(content))
     bucket = factory.deployment.outputs["artifact_bucket"]
-    factory.cloud.client("s3").put_object(Bucket=bucket, Key="training/canary/model.tar.gz", Body=packed.getvalue())
-    started = trial(
-        factory,
-        step="start",
-        models=[{"kind": "forecast", "on_trial": True, "model_data": f"s3://{bucket}/training/canary/model.tar.gz"}],
-    )
+    content, key = packed.getvalue(), "training/canary/model.tar.gz"
+    stored = factory.cloud.client("s3").put_object(Bucket=bucket, Key=key, Body=content)
+    verdict = {
+        "kind": "forecast",
+        "model_data": f"s3://{bucket}/{key}",
+        "version_id": stored["VersionId"],
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "made_at": "2024-01-01T00:00:00+00:00",
+    }
+    started = trial(factory, step="start", models=[{**verdict, "on_trial": True}])
     [deployment] = started["deployments"]
     assert canary.wait_for_deployment(deployment["deployment_id"])["status"] == "SUCCEEDED"
     assert processes(steady) == before[0]

@@ -25,6 +25,7 @@ from pm_contracts.model_signature import ALGORITHM, KEYS_FILE, Release, decode_r
 from pm_edge.runtime.model_trust import ModelTrust
 from pm_sandbox.cloud import Cloud
 from pm_sandbox.deployer import deploy
+from tests import crafted_models
 from tests.components.forecast_pipeline.published_models import recipe
 from tests.components.functions.test_model_gate import files, packed
 
@@ -110,6 +111,11 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
         yield Pipeline(cloud, outputs, tmp_path_factory.mktemp("devices"))
 
 
+def model(*names: str) -> bytes:
+    """A model that differs from all of other names."""
+    return crafted_models.written([crafted_models.node("Identity", "x", "y", name=" ".join(names))])
+
+
 def key_of_test() -> str:
     return f"training/{uuid.uuid4().hex}/output/model.tar.gz"
 
@@ -117,12 +123,12 @@ def key_of_test() -> str:
 @pytest.mark.parametrize("kind", ["forecast", "fault"])
 def test_another_model_in_its_place_after_the_gate_is_not_released(pipeline: Pipeline, kind: str) -> None:
     key = key_of_test()
-    pipeline.put(key, packed(files(model=b"judged" + kind.encode())))
+    pipeline.put(key, packed(files(model=model("judged", kind))))
     verdict = {**pipeline.judge(key), "passed": True}
-    pipeline.put(key, packed(files(kind, model=b"another")))
+    pipeline.put(key, packed(files(kind, model=model("another"))))
     versions = pipeline.release(verdict)
     assert set(versions) == {"pm.ForecastModel"}
-    assert pipeline.shipped(versions)[MODEL_FILE] == b"judged" + kind.encode()
+    assert pipeline.shipped(versions)[MODEL_FILE] == model("judged", kind)
     release = pipeline.verified(versions)
     assert (release.kind, release.sites, release.on_trial, release.rollback) == ("forecast", [SITE], False, False)
     assert release.expires_at - release.issued_at == dt.timedelta(days=365)
@@ -130,9 +136,9 @@ def test_another_model_in_its_place_after_the_gate_is_not_released(pipeline: Pip
 
 def test_what_the_verdict_is_not_on_is_refused_with_the_reason(pipeline: Pipeline) -> None:
     key = key_of_test()
-    pipeline.put(key, packed(files(model=b"judged")))
+    pipeline.put(key, packed(files(model=model("judged"))))
     verdict = {**pipeline.judge(key), "passed": True}
-    pipeline.put(key, packed(files("fault", model=b"another")))
+    pipeline.put(key, packed(files("fault", model=model("another"))))
     other = pipeline.judge(key, "fault")
     for change, said in (
         ({"version_id": other["version_id"]}, "has SHA-256 .*, and the verdict is on"),
@@ -149,15 +155,15 @@ def test_what_the_verdict_is_not_on_is_refused_with_the_reason(pipeline: Pipelin
 
 def test_a_model_on_trial_is_the_judged_one_and_signed_for_the_trial_alone(pipeline: Pipeline) -> None:
     key = key_of_test()
-    pipeline.put(key, packed(files(model=b"tried")))
+    pipeline.put(key, packed(files(model=model("tried"))))
     verdict = pipeline.judge(key)
-    pipeline.put(key, packed(files(model=b"another")))
+    pipeline.put(key, packed(files(model=model("another"))))
     started = pipeline.call("trial", {"step": "start", "models": [{**verdict, "on_trial": True}]})
     pipeline.call("trial", {"step": "end", "models": [], "result": None, "error": {}})
     greengrass = pipeline.cloud.client("greengrassv2")
     made = greengrass.get_deployment(deploymentId=started["deployments"][0]["deployment_id"])["components"]
     shipped = pipeline.shipped({name: its["componentVersion"] for name, its in made.items()})
-    assert shipped[f"model/{MODEL_FILE}"] == b"tried"
+    assert shipped[f"model/{MODEL_FILE}"] == model("tried")
     directory = pipeline.directory / uuid.uuid4().hex
     directory.mkdir()
     for name in (model_signature.RELEASE_FILE, model_signature.SIGNATURE_FILE):
@@ -170,8 +176,8 @@ def test_a_model_on_trial_is_the_judged_one_and_signed_for_the_trial_alone(pipel
 
 def test_a_release_that_is_asked_for_twice_is_made_once_and_anew_after_another(pipeline: Pipeline) -> None:
     first, second = key_of_test(), key_of_test()
-    pipeline.put(first, packed(files(model=b"first")))
-    pipeline.put(second, packed(files(model=b"second")))
+    pipeline.put(first, packed(files(model=model("first"))))
+    pipeline.put(second, packed(files(model=model("second"))))
     one, two = ({**pipeline.judge(key), "passed": True} for key in (first, second))
     versions = pipeline.release(one)
     assert pipeline.release(one) == versions
@@ -183,15 +189,15 @@ def test_a_release_that_is_asked_for_twice_is_made_once_and_anew_after_another(p
 
 def test_going_back_is_a_signed_rollback_to_a_registered_and_approved_model(pipeline: Pipeline) -> None:
     key = key_of_test()
-    pipeline.put(key, packed(files(model=b"good")))
+    pipeline.put(key, packed(files(model=model("good"))))
     verdict = pipeline.judge(key)
     arn = verdict["model_package_arn"]
     with pytest.raises(FunctionFailed, match="is PendingManualApproval, allowed is Approved"):
         pipeline.call("release", {"rollback": arn})
     pipeline.cloud.client("sagemaker").update_model_package(ModelPackageArn=arn, ModelApprovalStatus="Approved")
-    pipeline.put(key, packed(files(model=b"another")))
+    pipeline.put(key, packed(files(model=model("another"))))
     answer = pipeline.call("release", {"rollback": arn})
-    assert pipeline.shipped(answer["versions"])[MODEL_FILE] == b"good"
+    assert pipeline.shipped(answer["versions"])[MODEL_FILE] == model("good")
     release = pipeline.verified(answer["versions"])
     assert release.rollback
     assert release.made_at == dt.datetime.fromisoformat(verdict["made_at"])
@@ -253,7 +259,7 @@ def test_a_training_job_writes_its_output_and_neither_verdicts_nor_releases(pipe
 
 def test_the_key_is_changed_in_three_updates_without_a_gap(pipeline: Pipeline) -> None:
     key = key_of_test()
-    pipeline.put(key, packed(files(model=b"of all keys")))
+    pipeline.put(key, packed(files(model=model("of all keys"))))
     verdict = {**pipeline.judge(key), "passed": True}
 
     def updated(*keys: str) -> tuple[dict[str, str], ModelTrust]:
