@@ -53,7 +53,7 @@ class Release(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     rollback: bool
     """True if it goes back on purpose to a model made before others that may have been in use."""
     made_at: Time
-    """When the model was made, by the cloud's clock."""
+    """The time of its making, by the cloud's clock."""
     issued_at: Time
     expires_at: Time
     """A core device takes it up until then; one in use stays in use."""

@@ -203,7 +203,7 @@ class TrainingArgs(TypedDict, total=False):
     workbench: WorkbenchArgs
     schedule: pulumi.Input[str]
     schedule_enabled: pulumi.Input[bool]
-    signing_keys: Sequence[str]
+    signing_keys: pulumi.Input[Sequence[pulumi.Input[str]]]
     watch_interval_seconds: pulumi.Input[int]
     watch_seconds: pulumi.Input[int]
 

@@ -144,7 +144,7 @@ class Stored(NamedTuple):
     content: bytes
     version_id: str
     made_at: str
-    """When S3 has stored it, ISO 8601."""
+    """The time at which S3 has stored it, ISO 8601."""
 
     @property
     def sha256(self) -> str:
