@@ -343,7 +343,7 @@ def test_a_folder_of_oddities_ends_no_component_and_costs_no_wait(
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     odd(what)(version)
-    store = ModelStore(tmp_path, ForecastModel)
+    store = store_of(tmp_path)
     model = store.poll()
     assert store.refused == (what not in _NOT_REFUSED)
     assert store.reason.encode().decode() == store.reason, "a status can carry it"

@@ -25,6 +25,7 @@ from pm_edge.runtime import quarantine
 from pm_edge.runtime.models import load_model
 from pm_ml.export import describe
 from tests import crafted_models
+from tests.signing import sign_directory, trust
 
 WIDTH = len(MACHINE_MEASUREMENTS)
 Files = Callable[..., tuple[FaultManifest, bytes]]
@@ -136,13 +137,15 @@ def test_a_component_that_meets_a_model_which_ends_its_process_goes_on(
     make, _ = crafted_models.BAD_AT_WORK["a quotient of constants"]
     models = tmp_path / "models" / "fault"
     models.mkdir(parents=True)
-    put(models / "good", manifest, content)
-    put(models / "bad", manifest, make(WIDTH))
+    trust(tmp_path)
+    for directory in (put(models / "good", manifest, content), put(models / "bad", manifest, make(WIDTH))):
+        sign_directory(directory, "ulm")
     program = f"""
 from pathlib import Path
 from pm_edge.components.fault_detector.model import FaultModel
 from pm_edge.runtime.model_store import ModelStore
-store = ModelStore(Path({str(models.parent)!r}), FaultModel)
+from pm_edge.runtime.model_trust import ModelTrust
+store = ModelStore(Path({str(models.parent)!r}), FaultModel, ModelTrust("ulm", Path({str(tmp_path)!r})))
 (Path({str(models)!r}) / "current").symlink_to("bad")
 model = store.poll()
 print(store.refused, store.reason.partition("model.onnx")[2], model.probability([0.0] * {WIDTH}) is not None)
