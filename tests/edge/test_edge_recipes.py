@@ -18,7 +18,7 @@ from pm_components.aws import recipes
 from pm_contracts import site_devices, topics
 from pm_contracts.model_signature import KEYS_FILE, decode_keys, encode_keys
 from pm_edge.runtime.settings import argument_parser, component_name, parse_settings
-from tests.signing import public_pem
+from resilience.signing import public_pem
 from tests.waiting import eventually
 
 COMPONENTS = Path(__file__).parents[2] / "pm_edge" / "components"

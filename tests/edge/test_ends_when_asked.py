@@ -23,9 +23,9 @@ from pm_contracts.messages import Command, encode
 from pm_edge.devices.simulator import sources
 from pm_edge.runtime.bus import GREENGRASS_VARIABLE
 from pm_edge.runtime.model_store import CURRENT
+from resilience.signing import sign_directory, trust
 from tests.edge.fake_nucleus import LITE_SOCKET, TOKEN, Nucleus
 from tests.edge.silent_broker import LOOPBACK, SilentBroker, make_identity
-from tests.signing import sign_directory, trust
 from tests.waiting import eventually
 
 ROOT = Path(__file__).parents[2]

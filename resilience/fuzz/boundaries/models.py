@@ -11,6 +11,7 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+from pm_contracts.model_signature import KEYS_FILE, RELEASE_FILE, SIGNATURE_FILE
 from resilience.fuzz.boundary import Boundary, Opened
 
 
@@ -111,6 +112,26 @@ def _model(folder: Path) -> Opened:
     return Opened(door, [files[MODEL_FILE] for files in _by_kind().values()])
 
 
+def _release(name: str, folder: Path) -> Opened:
+    from pm_contracts.manifest import MANIFEST_FILE, MODEL_FILE
+    from pm_contracts.messages import Refused
+    from pm_edge.runtime.model_trust import ModelTrust
+    from resilience.signing import signed, trust
+
+    files = signed(_files(), "lindau")
+    trust(folder)
+    for each, content in files.items():
+        (folder / each).write_bytes(content)
+    trusting, whole = ModelTrust("lindau", folder), (folder / name).read_bytes()
+
+    def door(content: bytes) -> None:
+        (folder / name).write_bytes(content)
+        found = trusting.release(folder, "forecast", files[MANIFEST_FILE], files[MODEL_FILE])
+        assert name != RELEASE_FILE or content == whole, f"a release that nobody has signed: {found}"
+
+    return Opened(door, [whole], (Refused,))
+
+
 def _by_kind() -> dict[str, dict[str, bytes]]:
     from resilience.small_models import fault_model, forecast_model
 
@@ -124,4 +145,7 @@ BOUNDARIES = (
     Boundary("metrics", _metrics, 0.1),
     Boundary("model_graph", _graph, 0.3),
     Boundary("model_file", _model, 0.01),
+    Boundary("release_file", functools.partial(_release, RELEASE_FILE), 0.3),
+    Boundary("release_signature", functools.partial(_release, SIGNATURE_FILE), 0.3),
+    Boundary("model_keys", functools.partial(_release, KEYS_FILE), 0.3),
 )

@@ -22,7 +22,7 @@ from pm_contracts import topics
 from pm_contracts.manifest import MANIFEST_FILE, MODEL_FILE, encode_manifest
 from pm_contracts.messages import AirQualityReading, Outcome, TrialOutcome, decode, encode
 from pm_edge.devices.simulator import sources
-from tests.signing import signed, trust
+from resilience.signing import signed, trust
 
 CHALLENGER = "pm.ForecastChallenger"
 FORECASTER = "pm.Forecaster"

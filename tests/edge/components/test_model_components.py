@@ -44,7 +44,7 @@ from pm_contracts.messages import (
 from pm_edge.devices.simulator import sources
 from pm_edge.runtime.journal import Journal
 from pm_edge.runtime.state_file import decode_state
-from tests.signing import sign_directory, trust
+from resilience.signing import sign_directory, trust
 
 FORECASTER, DETECTOR = "pm.Forecaster", "pm.FaultDetector"
 

@@ -21,7 +21,7 @@ from pm_edge.forecasting.model import ForecastModel
 from pm_edge.runtime import model_store, models
 from pm_edge.runtime.model_store import OLDER, REFUSED, ModelStore
 from pm_edge.runtime.model_trust import ModelTrust
-from tests.signing import ISSUED_AT, public_pem, sign_directory, trust
+from resilience.signing import ISSUED_AT, public_pem, sign_directory, trust
 
 ForecastFiles = Callable[..., tuple[ForecastManifest, bytes]]
 FaultFiles = Callable[..., tuple[FaultManifest, bytes]]

@@ -28,7 +28,7 @@ from pm_edge.runtime.model_store import REFUSED, ModelStore
 from pm_edge.runtime.model_trust import ModelTrust
 from pm_edge.runtime.models import load_model
 from pm_ml.export import describe
-from tests.signing import sign_directory, trust
+from resilience.signing import sign_directory, trust
 
 ForecastFiles = Callable[..., tuple[ForecastManifest, bytes]]
 FaultFiles = Callable[..., tuple[FaultManifest, bytes]]

@@ -24,8 +24,8 @@ from pm_edge.components.fault_detector.model import FaultModel
 from pm_edge.runtime import quarantine
 from pm_edge.runtime.models import load_model
 from pm_ml.export import describe
+from resilience.signing import sign_directory, trust
 from tests import crafted_models
-from tests.signing import sign_directory, trust
 
 WIDTH = len(MACHINE_MEASUREMENTS)
 Files = Callable[..., tuple[FaultManifest, bytes]]
