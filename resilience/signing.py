@@ -28,7 +28,7 @@ NEVER = dt.datetime(2999, 1, 1, tzinfo=dt.UTC)
 
 
 @functools.cache
-def private_key(name: str = "test") -> rsa.RSAPrivateKey:
+def private_key(name: str = "test") -> rsa.RSAPrivateKey:  # noqa: ARG001 - what is kept is kept by the name
     """A key of the test run, the same for the same name."""
     return rsa.generate_private_key(public_exponent=65537, key_size=3072)
 
