@@ -97,7 +97,7 @@ def site_deployment(
         lambda given: check(_given(settings, given, given["endpoint"]))
     )
     published: pulumi.Output[Any] = pulumi.Output.from_input(versions)
-    keys: pulumi.Output[Sequence[str]] = pulumi.Output.from_input(model_keys)
+    keys: pulumi.Output[Any] = pulumi.Output.from_input(model_keys)
     trusted = keys.apply(lambda pems: {model_signature.KEYS_FILE: model_signature.encode_keys(pems)})
     listed = publish(name, devices, artifact_bucket, parent=parent, more=trusted)
     components = {
