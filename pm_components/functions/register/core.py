@@ -9,7 +9,7 @@ from pm_components.functions import registry_texts
 #: "CustomerMetadataProperties" of CreateModelPackage, Amazon SageMaker API reference.
 _METADATA_ENTRIES = 50
 _LEFT_OUT = "figures_left_out"
-#: What says which model it is, and by which file; a rollback asks for the latter.
+#: Names of what says which model it is, and by which file; a rollback asks for the latter.
 _IDENTITY = ("kind", "version", "version_id", "sha256", "made_at", "training_job", "champion")
 
 

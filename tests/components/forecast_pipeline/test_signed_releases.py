@@ -1,4 +1,4 @@
-"""What is released is what was judged, signed by the stack's key, in the emulated AWS with IAM and KMS enforced.
+"""Releases of what was judged, signed by the stack's key, in the emulated AWS with IAM and KMS enforced.
 
 The deployed functions are called one by one, with all that an attacker of the training output can do in between; what
 they ship is verified as a core device does it. Not proved here: that the state machine calls them so
