@@ -9,7 +9,5 @@ pipeline = pm.ForecastPipeline(
     {"sites": ["lindau"], "lake_bucket": lake.lake_bucket, "database": lake.database, "workgroup": lake.workgroup},
 )
 devices = {"air-1": "air_quality", "machine-01": "machine"}
-bucket = pipeline.artifact_bucket
-site = pm.GreengrassSite(
-    "lindau", {"site": "lindau", "core_devices": ["lindau-core"], "devices": devices, "artifact_bucket": bucket}
-)
+bucket, keys = pipeline.artifact_bucket, pipeline.model_public_keys
+site = pm.GreengrassSite("lindau", {"devices": devices, "artifact_bucket": bucket, "model_public_keys": keys})

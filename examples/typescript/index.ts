@@ -38,6 +38,7 @@ for (const [site, plant] of Object.entries(plants)) {
     site,
     ...plant,
     artifactBucket: pipeline.artifactBucket,
+    modelPublicKeys: pipeline.modelPublicKeys,
     componentVersions: edge.versions,
   });
 }
