@@ -8,7 +8,7 @@ _MEBIBYTE = 1024 * 1024
 
 
 class Result(NamedTuple):
-    """What `out/drill.json` holds.
+    """The content of `out/drill.json`.
 
     Attributes:
         seconds: Of the attack.
