@@ -125,7 +125,7 @@ def test_what_is_no_message_stays_and_says_why(lake: Lake) -> None:
     lake.cloud.client("iot-data").publish(
         topic="pm/lindau/air-1/reading",
         qos=1,
-        payload=b'{"device_type": "air_quality", "site": "lindau", "sequence": "x"}',
+        payload=b'{"device_type": "air_quality", "site": "lindau", "device": "air-1", "sequence": "x"}',
     )
     (key,) = eventually(lake.errors, "the refused record")
     eventually(lambda: lake.depth("pm-test-store-refused-notices"), "a notice")

@@ -22,6 +22,8 @@ NAME = "pm.Test"
 class Ear:
     """A bus that notes what it is told, in order."""
 
+    dropped = 0
+
     def __init__(self) -> None:
         self.heard: list[str | Status] = []
         self.is_lost = False
