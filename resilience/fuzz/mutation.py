@@ -23,6 +23,8 @@ _CHARACTERS = ("", "\n", "\x00", "/", "-", "é", "A", " ", "9")
 _MOST = 3
 _LONGEST_SPAN = 64
 _DEEP = 1_500
+#: Values of a tree, those of a list that is in it 2,000 times counted 2,000 times: lists in lists would have billions.
+_MOST_VALUES = 50_000
 
 
 def damaged(dice: random.Random, sample: bytes, others: Sequence[bytes]) -> bytes:
@@ -35,9 +37,10 @@ def damaged(dice: random.Random, sample: bytes, others: Sequence[bytes]) -> byte
 
 def retold(dice: random.Random, tree: Any) -> bytes:
     """The JSON of `tree` after one to three changes of its values, keys or shape."""
-    for _ in range(dice.randint(1, _MOST)):
-        tree = _changed(dice, tree)
     try:
+        for _ in range(dice.randint(1, _MOST)):
+            changed = _changed(dice, tree)
+            tree = changed if _values(changed, {}) <= _MOST_VALUES else tree
         return json.dumps(tree, ensure_ascii=bool(dice.randrange(2))).encode(errors="surrogatepass")
     except RecursionError:
         return b"[" * _DEEP
@@ -119,6 +122,18 @@ def _changed(dice: random.Random, tree: Any) -> Any:
             return _nested(tree)
         case _:
             return dice.choice(_VALUES)
+
+
+def _values(tree: Any, counted: dict[int, int]) -> int:
+    """The number of values that the JSON of a tree has; `counted` are those of the lists and objects seen already."""
+    if not isinstance(tree, dict | list):
+        return 1
+    if id(tree) not in counted:
+        values = 1
+        for value in tree.values() if isinstance(tree, dict) else tree:
+            values += _values(value, counted)
+        counted[id(tree)] = values
+    return counted[id(tree)]
 
 
 def _edited(dice: random.Random, value: Any) -> Any:
