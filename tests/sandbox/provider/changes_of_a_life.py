@@ -89,8 +89,7 @@ AROUND = Touched(
         # The list of sites, or a statement for each.
         "store-*-table": ("parameters",),
         "store-*-*-rule": ("sql",),
-        "alerting-detector-rule": ("sql",),
-        "alerting-forwarder-rule": ("sql",),
+        "alerting-*-rule": ("sql",),
         "pipeline-drift-rule": ("sql",),
         "pipeline-thing-groups": ("source",),
         "pipeline-release-permissions": ("policy",),
