@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from pm_contracts.json_files import decode_file
 from pm_contracts.messages import Refused, Time
 
 MODEL_FILE = "model.onnx"
@@ -112,10 +113,7 @@ def decode_as(content: bytes, as_type: Any) -> Manifest:
     """
     if len(content) > MAXIMUM_MANIFEST_BYTES:
         raise Refused(f"{MANIFEST_FILE} has {len(content)} bytes, and at most {MAXIMUM_MANIFEST_BYTES} are allowed")
-    try:
-        manifest: Manifest = msgspec.json.decode(content, type=as_type)
-    except (msgspec.MsgspecError, UnicodeDecodeError, OverflowError, RecursionError) as error:
-        raise Refused(f"{MANIFEST_FILE}: {error}") from error
+    manifest: Manifest = decode_file(content, as_type, MANIFEST_FILE)
     return manifest
 
 

@@ -9,11 +9,12 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
+from pm_contracts.json_files import decode_file
 from pm_contracts.manifest import MANIFEST_FILE, MODEL_FILE
 from pm_contracts.messages import Name, Refused, Time
 
@@ -91,7 +92,8 @@ def decode_release(content: bytes) -> Release:
     Raises:
         Refused: if it is invalid; the text names the field.
     """
-    return _decoded(content, Release, RELEASE_FILE)
+    release: Release = decode_file(content, Release, RELEASE_FILE)
+    return release
 
 
 def encode_signature(signature: bytes) -> bytes:
@@ -133,7 +135,7 @@ def decode_keys(content: bytes) -> list[bytes]:
     Raises:
         Refused: if it is invalid; the text says why.
     """
-    return [pkcs1(pem) for pem in _decoded(content, _TrustedKeys, KEYS_FILE).keys]
+    return [pkcs1(pem) for pem in decode_file(content, _TrustedKeys, KEYS_FILE).keys]
 
 
 def pkcs1(pem: str) -> bytes:
@@ -151,10 +153,3 @@ def pkcs1(pem: str) -> bytes:
         if len(der) == _RSA_3072_BYTES and der.startswith(_RSA_3072_HEAD) and der.endswith(_EXPONENT):
             return der[len(_RSA_3072_HEAD) :]
     raise Refused(f"a key of models begins with {text[:40]!r}, allowed are public keys in PEM of {KEY_SPEC}")
-
-
-def _decoded(content: bytes, as_type: Any, name: str) -> Any:
-    try:
-        return msgspec.json.decode(content, type=as_type)
-    except (msgspec.MsgspecError, UnicodeDecodeError, OverflowError, RecursionError) as error:
-        raise Refused(f"{name}: {error}") from error

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from pm_contracts.json_files import decode_file
 from pm_contracts.measurements import AIR_QUALITY, MACHINE
 from pm_contracts.messages import Name, Refused
 from pm_contracts.topics import COMMAND
@@ -50,10 +51,8 @@ def decode(content: bytes) -> SiteDevices:
     Raises:
         Refused: if it is invalid; the text says why.
     """
-    try:
-        return msgspec.json.decode(content, type=SiteDevices)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Refused(f"no list of a site's devices: {error}") from error
+    devices: SiteDevices = decode_file(content, SiteDevices, "no list of a site's devices")
+    return devices
 
 
 def _checked(value: Mapping[str, object]) -> SiteDevices:

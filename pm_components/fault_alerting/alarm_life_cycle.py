@@ -12,7 +12,7 @@ from pm_components.aws.checking import checked
 from pm_components.aws.permissions import Statement, allow, service_role
 from pm_components.aws.settings import converted
 from pm_components.fault_alerting.settings import AlarmArgs, AlarmSettings
-from pm_components.functions.alarm_keeper.escalations import NAME_PREFIX
+from pm_components.functions.alarm_keeper.later import NAME_PREFIX
 
 
 class AlarmLifeCycle(NamedTuple):

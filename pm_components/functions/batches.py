@@ -78,6 +78,11 @@ def arrived_at(record: Mapping[str, Any]) -> dt.datetime:
     return dt.datetime.fromtimestamp(int(record["attributes"]["SentTimestamp"]) / 1000, dt.UTC)
 
 
+def kind_of(record: Mapping[str, Any]) -> str:
+    """The message attribute `kind` of a record of SQS; empty if it has none, as one of a rule of AWS IoT."""
+    return str(record.get("messageAttributes", {}).get("kind", {}).get("stringValue", ""))
+
+
 def _put_aside(body: str, reason: str) -> None:
     attribute = {"DataType": "String", "StringValue": reason or "none was given"}
     _sqs().send_message(

@@ -33,20 +33,21 @@ from pm_components.functions.alarm_keeper.core import Notification
 from pm_components.functions.alarm_keeper.digest_store import DigestStore
 from pm_components.functions.alarm_keeper.digests import DigestDue
 from pm_components.functions.alarm_keeper.escalations import Escalations
-from pm_components.functions.alarm_keeper.later import TIMER
+from pm_components.functions.alarm_keeper.later import TIMER, Schedules
 from pm_components.functions.alarm_keeper.once import Once
 from pm_components.functions.alarm_keeper.outlet import Outlet
 from pm_components.functions.alarm_keeper.timers import Timers
-from pm_components.functions.batches import arrived_at, work_off_each
+from pm_components.functions.batches import arrived_at, kind_of, work_off_each
 from pm_components.functions.registered_devices import RegisteredDevices
 from pm_components.functions.versioned_items import retry_conflicts
 from pm_contracts.event_times import require_past
-from pm_contracts.messages import Alert, Refused, decode
+from pm_contracts.messages import Alert, decode
 
 #: Longer than the function may run, so that a lease that has ended was left by one that died.
 LEASE_SECONDS = 60
 #: Longer than a site may be offline and then send an alert again.
 KEEP_SECONDS = 90 * 24 * 3600
+_TIMERS: Any = Escalation | Settling | DigestDue
 
 
 class AlarmKeeper:
@@ -91,11 +92,11 @@ class AlarmKeeper:
                 that the site does not have, or of a time to come.
         """
         body = record["body"].encode()
-        kind = record.get("messageAttributes", {}).get("kind", {}).get("stringValue")
+        kind = kind_of(record)
         if kind == core.ACKNOWLEDGEMENT:
-            return self.acknowledge(_decoded(body, Acknowledgement))
+            return self.acknowledge(decode(body, Acknowledgement))
         if kind == TIMER:
-            return self.end(_decoded(body, Escalation | Settling | DigestDue))
+            return self.end(decode(body, _TIMERS))
         alert = decode(body, Alert)
         require_past(alert, arrived_at(record))
         self._devices.require(alert.site, alert.device)
@@ -190,13 +191,6 @@ class AlarmKeeper:
         return retry_conflicts(name, attempt)
 
 
-def _decoded(body: bytes, as_type: Any) -> Any:
-    try:
-        return msgspec.json.decode(body, type=as_type)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Refused(f"{getattr(as_type, '__name__', as_type)}: {error}") from error
-
-
 @functools.cache
 def _keeper() -> AlarmKeeper:
     sns, dynamodb = boto3.client("sns"), boto3.client("dynamodb")
@@ -213,18 +207,18 @@ def _keeper() -> AlarmKeeper:
             MessageAttributes=attributes,
         )
 
-    schedules = {
-        "group": os.environ["SCHEDULE_GROUP"],
-        "queue_url": os.environ["QUEUE_URL"],
-        "role_arn": os.environ["SCHEDULE_ROLE_ARN"],
-    }
-    scheduler = boto3.client("scheduler")
-    timers = Timers(scheduler, **schedules)
+    schedules = Schedules(
+        boto3.client("scheduler"),
+        group=os.environ["SCHEDULE_GROUP"],
+        queue_url=os.environ["QUEUE_URL"],
+        role_arn=os.environ["SCHEDULE_ROLE_ARN"],
+    )
+    timers = Timers(schedules)
     digests = DigestStore(dynamodb, os.environ["DIGEST_TABLE"], window_seconds=policy.digest_seconds)
     return AlarmKeeper(
         AlarmStore(dynamodb, os.environ["ALARM_TABLE"], keep_seconds=KEEP_SECONDS),
         Once(dynamodb, os.environ["SENT_TABLE"], lease_seconds=LEASE_SECONDS, keep_seconds=KEEP_SECONDS),
-        Escalations(scheduler, after_seconds=policy.escalation_seconds, now=_now, **schedules),
+        Escalations(schedules, after_seconds=policy.escalation_seconds, now=_now),
         timers,
         Outlet(publish, digests, timers, policy, _now),
         policy,

@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import boto3
-import msgspec
 
 from pm_components.functions.announcer.core import object_key, spoken_text
-from pm_components.functions.batches import work_off_each
+from pm_components.functions.batches import kind_of, work_off_each
 from pm_components.functions.spoken_digest import DIGEST, SpokenDigest
-from pm_contracts.messages import Alert, Refused, decode
+from pm_contracts.messages import Alert, decode
 
 
 def announce(record: Mapping[str, Any], speak: Callable[[str], bytes], store: Callable[[str, bytes], None]) -> str:
@@ -27,12 +26,7 @@ def announce(record: Mapping[str, Any], speak: Callable[[str], bytes], store: Ca
 
 def _news(record: Mapping[str, Any]) -> Alert | SpokenDigest:
     body = record["body"].encode()
-    if record.get("messageAttributes", {}).get("kind", {}).get("stringValue") != DIGEST:
-        return decode(body, Alert)
-    try:
-        return msgspec.json.decode(body, type=SpokenDigest)
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise Refused(f"{SpokenDigest.__name__}: {error}") from error
+    return decode(body, SpokenDigest) if kind_of(record) == DIGEST else decode(body, Alert)
 
 
 @functools.cache

@@ -15,6 +15,7 @@ That thread waits for nobody but the disk, and where it stands still all the sam
 """
 
 import datetime as dt
+import functools
 import logging
 import math
 import threading
@@ -77,6 +78,7 @@ class Uplink:
         """An uplink of `component`, which has the local bus; `start` puts it to work on what the journal holds, too."""
         self._component = component
         self._counters = component.counters
+        self._letter = functools.partial(dead_letter, component.settings.site, component.name)
         self._admission = admission
         self._clock = PatientClock()
         self._outbox = outbox
@@ -396,17 +398,6 @@ class Uplink:
             return self._letter(topic, payload, reason, moment, maximum_bytes)
 
         self._tell(topic, len(payload), reason, moment, make_letter, kept)
-
-    def _letter(
-        self,
-        topic: str,
-        payload: bytes,
-        reason: str,
-        refused_at: dt.datetime | None = None,
-        maximum_bytes: int = MAXIMUM_BYTES,
-    ) -> DeadLetter:
-        site, name = self._component.settings.site, self._component.name
-        return dead_letter(site, name, topic, payload, reason, refused_at, maximum_bytes)
 
     def _keep_letters(self, kept: _Kept) -> None:
         sums = list(self._refusals.changed.values())

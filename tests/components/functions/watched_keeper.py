@@ -13,6 +13,7 @@ from pm_components.functions.alarm_keeper.core import Notification
 from pm_components.functions.alarm_keeper.digest_store import DigestStore
 from pm_components.functions.alarm_keeper.escalations import Escalations
 from pm_components.functions.alarm_keeper.handler import AlarmKeeper
+from pm_components.functions.alarm_keeper.later import Schedules
 from pm_components.functions.alarm_keeper.once import Once
 from pm_components.functions.alarm_keeper.outlet import Outlet
 from pm_components.functions.alarm_keeper.timers import Timers
@@ -70,17 +71,18 @@ class WatchedKeeper:
         client = cloud.client("dynamodb")
         self._client, self._table = client, f"alarms-{suffix}"
         self.store = AlarmStore(client, f"alarms-{suffix}", keep_seconds=3600, clock=lambda: 1_000_000.0)
-        schedules = {
-            "group": self.group,
-            "queue_url": "https://sqs.eu-central-1.amazonaws.com/000000000000/alarms",
-            "role_arn": "arn:aws:iam::000000000000:role/escalation",
-        }
-        timers = Timers(self.scheduler, **schedules)
+        schedules = Schedules(
+            self.scheduler,
+            group=self.group,
+            queue_url="https://sqs.eu-central-1.amazonaws.com/000000000000/alarms",
+            role_arn="arn:aws:iam::000000000000:role/escalation",
+        )
+        timers = Timers(schedules)
         self.digests = DigestStore(client, f"digests-{suffix}", window_seconds=policy.digest_seconds)
         self.keeper = AlarmKeeper(
             self.store,
             Once(client, f"sent-{suffix}", lease_seconds=60, keep_seconds=3600),
-            Escalations(self.scheduler, **schedules, after_seconds=policy.escalation_seconds, now=lambda: self.now),
+            Escalations(schedules, after_seconds=policy.escalation_seconds, now=lambda: self.now),
             timers,
             Outlet(self.told.append, self.digests, timers, policy, lambda: self.now),
             policy,

@@ -330,22 +330,10 @@ def test_who_stays_away_for_too_long_is_forgotten_and_its_publishers_are_release
     file = tmp_path / "sessions.json"
     file.write_text(json.dumps({"away": {"pm/#": 1}}))
 
-    class Publisher:
-        writable = True
-
-        def __init__(self) -> None:
-            self.sent: list[bytes] = []
-
-        def send(self, packet: bytes) -> None:
-            self.sent.append(packet)
-
-        def close(self, reason: str, level: int = 0) -> None:
-            raise AssertionError(reason)
-
     async def run() -> None:
         size = Delivery("pm/a", b"x", None).size  # type: ignore[arg-type]
         broker = Broker(file, Backlog(3 * size, 100 * size))
-        publisher = Publisher()
+        publisher = Peer()
         for packet_id in range(1, 6):
             broker.carry("pm/a", b"x", Receipt(publisher, packet_id))
         # More than may wait: the oldest are given up, so that their publisher need not wait for ever.
